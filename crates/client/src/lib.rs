@@ -1,0 +1,1 @@
+//! A small packet-level MQTT client.

@@ -1,0 +1,1 @@
+//! Latchlight: a control server for smart locks and lights.

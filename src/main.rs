@@ -1,0 +1,3 @@
+//! The `latchlight` program.
+
+fn main() {}
