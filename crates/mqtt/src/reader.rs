@@ -1,0 +1,133 @@
+//! Reading fields: every length is checked before it is used.
+
+use bytes::Bytes;
+use bytestring::ByteString;
+
+use crate::{DecodeError, PacketId};
+
+/// Reads the fields of one packet, front to back.
+#[derive(Clone)]
+pub(crate) struct Reader<'a> {
+    rest: &'a [u8],
+}
+
+const SHORT: DecodeError = DecodeError::Malformed("the packet ends within a field");
+
+impl<'a> Reader<'a> {
+    #[inline]
+    pub(crate) fn new(rest: &'a [u8]) -> Self {
+        Self { rest }
+    }
+
+    #[inline]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.rest.is_empty()
+    }
+
+    #[inline]
+    pub(crate) fn len(&self) -> usize {
+        self.rest.len()
+    }
+
+    #[inline]
+    pub(crate) fn take(&mut self, len: usize) -> Result<&'a [u8], DecodeError> {
+        let (taken, rest) = self.rest.split_at_checked(len).ok_or(SHORT)?;
+        self.rest = rest;
+        Ok(taken)
+    }
+
+    #[inline]
+    pub(crate) fn take_rest(&mut self) -> &'a [u8] {
+        std::mem::take(&mut self.rest)
+    }
+
+    #[inline]
+    pub(crate) fn u8(&mut self) -> Result<u8, DecodeError> {
+        let (&byte, rest) = self.rest.split_first().ok_or(SHORT)?;
+        self.rest = rest;
+        Ok(byte)
+    }
+
+    #[inline]
+    pub(crate) fn u16(&mut self) -> Result<u16, DecodeError> {
+        let (bytes, rest) = self.rest.split_first_chunk().ok_or(SHORT)?;
+        self.rest = rest;
+        Ok(u16::from_be_bytes(*bytes))
+    }
+
+    #[inline]
+    pub(crate) fn u32(&mut self) -> Result<u32, DecodeError> {
+        let (bytes, rest) = self.rest.split_first_chunk().ok_or(SHORT)?;
+        self.rest = rest;
+        Ok(u32::from_be_bytes(*bytes))
+    }
+
+    /// A variable byte integer (MQTT 5, 1.5.5).
+    #[inline]
+    pub(crate) fn varint(&mut self) -> Result<u32, DecodeError> {
+        let mut value = 0;
+        for index in 0..4 {
+            let byte = self.u8()?;
+            value |= u32::from(byte & 0x7F) << (7 * index);
+            if byte & 0x80 == 0 {
+                // [MQTT-1.5.5-1]
+                if byte == 0 && index > 0 {
+                    return Err(DecodeError::Malformed("an integer that is longer than needed"));
+                }
+                return Ok(value);
+            }
+        }
+        Err(DecodeError::Malformed("an integer of more than four bytes"))
+    }
+
+    #[inline]
+    pub(crate) fn binary(&mut self) -> Result<&'a [u8], DecodeError> {
+        let len = self.u16()?;
+        self.take(usize::from(len))
+    }
+
+    #[inline]
+    pub(crate) fn string(&mut self) -> Result<&'a str, DecodeError> {
+        utf8(self.binary()?)
+    }
+
+    #[inline]
+    pub(crate) fn packet_id(&mut self) -> Result<PacketId, DecodeError> {
+        // [MQTT-2.2.1-3]
+        PacketId::new(self.u16()?).ok_or(DecodeError::Protocol("a packet id is not 0"))
+    }
+
+    /// [MQTT-1.5.1]-style check that a packet ends where its fields do.
+    #[inline]
+    pub(crate) fn end(&self) -> Result<(), DecodeError> {
+        if self.rest.is_empty() {
+            Ok(())
+        } else {
+            Err(DecodeError::Malformed("bytes after the last field"))
+        }
+    }
+}
+
+/// A string, which is well-formed UTF-8 [MQTT-1.5.4-1] without U+0000
+/// [MQTT-1.5.4-2].
+#[inline]
+pub(crate) fn utf8(bytes: &[u8]) -> Result<&str, DecodeError> {
+    let text =
+        std::str::from_utf8(bytes).map_err(|_| DecodeError::Malformed("a string is not UTF-8"))?;
+    if bytes.contains(&0) {
+        return Err(DecodeError::Malformed("a string has U+0000"));
+    }
+    Ok(text)
+}
+
+/// Cuts a part out of the frame that it borrows from, without copying.
+pub(crate) fn share(frame: &Bytes, part: &[u8]) -> Bytes {
+    frame.slice_ref(part)
+}
+
+/// The same for a string.
+pub(crate) fn share_str(frame: &Bytes, part: &str) -> ByteString {
+    // The check runs a second time here; without unsafe code there is no other way.
+    ByteString::try_from(frame.slice_ref(part.as_bytes()))
+        .unwrap_or_else(|_| ByteString::from(part))
+}
