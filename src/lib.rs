@@ -1,1 +1,3 @@
 //! Latchlight: a control server for smart locks and lights.
+
+pub mod simulate;
