@@ -1,1 +1,69 @@
-//! An embeddable MQTT broker.
+//! An embeddable MQTT broker: MQTT 5, 3.1.1 and 3.1, clients of all versions
+//! mixed. It knows nothing of locks.
+//!
+//! Four verbs embed it: build with options, add hooks and listeners, serve;
+//! and close. Nobody may do anything that the access hook does not allow.
+//!
+//! ```
+//! use latchlight_broker::{AllowAll, Broker, InlinePublish, SubscriptionOptions};
+//!
+//! # tokio::runtime::Runtime::new()?.block_on(async {
+//! let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
+//! let broker = Broker::builder().access(AllowAll).listener(listener).serve()?;
+//!
+//! let inline = broker.inline();
+//! let mut doors = inline.subscribe("doors/+".try_into()?, SubscriptionOptions::default())?;
+//! inline.publish(InlinePublish::new("doors/front".try_into()?, "locked"));
+//! assert_eq!(doors.next().await.map(|message| message.payload), Some("locked".into()));
+//!
+//! broker.close().await;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! # })?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! A session is free of I/O: it is given packets and the time, and gives bytes
+//! and effects. Sockets stand around it, on threads of the broker's own. A
+//! message is routed by the thread that read it: parsed in place, its topic
+//! looked up once per thread, copied into its receivers' output as the very
+//! bytes that came in, and written out once per batch.
+//!
+//! Not there yet, but with its place: stores (answers are written after the
+//! batch, where they can wait for the disk), TLS, WebSocket and Unix sockets
+//! (`Transport`), enhanced authentication, `$SYS` topics, interceptors.
+
+mod access;
+mod broker;
+mod client_info;
+mod connection;
+mod counters;
+mod deadlines;
+mod handlers;
+mod inline;
+mod listener;
+mod live;
+mod message;
+mod observer;
+mod options;
+mod read_buffer;
+mod router;
+mod session;
+mod session_handle;
+mod threads;
+mod time;
+mod topics;
+mod transport;
+
+pub use access::{Access, AllowAll, ConnectRequest, DenyAll, PublishRequest, Refusal};
+pub use broker::{Broker, BrokerBuilder};
+pub use client_info::ClientInfo;
+pub use counters::CountersSnapshot;
+pub use inline::{InlineClient, InlineMessage, InlinePublish, InlineSubscription};
+pub use latchlight_mqtt::{
+    Properties, ProtocolVersion, QoS, ReasonCode, RetainHandling, SubscriptionOptions, TopicFilter,
+    TopicName, Will,
+};
+pub use live::{LiveEvent, LivePublish, LiveReceipt, LiveStatus};
+pub use observer::Observer;
+pub use options::{Options, WhenFull};
+pub use time::Time;

@@ -1,0 +1,136 @@
+//! The access hook: who may connect, publish, subscribe and receive.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use latchlight_mqtt::{ProtocolVersion, QoS, ReasonCode, Will};
+
+use crate::ClientInfo;
+
+/// What a client shows when it connects.
+#[derive(Debug, Clone, Copy)]
+pub struct ConnectRequest<'a> {
+    /// The client id; where it sent none, the one that it will get.
+    pub client_id: &'a str,
+    /// The user name.
+    pub username: Option<&'a str>,
+    /// The password. Never log it.
+    pub password: Option<&'a [u8]>,
+    /// Where it comes from.
+    pub address: Option<SocketAddr>,
+    /// The version that it speaks.
+    pub version: ProtocolVersion,
+}
+
+/// A message that asks to be published.
+#[derive(Debug, Clone, Copy)]
+pub struct PublishRequest<'a> {
+    /// Where.
+    pub topic: &'a str,
+    /// How often.
+    pub qos: QoS,
+    /// Whether it is to be kept.
+    pub retain: bool,
+    /// It is a will: checked when the client connects, and again when it is
+    /// published.
+    pub will: bool,
+}
+
+/// Why a message is not published, and what becomes of its client.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refusal {
+    /// The message is not taken. In MQTT 5 the acknowledgement of QoS 1 and 2
+    /// says why; otherwise it is acknowledged, since older versions have no
+    /// other word (3.1.1: [MQTT-3.3.5-2]).
+    Ignore(ReasonCode),
+    /// The same, but where the acknowledgement cannot say so (QoS 0, or
+    /// before MQTT 5), the connection is closed: in MQTT 5 by a DISCONNECT
+    /// with the reason.
+    Disconnect(ReasonCode),
+}
+
+/// Decides who may do what. Everything is denied that a hook does not allow.
+#[async_trait]
+pub trait Access: Send + Sync + 'static {
+    /// Lets a client in, and says who it is: while its session lives, the
+    /// client id belongs to that identity.
+    ///
+    /// # Errors
+    /// It may not, and why.
+    async fn authenticate(&self, request: &ConnectRequest<'_>) -> Result<Arc<str>, ReasonCode> {
+        let _ = request;
+        Err(ReasonCode::NotAuthorized)
+    }
+
+    /// Lets a client publish a message.
+    ///
+    /// # Errors
+    /// It may not, and what becomes of it.
+    fn authorize_publish(
+        &self,
+        client: &ClientInfo,
+        request: &PublishRequest<'_>,
+    ) -> Result<(), Refusal> {
+        let _ = (client, request);
+        Err(Refusal::Ignore(ReasonCode::NotAuthorized))
+    }
+
+    /// Lets a client subscribe to a filter (without `$share/<name>/`).
+    ///
+    /// # Errors
+    /// It may not, and why.
+    fn authorize_subscribe(&self, client: &ClientInfo, filter: &str) -> Result<(), ReasonCode> {
+        let _ = (client, filter);
+        Err(ReasonCode::NotAuthorized)
+    }
+
+    /// Lets a client connect with this will.
+    ///
+    /// # Errors
+    /// It may not, and why.
+    fn authorize_will(&self, client: &ClientInfo, will: &Will) -> Result<(), ReasonCode> {
+        let request = PublishRequest {
+            topic: will.topic.as_str(),
+            qos: will.qos,
+            retain: will.retain,
+            will: true,
+        };
+        self.authorize_publish(client, &request).map_err(|refusal| refusal.reason())
+    }
+}
+
+impl Refusal {
+    /// The reason code.
+    pub fn reason(self) -> ReasonCode {
+        match self {
+            Self::Ignore(reason) | Self::Disconnect(reason) => reason,
+        }
+    }
+}
+
+/// Denies everything: what a broker has without an access hook.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct DenyAll;
+
+impl Access for DenyAll {}
+
+/// Allows everything: for tests and closed networks.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct AllowAll;
+
+#[async_trait]
+impl Access for AllowAll {
+    async fn authenticate(&self, request: &ConnectRequest<'_>) -> Result<Arc<str>, ReasonCode> {
+        // Who says no name shares one: client ids are then first come, first served.
+        Ok(request.username.unwrap_or("anonymous").into())
+    }
+
+    fn authorize_publish(&self, _: &ClientInfo, _: &PublishRequest<'_>) -> Result<(), Refusal> {
+        Ok(())
+    }
+
+    fn authorize_subscribe(&self, _: &ClientInfo, _: &str) -> Result<(), ReasonCode> {
+        Ok(())
+    }
+}

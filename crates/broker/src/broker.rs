@@ -1,0 +1,268 @@
+//! Building, serving and closing a broker, and what all its parts share.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+
+use bytestring::ByteString;
+use latchlight_mqtt::ReasonCode;
+use parking_lot::Mutex;
+use rustc_hash::FxHashMap;
+use tokio_util::sync::CancellationToken;
+
+use crate::access::{Access, DenyAll};
+use crate::counters::{Counters, CountersSnapshot};
+use crate::deadlines::Deadlines;
+use crate::live::Ticket;
+use crate::message::{Forward, Message};
+use crate::session_handle::{Closing, Session};
+use crate::threads::Threads;
+use crate::time::Clock;
+use crate::topics::{Index, Retained, Subscriber};
+use crate::{ClientInfo, InlineClient, Observer, Options, Time};
+
+/// What is needed to begin.
+#[derive(Default)]
+pub struct BrokerBuilder {
+    options: Options,
+    access: Option<Arc<dyn Access>>,
+    observers: Vec<Arc<dyn Observer>>,
+    listeners: Vec<std::net::TcpListener>,
+}
+
+/// A broker that serves; cheap to clone. Dropping it does not end it: see
+/// [`Broker::close`].
+#[derive(Clone)]
+pub struct Broker {
+    core: Arc<Core>,
+    threads: Arc<Mutex<Option<Threads>>>,
+    addresses: Arc<[SocketAddr]>,
+}
+
+/// What all parts of a broker share.
+pub(crate) struct Core {
+    pub(crate) options: Options,
+    pub(crate) access: Arc<dyn Access>,
+    pub(crate) observers: Vec<Arc<dyn Observer>>,
+    pub(crate) clock: Clock,
+    pub(crate) counters: Counters,
+    pub(crate) index: Index,
+    pub(crate) retained: Mutex<Retained>,
+    pub(crate) sessions: Mutex<FxHashMap<ByteString, Arc<Session>>>,
+    pub(crate) deadlines: Deadlines,
+    pub(crate) stop: CancellationToken,
+    pub(crate) runtime: std::sync::OnceLock<tokio::runtime::Handle>,
+    /// When the broker started, in Unix milliseconds: part of the client ids
+    /// that it assigns.
+    pub(crate) started: u64,
+    /// How many client ids it assigned.
+    pub(crate) assigned: AtomicU64,
+}
+
+impl BrokerBuilder {
+    /// A broker without listeners that lets nobody in.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Limits and habits.
+    #[must_use]
+    pub fn options(mut self, options: Options) -> Self {
+        self.options = options;
+        self
+    }
+
+    /// Who may do what; without this, nobody may do anything.
+    #[must_use]
+    pub fn access(mut self, access: impl Access) -> Self {
+        self.access = Some(Arc::new(access));
+        self
+    }
+
+    /// Somebody who sees what happens.
+    #[must_use]
+    pub fn observer(mut self, observer: impl Observer) -> Self {
+        self.observers.push(Arc::new(observer));
+        self
+    }
+
+    /// A plain TCP listener, bound already.
+    #[must_use]
+    pub fn listener(mut self, listener: std::net::TcpListener) -> Self {
+        self.listeners.push(listener);
+        self
+    }
+
+    /// Begins to serve, on threads of its own.
+    ///
+    /// # Errors
+    /// A listener or a thread cannot be had.
+    pub fn serve(self) -> std::io::Result<Broker> {
+        let addresses: Result<Vec<_>, _> =
+            self.listeners.iter().map(std::net::TcpListener::local_addr).collect();
+        let core = Arc::new(Core {
+            options: self.options,
+            access: self.access.unwrap_or_else(|| Arc::new(DenyAll)),
+            observers: self.observers,
+            clock: Clock::start(),
+            counters: Counters::default(),
+            index: Index::default(),
+            retained: Mutex::default(),
+            sessions: Mutex::default(),
+            deadlines: Deadlines::default(),
+            stop: CancellationToken::new(),
+            runtime: std::sync::OnceLock::new(),
+            started: started(),
+            assigned: AtomicU64::new(0),
+        });
+        let threads = Threads::start(&core, self.listeners)?;
+        Ok(Broker {
+            core,
+            threads: Arc::new(Mutex::new(Some(threads))),
+            addresses: addresses?.into(),
+        })
+    }
+}
+
+impl Broker {
+    /// Begins a broker: build with options, add hooks and listeners, serve.
+    pub fn builder() -> BrokerBuilder {
+        BrokerBuilder::new()
+    }
+
+    /// A client inside this process.
+    pub fn inline(&self) -> InlineClient {
+        InlineClient::new(self.core.clone())
+    }
+
+    /// Where the listeners are bound.
+    pub fn addresses(&self) -> &[SocketAddr] {
+        &self.addresses
+    }
+
+    /// What was counted.
+    pub fn counters(&self) -> CountersSnapshot {
+        let retained = self.core.retained.lock();
+        self.core.counters.retained_messages.set(retained.count() as u64);
+        self.core.counters.retained_bytes.set(retained.bytes() as u64);
+        self.core.counters.snapshot()
+    }
+
+    /// Who is connected.
+    pub fn clients(&self) -> Vec<Arc<ClientInfo>> {
+        let sessions = self.core.sessions.lock();
+        sessions.values().filter_map(|session| session.client()).collect()
+    }
+
+    /// Who is connected and subscribed to what matches this topic, other than
+    /// by a shared subscription.
+    pub fn connected_subscribers(&self, topic: &str) -> Vec<Arc<ClientInfo>> {
+        let route = self.core.index.route(topic);
+        route.sessions.iter().filter_map(|target| target.session.client()).collect()
+    }
+
+    /// Closes the connection of a client; its session stays. False: it has
+    /// none.
+    pub fn disconnect(&self, client_id: &str, reason: ReasonCode) -> bool {
+        let Some(session) = self.core.sessions.lock().get(client_id).cloned() else {
+            return false;
+        };
+        let epoch = session.outbound.lock().epoch;
+        let connected = session.is_connected();
+        session.close(epoch, Closing { reason, say: true, reset: false });
+        connected
+    }
+
+    /// Ends every connection, those of MQTT 5 with 0x8B (Server shutting
+    /// down), then the threads. Wills are not published.
+    pub async fn close(&self) {
+        self.core.stop.cancel();
+        let threads = self.threads.lock().take();
+        if let Some(threads) = threads {
+            // The threads end when their connections have.
+            let _ = tokio::task::spawn_blocking(move || threads.join()).await;
+        }
+    }
+}
+
+fn started() -> u64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    since.map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+}
+
+impl Session {
+    pub(crate) fn client(&self) -> Option<Arc<ClientInfo>> {
+        let line = self.outbound.lock();
+        line.info.clone().filter(|_| line.owed.is_connected())
+    }
+}
+
+impl Core {
+    /// Ends a session: nobody will come back to it.
+    /// `epoch` is its last connection; a newer one makes it live on.
+    pub(crate) fn discard(&self, session: &Arc<Session>, epoch: u64) {
+        {
+            let mut sessions = self.sessions.lock();
+            if session.outbound.lock().epoch != epoch {
+                return;
+            }
+            let current = sessions.get(&*session.client_id);
+            if current.is_some_and(|current| Arc::ptr_eq(current, session)) {
+                sessions.remove(&*session.client_id);
+                self.counters.sessions.sub(1);
+            }
+        }
+        let subscriptions = std::mem::take(&mut *session.subscriptions.lock());
+        self.counters.subscriptions.sub(subscriptions.len() as u64);
+        for filter in subscriptions.keys() {
+            self.index.remove(filter, &Subscriber::Session(session.clone()));
+        }
+        // [MQTT-3.1.2-8]: at the latest when the session ends.
+        self.publish_will(session);
+    }
+
+    /// Publishes the will of a session whose connection is gone.
+    pub(crate) fn publish_will(&self, session: &Session) {
+        let Some(will) = session.will.lock().take() else { return };
+        self.publish_message(&will.message);
+    }
+
+    /// Publishes a message that was kept for later; its expiry begins now.
+    pub(crate) fn publish_message(&self, message: &Message) {
+        let now = self.clock.now();
+        let mut message = message.clone();
+        let interval = message.properties.message_expiry_interval;
+        message.expires_at = interval.map(|seconds| now + u64::from(seconds) * 1000);
+        self.publish_and_flush(&Forward::of_message(&Arc::new(message), now), None, false);
+    }
+
+    /// Resets the connection of a live publish's receiver that has not
+    /// acknowledged it by the deadline, and tells the publisher after that.
+    pub(crate) fn watch_live(
+        self: &Arc<Self>,
+        ticket: Arc<Ticket>,
+        session: Arc<Session>,
+        epoch: u64,
+        deadline: Time,
+    ) {
+        let Some(runtime) = self.runtime.get() else { return ticket.gone_unsent() };
+        let core = self.clone();
+        runtime.spawn(async move {
+            let left = deadline.saturating_sub(core.clock.now());
+            tokio::time::sleep(std::time::Duration::from_millis(left)).await;
+            if ticket.is_waiting() {
+                // Taken out of the line first, so that it cannot leave now.
+                let _line = session.outbound.lock();
+                if ticket.is_waiting() {
+                    return ticket.expired();
+                }
+            }
+            if ticket.is_sent() {
+                core.counters.live_resets.one();
+                let reason = ReasonCode::ImplementationSpecificError;
+                // The connection's end tells the ticket that it is lost.
+                session.close(epoch, Closing { reason, say: false, reset: true });
+            }
+        });
+    }
+}

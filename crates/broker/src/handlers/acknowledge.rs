@@ -1,0 +1,28 @@
+//! PUBACK, PUBREC, PUBREL and PUBCOMP (MQTT 5, 3.4 to 3.7).
+
+use latchlight_mqtt::{AckView, PacketType, encode_ack};
+
+use super::{Client, Next};
+use crate::Time;
+use crate::connection::End;
+
+pub(super) fn handle(client: &mut Client, packet: &[u8], now: Time) -> Result<Next, End> {
+    let ack = AckView::decode(packet, client.version)?;
+    if ack.packet_type == PacketType::PubRel {
+        let reason = client.session.inbound.lock().release(ack.packet_id);
+        // [MQTT-4.3.3-11]
+        let version = client.version;
+        encode_ack(PacketType::PubComp, ack.packet_id, reason, version, &mut client.acks);
+        return Ok(Next::Go);
+    }
+    let core = &client.core;
+    let mut line = client.session.outbound.lock();
+    if line.epoch == client.epoch {
+        line.owed.acknowledge(ack, now, &core.options, &core.counters);
+        let has_output = line.owed.output().is_some_and(|output| !output.is_empty());
+        if has_output && line.schedule() {
+            client.batch.touch(&client.session);
+        }
+    }
+    Ok(Next::Go)
+}

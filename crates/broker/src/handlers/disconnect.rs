@@ -1,0 +1,21 @@
+//! DISCONNECT (MQTT 5, 3.14).
+
+use latchlight_mqtt::{Packet, ReasonCode};
+
+use super::connect::expiry;
+use super::{Client, Next};
+use crate::connection::End;
+
+pub(super) fn handle(client: &mut Client, packet: &[u8]) -> Result<Next, End> {
+    let Packet::Disconnect(disconnect) = client.decode(packet)? else {
+        return Err(End::protocol(ReasonCode::ProtocolError));
+    };
+    if let Some(seconds) = disconnect.properties.session_expiry_interval {
+        // MQTT 5, 3.14.2.2.2: a session that was to end cannot be kept now.
+        if client.session_expiry == 0 && seconds != 0 {
+            return Err(End::protocol(ReasonCode::ProtocolError));
+        }
+        client.session_expiry = expiry(seconds, &client.core.options);
+    }
+    Ok(Next::End(End::Said(disconnect.reason)))
+}

@@ -1,0 +1,121 @@
+//! What a client's packets do: one table, a file per packet type.
+
+mod acknowledge;
+pub(crate) mod connect;
+mod disconnect;
+mod publish;
+mod subscribe;
+mod unsubscribe;
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use bytestring::ByteString;
+use latchlight_mqtt::{EncodeError, FixedHeader, Packet, PacketType, ProtocolVersion, ReasonCode};
+use tokio::sync::Notify;
+
+use crate::broker::Core;
+use crate::connection::End;
+use crate::router::{Batch, Publisher};
+use crate::session_handle::Session;
+use crate::{ClientInfo, Time};
+
+/// A client that was let in, as its connection holds it.
+pub(crate) struct Client {
+    pub(crate) core: Arc<Core>,
+    pub(crate) session: Arc<Session>,
+    pub(crate) info: Arc<ClientInfo>,
+    pub(crate) version: ProtocolVersion,
+    /// Which of the session's connections this is.
+    pub(crate) epoch: u64,
+    pub(crate) wake: Arc<Notify>,
+    /// How long the session outlives the connection, in ms.
+    pub(crate) session_expiry: Time,
+    /// Topic aliases that the client has set, from alias 1 on.
+    aliases: Vec<Option<ByteString>>,
+    /// Answers that are written after the batch, when what they answer is
+    /// done: the place where a store holds them until it is on disk, too.
+    acks: Vec<u8>,
+    pub(crate) batch: Batch,
+    pub(crate) looked_at_carry: bool,
+}
+
+/// What follows a packet.
+pub(crate) enum Next {
+    /// The next one.
+    Go,
+    /// The end.
+    End(End),
+}
+
+/// Handles one packet.
+///
+/// # Errors
+/// The packet is malformed, or may not be now.
+pub(crate) fn handle(
+    client: &mut Client,
+    packet: &[u8],
+    header: FixedHeader,
+    now: Time,
+) -> Result<Next, End> {
+    match header.packet_type()? {
+        PacketType::Publish => publish::handle(client, packet, now),
+        PacketType::PubAck | PacketType::PubRec | PacketType::PubRel | PacketType::PubComp => {
+            acknowledge::handle(client, packet, now)
+        }
+        PacketType::Subscribe => subscribe::handle(client, packet, now),
+        PacketType::Unsubscribe => unsubscribe::handle(client, packet),
+        PacketType::PingReq => {
+            Packet::decode(Bytes::copy_from_slice(packet), client.version)?;
+            client.answer(&Packet::PingResp);
+            Ok(Next::Go)
+        }
+        PacketType::Disconnect => disconnect::handle(client, packet),
+        // [MQTT-3.1.0-2]: CONNECT comes once; the others are the server's to
+        // send, and AUTH goes with a method, which CONNECT was refused for.
+        PacketType::Connect
+        | PacketType::ConnAck
+        | PacketType::SubAck
+        | PacketType::UnsubAck
+        | PacketType::PingResp
+        | PacketType::Auth => Err(End::protocol(ReasonCode::ProtocolError)),
+    }
+}
+
+impl Client {
+    fn decode(&self, packet: &[u8]) -> Result<Packet, End> {
+        Ok(Packet::decode(Bytes::copy_from_slice(packet), self.version)?)
+    }
+
+    /// Answers after the batch.
+    fn answer(&mut self, packet: &Packet) {
+        let encoded: Result<(), EncodeError> = packet.encode(self.version, &mut self.acks);
+        if let Err(error) = encoded {
+            tracing::error!(%error, "encode an answer");
+        }
+    }
+
+    /// Moves the answers to the session's output.
+    pub(crate) fn flush_acks(&mut self) {
+        if self.acks.is_empty() {
+            return;
+        }
+        // Taken, so that an idle connection holds no buffer.
+        let acks = std::mem::take(&mut self.acks);
+        let mut line = self.session.outbound.lock();
+        if line.epoch == self.epoch
+            && let Some(output) = line.owed.output()
+        {
+            output.append(|out| out.extend_from_slice(&acks));
+            if line.schedule() {
+                self.batch.touch(&self.session);
+            }
+        }
+    }
+
+    pub(crate) fn report_disconnected(&self, reason: ReasonCode) {
+        for observer in &self.core.observers {
+            observer.disconnected(&self.info, reason);
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! PUBLISH (MQTT 5, 3.3).
+
+use std::sync::Arc;
+
+use bytestring::ByteString;
+use latchlight_mqtt::{
+    PacketId, PacketType, PropertyId, PropertyValue, PublishView, QoS, ReasonCode, encode_ack,
+};
+
+use super::{Client, Next};
+use crate::Time;
+use crate::access::{PublishRequest, Refusal};
+use crate::connection::End;
+use crate::message::Forward;
+use crate::topics::Route;
+
+pub(super) fn handle(client: &mut Client, packet: &[u8], now: Time) -> Result<Next, End> {
+    let view = PublishView::decode(packet, client.version)?;
+    let route = resolve(client, &view)?;
+    check(client, &view, &route.topic)?;
+    if let Some(id) = view.packet_id.filter(|_| view.qos == QoS::ExactlyOnce) {
+        let inbound = client.session.inbound.lock();
+        // [MQTT-4.3.3-10]: it was taken before; the answer is the same.
+        if inbound.was_taken(id) {
+            drop(inbound);
+            acknowledge(client, view.qos, id, ReasonCode::Success);
+            return Ok(Next::Go);
+        }
+        // [MQTT-3.3.4-9]
+        if inbound.is_full(client.core.options.receive_maximum) {
+            return Err(End::protocol(ReasonCode::ReceiveMaximumExceeded));
+        }
+    }
+    let request =
+        PublishRequest { topic: &route.topic, qos: view.qos, retain: view.retain, will: false };
+    let core = client.core.clone();
+    let reason = match core.access.authorize_publish(&client.info, &request) {
+        Ok(()) => {
+            let forward = Forward::of_view(packet, &view, client.version, &route.topic, now);
+            let publisher = super::Publisher { session: &client.session, info: &client.info };
+            core.publish(&forward, &route, Some(publisher), view.dup, &mut client.batch)
+        }
+        Err(refusal) => {
+            core.counters.publishes_refused.one();
+            refused(client, view.qos, refusal)?
+        }
+    };
+    let Some(id) = view.packet_id else { return Ok(Next::Go) };
+    if view.qos == QoS::ExactlyOnce && !reason.is_error() {
+        client.session.inbound.lock().take(id);
+    }
+    acknowledge(client, view.qos, id, reason);
+    Ok(Next::Go)
+}
+
+/// The route of the topic, or of the one that its alias stands for.
+fn resolve(client: &mut Client, view: &PublishView<'_>) -> Result<Arc<Route>, End> {
+    let alias = match view.properties.get(PropertyId::TopicAlias) {
+        Some(PropertyValue::U16(alias)) => Some(alias),
+        _ => None,
+    };
+    let Some(alias) = alias else { return Ok(client.core.cached_route(view.topic)) };
+    // [MQTT-3.3.2-9]
+    if alias > client.core.options.topic_alias_maximum {
+        return Err(End::protocol(ReasonCode::TopicAliasInvalid));
+    }
+    let index = usize::from(alias) - 1;
+    if view.topic.is_empty() {
+        let known = client.aliases.get(index).cloned().flatten();
+        let topic = known.ok_or_else(|| End::protocol(ReasonCode::TopicAliasInvalid))?;
+        return Ok(client.core.cached_route(&topic));
+    }
+    if client.aliases.len() <= index {
+        client.aliases.resize(index + 1, None);
+    }
+    client.aliases[index] = Some(ByteString::from(view.topic));
+    Ok(client.core.cached_route(view.topic))
+}
+
+fn check(client: &Client, view: &PublishView<'_>, topic: &str) -> Result<(), End> {
+    // [MQTT-3.3.4-6]: identifiers are the server's to add.
+    if view.properties.get(PropertyId::SubscriptionIdentifier).is_some() {
+        return Err(End::protocol(ReasonCode::ProtocolError));
+    }
+    let levels = topic.bytes().filter(|byte| *byte == b'/').count() + 1;
+    if levels > client.core.options.max_topic_levels {
+        return Err(End::protocol(ReasonCode::TopicNameInvalid));
+    }
+    Ok(())
+}
+
+/// What a refusal looks like to this client: the reason for the
+/// acknowledgement, or the end of the connection.
+fn refused(client: &Client, qos: QoS, refusal: Refusal) -> Result<ReasonCode, End> {
+    let can_say = client.version.is_v5() && qos != QoS::AtMostOnce;
+    match refusal {
+        Refusal::Ignore(reason) | Refusal::Disconnect(reason) if can_say => Ok(reason),
+        Refusal::Ignore(_) => Ok(ReasonCode::Success),
+        Refusal::Disconnect(reason) => Err(End::protocol(reason)),
+    }
+}
+
+fn acknowledge(client: &mut Client, qos: QoS, id: PacketId, reason: ReasonCode) {
+    let packet = match qos {
+        QoS::AtMostOnce => return,
+        QoS::AtLeastOnce => PacketType::PubAck,
+        QoS::ExactlyOnce => PacketType::PubRec,
+    };
+    encode_ack(packet, id, reason, client.version, &mut client.acks);
+}

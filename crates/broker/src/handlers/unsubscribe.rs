@@ -1,0 +1,39 @@
+//! UNSUBSCRIBE (MQTT 5, 3.10).
+
+use latchlight_mqtt::{Packet, Properties, ReasonCode, UnsubAck};
+
+use super::{Client, Next};
+use crate::connection::End;
+use crate::topics::Subscriber;
+
+pub(super) fn handle(client: &mut Client, packet: &[u8]) -> Result<Next, End> {
+    let Packet::Unsubscribe(unsubscribe) = client.decode(packet)? else {
+        return Err(End::protocol(ReasonCode::ProtocolError));
+    };
+    let core = client.core.clone();
+    let mut reasons = Vec::with_capacity(unsubscribe.filters.len());
+    for filter in &unsubscribe.filters {
+        let mut held = client.session.subscriptions.lock();
+        let known = held.remove(filter).is_some();
+        client.session.note_subscriptions(held.len());
+        drop(held);
+        if known {
+            core.index.remove(filter, &Subscriber::Session(client.session.clone()));
+            core.counters.subscriptions.sub(1);
+            for observer in &core.observers {
+                observer.unsubscribed(&client.info, filter.as_str());
+            }
+        }
+        reasons.push(match known {
+            true => ReasonCode::Success,
+            false => ReasonCode::NoSubscriptionExisted,
+        });
+    }
+    let packet_id = unsubscribe.packet_id;
+    client.answer(&Packet::UnsubAck(UnsubAck {
+        packet_id,
+        reasons,
+        properties: Properties::new(),
+    }));
+    Ok(Next::Go)
+}

@@ -1,0 +1,286 @@
+//! The client inside the process: no socket, no access checks.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use bytestring::ByteString;
+use latchlight_mqtt::{
+    InvalidTopic, Properties, QoS, ReasonCode, RetainHandling, SubscriptionOptions, TopicFilter,
+    TopicName,
+};
+use tokio::sync::{Notify, mpsc};
+
+use crate::broker::Core;
+use crate::live::Ticket;
+use crate::message::{Forward, Message};
+use crate::session::Accepted;
+use crate::topics::{Subscriber, Subscription, Target};
+use crate::{ClientInfo, LivePublish};
+
+/// Publishes and subscribes from the same process; cheap to clone.
+#[derive(Clone)]
+pub struct InlineClient {
+    core: Arc<Core>,
+}
+
+/// A message to publish.
+#[derive(Debug, Clone)]
+pub struct InlinePublish {
+    /// Where.
+    pub topic: TopicName,
+    /// What.
+    pub payload: Bytes,
+    /// How often.
+    pub qos: QoS,
+    /// Whether it is to be kept.
+    pub retain: bool,
+    /// MQTT 5; an expiry counts from now.
+    pub properties: Properties,
+}
+
+/// A message that came to an inline subscription.
+#[derive(Debug, Clone)]
+pub struct InlineMessage {
+    /// Where it was published.
+    pub topic: ByteString,
+    /// What.
+    pub payload: Bytes,
+    /// How it was published.
+    pub qos: QoS,
+    /// It was kept, or (with Retain As Published) was published to be.
+    pub retain: bool,
+    /// It may have been published before.
+    pub dup: bool,
+    /// MQTT 5.
+    pub properties: Properties,
+    /// Who published it; nobody for wills and messages of this process.
+    pub publisher: Option<Arc<ClientInfo>>,
+}
+
+/// Receives the messages of one filter. Dropping it unsubscribes.
+pub struct InlineSubscription {
+    core: Arc<Core>,
+    filter: TopicFilter,
+    sink: Arc<InlineSink>,
+    messages: mpsc::UnboundedReceiver<InlineMessage>,
+}
+
+/// Where messages for an inline subscription go. The channel itself has no
+/// bound: who publishes is slowed down while more than
+/// [`crate::Options::inline_queue`] wait, and so nothing is dropped.
+#[derive(Debug)]
+pub(crate) struct InlineSink {
+    sender: mpsc::UnboundedSender<InlineMessage>,
+    waiting: AtomicUsize,
+    drained: Notify,
+}
+
+impl InlinePublish {
+    /// A message of QoS 1 that is not kept.
+    pub fn new(topic: TopicName, payload: impl Into<Bytes>) -> Self {
+        Self {
+            topic,
+            payload: payload.into(),
+            qos: QoS::AtLeastOnce,
+            retain: false,
+            properties: Properties::new(),
+        }
+    }
+}
+
+impl InlineClient {
+    pub(crate) fn new(core: Arc<Core>) -> Self {
+        Self { core }
+    }
+
+    /// Publishes a message; gives what a PUBACK would say.
+    pub fn publish(&self, publish: InlinePublish) -> ReasonCode {
+        let now = self.core.clock.now();
+        let message = message(publish, now);
+        let forward = Forward::of_message(&message, now);
+        self.core.publish_and_flush(&forward, None, false)
+    }
+
+    /// Publishes to the sessions that are connected now and subscribed, and
+    /// to no others: never queued, never sent again. A receiver that does not
+    /// acknowledge until `lifetime` is over has its connection reset, before
+    /// that is told, so that nothing arrives later.
+    ///
+    /// It is no retained message, whatever `publish` says; inline and shared
+    /// subscriptions do not get it.
+    pub fn publish_live(&self, mut publish: InlinePublish, lifetime: Duration) -> LivePublish {
+        publish.retain = false;
+        let now = self.core.clock.now();
+        let lifetime_ms = u64::try_from(lifetime.as_millis()).unwrap_or(u64::MAX);
+        let deadline = now.saturating_add(lifetime_ms);
+        let seconds = u32::try_from(lifetime_ms.div_ceil(1000)).unwrap_or(u32::MAX);
+        publish.properties.make_mut().message_expiry_interval = Some(seconds);
+        let message = message(publish, now);
+        let route = self.core.index.route(&message.topic);
+        let (sender, events) = mpsc::unbounded_channel();
+        let mut tickets = Vec::new();
+        for target in &route.sessions {
+            let ticket = self.launch(target, &message, deadline, &sender);
+            tickets.extend(ticket);
+        }
+        LivePublish::new(tickets, events)
+    }
+
+    fn launch(
+        &self,
+        target: &Target,
+        message: &Arc<Message>,
+        deadline: u64,
+        events: &mpsc::UnboundedSender<crate::LiveEvent>,
+    ) -> Option<Arc<Ticket>> {
+        let core = &self.core;
+        let session = &target.session;
+        let now = core.clock.now();
+        let (ticket, epoch) = {
+            let mut line = session.outbound.lock();
+            let info = line.info.clone().filter(|_| line.owed.is_connected())?;
+            let ticket = Ticket::new(info, events.clone());
+            let options = &core.options;
+            line.owed.deliver_live(message, &target.receiver, &ticket, deadline, now, options);
+            (ticket, line.epoch)
+        };
+        session.flush(now, &core.options, &core.counters);
+        core.watch_live(ticket.clone(), session.clone(), epoch, deadline);
+        Some(ticket)
+    }
+
+    /// Subscribes to a filter; shared subscriptions are not for inline clients.
+    ///
+    /// # Errors
+    /// The filter is shared.
+    pub fn subscribe(
+        &self,
+        filter: TopicFilter,
+        options: SubscriptionOptions,
+    ) -> Result<InlineSubscription, InvalidTopic> {
+        if filter.shared().is_some() {
+            return Err(InvalidTopic::Share);
+        }
+        let (sender, messages) = mpsc::unbounded_channel();
+        let sink =
+            Arc::new(InlineSink { sender, waiting: AtomicUsize::new(0), drained: Notify::new() });
+        let subscription = Subscription {
+            subscriber: Subscriber::Inline(sink.clone()),
+            qos: options.qos,
+            no_local: options.no_local,
+            retain_as_published: options.retain_as_published,
+            identifier: None,
+        };
+        self.core.index.add(&filter, subscription);
+        if options.retain_handling != RetainHandling::DoNotSend {
+            let now = self.core.clock.now();
+            for message in self.core.retained.lock().matching(filter.filter(), now) {
+                sink.push(InlineMessage::of_retained(&message));
+            }
+        }
+        Ok(InlineSubscription { core: self.core.clone(), filter, sink, messages })
+    }
+}
+
+fn message(publish: InlinePublish, now: u64) -> Arc<Message> {
+    let InlinePublish { topic, payload, qos, retain, mut properties } = publish;
+    let interval = properties.message_expiry_interval;
+    if !properties.is_empty() {
+        let values = properties.make_mut();
+        values.topic_alias = None;
+        values.subscription_identifiers.clear();
+    }
+    Arc::new(Message {
+        topic: topic.into(),
+        payload,
+        qos,
+        retain,
+        properties,
+        expires_at: interval.map(|seconds| now + u64::from(seconds) * 1000),
+    })
+}
+
+impl InlineMessage {
+    fn of_retained(message: &Message) -> Self {
+        Self {
+            topic: message.topic.clone(),
+            payload: message.payload.clone(),
+            qos: message.qos,
+            retain: true,
+            dup: false,
+            properties: message.properties.clone(),
+            publisher: None,
+        }
+    }
+}
+
+impl InlineSubscription {
+    /// The next message; nothing when the broker is gone.
+    pub async fn next(&mut self) -> Option<InlineMessage> {
+        let message = self.messages.recv().await?;
+        self.sink.took(&self.core);
+        Some(message)
+    }
+
+    /// The filter.
+    pub fn filter(&self) -> &TopicFilter {
+        &self.filter
+    }
+}
+
+impl Drop for InlineSubscription {
+    fn drop(&mut self) {
+        self.core.index.remove(&self.filter, &Subscriber::Inline(self.sink.clone()));
+        self.sink.drained.notify_waiters();
+    }
+}
+
+impl InlineSink {
+    /// Takes a message in.
+    pub(crate) fn deliver(
+        &self,
+        forward: &Forward<'_>,
+        retain_as_published: bool,
+        dup: bool,
+        publisher: Option<Arc<ClientInfo>>,
+    ) -> Accepted {
+        self.push(InlineMessage {
+            topic: forward.topic().clone(),
+            payload: forward.shared_payload(),
+            qos: forward.qos,
+            retain: forward.retain && retain_as_published,
+            dup,
+            properties: forward.properties(),
+            publisher,
+        })
+    }
+
+    fn push(&self, message: InlineMessage) -> Accepted {
+        self.waiting.fetch_add(1, Ordering::Relaxed);
+        match self.sender.send(message) {
+            Ok(()) => Accepted::Yes,
+            Err(_) => Accepted::Not,
+        }
+    }
+
+    fn took(&self, core: &Core) {
+        let waiting = self.waiting.fetch_sub(1, Ordering::Relaxed) - 1;
+        if waiting == core.options.inline_queue / 2 {
+            self.drained.notify_waiters();
+        }
+    }
+
+    pub(crate) fn is_congested(&self, core: &Core) -> bool {
+        self.waiting.load(Ordering::Relaxed) > core.options.inline_queue && !self.sender.is_closed()
+    }
+
+    /// Waits until there is room again.
+    pub(crate) async fn drained(&self, core: &Core) {
+        while self.is_congested(core) {
+            // The pause covers a wake-up that came between the two looks.
+            let _ = tokio::time::timeout(Duration::from_millis(10), self.drained.notified()).await;
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! The limits and habits of a broker, each with its default.
+
+use std::time::Duration;
+
+/// What happens to a message of QoS 1 or 2 for a session whose queue is full.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum WhenFull {
+    /// It is not taken; a publisher all of whose receivers are full is told
+    /// 0x97 (Quota exceeded) where its version can say so.
+    #[default]
+    DropNewest,
+    /// The oldest one makes room.
+    DropOldest,
+    /// The session's connection is closed with 0x97.
+    Disconnect,
+}
+
+/// Every limit of a broker. What reaches one is counted, and said to the
+/// client where its version can say so; never silently dropped.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Threads that read and write sockets.
+    pub threads: usize,
+    /// The largest packet that is taken, in bytes.
+    pub max_packet_size: u32,
+    /// How long a connection may take to say CONNECT.
+    pub connect_timeout: Duration,
+    /// How many bytes a connection may send before CONNECT is complete.
+    pub max_connect_size: u32,
+    /// Connections at once.
+    pub max_connections: usize,
+    /// Connections at once from one address.
+    pub max_connections_per_address: usize,
+    /// Sessions, with and without a connection.
+    pub max_sessions: usize,
+    /// How long a session may outlive its connection.
+    pub max_session_expiry: Duration,
+    /// The longest keep alive, also imposed on who wants none; in seconds, 0
+    /// leaves it to the client.
+    pub max_keep_alive: u16,
+    /// How many unfinished QoS 2 messages a client may have open (Receive
+    /// Maximum of the server).
+    pub receive_maximum: u16,
+    /// How many messages of QoS 1 and 2 may be in flight to a client, whatever
+    /// more it allows.
+    pub max_in_flight: u16,
+    /// Messages that wait for one session.
+    pub max_queued_messages: usize,
+    /// Bytes of topics and payloads that wait for one session.
+    pub max_queued_bytes: usize,
+    /// What happens beyond these two.
+    pub when_full: WhenFull,
+    /// Bytes that may wait for a socket before publishers are slowed down.
+    pub high_water: usize,
+    /// How long a reader may take nothing before nobody waits for it any more.
+    pub stalled_after: Duration,
+    /// How long a reader may take nothing, with bytes waiting, before its
+    /// connection is closed.
+    pub stalled_limit: Duration,
+    /// Subscriptions of one session.
+    pub max_subscriptions: usize,
+    /// Levels of a topic name or filter.
+    pub max_topic_levels: usize,
+    /// Topic aliases that a client may use towards the broker.
+    pub topic_alias_maximum: u16,
+    /// Retained messages.
+    pub max_retained_messages: usize,
+    /// Bytes of retained topics and payloads.
+    pub max_retained_bytes: usize,
+    /// Messages that may wait for an inline subscription before publishers
+    /// are slowed down.
+    pub inline_queue: usize,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        Self {
+            threads: cores.min(4),
+            max_packet_size: 16 * 1024 * 1024,
+            connect_timeout: Duration::from_secs(10),
+            max_connect_size: 64 * 1024,
+            max_connections: 100_000,
+            max_connections_per_address: 100_000,
+            max_sessions: 200_000,
+            max_session_expiry: Duration::from_secs(30 * 24 * 3600),
+            max_keep_alive: 0,
+            receive_maximum: 1024,
+            max_in_flight: 4096,
+            max_queued_messages: 10_000,
+            max_queued_bytes: 16 * 1024 * 1024,
+            when_full: WhenFull::default(),
+            high_water: 1024 * 1024,
+            stalled_after: Duration::from_millis(50),
+            stalled_limit: Duration::from_secs(60),
+            max_subscriptions: 10_000,
+            max_topic_levels: 128,
+            topic_alias_maximum: 32,
+            max_retained_messages: 1_000_000,
+            max_retained_bytes: 256 * 1024 * 1024,
+            inline_queue: 4096,
+        }
+    }
+}

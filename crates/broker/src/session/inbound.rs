@@ -1,0 +1,55 @@
+//! What a client is in the middle of saying: QoS 2 messages that it has not
+//! released. They outlive a connection, so that nothing is taken twice.
+
+use latchlight_mqtt::{PacketId, ReasonCode};
+use rustc_hash::FxHashSet;
+
+/// The unreleased QoS 2 messages of a client.
+#[derive(Debug, Default)]
+pub(crate) struct Inbound {
+    unreleased: FxHashSet<PacketId>,
+}
+
+impl Inbound {
+    /// Whether a QoS 2 message was taken before [MQTT-4.3.3-10].
+    pub(crate) fn was_taken(&self, id: PacketId) -> bool {
+        self.unreleased.contains(&id)
+    }
+
+    /// Whether the client has more open than it may [MQTT-3.3.4-9].
+    pub(crate) fn is_full(&self, receive_maximum: u16) -> bool {
+        self.unreleased.len() >= usize::from(receive_maximum)
+    }
+
+    /// A QoS 2 message was taken.
+    pub(crate) fn take(&mut self, id: PacketId) {
+        self.unreleased.insert(id);
+    }
+
+    /// PUBREL: the reason for PUBCOMP.
+    pub(crate) fn release(&mut self, id: PacketId) -> ReasonCode {
+        if self.unreleased.remove(&id) {
+            ReasonCode::Success
+        } else {
+            ReasonCode::PacketIdentifierNotFound
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_is_taken_until_it_is_released() {
+        let id = PacketId::new(7).expect("not 0");
+        let mut inbound = Inbound::default();
+        assert!(!inbound.was_taken(id));
+        inbound.take(id);
+        assert!(inbound.was_taken(id));
+        assert!(inbound.is_full(1) && !inbound.is_full(2));
+        assert_eq!(inbound.release(id), ReasonCode::Success);
+        assert_eq!(inbound.release(id), ReasonCode::PacketIdentifierNotFound);
+        assert!(!inbound.was_taken(id));
+    }
+}

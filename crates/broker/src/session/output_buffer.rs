@@ -1,0 +1,182 @@
+//! Bytes on their way to a socket.
+
+use std::collections::VecDeque;
+use std::io::{self, IoSlice};
+
+use bytes::Bytes;
+
+/// Buffers up to this size are kept for the next batch of the same thread.
+const POOLED_SIZE: usize = 256 * 1024;
+/// How many of them a thread keeps.
+const POOLED: usize = 16;
+
+thread_local! {
+    static POOL: std::cell::RefCell<Vec<Vec<u8>>> = const { std::cell::RefCell::new(Vec::new()) };
+}
+
+/// Small frames are copied one behind the other, large payloads are shared;
+/// an empty buffer holds no memory.
+#[derive(Debug, Default)]
+pub(crate) struct OutputBuffer {
+    /// Finished segments, in order.
+    segments: VecDeque<Segment>,
+    /// The segment that is being appended to; it comes last.
+    tail: Vec<u8>,
+    /// How much of the first segment (or of the tail) was written.
+    written: usize,
+    len: usize,
+}
+
+#[derive(Debug)]
+enum Segment {
+    Copied(Vec<u8>),
+    Shared(Bytes),
+}
+
+impl Segment {
+    fn bytes(&self) -> &[u8] {
+        match self {
+            Self::Copied(bytes) => bytes,
+            Self::Shared(bytes) => bytes,
+        }
+    }
+}
+
+impl OutputBuffer {
+    /// How many bytes wait.
+    pub(crate) fn len(&self) -> usize {
+        self.len
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// Appends what `write` writes, which must only append.
+    pub(crate) fn append<T>(&mut self, write: impl FnOnce(&mut Vec<u8>) -> T) -> T {
+        if self.tail.capacity() == 0 {
+            self.tail = POOL.with(|pool| pool.borrow_mut().pop()).unwrap_or_default();
+        }
+        let before = self.tail.len();
+        let result = write(&mut self.tail);
+        self.len += self.tail.len() - before;
+        result
+    }
+
+    /// Appends bytes that others share.
+    pub(crate) fn append_shared(&mut self, bytes: Bytes) {
+        self.len += bytes.len();
+        let tail = std::mem::take(&mut self.tail);
+        if !tail.is_empty() {
+            self.segments.push_back(Segment::Copied(tail));
+        }
+        self.segments.push_back(Segment::Shared(bytes));
+    }
+
+    /// Writes as much as `write` takes; gives how much that was.
+    ///
+    /// # Errors
+    /// What `write` says.
+    pub(crate) fn write_to(
+        &mut self,
+        write: impl FnOnce(&[IoSlice<'_>]) -> io::Result<usize>,
+    ) -> io::Result<usize> {
+        const MOST: usize = 64;
+        let mut slices = [IoSlice::new(&[]); MOST];
+        let mut count = 0;
+        let all = self.segments.iter().map(Segment::bytes).chain([self.tail.as_slice()]);
+        for (slice, bytes) in slices.iter_mut().zip(all) {
+            let skip = if count == 0 { self.written } else { 0 };
+            *slice = IoSlice::new(&bytes[skip..]);
+            count += 1;
+        }
+        let written = write(&slices[..count])?;
+        self.advance(written);
+        Ok(written)
+    }
+
+    fn advance(&mut self, written: usize) {
+        self.len -= written;
+        self.written += written;
+        while let Some(first) = self.segments.front() {
+            let len = first.bytes().len();
+            if self.written < len {
+                return;
+            }
+            self.written -= len;
+            if let Some(Segment::Copied(buffer)) = self.segments.pop_front() {
+                give_back(buffer);
+            }
+        }
+        if self.segments.capacity() > 0 {
+            self.segments = VecDeque::new();
+        }
+        if self.len == 0 {
+            self.written = 0;
+            give_back(std::mem::take(&mut self.tail));
+        }
+    }
+
+    /// Everything as one piece, for tests that look at it.
+    #[cfg(test)]
+    pub(crate) fn take(&mut self) -> Vec<u8> {
+        let mut all = Vec::new();
+        while !self.is_empty() {
+            let written = self.write_to(|slices| {
+                for slice in slices {
+                    all.extend_from_slice(slice);
+                }
+                Ok(slices.iter().map(|slice| slice.len()).sum())
+            });
+            written.expect("writing to memory");
+        }
+        all
+    }
+}
+
+fn give_back(mut buffer: Vec<u8>) {
+    if buffer.capacity() == 0 || buffer.capacity() > POOLED_SIZE {
+        return;
+    }
+    buffer.clear();
+    POOL.with(|pool| {
+        let mut pool = pool.borrow_mut();
+        if pool.len() < POOLED {
+            pool.push(buffer);
+        }
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn partial_writes_go_on_where_they_stopped() {
+        let mut buffer = OutputBuffer::default();
+        buffer.append(|out| out.extend_from_slice(b"one"));
+        buffer.append_shared(Bytes::from_static(b"TWO"));
+        buffer.append(|out| out.extend_from_slice(b"three"));
+        assert_eq!(buffer.len(), 11);
+        let mut all = Vec::new();
+        while !buffer.is_empty() {
+            let written = buffer.write_to(|slices| {
+                let first = slices.iter().find(|slice| !slice.is_empty()).expect("some bytes");
+                all.extend_from_slice(&first[..first.len().min(2)]);
+                Ok(first.len().min(2))
+            });
+            assert!(written.expect("write") > 0);
+        }
+        assert_eq!(all, b"oneTWOthree");
+    }
+
+    #[test]
+    fn an_empty_buffer_holds_no_memory() {
+        let mut buffer = OutputBuffer::default();
+        buffer.append(|out| out.extend_from_slice(&[7; 1000]));
+        buffer.append_shared(Bytes::from_static(b"x"));
+        assert_eq!(buffer.take().len(), 1001);
+        assert_eq!(buffer.tail.capacity(), 0);
+        assert_eq!(buffer.segments.capacity(), 0);
+    }
+}

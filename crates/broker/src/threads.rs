@@ -1,0 +1,112 @@
+//! The threads that serve sockets: one runtime each, connections handed out
+//! in turn. They are the broker's own, whatever runtime its embedder has.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use tokio::net::TcpStream;
+use tokio::sync::mpsc;
+use tokio_util::task::TaskTracker;
+
+use crate::broker::Core;
+use crate::{connection, deadlines, listener};
+
+/// How long connections may take to end when the broker closes.
+const FAREWELL: Duration = Duration::from_secs(2);
+
+/// The running threads.
+pub(crate) struct Threads {
+    handles: Vec<JoinHandle<()>>,
+}
+
+/// Hands accepted connections to the threads in turn.
+#[derive(Clone)]
+pub(crate) struct Hands {
+    threads: Arc<[mpsc::UnboundedSender<Accepted>]>,
+    turn: Arc<AtomicUsize>,
+}
+
+/// A connection that was let in by the listener's limits, which bound how
+/// many of them can wait here.
+pub(crate) struct Accepted {
+    pub(crate) stream: std::net::TcpStream,
+    pub(crate) address: SocketAddr,
+    pub(crate) place: listener::Place,
+}
+
+impl Hands {
+    pub(crate) fn give(&self, accepted: Accepted) {
+        let turn = self.turn.fetch_add(1, Ordering::Relaxed) % self.threads.len();
+        // The thread is gone: the broker is closing, and so is the socket.
+        let _ = self.threads[turn].send(accepted);
+    }
+}
+
+impl Threads {
+    pub(crate) fn start(
+        core: &Arc<Core>,
+        listeners: Vec<std::net::TcpListener>,
+    ) -> io::Result<Self> {
+        let count = core.options.threads.max(1);
+        let (senders, receivers): (Vec<_>, Vec<_>) =
+            (0..count).map(|_| mpsc::unbounded_channel()).unzip();
+        let hands = Hands { threads: senders.into(), turn: Arc::default() };
+        let mut listeners = Some(listeners);
+        let mut handles = Vec::with_capacity(count);
+        for (number, receiver) in receivers.into_iter().enumerate() {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            let core = core.clone();
+            // The first thread also accepts and keeps house.
+            let mut first = None;
+            if let Some(listeners) = listeners.take() {
+                let _ = core.runtime.set(runtime.handle().clone());
+                first = Some((listeners, hands.clone()));
+            }
+            let thread = std::thread::Builder::new().name(format!("mqtt-{number}"));
+            handles.push(thread.spawn(move || runtime.block_on(serve(core, receiver, first)))?);
+        }
+        Ok(Self { handles })
+    }
+
+    pub(crate) fn join(self) {
+        for handle in self.handles {
+            if handle.join().is_err() {
+                tracing::error!("a thread of the broker failed");
+            }
+        }
+    }
+}
+
+async fn serve(
+    core: Arc<Core>,
+    mut accepted: mpsc::UnboundedReceiver<Accepted>,
+    first: Option<(Vec<std::net::TcpListener>, Hands)>,
+) {
+    let connections = TaskTracker::new();
+    if let Some((listeners, hands)) = first {
+        tokio::spawn(deadlines::keep_house(core.clone()));
+        listener::accept_all(&core, listeners, &hands);
+    }
+    loop {
+        tokio::select! {
+            Some(Accepted { stream, address, place }) = accepted.recv() => {
+                match TcpStream::from_std(stream) {
+                    Ok(stream) => {
+                        let stream = Arc::new(stream);
+                        connections.spawn(connection::run(core.clone(), stream, address, place));
+                    }
+                    Err(error) => tracing::warn!(%error, "take a connection in"),
+                }
+            }
+            () = core.stop.cancelled() => break,
+        }
+    }
+    connections.close();
+    if tokio::time::timeout(FAREWELL, connections.wait()).await.is_err() {
+        tracing::warn!("some connections did not end in time");
+    }
+}

@@ -1,0 +1,9 @@
+//! Who is subscribed to what, and what is retained.
+
+mod index;
+mod retained;
+mod route;
+
+pub(crate) use index::{Index, Subscriber, Subscription};
+pub(crate) use retained::Retained;
+pub(crate) use route::{Route, Target};

@@ -1,0 +1,220 @@
+//! Retained messages: the newest of each topic that was published to be kept.
+
+use std::sync::Arc;
+
+use rustc_hash::FxHashMap;
+
+use crate::message::Message;
+use crate::{Options, Time};
+
+/// A tree of topic levels with the message of each topic.
+#[derive(Default)]
+pub(crate) struct Retained {
+    root: Node,
+    count: usize,
+    bytes: usize,
+}
+
+#[derive(Default)]
+struct Node {
+    children: FxHashMap<Box<str>, Node>,
+    message: Option<Arc<Message>>,
+}
+
+/// The bound is reached.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Full;
+
+impl Retained {
+    pub(crate) fn count(&self) -> usize {
+        self.count
+    }
+
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Keeps a message in the place of the one before; an empty payload takes
+    /// that away and keeps nothing [MQTT-3.3.1-6], [MQTT-3.3.1-7].
+    pub(crate) fn set(&mut self, message: Arc<Message>, options: &Options) -> Result<(), Full> {
+        let topic = message.topic.clone();
+        if message.payload.is_empty() {
+            self.remove(&topic);
+            return Ok(());
+        }
+        let before = self.root.get(&topic).map_or(0, |message| message.size());
+        let count = self.count + usize::from(before == 0);
+        let bytes = self.bytes - before + message.size();
+        if count > options.max_retained_messages || bytes > options.max_retained_bytes {
+            return Err(Full);
+        }
+        let mut node = &mut self.root;
+        for level in topic.split('/') {
+            node = node.children.entry(level.into()).or_default();
+        }
+        node.message = Some(message);
+        (self.count, self.bytes) = (count, bytes);
+        Ok(())
+    }
+
+    /// Forgets the message of a topic; gives it.
+    pub(crate) fn remove(&mut self, topic: &str) -> Option<Arc<Message>> {
+        let removed = self.root.remove(&mut topic.split('/'));
+        if let Some(message) = &removed {
+            self.count -= 1;
+            self.bytes -= message.size();
+        }
+        removed
+    }
+
+    /// All messages that a filter (without `$share`) matches and whose time
+    /// has not run out.
+    pub(crate) fn matching(&self, filter: &str, now: Time) -> Vec<Arc<Message>> {
+        let levels: Vec<&str> = filter.split('/').collect();
+        let mut found = Vec::new();
+        self.root.collect(&levels, true, &mut |message| {
+            if !message.is_expired(now) {
+                found.push(message.clone());
+            }
+        });
+        found
+    }
+
+    /// Forgets what has expired; gives how many that were.
+    pub(crate) fn expire(&mut self, now: Time) -> usize {
+        let mut expired = Vec::new();
+        self.root.collect(&["#"], false, &mut |message| {
+            if message.is_expired(now) {
+                expired.push(message.topic.clone());
+            }
+        });
+        for topic in &expired {
+            self.remove(topic);
+        }
+        expired.len()
+    }
+}
+
+impl Node {
+    fn get(&self, topic: &str) -> Option<&Arc<Message>> {
+        let mut node = self;
+        for level in topic.split('/') {
+            node = node.children.get(level)?;
+        }
+        node.message.as_ref()
+    }
+
+    fn remove<'a>(&mut self, levels: &mut impl Iterator<Item = &'a str>) -> Option<Arc<Message>> {
+        let Some(level) = levels.next() else { return self.message.take() };
+        let child = self.children.get_mut(level)?;
+        let removed = child.remove(levels);
+        if child.message.is_none() && child.children.is_empty() {
+            self.children.remove(level);
+        }
+        removed
+    }
+
+    /// `hidden` leaves out what begins with `$` where the filter begins with
+    /// a wildcard [MQTT-4.7.2-1].
+    fn collect(&self, filter: &[&str], hidden: bool, found: &mut impl FnMut(&Arc<Message>)) {
+        match filter.split_first() {
+            None => {
+                if let Some(message) = &self.message {
+                    found(message);
+                }
+            }
+            Some((&"#", _)) => {
+                // `a/#` matches `a` as well.
+                if let Some(message) = &self.message {
+                    found(message);
+                }
+                for child in self.visible(hidden) {
+                    child.collect(filter, false, found);
+                }
+            }
+            Some((&"+", rest)) => {
+                for child in self.visible(hidden) {
+                    child.collect(rest, false, found);
+                }
+            }
+            Some((level, rest)) => {
+                if let Some(child) = self.children.get(*level) {
+                    child.collect(rest, false, found);
+                }
+            }
+        }
+    }
+
+    fn visible(&self, hidden: bool) -> impl Iterator<Item = &Self> {
+        let children = self.children.iter();
+        children
+            .filter(move |(level, _)| !(hidden && level.starts_with('$')))
+            .map(|(_, child)| child)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use latchlight_mqtt::{Properties, QoS};
+
+    fn message(topic: &str, payload: &'static str, expires_at: Option<Time>) -> Arc<Message> {
+        Arc::new(Message {
+            topic: topic.into(),
+            payload: payload.into(),
+            qos: QoS::AtMostOnce,
+            retain: true,
+            properties: Properties::new(),
+            expires_at,
+        })
+    }
+
+    fn found(retained: &Retained, filter: &str) -> Vec<String> {
+        let mut topics: Vec<_> =
+            retained.matching(filter, 0).iter().map(|m| m.topic.to_string()).collect();
+        topics.sort();
+        topics
+    }
+
+    #[test]
+    fn filters_find_what_they_match() {
+        let mut retained = Retained::default();
+        let options = Options::default();
+        for topic in ["a", "a/b", "a/b/c", "x//y", "$SYS/up"] {
+            retained.set(message(topic, "1", None), &options).expect("room");
+        }
+        assert_eq!(found(&retained, "#"), ["a", "a/b", "a/b/c", "x//y"]);
+        assert_eq!(found(&retained, "a/#"), ["a", "a/b", "a/b/c"]);
+        assert_eq!(found(&retained, "+"), ["a"]);
+        assert_eq!(found(&retained, "+/b"), ["a/b"]);
+        assert_eq!(found(&retained, "x/+/y"), ["x//y"]);
+        assert_eq!(found(&retained, "$SYS/#"), ["$SYS/up"]);
+        assert_eq!(found(&retained, "+/up"), [""; 0]);
+    }
+
+    #[test]
+    fn one_more_than_the_bound_is_refused_and_counts_stay_right() {
+        let options =
+            Options { max_retained_messages: 2, max_retained_bytes: 10, ..Options::default() };
+        let mut retained = Retained::default();
+        retained.set(message("a", "1", None), &options).expect("room");
+        retained.set(message("b", "1", None), &options).expect("room");
+        assert_eq!(retained.set(message("c", "1", None), &options), Err(Full));
+        // Replacing is no growth; emptying makes room.
+        retained.set(message("b", "22", None), &options).expect("replaced");
+        assert_eq!((retained.count(), retained.bytes()), (2, 5));
+        retained.set(message("a", "", None), &options).expect("removed");
+        assert_eq!((retained.count(), retained.bytes()), (1, 3));
+        assert_eq!(retained.set(message("c", "1234567", None), &options), Err(Full));
+    }
+
+    #[test]
+    fn what_has_expired_is_not_found_and_is_forgotten() {
+        let mut retained = Retained::default();
+        retained.set(message("a", "1", Some(10)), &Options::default()).expect("room");
+        assert_eq!(retained.matching("a", 9).len(), 1);
+        assert_eq!(retained.matching("a", 10).len(), 0);
+        assert_eq!(retained.expire(10), 1);
+        assert_eq!((retained.count(), retained.bytes()), (0, 0));
+    }
+}

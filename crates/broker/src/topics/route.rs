@@ -1,0 +1,126 @@
+//! Where a message on one topic goes.
+
+use std::sync::Arc;
+
+use bytestring::ByteString;
+
+use super::index::SharedGroup;
+use super::{Subscriber, Subscription};
+use crate::inline::InlineSink;
+use crate::session::Receiver;
+use crate::session_handle::Session;
+
+/// Everyone who gets the messages of one topic; good until the index changes.
+pub(crate) struct Route {
+    pub(crate) topic: ByteString,
+    pub(crate) generation: u64,
+    pub(crate) sessions: Vec<Target>,
+    pub(crate) inline: Vec<(Arc<InlineSink>, bool)>,
+    pub(crate) groups: Vec<Arc<SharedGroup>>,
+}
+
+/// One session, with all its subscriptions that match made into one: a
+/// message is delivered once, at the highest QoS, with all identifiers
+/// [MQTT-3.3.4-2], [MQTT-3.3.4-3].
+pub(crate) struct Target {
+    pub(crate) session: Arc<Session>,
+    pub(crate) receiver: Receiver,
+    /// The same without the subscriptions that want nothing of the session's
+    /// own; where there are such.
+    pub(crate) own: Option<Option<Receiver>>,
+}
+
+impl Target {
+    /// How this session gets a message of `publisher`, if at all.
+    pub(crate) fn receiver_of(&self, publisher: Option<&Arc<Session>>) -> Option<&Receiver> {
+        let is_own = publisher.is_some_and(|publisher| Arc::ptr_eq(publisher, &self.session));
+        match &self.own {
+            Some(own) if is_own => own.as_ref(),
+            _ => Some(&self.receiver),
+        }
+    }
+}
+
+impl Route {
+    pub(crate) fn new(topic: &str, generation: u64) -> Self {
+        Self {
+            topic: topic.into(),
+            generation,
+            sessions: Vec::new(),
+            inline: Vec::new(),
+            groups: Vec::new(),
+        }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.sessions.is_empty() && self.inline.is_empty() && self.groups.is_empty()
+    }
+
+    pub(crate) fn add_all(&mut self, subscriptions: &[Subscription]) {
+        for subscription in subscriptions {
+            match &subscription.subscriber {
+                Subscriber::Session(session) => self.add_session(session, subscription),
+                Subscriber::Inline(sink) => {
+                    if !self.inline.iter().any(|(known, _)| Arc::ptr_eq(known, sink)) {
+                        self.inline.push((sink.clone(), subscription.retain_as_published));
+                    }
+                }
+            }
+        }
+    }
+
+    pub(crate) fn add_groups<'a>(&mut self, groups: impl Iterator<Item = &'a Arc<SharedGroup>>) {
+        self.groups.extend(groups.cloned());
+    }
+
+    fn add_session(&mut self, session: &Arc<Session>, subscription: &Subscription) {
+        // A session with one subscription cannot be here already; the others
+        // are looked for one by one, for routes are made seldom.
+        let at = if session.has_many_subscriptions() {
+            self.sessions.iter().position(|target| Arc::ptr_eq(&target.session, session))
+        } else {
+            None
+        };
+        let target = match at {
+            Some(at) => &mut self.sessions[at],
+            None => {
+                self.sessions.push(Target {
+                    session: session.clone(),
+                    receiver: receiver(subscription),
+                    own: subscription.no_local.then_some(None),
+                });
+                return;
+            }
+        };
+        if subscription.no_local {
+            target.own.get_or_insert_with(|| Some(target.receiver.clone()));
+        } else if let Some(own) = &mut target.own {
+            match own {
+                Some(own) => merge(own, subscription),
+                None => *own = Some(receiver(subscription)),
+            }
+        }
+        merge(&mut target.receiver, subscription);
+    }
+}
+
+fn receiver(subscription: &Subscription) -> Receiver {
+    Receiver {
+        qos: subscription.qos,
+        retain_as_published: subscription.retain_as_published,
+        identifiers: subscription.identifier.into_iter().collect(),
+    }
+}
+
+fn merge(receiver: &mut Receiver, subscription: &Subscription) {
+    receiver.qos = receiver.qos.max(subscription.qos);
+    receiver.retain_as_published |= subscription.retain_as_published;
+    receiver.identifiers.extend(subscription.identifier);
+}
+
+impl Subscription {
+    /// How the subscriber gets a message for this subscription alone.
+    pub(crate) fn receiver(&self) -> Receiver {
+        receiver(self)
+    }
+}
