@@ -1,0 +1,250 @@
+//! The servers under comparison, each started on free ports with folders of its own.
+use std::fs::{self, File};
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, bail};
+use serde_json::json;
+use tempfile::TempDir;
+
+use crate::compare::CompareArgs;
+use crate::process;
+
+const START_TIMEOUT: Duration = Duration::from_secs(30);
+const STOP_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// One of the two ways to do the work.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Contestant {
+    Latchlight,
+    /// As most people start it: one process with a thread for each caller.
+    FlaskThreads,
+    /// As wide as it goes: a process for each core. Each hears what all devices say.
+    FlaskProcesses,
+}
+
+impl Contestant {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Latchlight => "Latchlight",
+            Self::FlaskThreads => "Flask gateway, one process",
+            Self::FlaskProcesses => "Flask gateway, a process per core",
+        }
+    }
+
+    /// Gunicorn's processes and threads for each: what served it best where it was tried.
+    fn width(self) -> (usize, usize) {
+        match self {
+            Self::FlaskProcesses => {
+                (std::thread::available_parallelism().map_or(2, usize::from).max(2), 16)
+            }
+            _ => (1, 64),
+        }
+    }
+}
+
+/// A running contestant: its processes, where it listens, and the folder that it may fill.
+pub struct Running {
+    pub http: String,
+    pub broker: String,
+    pub processes: Vec<Process>,
+    folder: TempDir,
+}
+
+/// A process that ends with this value.
+pub struct Process {
+    pub name: &'static str,
+    child: Child,
+    log: PathBuf,
+}
+
+impl Running {
+    pub fn start(contestant: Contestant, args: &CompareArgs) -> anyhow::Result<Self> {
+        let run = args.out.join("run");
+        fs::create_dir_all(&run).context("create the folder for runs")?;
+        let folder = TempDir::new_in(&run).context("create a temporary folder")?;
+        let mut running = Self {
+            http: format!("127.0.0.1:{}", free_port()?),
+            broker: format!("127.0.0.1:{}", free_port()?),
+            processes: Vec::new(),
+            folder,
+        };
+        match contestant {
+            Contestant::Latchlight => running.start_latchlight(args)?,
+            _ => running.start_flask(contestant, args)?,
+        }
+        Ok(running)
+    }
+
+    fn start_latchlight(&mut self, args: &CompareArgs) -> anyhow::Result<()> {
+        let config = self.folder.path().join("config.json");
+        let settings = json!({
+            "settings": {
+                "http": { "listen": self.http },
+                "mqtt": { "listen": self.broker },
+                "data": self.folder.path().join("data"),
+                "plugins": { "folder": self.folder.path().join("plugins") },
+                "log": { "level": "warn" },
+            },
+            "state": {},
+        });
+        fs::create_dir_all(self.folder.path().join("plugins")).context("create plugins")?;
+        fs::write(&config, serde_json::to_string_pretty(&settings)?).context("write config")?;
+        let mut command = Command::new(&args.latchlight);
+        command.arg("serve").arg("--config").arg(&config);
+        self.spawn("latchlight", command)?;
+        let broker = self.broker.clone();
+        self.wait_for_port(&broker)?;
+        self.wait_for_answer()
+    }
+
+    fn start_flask(&mut self, contestant: Contestant, args: &CompareArgs) -> anyhow::Result<()> {
+        let config = self.folder.path().join("mosquitto.conf");
+        let port = port_of(&self.broker).to_owned();
+        // Without the last line a caller waits 40 ms for each answer: Nagle's algorithm.
+        let lines = format!(
+            "user root\nlistener {port} 127.0.0.1\nallow_anonymous true\nset_tcp_nodelay true\n"
+        );
+        fs::write(&config, lines).context("write mosquitto.conf")?;
+        let mut command = Command::new(&args.mosquitto);
+        command.arg("-c").arg(&config);
+        self.spawn("mosquitto", command)?;
+        let broker = self.broker.clone();
+        self.wait_for_port(&broker)?;
+        let (processes, threads) = contestant.width();
+        let mut command = Command::new(args.venv.join("bin/gunicorn"));
+        command
+            .args(["--worker-class", "gthread", "--workers", &processes.to_string()])
+            .args(["--threads", &threads.to_string(), "--bind", &self.http])
+            .args(["--keep-alive", "60", "--log-level", "warning", "app:app"])
+            .current_dir(&args.flask_app)
+            .env("GATEWAY_BROKER_PORT", &port)
+            // The bytecode would stand in the checkout.
+            .env("PYTHONDONTWRITEBYTECODE", "1");
+        self.spawn("flask", command)?;
+        self.wait_for_lines("ready", processes)?;
+        self.wait_for_answer()
+    }
+
+    /// Starts the devices and waits until all have joined.
+    pub fn start_fleet(&mut self, devices: usize) -> anyhow::Result<()> {
+        let mut command = Command::new(std::env::current_exe().context("find this program")?);
+        command.arg("fleet").args(["--broker", &self.broker]);
+        command.args(["--devices", &devices.to_string()]);
+        self.spawn("devices", command)?;
+        self.wait_for_lines("ready", 1)
+    }
+
+    /// The most memory that the servers have had together, in MiB.
+    pub fn peak_memory_mib(&self) -> f64 {
+        self.servers().map(|server| process::tree_peak_memory_mib(server.child.id())).sum()
+    }
+
+    /// The processes to watch, as the `load` role takes them.
+    pub fn watched(&self) -> Vec<String> {
+        self.processes.iter().map(|one| format!("{}={}", one.name, one.child.id())).collect()
+    }
+
+    fn servers(&self) -> impl Iterator<Item = &Process> {
+        self.processes.iter().filter(|one| one.name != "devices")
+    }
+
+    fn spawn(&mut self, name: &'static str, mut command: Command) -> anyhow::Result<()> {
+        let log = self.folder.path().join(format!("{name}.log"));
+        let file = File::create(&log).context("create a log file")?;
+        let child = command
+            .stdin(Stdio::null())
+            .stdout(file.try_clone().context("open the log twice")?)
+            .stderr(file)
+            .spawn()
+            .with_context(|| format!("start {name} ({:?})", command.get_program()))?;
+        self.processes.push(Process { name, child, log });
+        Ok(())
+    }
+
+    fn wait_for_port(&mut self, address: &str) -> anyhow::Result<()> {
+        self.wait_until(&format!("something to listen on {address}"), || {
+            TcpStream::connect(address).is_ok()
+        })
+    }
+
+    /// Waits until the process that was started last has written a line so often.
+    fn wait_for_lines(&mut self, wanted: &str, times: usize) -> anyhow::Result<()> {
+        let log = self.processes.last().expect("something was started").log.clone();
+        self.wait_until(&format!("the line \"{wanted}\""), || {
+            let text = fs::read_to_string(&log).unwrap_or_default();
+            text.lines().filter(|line| *line == wanted).count() >= times
+        })
+    }
+
+    /// An open port is not enough: gunicorn listens before its application runs.
+    fn wait_for_answer(&mut self) -> anyhow::Result<()> {
+        let address = self.http.clone();
+        self.wait_until("GET /hello to be answered", || says_hello(&address).unwrap_or(false))
+    }
+
+    fn wait_until(&mut self, what: &str, mut done: impl FnMut() -> bool) -> anyhow::Result<()> {
+        let deadline = Instant::now() + START_TIMEOUT;
+        while !done() {
+            for process in &mut self.processes {
+                if let Some(status) = process.child.try_wait().context("look after a process")? {
+                    bail!("{} ended with {status}:\n{}", process.name, tail(&process.log));
+                }
+            }
+            if Instant::now() > deadline {
+                let logs: Vec<String> = self
+                    .processes
+                    .iter()
+                    .map(|one| format!("--- {}\n{}", one.name, tail(&one.log)))
+                    .collect();
+                bail!("waited {START_TIMEOUT:?} for {what}:\n{}", logs.join("\n"));
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // The devices first, so that no server sees them fail.
+        while let Some(mut process) = self.processes.pop() {
+            // A process that has ended by itself needs no signal.
+            let _ = Command::new("kill").arg(process.child.id().to_string()).status();
+            let deadline = Instant::now() + STOP_TIMEOUT;
+            while matches!(process.child.try_wait(), Ok(None)) {
+                if Instant::now() > deadline {
+                    let _ = process.child.kill();
+                }
+                std::thread::sleep(Duration::from_millis(10));
+            }
+        }
+    }
+}
+
+fn says_hello(address: &str) -> std::io::Result<bool> {
+    let mut stream = TcpStream::connect(address)?;
+    stream.set_read_timeout(Some(START_TIMEOUT))?;
+    write!(stream, "GET /hello HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n")?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer)?;
+    Ok(answer.starts_with("HTTP/1.1 200"))
+}
+
+fn free_port() -> anyhow::Result<u16> {
+    let listener = TcpListener::bind("127.0.0.1:0").context("find a free port")?;
+    Ok(listener.local_addr().context("read the port")?.port())
+}
+
+fn port_of(address: &str) -> &str {
+    address.rsplit_once(':').map_or(address, |(_, port)| port)
+}
+
+fn tail(log: &Path) -> String {
+    let text = fs::read_to_string(log).unwrap_or_default();
+    let lines: Vec<&str> = text.lines().collect();
+    lines[lines.len().saturating_sub(20)..].join("\n")
+}
