@@ -146,11 +146,11 @@ fn markdown(environment: &Environment, medians: &[Medians]) -> String {
         );
     }
     let gap = if text.ends_with("|\n\n") { "" } else { "\n" };
-    let _ = write!(
+    let _ = writeln!(
         text,
-        "{gap}Medians of {} interleaved rounds ({} s each), {}, on {}; {}. The Flask gateway is Flask and paho-mqtt \
-         under gunicorn beside mosquitto. \
-         Latchlight writes every command to its database, the Flask gateway keeps none.\n",
+        "{gap}Medians of {} interleaved rounds ({} s each), {}, on {}; {}. The Flask gateway is \
+         Flask and paho-mqtt under gunicorn beside mosquitto. Latchlight writes every command to \
+         its database, the Flask gateway keeps none.",
         environment.rounds,
         environment.seconds,
         environment.date,
