@@ -1,3 +1,15 @@
 //! Latchlight: a control server for smart locks and lights.
+//!
+//! The server's modules; `startup` wires them, and docs/architecture.md walks
+//! through them.
 
+pub mod actions;
+pub mod commands;
+pub mod config;
+pub mod database;
+pub mod device_interface;
+pub mod identity;
+pub mod pictures;
 pub mod simulate;
+pub mod state;
+pub mod telemetry;

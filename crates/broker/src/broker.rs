@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 use bytestring::ByteString;
-use latchlight_mqtt::ReasonCode;
+use latchlight_mqtt::{ReasonCode, TopicFilter};
 use parking_lot::Mutex;
 use rustc_hash::FxHashMap;
 use tokio_util::sync::CancellationToken;
@@ -159,6 +159,14 @@ impl Broker {
     pub fn connected_subscribers(&self, topic: &str) -> Vec<Arc<ClientInfo>> {
         let route = self.core.index.route(topic);
         route.sessions.iter().filter_map(|target| target.session.client()).collect()
+    }
+
+    /// Who is connected and holds this very filter.
+    pub fn subscribed_to(&self, filter: &str) -> Vec<Arc<ClientInfo>> {
+        let Ok(filter) = TopicFilter::try_from(filter) else { return Vec::new() };
+        let sessions: Vec<_> = self.core.sessions.lock().values().cloned().collect();
+        let holds = |session: &&Arc<Session>| session.subscriptions.lock().contains_key(&filter);
+        sessions.iter().filter(holds).filter_map(|session| session.client()).collect()
     }
 
     /// Closes the connection of a client; its session stays. False: it has

@@ -1,0 +1,50 @@
+//! What actions work with.
+
+use async_trait::async_trait;
+use serde_json::Value;
+
+use crate::commands::Commands;
+use crate::identity::Permissions;
+use crate::pictures::Pictures;
+use crate::state::{Device, DeviceId, State};
+
+/// Everything that an action may use, shared by all.
+pub struct Context {
+    /// The roster.
+    pub state: State,
+    /// What devices are told to do.
+    pub commands: Commands,
+    /// What cameras saw.
+    pub pictures: Pictures,
+    /// Who may do what.
+    pub permissions: Permissions,
+    /// What links to pictures start with, without a slash at the end.
+    pub public_url: String,
+    /// The way out for what is neither answer nor command.
+    pub outbox: Box<dyn Outbox>,
+}
+
+/// Says things to the world, without the action knowing how.
+#[async_trait]
+pub trait Outbox: Send + Sync {
+    /// Raises an alert for everyone, and for the devices that asked for it.
+    ///
+    /// # Errors
+    /// It could not be sent.
+    async fn alert(&self, what: &str, body: Value) -> Result<(), String>;
+
+    /// Asks a device to say its state.
+    ///
+    /// # Errors
+    /// It could not be sent.
+    async fn ask_to_report(&self, device: &Device) -> Result<(), String>;
+
+    /// Listens where a device with a base topic of its own speaks.
+    ///
+    /// # Errors
+    /// The topic cannot be its own.
+    async fn adopt(&self, device: &DeviceId, base: &str) -> Result<(), String>;
+
+    /// Whether the device can be reached, as far as that is known.
+    fn presence(&self, device: &DeviceId) -> Option<bool>;
+}

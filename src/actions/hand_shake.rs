@@ -1,0 +1,98 @@
+//! `hand_shake <kind> [{"profile": …, "features": […], "base": …}]`: a device
+//! joins, and says so again at each of its starts. Answered when the roster
+//! on disk has it.
+
+use async_trait::async_trait;
+use latchlight_plugin_api::{ActionError, ActionInfo, Callers};
+use serde::Deserialize;
+
+use super::request::parse;
+use super::{Action, Answer, Context, Request};
+use crate::state::{DeviceKind, Features, Joining, StateError};
+
+pub(super) struct HandShake;
+
+/// What may follow the kind.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct Offer {
+    profile: Option<Profile>,
+    features: Vec<Feature>,
+    base: Option<String>,
+}
+
+/// The dialects that are spoken here.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Profile {
+    Words,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Feature {
+    Ack,
+    Ids,
+    Alerts,
+}
+
+#[async_trait]
+impl Action for HandShake {
+    fn info(&self) -> ActionInfo {
+        ActionInfo {
+            name: "hand_shake".to_owned(),
+            description: "A device joins: its kind, and what it can do.".to_owned(),
+            callers: Callers::UNJOINED_DEVICES,
+            // From the next version on its answer may carry credentials.
+            secret: true,
+        }
+    }
+
+    async fn perform(&self, request: Request, context: &Context) -> Result<Answer, ActionError> {
+        let id = request.device()?;
+        let rest = request.rest.as_str();
+        let (kind, json) = rest.split_once(char::is_whitespace).unwrap_or((rest, ""));
+        if kind.is_empty() {
+            return Err(ActionError::bad_input(
+                "hand_shake: say what you are: `hand_shake lock`, light, camera or other",
+            ));
+        }
+        let kind: DeviceKind =
+            kind.parse().map_err(|error| ActionError::bad_input(format!("hand_shake: {error}")))?;
+        let offer: Offer = match json.trim() {
+            "" => Offer::default(),
+            json => parse("hand_shake", json)?,
+        };
+        if let Some(base) = &offer.base {
+            context.outbox.adopt(&id, base).await.map_err(ActionError::bad_input)?;
+        }
+        let has = |feature| offer.features.contains(&feature);
+        let joining = Joining {
+            id: id.clone(),
+            kind,
+            profile: match offer.profile {
+                Some(Profile::Words) | None => "words".to_owned(),
+            },
+            features: Features {
+                ack: has(Feature::Ack),
+                ids: has(Feature::Ids),
+                alerts: has(Feature::Alerts),
+            },
+            base_topic: offer.base,
+        };
+        let known = context.state.device(&id).is_some();
+        context.state.join(joining).await.map_err(to_action_error)?;
+        if let Some(online) = context.outbox.presence(&id) {
+            context.state.set_online(&id, online);
+        }
+        tracing::info!(device = %id, %kind, known, "device joined");
+        Ok(Answer::done())
+    }
+}
+
+fn to_action_error(error: StateError) -> ActionError {
+    match error {
+        StateError::NotSaved(_) => ActionError::unavailable(error.to_string()),
+        _ => ActionError::not_allowed(error.to_string()),
+    }
+}

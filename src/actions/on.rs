@@ -1,0 +1,20 @@
+//! `on [<device> [<command id>]]`, or `on {"device": …, "kind": …, "id": …}`.
+
+use async_trait::async_trait;
+use latchlight_plugin_api::{ActionError, ActionInfo};
+
+use super::{Action, Answer, Context, Request, operate};
+use crate::commands::Verb;
+
+pub(super) struct On;
+
+#[async_trait]
+impl Action for On {
+    fn info(&self) -> ActionInfo {
+        operate::info(Verb::On, "Switches a light on, or all.")
+    }
+
+    async fn perform(&self, request: Request, context: &Context) -> Result<Answer, ActionError> {
+        operate::operate(Verb::On, &request, context).await
+    }
+}

@@ -1,0 +1,89 @@
+//! What an action is asked: by whom, and with which words.
+
+use latchlight_plugin_api::{ActionError, Caller};
+use serde::de::DeserializeOwned;
+
+use crate::identity::Identity;
+use crate::state::DeviceId;
+
+/// One call of an action.
+#[derive(Debug, Clone)]
+pub struct Request {
+    /// The first word.
+    pub word: String,
+    /// What follows it: words, or one JSON object.
+    pub rest: String,
+    /// Who calls.
+    pub caller: Caller,
+    /// Where it came from, for the record; no topic when it came over HTTP.
+    pub topic: Option<std::sync::Arc<str>>,
+    /// The same may have come before: a repeated delivery of MQTT.
+    pub duplicate: bool,
+}
+
+/// The rest of a payload: words, or one JSON object.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Rest<'a> {
+    /// Words, split at white space.
+    Words(Vec<&'a str>),
+    /// The text of a JSON object.
+    Json(&'a str),
+}
+
+impl Request {
+    /// What an app asks over HTTP.
+    pub fn from_app(identity: &Identity, word: &str, rest: impl Into<String>) -> Self {
+        Self {
+            word: word.to_owned(),
+            rest: rest.into(),
+            caller: Caller::App(identity.to_string()),
+            topic: None,
+            duplicate: false,
+        }
+    }
+
+    /// The rest, as words or as the text of a JSON object.
+    pub fn rest(&self) -> Rest<'_> {
+        if self.rest.starts_with('{') {
+            Rest::Json(&self.rest)
+        } else {
+            Rest::Words(self.rest.split_ascii_whitespace().collect())
+        }
+    }
+
+    /// The device that calls.
+    ///
+    /// # Errors
+    /// Somebody else does.
+    pub fn device(&self) -> Result<DeviceId, ActionError> {
+        match &self.caller {
+            Caller::Device(id) => id.parse().map_err(|error: crate::state::InvalidDeviceId| {
+                ActionError::bad_input(error.to_string())
+            }),
+            _ => Err(ActionError::not_allowed(format!("only a device may say `{}`", self.word))),
+        }
+    }
+
+    /// Who calls, as it stands in records: `app:<identity>`, `device:<id>`, …
+    pub fn issuer(&self) -> String {
+        self.caller.to_string()
+    }
+}
+
+/// Reads a JSON object, naming the field that is wrong.
+///
+/// # Errors
+/// It is none, or not of this shape.
+pub(super) fn parse<T: DeserializeOwned>(word: &str, json: &str) -> Result<T, ActionError> {
+    let mut deserializer = serde_json::Deserializer::from_str(json);
+    let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
+        let path = error.path().to_string();
+        let what = error.into_inner();
+        ActionError::bad_input(match path.as_str() {
+            "." => format!("{word}: {what}"),
+            path => format!("{word}: {path}: {what}"),
+        })
+    })?;
+    deserializer.end().map_err(|error| ActionError::bad_input(format!("{word}: {error}")))?;
+    Ok(value)
+}

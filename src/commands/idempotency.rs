@@ -1,0 +1,146 @@
+//! Idempotency keys: the same request twice gets the first one's answer.
+//!
+//! A key counts per identity and route, for 24 hours; it is on disk before
+//! anything is done for it.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use sha2::{Digest, Sha256};
+use sqlx::{Row, SqlitePool};
+
+use super::JournalError;
+
+const KEPT_FOR: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// What is known of a request that carries a key.
+pub enum Begin {
+    /// It is new: do it, then [`Ticket::finish`].
+    New(Ticket),
+    /// It was answered before: answer the same.
+    Replay {
+        /// The HTTP status of that answer.
+        status: u16,
+        /// Its body.
+        body: String,
+    },
+    /// The key was used for something else.
+    BodyDiffers,
+    /// The same request is being worked on.
+    InProgress,
+    /// The server stopped while it worked on the same request; what came of
+    /// it is in the devices' commands, and it is not done again.
+    Interrupted,
+}
+
+/// A request under way; dropped without an answer, its key stays taken.
+pub struct Ticket {
+    pool: SqlitePool,
+    identity: String,
+    route: String,
+    key: String,
+}
+
+/// The keys of this run of the server.
+#[derive(Clone)]
+pub(super) struct IdempotencyKeys {
+    pool: SqlitePool,
+    run: String,
+}
+
+impl IdempotencyKeys {
+    pub(super) fn new(pool: SqlitePool) -> Self {
+        Self { pool, run: uuid::Uuid::now_v7().to_string() }
+    }
+
+    pub(super) async fn begin(
+        &self,
+        identity: &str,
+        route: &str,
+        key: &str,
+        body: &[u8],
+    ) -> Result<Begin, JournalError> {
+        let hash = Sha256::digest(body).to_vec();
+        let now = Timestamp::now().as_millisecond();
+        let oldest = now - i64::try_from(KEPT_FOR.as_millis()).unwrap_or(i64::MAX);
+        let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await?;
+        sqlx::query("DELETE FROM idempotency_keys WHERE created_at < ?")
+            .bind(oldest)
+            .execute(&mut *transaction)
+            .await?;
+        let taken = sqlx::query(
+            "INSERT INTO idempotency_keys (identity, route, key, body_hash, run, created_at) \
+             VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+        )
+        .bind(identity)
+        .bind(route)
+        .bind(key)
+        .bind(&hash)
+        .bind(&self.run)
+        .bind(now)
+        .execute(&mut *transaction)
+        .await?;
+        if taken.rows_affected() == 1 {
+            transaction.commit().await?;
+            return Ok(Begin::New(Ticket {
+                pool: self.pool.clone(),
+                identity: identity.to_owned(),
+                route: route.to_owned(),
+                key: key.to_owned(),
+            }));
+        }
+        let row = sqlx::query(
+            "SELECT body_hash, run, status, answer FROM idempotency_keys \
+             WHERE identity = ? AND route = ? AND key = ?",
+        )
+        .bind(identity)
+        .bind(route)
+        .bind(key)
+        .fetch_one(&mut *transaction)
+        .await?;
+        transaction.commit().await?;
+        let answered: (Option<u16>, Option<String>) =
+            (row.try_get("status")?, row.try_get("answer")?);
+        Ok(match answered {
+            _ if row.try_get::<Vec<u8>, _>("body_hash")? != hash => Begin::BodyDiffers,
+            (Some(status), Some(body)) => Begin::Replay { status, body },
+            _ if row.try_get::<String, _>("run")? == self.run => Begin::InProgress,
+            _ => Begin::Interrupted,
+        })
+    }
+}
+
+impl Ticket {
+    /// Keeps the answer for whoever asks again; on disk when this returns.
+    ///
+    /// # Errors
+    /// The database did not take it.
+    pub async fn finish(self, status: u16, body: &str) -> Result<(), JournalError> {
+        self.update("UPDATE idempotency_keys SET status = ?, answer = ? WHERE identity = ? AND route = ? AND key = ?", Some((status, body))).await
+    }
+
+    /// Gives the key back: nothing was done for it.
+    ///
+    /// # Errors
+    /// The database did not take it.
+    pub async fn release(self) -> Result<(), JournalError> {
+        self.update(
+            "DELETE FROM idempotency_keys WHERE identity = ? AND route = ? AND key = ?",
+            None,
+        )
+        .await
+    }
+
+    async fn update(
+        self,
+        statement: &'static str,
+        answer: Option<(u16, &str)>,
+    ) -> Result<(), JournalError> {
+        let mut query = sqlx::query(statement);
+        if let Some((status, body)) = answer {
+            query = query.bind(status).bind(body.to_owned());
+        }
+        query.bind(self.identity).bind(self.route).bind(self.key).execute(&self.pool).await?;
+        Ok(())
+    }
+}

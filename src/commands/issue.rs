@@ -1,0 +1,306 @@
+//! Issuing commands: from an order to a record to the device's lane.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use parking_lot::Mutex;
+use tokio::sync::watch;
+
+use super::idempotency::IdempotencyKeys;
+use super::journal::Journal;
+use super::lane::{Lanes, Signal};
+use super::{Begin, Command, CommandHandle, CommandId, JournalError, Launcher, Status, Verb};
+use crate::config::CommandSettings;
+use crate::database::Database;
+use crate::state::{DeviceId, DeviceState, State};
+
+/// The commands of this server; cheap to clone.
+#[derive(Clone)]
+pub struct Commands {
+    pub(super) core: Arc<Core>,
+}
+
+pub(super) struct Core {
+    pub(super) journal: Journal,
+    pub(super) lanes: Lanes,
+    pub(super) launcher: Arc<dyn Launcher>,
+    pub(super) state: State,
+    pub(super) settings: CommandSettings,
+    /// What has not ended, by id, so that the same id acts once.
+    pub(super) under_way: Mutex<HashMap<CommandId, watch::Sender<Command>>>,
+    keys: IdempotencyKeys,
+    closing: AtomicBool,
+}
+
+/// What is to be issued.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Order {
+    /// The id that the issuer gave it; the same id acts once.
+    pub id: Option<CommandId>,
+    /// The device.
+    pub device: DeviceId,
+    /// What it is to do.
+    pub verb: Verb,
+    /// Who asks.
+    pub issuer: String,
+    /// Why it may not be, where it may not: recorded and not sent.
+    pub refused: Option<String>,
+}
+
+/// Why nothing was issued.
+#[derive(Debug, thiserror::Error)]
+pub enum IssueError {
+    /// The id belongs to another command.
+    #[error("the id {0} belongs to another command")]
+    IdTaken(CommandId),
+    /// Nothing is sent that is not on record.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// The server stops.
+    #[error("the server is stopping")]
+    Stopping,
+}
+
+impl Commands {
+    /// Opens the record and ends what an earlier run left under way.
+    ///
+    /// # Errors
+    /// The database does not answer.
+    pub async fn open(
+        database: &Database,
+        launcher: Arc<dyn Launcher>,
+        state: State,
+        settings: CommandSettings,
+    ) -> Result<Self, JournalError> {
+        let core = Core {
+            journal: Journal::open(database.pool.clone()).await?,
+            lanes: Lanes::default(),
+            launcher,
+            state,
+            settings,
+            under_way: Mutex::default(),
+            keys: IdempotencyKeys::new(database.pool.clone()),
+            closing: AtomicBool::new(false),
+        };
+        Ok(Self { core: Arc::new(core) })
+    }
+
+    /// Issues what is ordered, all on record together before the first one
+    /// leaves. An id that was seen before gives the command that it is.
+    ///
+    /// # Errors
+    /// An id belongs to another command, the record cannot be written, or the
+    /// server is stopping; then none is issued.
+    pub async fn issue(&self, orders: Vec<Order>) -> Result<Vec<CommandHandle>, IssueError> {
+        if self.core.closing.load(Ordering::SeqCst) {
+            return Err(IssueError::Stopping);
+        }
+        let mut handles = Vec::with_capacity(orders.len());
+        let mut new = Vec::with_capacity(orders.len());
+        for order in orders {
+            match self.reserve(order).await {
+                Ok(Reserved::New(sender)) => {
+                    handles.push(CommandHandle::new(sender.subscribe()));
+                    new.push(sender);
+                }
+                Ok(Reserved::Known(handle)) => handles.push(handle),
+                Err(error) => {
+                    self.give_back(&new);
+                    return Err(error);
+                }
+            }
+        }
+        let record: Vec<Command> = new.iter().map(|sender| sender.borrow().clone()).collect();
+        if record.is_empty() {
+            return Ok(handles);
+        }
+        if let Err(error) = self.core.journal.record(record).await {
+            self.give_back(&new);
+            return Err(error.into());
+        }
+        for sender in new {
+            let command = sender.borrow().clone();
+            announce(&command);
+            if command.status.is_ended() {
+                self.core.under_way.lock().remove(&command.id);
+            } else {
+                self.core.enqueue(sender);
+            }
+        }
+        Ok(handles)
+    }
+
+    /// Takes an id for an order, or finds the command that it belongs to. The
+    /// record is asked only when the id is taken, so that a command that ends
+    /// meanwhile is found in one place or the other.
+    async fn reserve(&self, order: Order) -> Result<Reserved, IssueError> {
+        let supplied = order.id;
+        let sender = {
+            let mut under_way = self.core.under_way.lock();
+            if let Some(taken) = supplied.and_then(|id| under_way.get(&id)) {
+                let handle = CommandHandle::new(taken.subscribe());
+                return order.known_as(handle);
+            }
+            let sender = watch::Sender::new(order.clone().into_command(&self.core.settings));
+            let id = sender.borrow().id;
+            under_way.insert(id, sender.clone());
+            sender
+        };
+        let Some(id) = supplied else { return Ok(Reserved::New(sender)) };
+        match self.core.journal.get(id).await {
+            Ok(None) => Ok(Reserved::New(sender)),
+            Ok(Some(command)) => {
+                self.give_back(&[sender]);
+                order.known_as(CommandHandle::of_ended(command))
+            }
+            Err(error) => {
+                self.give_back(&[sender]);
+                Err(error.into())
+            }
+        }
+    }
+
+    fn give_back(&self, reserved: &[watch::Sender<Command>]) {
+        let mut under_way = self.core.under_way.lock();
+        for sender in reserved {
+            under_way.remove(&sender.borrow().id);
+        }
+    }
+
+    fn under_way(&self, id: CommandId) -> Option<CommandHandle> {
+        self.core.under_way.lock().get(&id).map(|sender| CommandHandle::new(sender.subscribe()))
+    }
+
+    /// One command, under way or ended.
+    ///
+    /// # Errors
+    /// The record cannot be read.
+    pub async fn get(&self, id: CommandId) -> Result<Option<Command>, JournalError> {
+        match self.under_way(id) {
+            Some(handle) => Ok(Some(handle.snapshot())),
+            None => self.core.journal.get(id).await,
+        }
+    }
+
+    /// The commands of a device, newest first; `before` is the last id of the
+    /// page before.
+    ///
+    /// # Errors
+    /// The record cannot be read.
+    pub async fn of_device(
+        &self,
+        device: &DeviceId,
+        before: Option<CommandId>,
+        limit: u32,
+    ) -> Result<Vec<Command>, JournalError> {
+        let mut commands = self.core.journal.of_device(device, before, limit).await?;
+        for command in &mut commands {
+            if let Some(handle) = self.under_way(command.id) {
+                *command = handle.snapshot();
+            }
+        }
+        Ok(commands)
+    }
+
+    /// Begins a request that carries an Idempotency-Key.
+    ///
+    /// # Errors
+    /// The database does not answer.
+    pub async fn begin_once(
+        &self,
+        identity: &str,
+        route: &str,
+        key: &str,
+        body: &[u8],
+    ) -> Result<Begin, JournalError> {
+        self.core.keys.begin(identity, route, key, body).await
+    }
+
+    /// A device says what became of a command; false where it has no such
+    /// command outstanding.
+    pub fn acknowledge(
+        &self,
+        device: &DeviceId,
+        id: CommandId,
+        result: Result<(), String>,
+    ) -> bool {
+        self.core
+            .lanes
+            .signal(device, |outstanding| (outstanding == id).then_some(Signal::Ack(result)))
+    }
+
+    /// A device says its state, which may end its outstanding command.
+    pub fn observe(&self, device: &DeviceId, state: DeviceState) {
+        self.core.lanes.signal(device, |_| Some(Signal::State(state)));
+    }
+
+    /// Issues nothing more, and waits until what is under way has ended, at
+    /// the most this long.
+    pub async fn close(&self, patience: Duration) {
+        self.core.closing.store(true, Ordering::SeqCst);
+        let open: Vec<_> = self
+            .core
+            .under_way
+            .lock()
+            .values()
+            .map(|c| CommandHandle::new(c.subscribe()))
+            .collect();
+        if open.is_empty() {
+            return;
+        }
+        tracing::info!(commands = open.len(), "wait for the commands that are under way");
+        let ended = futures_util::future::join_all(open.iter().map(CommandHandle::ended));
+        if tokio::time::timeout(patience, ended).await.is_err() {
+            tracing::warn!("some commands have not ended: they will be recorded as unconfirmed");
+        }
+    }
+}
+
+enum Reserved {
+    New(watch::Sender<Command>),
+    Known(CommandHandle),
+}
+
+impl Order {
+    fn into_command(self, settings: &CommandSettings) -> Command {
+        let now = Timestamp::now();
+        let mut command = Command {
+            id: self.id.unwrap_or_else(CommandId::generate),
+            device: self.device,
+            verb: self.verb,
+            issuer: self.issuer,
+            status: Status::Issued,
+            detail: None,
+            issued_at: now,
+            sent_at: None,
+            delivered_at: None,
+            ended_at: None,
+            expires_at: now + settings.lifetime(),
+        };
+        if let Some(reason) = self.refused {
+            command.end(Status::Refused, Some(reason));
+        }
+        command
+    }
+
+    fn known_as(&self, handle: CommandHandle) -> Result<Reserved, IssueError> {
+        let command = handle.snapshot();
+        let same = self.device == command.device
+            && self.verb == command.verb
+            && self.issuer == command.issuer;
+        if same { Ok(Reserved::Known(handle)) } else { Err(IssueError::IdTaken(command.id)) }
+    }
+}
+
+fn announce(command: &Command) {
+    let Command { id, device, verb, issuer, .. } = command;
+    match &command.detail {
+        Some(why) if command.status == Status::Refused => {
+            tracing::warn!(command = %id, %device, %verb, %issuer, %why, "command refused");
+        }
+        _ => tracing::info!(command = %id, %device, %verb, %issuer, "command issued"),
+    }
+}

@@ -1,0 +1,160 @@
+//! Commands on disk: written in batches, one transaction for all that wait.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use sqlx::sqlite::SqliteRow;
+use sqlx::{Row, SqlitePool};
+use tokio::sync::{mpsc, oneshot};
+
+use super::{Command, CommandId};
+use crate::state::DeviceId;
+
+/// How many writes may wait; who comes later waits for a place.
+const WAITING: usize = 1024;
+
+const WRITE: &str = "INSERT INTO commands \
+    (id, device, verb, issuer, status, detail, issued_at, sent_at, delivered_at, ended_at, expires_at) \
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) \
+    ON CONFLICT (id) DO UPDATE SET status = excluded.status, detail = excluded.detail, \
+    sent_at = excluded.sent_at, delivered_at = excluded.delivered_at, ended_at = excluded.ended_at";
+
+/// The record could not be written or read.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("the record of commands: {0}")]
+pub struct JournalError(Arc<str>);
+
+impl From<sqlx::Error> for JournalError {
+    fn from(error: sqlx::Error) -> Self {
+        Self(error.to_string().into())
+    }
+}
+
+/// The record of all commands.
+pub(super) struct Journal {
+    pool: SqlitePool,
+    sender: mpsc::Sender<Entry>,
+}
+
+struct Entry {
+    commands: Vec<Command>,
+    done: oneshot::Sender<Result<(), JournalError>>,
+}
+
+impl Journal {
+    /// Starts the writer, and ends what an earlier run of the server left
+    /// under way: it may have left, and is never sent again.
+    pub(super) async fn open(pool: SqlitePool) -> Result<Self, JournalError> {
+        let left = sqlx::query(
+            "UPDATE commands SET status = 'unconfirmed', ended_at = ?, \
+             detail = 'the server stopped while it was under way' WHERE ended_at IS NULL",
+        )
+        .bind(Timestamp::now().as_millisecond())
+        .execute(&pool)
+        .await?;
+        if left.rows_affected() > 0 {
+            tracing::warn!(
+                commands = left.rows_affected(),
+                "commands of an earlier run have no known end: recorded as unconfirmed"
+            );
+        }
+        let (sender, receiver) = mpsc::channel(WAITING);
+        tokio::spawn(write_batches(pool.clone(), receiver));
+        Ok(Self { pool, sender })
+    }
+
+    /// Writes these commands as they stand; on disk when this returns.
+    pub(super) async fn record(&self, commands: Vec<Command>) -> Result<(), JournalError> {
+        let (done, written) = oneshot::channel();
+        let gone = || JournalError("its writer has stopped".into());
+        self.sender.send(Entry { commands, done }).await.map_err(|_| gone())?;
+        written.await.map_err(|_| gone())?
+    }
+
+    /// One command.
+    pub(super) async fn get(&self, id: CommandId) -> Result<Option<Command>, JournalError> {
+        let row = sqlx::query("SELECT * FROM commands WHERE id = ?")
+            .bind(id.to_string())
+            .fetch_optional(&self.pool)
+            .await?;
+        row.map(|row| read(&row)).transpose()
+    }
+
+    /// The commands of a device, newest first, older than `before`.
+    pub(super) async fn of_device(
+        &self,
+        device: &DeviceId,
+        before: Option<CommandId>,
+        limit: u32,
+    ) -> Result<Vec<Command>, JournalError> {
+        // No id sorts after this one, so that without `before` all are older.
+        let before = before.map_or_else(|| "g".to_owned(), |id| id.to_string());
+        let rows = sqlx::query(
+            "SELECT * FROM commands WHERE device = ? AND id < ? ORDER BY id DESC LIMIT ?",
+        )
+        .bind(device.as_str())
+        .bind(before)
+        .bind(limit)
+        .fetch_all(&self.pool)
+        .await?;
+        rows.iter().map(read).collect()
+    }
+}
+
+async fn write_batches(pool: SqlitePool, mut receiver: mpsc::Receiver<Entry>) {
+    let mut batch = Vec::new();
+    while receiver.recv_many(&mut batch, WAITING).await > 0 {
+        let result = write(&pool, &batch).await.map_err(JournalError::from);
+        for entry in batch.drain(..) {
+            let _ = entry.done.send(result.clone());
+        }
+    }
+}
+
+async fn write(pool: &SqlitePool, batch: &[Entry]) -> Result<(), sqlx::Error> {
+    let mut transaction = pool.begin_with("BEGIN IMMEDIATE").await?;
+    for command in batch.iter().flat_map(|entry| &entry.commands) {
+        let time = |time: Option<Timestamp>| time.map(Timestamp::as_millisecond);
+        sqlx::query(WRITE)
+            .bind(command.id.to_string())
+            .bind(command.device.as_str())
+            .bind(command.verb.as_str())
+            .bind(&command.issuer)
+            .bind(command.status.as_str())
+            .bind(&command.detail)
+            .bind(command.issued_at.as_millisecond())
+            .bind(time(command.sent_at))
+            .bind(time(command.delivered_at))
+            .bind(time(command.ended_at))
+            .bind(command.expires_at.as_millisecond())
+            .execute(&mut *transaction)
+            .await?;
+    }
+    transaction.commit().await
+}
+
+fn read(row: &SqliteRow) -> Result<Command, JournalError> {
+    let odd = |error: String| JournalError(error.into());
+    let time = |column: &str| -> Result<Option<Timestamp>, JournalError> {
+        let milliseconds: Option<i64> = row.try_get(column)?;
+        milliseconds
+            .map(|ms| Timestamp::from_millisecond(ms).map_err(|error| odd(error.to_string())))
+            .transpose()
+    };
+    let always =
+        |column: &str| time(column)?.ok_or_else(|| odd(format!("a command without {column}")));
+    let text = |column: &str| row.try_get::<String, _>(column);
+    Ok(Command {
+        id: text("id")?.parse().map_err(|_| odd("an id that is none".to_owned()))?,
+        device: text("device")?.parse().map_err(|_| odd("a device id that is none".to_owned()))?,
+        verb: text("verb")?.parse().map_err(odd)?,
+        issuer: text("issuer")?,
+        status: text("status")?.parse().map_err(odd)?,
+        detail: row.try_get("detail")?,
+        issued_at: always("issued_at")?,
+        sent_at: time("sent_at")?,
+        delivered_at: time("delivered_at")?,
+        ended_at: time("ended_at")?,
+        expires_at: always("expires_at")?,
+    })
+}

@@ -1,0 +1,279 @@
+//! The commands of one device, in order, one outstanding at a time.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use parking_lot::Mutex;
+use tokio::sync::{mpsc, watch};
+
+use super::issue::Core;
+use super::{Command, CommandId, Dispatch, Flight, FlightEnd, FlightEvent, Status};
+use crate::state::{Device, DeviceId, DeviceState};
+
+/// How many words of a device may wait for its lane; more are left out, which
+/// only a device that floods brings about.
+const SIGNALS: usize = 64;
+
+/// How long after the expiry the link may take to cut a connection before the
+/// command is settled without it.
+const CUT: Duration = Duration::from_secs(2);
+
+/// The lanes of all devices that have commands under way.
+#[derive(Default)]
+pub(super) struct Lanes {
+    lanes: Mutex<HashMap<DeviceId, Lane>>,
+}
+
+#[derive(Default)]
+struct Lane {
+    outstanding: Option<Outstanding>,
+    waiting: VecDeque<watch::Sender<Command>>,
+}
+
+struct Outstanding {
+    id: CommandId,
+    signals: mpsc::Sender<Signal>,
+}
+
+/// What a device says while a command to it is outstanding.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Signal {
+    /// `ack <command> ok`, or `ack <command> failed …`.
+    Ack(Result<(), String>),
+    /// `state …`.
+    State(DeviceState),
+}
+
+/// How a command ended.
+type Ending = (Status, Option<String>);
+
+impl Lanes {
+    /// Passes on what a device says, where a command is outstanding.
+    pub(super) fn signal(
+        &self,
+        device: &DeviceId,
+        signal: impl FnOnce(CommandId) -> Option<Signal>,
+    ) -> bool {
+        let lanes = self.lanes.lock();
+        let outstanding = lanes.get(device.as_str()).and_then(|lane| lane.outstanding.as_ref());
+        let Some(outstanding) = outstanding else { return false };
+        signal(outstanding.id).is_some_and(|signal| outstanding.signals.try_send(signal).is_ok())
+    }
+
+    /// The next command of a device, now outstanding; without one the lane is
+    /// over.
+    fn next(&self, device: &DeviceId) -> Option<(watch::Sender<Command>, mpsc::Receiver<Signal>)> {
+        let mut lanes = self.lanes.lock();
+        let lane = lanes.get_mut(device.as_str())?;
+        let Some(command) = lane.waiting.pop_front() else {
+            lanes.remove(device.as_str());
+            return None;
+        };
+        let (signals, receiver) = mpsc::channel(SIGNALS);
+        let id = command.borrow().id;
+        lane.outstanding = Some(Outstanding { id, signals });
+        Some((command, receiver))
+    }
+}
+
+impl Core {
+    /// Puts a recorded command into its device's lane. It supersedes what
+    /// waits there to do the opposite.
+    pub(super) fn enqueue(self: &Arc<Self>, command: watch::Sender<Command>) {
+        let (id, device, verb) = {
+            let command = command.borrow();
+            (command.id, command.device.clone(), command.verb)
+        };
+        let mut ended = Vec::new();
+        let idle = {
+            let mut lanes = self.lanes.lanes.lock();
+            let idle = !lanes.contains_key(device.as_str());
+            let lane = lanes.entry(device.clone()).or_default();
+            let opposite =
+                |waiting: &watch::Sender<Command>| waiting.borrow().verb == verb.opposite();
+            for waiting in std::mem::take(&mut lane.waiting) {
+                if opposite(&waiting) {
+                    let detail = format!("{verb} {id} came meanwhile");
+                    ended.push((waiting, (Status::Superseded, Some(detail))));
+                } else {
+                    lane.waiting.push_back(waiting);
+                }
+            }
+            if lane.waiting.len() < self.settings.waiting_per_device {
+                lane.waiting.push_back(command);
+            } else {
+                let detail = format!("{} commands wait for {device} already", lane.waiting.len());
+                ended.push((command, (Status::Refused, Some(detail))));
+            }
+            idle
+        };
+        if idle {
+            tokio::spawn(self.clone().run_lane(device));
+        }
+        for (command, ending) in ended {
+            let core = self.clone();
+            tokio::spawn(async move { core.settle(&command, ending).await });
+        }
+    }
+
+    async fn run_lane(self: Arc<Self>, device: DeviceId) {
+        while let Some((command, signals)) = self.lanes.next(&device) {
+            let ending = self.carry_out(&command, signals).await;
+            self.settle(&command, ending).await;
+        }
+    }
+
+    /// Records the end of a command, then tells it.
+    async fn settle(&self, command: &watch::Sender<Command>, (status, detail): Ending) {
+        let mut ended = command.borrow().clone();
+        ended.end(status, detail);
+        let took = ended.ended_at.map(|end| end.duration_since(ended.issued_at));
+        tracing::info!(
+            command = %ended.id, device = %ended.device, verb = %ended.verb, outcome = %status,
+            detail = ended.detail.as_deref(), took_ms = took.map(|t| t.as_millis() as u64),
+            "command ended"
+        );
+        if let Err(error) = self.journal.record(vec![ended.clone()]).await {
+            // What the device did is told all the same.
+            tracing::error!(command = %ended.id, %error, "record the end of a command");
+        }
+        self.under_way.lock().remove(&ended.id);
+        command.send_replace(ended);
+    }
+
+    async fn carry_out(
+        &self,
+        command: &watch::Sender<Command>,
+        signals: mpsc::Receiver<Signal>,
+    ) -> Ending {
+        let snapshot = command.borrow().clone();
+        let Some(device) = self.state.device(&snapshot.device) else {
+            return (Status::Offline, Some("the device was removed".to_owned()));
+        };
+        if snapshot.expires_at <= Timestamp::now() {
+            let detail = "it waited behind another command and did not leave".to_owned();
+            return (Status::Expired, Some(detail));
+        }
+        if !device.online {
+            return (Status::Offline, Some("the device is not connected".to_owned()));
+        }
+        let flight = self.launcher.launch(&device, Dispatch::of(&snapshot)).await;
+        Watching { command, device: &device, sent: false, lost: None }.watch(flight, signals).await
+    }
+}
+
+/// A command that is out, and what is known of it.
+struct Watching<'a> {
+    command: &'a watch::Sender<Command>,
+    device: &'a Device,
+    sent: bool,
+    /// Its connection is gone, though the device may still come back and say.
+    lost: Option<String>,
+}
+
+impl Watching<'_> {
+    async fn watch(mut self, mut flight: Flight, mut signals: mpsc::Receiver<Signal>) -> Ending {
+        let expires_at = self.command.borrow().expires_at;
+        let left = Timestamp::now().duration_until(expires_at);
+        let left = Duration::try_from(left).unwrap_or(Duration::ZERO);
+        let expiry = tokio::time::sleep(left);
+        tokio::pin!(expiry);
+        let mut flying = true;
+        loop {
+            tokio::select! {
+                // What the link says comes first: a state counts only after sending.
+                biased;
+                event = flight.events.recv(), if flying => match event {
+                    Some(event) => match self.on_event(event) {
+                        Some(ending) => return ending,
+                        None => flying = self.lost.is_none(),
+                    },
+                    None => flying = false,
+                },
+                Some(signal) = signals.recv() => {
+                    if let Some(ending) = self.on_signal(signal) {
+                        flight.receipt.confirm();
+                        return ending;
+                    }
+                }
+                () = &mut expiry => break,
+            }
+        }
+        // The link cuts the connection of a device that was silent, so that
+        // nothing arrives later; only then is the command settled.
+        if flying {
+            let cut = async {
+                while let Some(event) = flight.events.recv().await {
+                    if let Some(ending) = self.on_event(event) {
+                        return Some(ending);
+                    }
+                    if self.lost.is_some() {
+                        return None;
+                    }
+                }
+                None
+            };
+            if let Ok(Some(ending)) = tokio::time::timeout(CUT, cut).await {
+                return ending;
+            }
+        }
+        self.at_expiry()
+    }
+
+    fn at_expiry(self) -> Ending {
+        if !self.sent {
+            return (Status::Expired, Some("it did not leave in time".to_owned()));
+        }
+        let why = self.lost.unwrap_or_else(|| "the device gave no word in time".to_owned());
+        (Status::Unconfirmed, Some(why))
+    }
+
+    fn on_event(&mut self, event: FlightEvent) -> Option<Ending> {
+        match event {
+            FlightEvent::Sent => {
+                self.sent = true;
+                self.command.send_modify(|command| {
+                    command.status = Status::Sent;
+                    command.sent_at = Some(Timestamp::now());
+                });
+                None
+            }
+            FlightEvent::Delivered => {
+                self.sent = true;
+                self.command.send_modify(|command| {
+                    let now = Timestamp::now();
+                    command.status = Status::Delivered;
+                    command.sent_at.get_or_insert(now);
+                    command.delivered_at = Some(now);
+                });
+                None
+            }
+            FlightEvent::Ended(FlightEnd::Refused(why)) => Some((Status::Refused, Some(why))),
+            FlightEvent::Ended(FlightEnd::Away(why)) => Some((Status::Offline, Some(why))),
+            FlightEvent::Ended(FlightEnd::NeverLeft(why)) => Some((Status::Expired, Some(why))),
+            FlightEvent::Ended(FlightEnd::Lost(why)) => {
+                self.sent = true;
+                self.lost = Some(why);
+                None
+            }
+        }
+    }
+
+    fn on_signal(&self, signal: Signal) -> Option<Ending> {
+        let wanted = self.command.borrow().verb.wanted();
+        match signal {
+            Signal::Ack(Ok(())) => Some((Status::Confirmed, None)),
+            Signal::Ack(Err(why)) => Some((Status::Failed, Some(why))),
+            Signal::State(DeviceState::Jammed) if self.sent => {
+                Some((Status::Failed, Some("jammed".to_owned())))
+            }
+            // A device that acknowledges is taken at its word, not at its state.
+            Signal::State(state) if self.sent && !self.device.features.ack && state == wanted => {
+                Some((Status::Confirmed, None))
+            }
+            Signal::State(_) => None,
+        }
+    }
+}

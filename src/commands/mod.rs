@@ -1,0 +1,30 @@
+//! The life of a command: issued → sent → delivered → one ending.
+//!
+//! [`Commands`] issues; a lane per device keeps its commands in order, one
+//! outstanding at a time; the journal has a command on disk before it leaves,
+//! and its end on disk before anyone is told. Only this module can make a
+//! [`Dispatch`], without which nothing reaches a device's command topic.
+//!
+//! Absent by design: nothing is queued for a device that is away, nothing is
+//! sent a second time, and nothing is sent after a restart.
+
+mod command;
+mod command_id;
+mod dispatch;
+mod flight;
+mod handle;
+mod idempotency;
+mod issue;
+mod journal;
+mod lane;
+mod verb;
+
+pub use command::{Command, Status};
+pub use command_id::{CommandId, InvalidCommandId};
+pub use dispatch::Dispatch;
+pub use flight::{Flight, FlightEnd, FlightEvent, Launcher, NoReceipt, Receipt};
+pub use handle::CommandHandle;
+pub use idempotency::{Begin, Ticket};
+pub use issue::{Commands, IssueError, Order};
+pub use journal::JournalError;
+pub use verb::Verb;

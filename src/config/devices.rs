@@ -1,0 +1,44 @@
+//! `devices`: what config.json alone can say of a device.
+
+use serde::Deserialize;
+
+use crate::commands::Verb;
+use crate::state::DeviceId;
+
+/// What one device may do beyond its kind, and its topics where they are of
+/// another shape than `<base>/up` and `<base>/down`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct DeviceSettings {
+    /// Which other devices it may operate.
+    pub grants: Vec<Grant>,
+    /// Its own pair of topics.
+    pub topics: Option<DeviceTopics>,
+}
+
+/// A device may operate others: a keypad, a remote.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Grant {
+    /// What it may do: `lock`, `unlock`, `on`, `off`.
+    pub actions: Vec<Verb>,
+    /// To which devices.
+    pub devices: Vec<DeviceId>,
+}
+
+/// A pair of topics of any shape.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DeviceTopics {
+    /// Where the device speaks.
+    pub up: String,
+    /// Where it listens.
+    pub down: String,
+}
+
+impl DeviceSettings {
+    /// Whether the device may do this to that one.
+    pub fn grants(&self, verb: Verb, device: &DeviceId) -> bool {
+        self.grants.iter().any(|g| g.actions.contains(&verb) && g.devices.contains(device))
+    }
+}

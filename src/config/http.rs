@@ -1,0 +1,113 @@
+//! `http`: the API and the board.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use serde::Deserialize;
+
+/// The settings of the API and the board.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct HttpSettings {
+    /// Where the server listens; loopback only, until there are accounts.
+    pub listen: SocketAddr,
+    /// The names by which the server may be called, as in a `Host` header;
+    /// without a port they are taken with the listening port or without one.
+    /// The address of `listen` is always among them.
+    pub hosts: Vec<String>,
+    /// What links start with, and one more origin that counts as the server's
+    /// own; without it, `http://` and the listening address.
+    pub public_url: Option<String>,
+    /// Whether `GET /lock` and `GET /unlock` operate devices too, as the
+    /// oldest apps send them.
+    pub get_commands: bool,
+    /// The most bytes that a body may have, pictures apart.
+    pub max_body_bytes: usize,
+    /// The most bytes that an uploaded picture may have.
+    pub picture_max_bytes: usize,
+    /// The most pixels that an uploaded picture may have.
+    pub picture_max_pixels: u64,
+    /// How many pictures are kept; the oldest give way.
+    pub pictures_kept: u32,
+    /// How many connections may be open at once; who comes later waits.
+    pub max_connections: usize,
+    /// How long a client may take for the head of a request, and again for
+    /// its body, in milliseconds.
+    pub request_timeout_ms: u64,
+    /// How long an idle connection is kept, in milliseconds.
+    pub keep_alive_ms: u64,
+    /// How long the stop waits for the requests that are being answered, in
+    /// milliseconds.
+    pub shutdown_timeout_ms: u64,
+}
+
+impl Default for HttpSettings {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
+            hosts: ["localhost", "127.0.0.1", "[::1]"].map(str::to_owned).to_vec(),
+            public_url: None,
+            get_commands: false,
+            max_body_bytes: 64 * 1024,
+            picture_max_bytes: 8 * 1024 * 1024,
+            picture_max_pixels: 16_000_000,
+            pictures_kept: 1000,
+            max_connections: 4096,
+            request_timeout_ms: 10_000,
+            keep_alive_ms: 60_000,
+            shutdown_timeout_ms: 10_000,
+        }
+    }
+}
+
+impl HttpSettings {
+    /// What links to this server start with, without a slash at the end;
+    /// `address` is where it really listens.
+    pub fn public_url(&self, address: SocketAddr) -> String {
+        match &self.public_url {
+            Some(url) => url.trim_end_matches('/').to_owned(),
+            None => format!("http://{address}"),
+        }
+    }
+
+    /// How long a client may take for a request's head, and for its body.
+    pub fn request_timeout(&self) -> Duration {
+        Duration::from_millis(self.request_timeout_ms)
+    }
+
+    pub(super) fn check(&self) -> Result<(), String> {
+        for (index, host) in self.hosts.iter().enumerate() {
+            let odd = |byte: u8| byte.is_ascii_whitespace() || b"/@*?#".contains(&byte);
+            if host.is_empty() || !host.is_ascii() || host.bytes().any(odd) {
+                return Err(format!(
+                    "http.hosts[{index}]: `{}` is not a host such as localhost, 127.0.0.1 or [::1], with or without a port",
+                    host.escape_default()
+                ));
+            }
+        }
+        if let Some(url) = &self.public_url {
+            let host = ["http://", "https://"].iter().find_map(|scheme| url.strip_prefix(scheme));
+            let host = host.map(|rest| rest.trim_end_matches('/'));
+            if host.is_none_or(|host| host.is_empty() || host.contains(['/', '?', '#', '@', ' '])) {
+                return Err(format!(
+                    "http.public_url: `{}` is not a URL of a scheme and a host, such as https://home.example",
+                    url.escape_default()
+                ));
+            }
+        }
+        for (key, value, least) in [
+            ("max_body_bytes", self.max_body_bytes as u64, 256),
+            ("picture_max_bytes", self.picture_max_bytes as u64, 1024),
+            ("picture_max_pixels", self.picture_max_pixels, 1),
+            ("pictures_kept", u64::from(self.pictures_kept), 1),
+            ("max_connections", self.max_connections as u64, 1),
+            ("request_timeout_ms", self.request_timeout_ms, 100),
+            ("keep_alive_ms", self.keep_alive_ms, 1),
+        ] {
+            if value < least {
+                return Err(format!("http.{key}: {value} is less than {least}"));
+            }
+        }
+        Ok(())
+    }
+}

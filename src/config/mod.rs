@@ -1,0 +1,64 @@
+//! The settings: what config.json's `settings` section may hold, a file per
+//! part, read by the `config` crate from the built-in defaults, then the
+//! file, then the environment (`LATCHLIGHT_HTTP__LISTEN`).
+//!
+//! Absent by design: nothing here writes; config.json has one writer, the
+//! roster in [`crate::state`].
+
+mod commands;
+mod database;
+mod devices;
+mod http;
+mod load;
+mod log;
+mod mqtt;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use serde::Deserialize;
+
+pub use commands::CommandSettings;
+pub use database::DatabaseSettings;
+pub use devices::{DeviceSettings, DeviceTopics, Grant};
+pub use http::HttpSettings;
+pub use load::{ENVIRONMENT_PREFIX, InvalidSettings};
+pub use log::{LogFormat, LogSettings};
+pub use mqtt::{MqttProtocol, MqttSettings};
+
+use crate::state::DeviceId;
+
+/// All settings, defaults filled in and checked.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Settings {
+    /// The API and the board.
+    pub http: HttpSettings,
+    /// The broker, embedded or outside, and the topics.
+    pub mqtt: MqttSettings,
+    /// The folder for database, store and pictures; below the folder of
+    /// config.json where it is relative.
+    pub data: PathBuf,
+    /// Where commands and pictures are recorded.
+    pub database: DatabaseSettings,
+    /// What is written to standard error, and how.
+    pub log: LogSettings,
+    /// How long a command lives.
+    pub commands: CommandSettings,
+    /// What a device may do beyond its kind, and topics of another shape.
+    pub devices: BTreeMap<DeviceId, DeviceSettings>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            http: HttpSettings::default(),
+            mqtt: MqttSettings::default(),
+            data: PathBuf::from("data"),
+            database: DatabaseSettings::default(),
+            log: LogSettings::default(),
+            commands: CommandSettings::default(),
+            devices: BTreeMap::new(),
+        }
+    }
+}

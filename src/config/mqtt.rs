@@ -1,0 +1,141 @@
+//! `mqtt`: the broker, embedded or outside, and the topics.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use serde::Deserialize;
+
+use crate::device_interface::topics;
+
+/// The settings of MQTT.
+#[derive(Clone, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct MqttSettings {
+    /// `embedded`, or the URL of an outside broker: `mqtt://host:1883`,
+    /// `mqtts://host:8883`.
+    pub broker: String,
+    /// Where the embedded broker listens, without TLS.
+    pub listen: SocketAddr,
+    /// The first level, or levels, of every topic.
+    pub prefix: String,
+    /// More topic filters to listen on; what comes from them never gets an
+    /// answer.
+    pub topics: Vec<String>,
+    /// The version spoken to an outside broker.
+    pub protocol: MqttProtocol,
+    /// Send `unlock` also to an outside broker that speaks 3.1.1, which lets
+    /// no message expire: a late unlock is then the operator's risk.
+    pub unlock_over_311: bool,
+    /// The client id at an outside broker.
+    pub client_id: String,
+    /// The user name at an outside broker.
+    pub username: Option<String>,
+    /// The password at an outside broker.
+    pub password: Option<String>,
+    /// The authority that signed an outside broker's certificate, as PEM;
+    /// without it, the system's.
+    pub ca_file: Option<PathBuf>,
+    /// This server's certificate for an outside broker, as PEM.
+    pub cert_file: Option<PathBuf>,
+    /// The key of that certificate, as PEM.
+    pub key_file: Option<PathBuf>,
+}
+
+/// A version of MQTT, as spoken to an outside broker.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+pub enum MqttProtocol {
+    /// MQTT 5.
+    #[serde(rename = "5")]
+    V5,
+    /// MQTT 3.1.1.
+    #[serde(rename = "3.1.1")]
+    V311,
+}
+
+impl Default for MqttSettings {
+    fn default() -> Self {
+        Self {
+            broker: "embedded".to_owned(),
+            listen: SocketAddr::from(([127, 0, 0, 1], 1883)),
+            prefix: "latchlight".to_owned(),
+            topics: Vec::new(),
+            protocol: MqttProtocol::V5,
+            unlock_over_311: false,
+            client_id: "latchlight".to_owned(),
+            username: None,
+            password: None,
+            ca_file: None,
+            cert_file: None,
+            key_file: None,
+        }
+    }
+}
+
+impl std::fmt::Debug for MqttSettings {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("MqttSettings")
+            .field("broker", &self.broker_without_credentials())
+            .field("listen", &self.listen)
+            .field("prefix", &self.prefix)
+            .field("topics", &self.topics)
+            .finish_non_exhaustive()
+    }
+}
+
+impl MqttSettings {
+    /// Whether the server carries its own broker.
+    pub fn is_embedded(&self) -> bool {
+        self.broker == "embedded"
+    }
+
+    /// The broker as it may be shown: never with a password.
+    pub fn broker_without_credentials(&self) -> String {
+        match (self.broker.split_once("://"), self.broker.rsplit_once('@')) {
+            (Some((scheme, _)), Some((_, host))) => format!("{scheme}://{host}"),
+            _ => self.broker.clone(),
+        }
+    }
+
+    pub(super) fn check(&self) -> Result<(), String> {
+        topics::check_prefix(&self.prefix).map_err(|error| format!("mqtt.prefix: {error}"))?;
+        if !self.listen.ip().is_loopback() {
+            return Err(super::load::not_loopback("mqtt.listen", self.listen));
+        }
+        for (index, filter) in self.topics.iter().enumerate() {
+            topics::check_extra(&self.prefix, filter)
+                .map_err(|error| format!("mqtt.topics[{index}]: {error}"))?;
+        }
+        if !self.is_embedded() {
+            self.check_outside()?;
+        }
+        Ok(())
+    }
+
+    fn check_outside(&self) -> Result<(), String> {
+        let known = ["mqtt://", "mqtts://"]
+            .iter()
+            .any(|scheme| self.broker.strip_prefix(scheme).is_some_and(|host| !host.is_empty()));
+        if !known {
+            return Err(format!(
+                "mqtt.broker: `{}` is neither `embedded` nor a URL such as mqtt://host:1883 or mqtts://host:8883",
+                self.broker_without_credentials()
+            ));
+        }
+        if self.broker.contains('@') {
+            return Err(
+                "mqtt.broker: put the credentials into mqtt.username and mqtt.password, not into the URL"
+                    .to_owned(),
+            );
+        }
+        if self.cert_file.is_some() != self.key_file.is_some() {
+            return Err("mqtt.cert_file and mqtt.key_file belong together".to_owned());
+        }
+        if self.password.is_some() && self.username.is_none() {
+            return Err("mqtt.password needs mqtt.username".to_owned());
+        }
+        if self.client_id.is_empty() || self.client_id.contains('\0') {
+            return Err("mqtt.client_id must not be empty".to_owned());
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,66 @@
+//! The database: SQLite in the data folder, its schema brought up to date at
+//! every start.
+
+use std::path::Path;
+use std::str::FromStr;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use sqlx::SqlitePool;
+use sqlx::migrate::Migrator;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+
+use crate::config::DatabaseSettings;
+
+static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
+
+/// An open database; cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Database {
+    /// The connections. What is committed on one is on disk.
+    pub pool: SqlitePool,
+}
+
+impl Database {
+    /// Opens the database, makes it where there is none, and migrates it.
+    ///
+    /// # Errors
+    /// It cannot be opened or written, or its schema is of a newer server.
+    pub async fn open(settings: &DatabaseSettings, data: &Path) -> anyhow::Result<Self> {
+        let path = data.join("latchlight.db");
+        let options = match &settings.url {
+            Some(url) => SqliteConnectOptions::from_str(url).context("read database.url")?,
+            None => SqliteConnectOptions::new().filename(&path),
+        };
+        let options = options
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            // What was acknowledged outlives a power cut, not only a crash.
+            .synchronous(SqliteSynchronous::Full)
+            .busy_timeout(Duration::from_secs(5));
+        let pool = SqlitePoolOptions::new()
+            .max_connections(4)
+            .acquire_timeout(Duration::from_secs(5))
+            .connect_with(options)
+            .await
+            .with_context(|| match &settings.url {
+                Some(_) => "open the database at database.url".to_owned(),
+                None => format!("open the database {}", path.display()),
+            })?;
+        MIGRATIONS.run(&pool).await.context("migrate the database")?;
+        Ok(Self { pool })
+    }
+
+    /// Whether the database answers.
+    ///
+    /// # Errors
+    /// What it said instead.
+    pub async fn ping(&self) -> Result<(), sqlx::Error> {
+        sqlx::query("SELECT 1").execute(&self.pool).await.map(|_| ())
+    }
+
+    /// Closes all connections, after what they are doing.
+    pub async fn close(&self) {
+        self.pool.close().await;
+    }
+}

@@ -1,0 +1,295 @@
+//! The actor: what comes over the link and from the server's other parts,
+//! sorted by who speaks and which action the first word selects.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::stream::{FuturesUnordered, StreamExt as _};
+use futures_util::{Future, FutureExt as _};
+use latchlight_plugin_api::{ActionError, Caller};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use super::dispatch::{self, AnswerTo, Job, Work};
+use super::handle::{Handle, PendingCall};
+use super::lanes::{Entered, LaneKey, Lanes};
+use super::link::{Incoming, Link, LinkEvent};
+use super::payload::{InvalidPayload, Payload};
+use super::presence::Presence;
+use super::state_topics;
+use super::topics::{AnswerWord, Source, Topics};
+use crate::actions::{Context, Origin, Registry, Request, unknown};
+use crate::state::{DeviceId, State};
+
+/// How many calls of the server's other parts may wait for the actor.
+const CALLS: usize = 1024;
+
+/// How long the stop waits for the actions that are under way.
+const STOPPING: Duration = Duration::from_secs(5);
+
+/// What the actor works with.
+pub struct Parts {
+    /// The actions by name.
+    pub registry: Arc<Registry>,
+    /// What the actions work with.
+    pub context: Context,
+    /// The names of topics, and the gate.
+    pub topics: Arc<Topics>,
+    /// The way to the devices.
+    pub link: Arc<dyn Link>,
+    /// Who can be reached.
+    pub presence: Arc<Presence>,
+    /// The roster.
+    pub state: State,
+}
+
+/// The device interface's loop, and what it alone holds.
+pub struct Actor {
+    parts: Arc<Parts>,
+    events: mpsc::Receiver<LinkEvent>,
+    calls: mpsc::Receiver<PendingCall>,
+    lanes: Lanes<Job>,
+    under_way: FuturesUnordered<Pin<Box<dyn Future<Output = LaneKey> + Send>>>,
+}
+
+impl Actor {
+    /// An actor that takes in `events`, and the handle by which it is called.
+    pub fn new(parts: Parts, events: mpsc::Receiver<LinkEvent>) -> (Self, Handle) {
+        let (sender, calls) = mpsc::channel(CALLS);
+        let handle = Handle::new(sender, parts.link.clone());
+        let actor = Self {
+            parts: Arc::new(parts),
+            events,
+            calls,
+            lanes: Lanes::default(),
+            under_way: FuturesUnordered::new(),
+        };
+        (actor, handle)
+    }
+
+    /// Works until it is told to stop, then finishes what it has in hand.
+    pub async fn run(mut self, stop: CancellationToken) {
+        let Parts { state, topics, link, .. } = &*self.parts;
+        let states = state_topics::run(state.clone(), topics.clone(), link.clone());
+        let states = tokio::spawn(states);
+        loop {
+            tokio::select! {
+                Some(event) = self.events.recv() => self.on_event(event).await,
+                Some(call) = self.calls.recv() => self.on_call(call),
+                Some(lane) = self.under_way.next(), if !self.under_way.is_empty() => {
+                    self.on_done(lane);
+                }
+                () = stop.cancelled() => break,
+            }
+        }
+        let rest = async {
+            while let Some(lane) = self.under_way.next().await {
+                self.on_done(lane);
+            }
+        };
+        if tokio::time::timeout(STOPPING, rest).await.is_err() {
+            tracing::warn!("some actions did not end before the stop");
+        }
+        states.abort();
+    }
+
+    async fn on_event(&mut self, event: LinkEvent) {
+        match event {
+            LinkEvent::Message(incoming) => self.on_message(incoming).await,
+            LinkEvent::Presence(devices) => {
+                for id in devices {
+                    self.look_for(&id);
+                }
+            }
+            LinkEvent::Up => self.on_up(),
+            LinkEvent::Down => {
+                for device in self.parts.state.devices() {
+                    self.parts.presence.forget(&device.id);
+                    self.parts.state.set_online(&device.id, false);
+                }
+            }
+        }
+    }
+
+    /// Everyone sees the states anew, and every device is asked for its own:
+    /// what was said meanwhile was not heard.
+    fn on_up(&self) {
+        self.parts.state.mark_all_changed();
+        let parts = self.parts.clone();
+        tokio::spawn(async move {
+            for device in parts.state.devices() {
+                if let Err(error) = parts.context.outbox.ask_to_report(&device).await {
+                    tracing::warn!(%error, "after the link came up");
+                    return;
+                }
+            }
+        });
+    }
+
+    fn look_for(&self, id: &DeviceId) {
+        let Parts { state, presence, link, .. } = &*self.parts;
+        let Some(device) = state.device(id) else { return };
+        let online = presence.of(&device, link.as_ref());
+        if state.set_online(id, online) {
+            tracing::info!(device = %id, online, "device came or went");
+        }
+    }
+
+    async fn on_message(&mut self, incoming: Incoming) {
+        let Some(source) = self.parts.topics.source(&incoming.topic) else { return };
+        if let Source::Online(id) = &source {
+            match incoming.payload.as_ref() {
+                b"online" => self.parts.presence.tell(id, true),
+                b"offline" => self.parts.presence.tell(id, false),
+                b"" => self.parts.presence.forget(id),
+                _ => tracing::warn!(device = %id, "presence is `online` or `offline`"),
+            }
+            return self.look_for(id);
+        }
+        // Rule 2: what is retained was said some other time.
+        if incoming.retained {
+            tracing::warn!(topic = %incoming.topic, "a retained message is not acted on");
+            return;
+        }
+        if let Source::Device(id) | Source::Picture(id) = &source {
+            self.parts.state.heard(id);
+            self.look_for(id);
+        }
+        let (caller, answer_to) = match source {
+            Source::Picture(id) => {
+                let work = Work::Picture(id.clone(), incoming.payload);
+                let job = Job { work, answer_to: AnswerTo::Device(id.clone()) };
+                return self.enter(LaneKey { speaker: id.as_str().into(), plugin: None }, job);
+            }
+            Source::Device(id) => (Caller::Device(id.to_string()), AnswerTo::Device(id)),
+            Source::App(app) => (Caller::App(app.to_string()), AnswerTo::App(app)),
+            Source::Extra | Source::Online(_) => {
+                (Caller::Topic(incoming.topic.to_string()), AnswerTo::Nobody)
+            }
+        };
+        match self.admit(&incoming, caller) {
+            Ok((key, work)) => self.enter(key, Job { work, answer_to }),
+            Err(Some((word, rest))) => {
+                tracing::warn!(topic = %incoming.topic, answer = %rest, "not performed");
+                self.say_aside(answer_to, word, rest);
+            }
+            Err(None) => {}
+        }
+    }
+
+    /// The action that a message asks for, if its caller may; otherwise what
+    /// to answer, if anything.
+    fn admit(
+        &self,
+        incoming: &Incoming,
+        caller: Caller,
+    ) -> Result<(LaneKey, Work), Option<(AnswerWord, String)>> {
+        let payload = Payload::split(&incoming.payload).map_err(|error| match &error {
+            InvalidPayload::Word(word) => Some((AnswerWord::Unknown, word.clone())),
+            InvalidPayload::Rest(word) if !unknown::is_answered(word) => None,
+            _ => Some((AnswerWord::Error, error.to_string())),
+        })?;
+        let word = payload.word;
+        let Some(registered) = self.parts.registry.get(word) else {
+            let answered = unknown::is_answered(word);
+            return Err(answered.then(|| (AnswerWord::Unknown, word.to_owned())));
+        };
+        let joined = match &caller {
+            Caller::Device(id) => self.parts.state.is_known(id),
+            _ => false,
+        };
+        let permitted = self.parts.context.permissions.may_call(&registered.info, &caller, joined);
+        if let Err(why) = permitted {
+            if !unknown::is_answered(word) {
+                tracing::debug!(%caller, %why, "not taken");
+                return Err(None);
+            }
+            return Err(Some((AnswerWord::Error, format!("{word} {why}"))));
+        }
+        let key = LaneKey {
+            speaker: caller.to_string().into(),
+            plugin: match &registered.origin {
+                Origin::BuiltIn => None,
+                Origin::Plugin { name, .. } => Some(name.clone()),
+            },
+        };
+        let request = Request {
+            word: word.to_owned(),
+            rest: payload.rest.to_owned(),
+            caller,
+            topic: Some(incoming.topic.clone()),
+            duplicate: incoming.duplicate,
+        };
+        Ok((key, Work::Action(registered, request)))
+    }
+
+    /// A call from inside the server. Calls of apps are not in order with
+    /// each other: each waits for its own answer.
+    fn on_call(&mut self, call: PendingCall) {
+        let PendingCall { request, answer } = call;
+        let parts = &self.parts;
+        let refused = match parts.registry.get(&request.word) {
+            None => Err(ActionError::not_found(format!("there is no action `{}`", request.word))),
+            Some(registered) => parts
+                .context
+                .permissions
+                .may_call(&registered.info, &request.caller, true)
+                .map(|()| registered)
+                .map_err(ActionError::not_allowed),
+        };
+        match refused {
+            Ok(registered) => {
+                let work = Work::Action(registered, request);
+                let job = Job { work, answer_to: AnswerTo::Caller(answer) };
+                tokio::spawn(dispatch::perform(self.parts.clone(), job));
+            }
+            Err(error) => {
+                let _ = answer.send(Err(error));
+            }
+        }
+    }
+
+    fn enter(&mut self, key: LaneKey, job: Job) {
+        match self.lanes.enter(&key, job) {
+            Entered::Now(job) => self.start(key, job),
+            Entered::Waits => {}
+            Entered::Full(job) => {
+                tracing::warn!(speaker = %key.speaker, "too many messages wait: one is left out");
+                self.say_aside(
+                    job.answer_to,
+                    AnswerWord::Error,
+                    "busy: too many messages wait".into(),
+                );
+            }
+        }
+    }
+
+    /// Begins a job. Most end at once and need no task of their own.
+    fn start(&mut self, key: LaneKey, job: Job) {
+        let mut next = Some(job);
+        while let Some(job) = next.take() {
+            let mut work = Box::pin(dispatch::perform(self.parts.clone(), job));
+            if work.as_mut().now_or_never().is_none() {
+                let task = tokio::spawn(work);
+                self.under_way.push(Box::pin(async move {
+                    let _ = task.await;
+                    key
+                }));
+                return;
+            }
+            next = self.lanes.leave(&key);
+        }
+    }
+
+    fn on_done(&mut self, key: LaneKey) {
+        if let Some(job) = self.lanes.leave(&key) {
+            self.start(key, job);
+        }
+    }
+
+    fn say_aside(&self, to: AnswerTo, word: AnswerWord, rest: String) {
+        let parts = self.parts.clone();
+        tokio::spawn(async move { dispatch::say(&parts, &to, word, &rest).await });
+    }
+}

@@ -1,0 +1,165 @@
+//! One message, from its action to its answer.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures_util::FutureExt as _;
+use latchlight_plugin_api::{ActionError, Reply};
+use tokio::sync::oneshot;
+
+use super::actor::Parts;
+use super::topics::{AnswerWord, Destination};
+use crate::actions::{Answer, Registered, Request, unknown};
+use crate::commands::{CommandHandle, Status};
+use crate::identity::Identity;
+use crate::pictures::Upload;
+use crate::state::DeviceId;
+
+/// What is to be done, and who waits for the answer.
+pub(super) struct Job {
+    pub(super) work: Work,
+    pub(super) answer_to: AnswerTo,
+}
+
+pub(super) enum Work {
+    /// An action, permitted.
+    Action(Registered, Request),
+    /// A picture that a camera sent.
+    Picture(DeviceId, Bytes),
+}
+
+/// Who gets the answer.
+pub(super) enum AnswerTo {
+    /// Nobody: what comes from more topics is never answered.
+    Nobody,
+    /// A device, on its `down`.
+    Device(DeviceId),
+    /// An app over MQTT.
+    App(Identity),
+    /// Somebody inside the server.
+    Caller(oneshot::Sender<Result<Answer, ActionError>>),
+}
+
+impl Work {
+    fn word(&self) -> &str {
+        match self {
+            Self::Action(_, request) => &request.word,
+            Self::Picture(..) => "picture",
+        }
+    }
+}
+
+/// Does the work and answers it. A panic becomes an error to the caller.
+pub(super) async fn perform(parts: Arc<Parts>, job: Job) {
+    let word = job.work.word().to_owned();
+    let result = AssertUnwindSafe(work(&parts, job.work)).catch_unwind().await;
+    let result = result.unwrap_or_else(|_| {
+        tracing::error!(action = %word, "the action panicked");
+        Err(ActionError::internal("the action failed; the server's log has more"))
+    });
+    answer(parts, &word, result, job.answer_to).await;
+}
+
+async fn work(parts: &Parts, work: Work) -> Result<Answer, ActionError> {
+    match work {
+        Work::Action(registered, request) => {
+            registered.action.perform(request, &parts.context).await
+        }
+        Work::Picture(device, bytes) => {
+            let upload = Upload { bytes, device: Some(device), name: None };
+            let picture = parts.context.pictures.save(upload).await;
+            let picture = picture.map_err(|error| ActionError::bad_input(error.to_string()))?;
+            Ok(Answer::text(picture.id.to_string()))
+        }
+    }
+}
+
+async fn answer(parts: Arc<Parts>, word: &str, result: Result<Answer, ActionError>, to: AnswerTo) {
+    if let Ok(answer) = &result {
+        for reply in &answer.replies {
+            send_reply(&parts, word, reply).await;
+        }
+    }
+    if let AnswerTo::Caller(caller) = to {
+        // Nobody waits any more: the request was given up.
+        let _ = caller.send(result);
+        return;
+    }
+    if !unknown::is_answered(word) {
+        if let Err(error) = result {
+            tracing::warn!(action = word, %error, "not taken");
+        }
+        return;
+    }
+    match result {
+        Ok(answer) if answer.commands.is_empty() => {
+            let rest = join(word, answer.text.as_deref().unwrap_or_default());
+            say(&parts, &to, AnswerWord::Ok, &rest).await;
+        }
+        Ok(answer) => {
+            // The lane is free for what the caller says next.
+            for command in answer.commands {
+                tokio::spawn(tell_end(parts.clone(), word.to_owned(), command, to.clone_public()));
+            }
+        }
+        Err(error) => {
+            tracing::warn!(action = word, %error, "refused");
+            let rest = join(word, &error.message);
+            say(&parts, &to, AnswerWord::Error, &rest).await;
+        }
+    }
+}
+
+/// Tells who asked over MQTT how a command ended.
+async fn tell_end(parts: Arc<Parts>, word: String, command: CommandHandle, to: AnswerTo) {
+    let ended = command.ended().await;
+    let kind = match ended.status {
+        Status::Confirmed => AnswerWord::Ok,
+        _ => AnswerWord::Error,
+    };
+    let rest = format!("{word} {} {} {}", ended.device, ended.status, ended.id);
+    let rest = join(&rest, ended.detail.as_deref().unwrap_or_default());
+    say(&parts, &to, kind, &rest).await;
+}
+
+/// Answers over MQTT.
+pub(super) async fn say(parts: &Parts, to: &AnswerTo, word: AnswerWord, rest: &str) {
+    let (to, payload) = match to {
+        AnswerTo::Device(id) => match parts.state.device(id) {
+            Some(device) => parts.topics.answer(&device, word, rest),
+            None => parts.topics.answer_stranger(id, word, rest),
+        },
+        AnswerTo::App(app) => parts.topics.answer_app(app, word, rest),
+        AnswerTo::Nobody | AnswerTo::Caller(_) => return,
+    };
+    publish(parts, &to, payload.into()).await;
+}
+
+async fn send_reply(parts: &Parts, word: &str, reply: &Reply) {
+    match parts.topics.reply(&reply.topic) {
+        Ok(to) => publish(parts, &to, Bytes::copy_from_slice(&reply.payload)).await,
+        Err(error) => tracing::warn!(action = word, %error, "a reply is refused"),
+    }
+}
+
+async fn publish(parts: &Parts, to: &Destination, payload: Bytes) {
+    if let Err(error) = parts.link.publish(to, payload, false).await {
+        tracing::warn!(topic = to.as_str(), error = format!("{error:#}"), "send an answer");
+    }
+}
+
+fn join(word: &str, rest: &str) -> String {
+    if rest.is_empty() { word.to_owned() } else { format!("{word} {rest}") }
+}
+
+impl AnswerTo {
+    /// The same again, where there is a topic to answer on.
+    fn clone_public(&self) -> Self {
+        match self {
+            Self::Device(id) => Self::Device(id.clone()),
+            Self::App(app) => Self::App(app.clone()),
+            Self::Nobody | Self::Caller(_) => Self::Nobody,
+        }
+    }
+}

@@ -1,0 +1,87 @@
+//! The front of the device interface: cloneable, one verb per request.
+
+use std::sync::Arc;
+
+use latchlight_plugin_api::ActionError;
+use serde_json::json;
+use tokio::sync::{mpsc, oneshot};
+
+use super::link::Link;
+use crate::actions::{Answer, Request};
+use crate::commands::{CommandHandle, CommandId, Verb};
+use crate::identity::Identity;
+use crate::state::{DeviceId, DeviceKind};
+
+/// Reaches the device interface from anywhere in the server.
+#[derive(Clone)]
+pub struct Handle {
+    calls: mpsc::Sender<PendingCall>,
+    link: Arc<dyn Link>,
+}
+
+/// A request on its way to the actor.
+pub(super) struct PendingCall {
+    pub(super) request: Request,
+    pub(super) answer: oneshot::Sender<Result<Answer, ActionError>>,
+}
+
+/// What an app wants done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Operation {
+    /// What.
+    pub verb: Verb,
+    /// To which devices.
+    pub selection: Selection,
+    /// Who asks.
+    pub identity: Identity,
+    /// The command's id, where the app made one; for one device only.
+    pub command_id: Option<CommandId>,
+}
+
+/// The devices that are meant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Selection {
+    /// Every device to which the verb means something.
+    All,
+    /// One device.
+    Device(DeviceId),
+    /// Every device of a kind.
+    Kind(DeviceKind),
+}
+
+impl Handle {
+    pub(super) fn new(calls: mpsc::Sender<PendingCall>, link: Arc<dyn Link>) -> Self {
+        Self { calls, link }
+    }
+
+    /// Performs any action, by its first word.
+    ///
+    /// # Errors
+    /// There is no such action, the caller may not, or it could not be done.
+    pub async fn perform(&self, request: Request) -> Result<Answer, ActionError> {
+        let (answer, answered) = oneshot::channel();
+        let stopped = || ActionError::unavailable("the server is stopping");
+        self.calls.send(PendingCall { request, answer }).await.map_err(|_| stopped())?;
+        answered.await.map_err(|_| stopped())?
+    }
+
+    /// Issues commands; their ends are awaited with the handles.
+    ///
+    /// # Errors
+    /// No device is meant, or the record cannot be written.
+    pub async fn operate(&self, operation: Operation) -> Result<Vec<CommandHandle>, ActionError> {
+        let rest = match &operation.selection {
+            Selection::All => json!({}),
+            Selection::Device(id) => json!({ "device": id, "id": operation.command_id }),
+            Selection::Kind(kind) => json!({ "kind": kind }),
+        };
+        let word = operation.verb.as_str();
+        let request = Request::from_app(&operation.identity, word, rest.to_string());
+        Ok(self.perform(request).await?.commands)
+    }
+
+    /// Whether the broker can be reached.
+    pub fn link_up(&self) -> bool {
+        self.link.is_up()
+    }
+}

@@ -1,0 +1,313 @@
+//! The link inside the embedded broker.
+
+use std::collections::{HashMap, HashSet};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, anyhow};
+use async_trait::async_trait;
+use bytes::Bytes;
+use jiff::Timestamp;
+use latchlight_broker::{
+    Broker, ClientInfo, InlineClient, InlinePublish, InlineSubscription, LivePublish, LiveReceipt,
+    LiveStatus, Observer, Options, QoS, ReasonCode, RetainHandling, SubscriptionOptions,
+    TopicFilter, TopicName,
+};
+use parking_lot::Mutex;
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+
+use super::access::LinkAccess;
+use super::{Incoming, Link, LinkEvent};
+use crate::commands::{Dispatch, Flight, FlightEnd, FlightEvent, Receipt};
+use crate::config::MqttSettings;
+use crate::device_interface::topics::{CommandMessage, Destination, Topics};
+use crate::state::{Device, DeviceId};
+
+/// The link inside the embedded broker, which it carries.
+pub struct InlineLink {
+    broker: Broker,
+    inline: InlineClient,
+    events: mpsc::Sender<LinkEvent>,
+    listening: Mutex<HashMap<String, JoinHandle<()>>>,
+    sessions: Arc<Sessions>,
+    server_online: Destination,
+    address: SocketAddr,
+}
+
+/// Clients by their client id.
+type Clients = HashMap<Arc<str>, Arc<ClientInfo>>;
+
+/// Which connected clients listen where commands for a device go.
+struct Sessions {
+    topics: Arc<Topics>,
+    events: mpsc::UnboundedSender<DeviceId>,
+    clients: Mutex<HashMap<DeviceId, Clients>>,
+}
+
+impl InlineLink {
+    /// Starts the broker and listens on the server's topics.
+    ///
+    /// # Errors
+    /// The address cannot be had.
+    pub async fn start(
+        settings: &MqttSettings,
+        topics: Arc<Topics>,
+        events: mpsc::Sender<LinkEvent>,
+    ) -> anyhow::Result<Self> {
+        let listener = std::net::TcpListener::bind(settings.listen)
+            .with_context(|| format!("listen on mqtt.listen {}", settings.listen))?;
+        let address = listener.local_addr().context("read the address of mqtt.listen")?;
+        let (presence, changes) = mpsc::unbounded_channel();
+        let clients = Mutex::default();
+        let sessions = Arc::new(Sessions { topics: topics.clone(), events: presence, clients });
+        let broker = Broker::builder()
+            .options(Options::default())
+            .access(LinkAccess::new(topics.clone()))
+            .observer(Watch(sessions.clone()))
+            .listener(listener)
+            .serve()
+            .context("start the embedded broker")?;
+        let link = Self {
+            inline: broker.inline(),
+            broker,
+            events: events.clone(),
+            listening: Mutex::default(),
+            sessions,
+            server_online: topics.server_online(),
+            address,
+        };
+        for filter in topics.filters() {
+            link.subscribe(&filter).await?;
+        }
+        link.publish(&link.server_online, Bytes::from_static(b"online"), true).await?;
+        tokio::spawn(pass_presence_on(changes, events.clone()));
+        events.send(LinkEvent::Up).await.context("tell that the link is up")?;
+        Ok(link)
+    }
+
+    /// Where the embedded broker listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+}
+
+/// Changes of presence, which the broker's threads must not wait to tell.
+async fn pass_presence_on(
+    mut changes: mpsc::UnboundedReceiver<DeviceId>,
+    events: mpsc::Sender<LinkEvent>,
+) {
+    let mut batch = Vec::new();
+    while changes.recv_many(&mut batch, 1024).await > 0 {
+        batch.sort_unstable();
+        batch.dedup();
+        if events.send(LinkEvent::Presence(std::mem::take(&mut batch))).await.is_err() {
+            return;
+        }
+    }
+}
+
+/// Hands messages on; while the device interface is behind, the subscription
+/// fills, and the broker slows its publishers down.
+async fn pass_messages_on(mut messages: InlineSubscription, events: mpsc::Sender<LinkEvent>) {
+    while let Some(message) = messages.next().await {
+        let incoming = Incoming {
+            topic: (*message.topic).into(),
+            payload: message.payload,
+            retained: message.retain,
+            duplicate: message.dup,
+        };
+        if events.send(LinkEvent::Message(incoming)).await.is_err() {
+            return;
+        }
+    }
+}
+
+#[async_trait]
+impl Link for InlineLink {
+    async fn subscribe(&self, filter: &str) -> anyhow::Result<()> {
+        let mut listening = self.listening.lock();
+        if listening.contains_key(filter) {
+            return Ok(());
+        }
+        let options = SubscriptionOptions {
+            qos: QoS::ExactlyOnce,
+            no_local: false,
+            // Rule 2: what was retained is not acted on, whoever set it.
+            retain_as_published: true,
+            retain_handling: RetainHandling::DoNotSend,
+        };
+        let messages = self.inline.subscribe(TopicFilter::try_from(filter)?, options)?;
+        let task = tokio::spawn(pass_messages_on(messages, self.events.clone()));
+        listening.insert(filter.to_owned(), task);
+        Ok(())
+    }
+
+    async fn unsubscribe(&self, filter: &str) -> anyhow::Result<()> {
+        if let Some(task) = self.listening.lock().remove(filter) {
+            task.abort();
+        }
+        Ok(())
+    }
+
+    async fn publish(&self, to: &Destination, payload: Bytes, retain: bool) -> anyhow::Result<()> {
+        let mut publish = InlinePublish::new(TopicName::try_from(to.as_str())?, payload);
+        publish.retain = retain;
+        let reason = self.inline.publish(publish);
+        if reason.is_error() { Err(anyhow!("the broker refuses it: {reason}")) } else { Ok(()) }
+    }
+
+    async fn launch(&self, device: &Device, message: CommandMessage, dispatch: Dispatch) -> Flight {
+        let Ok(topic) = TopicName::try_from(message.topic.as_str()) else {
+            return Flight::ended(FlightEnd::Refused("the device has no topic".to_owned()));
+        };
+        let left = Timestamp::now().duration_until(dispatch.expires_at());
+        let Ok(left) = Duration::try_from(left) else {
+            return Flight::ended(FlightEnd::NeverLeft("its time was up".to_owned()));
+        };
+        let live = self.inline.publish_live(InlinePublish::new(topic, message.payload), left);
+        let theirs = self.sessions.of(&device.id);
+        let receipt = Box::new(LiveReceiptOf(live.receipt()));
+        let (sender, events) = mpsc::unbounded_channel();
+        tokio::spawn(follow(live, theirs, sender));
+        Flight { events, receipt }
+    }
+
+    fn adopted(&self, device: &DeviceId, down: &str) {
+        for client in self.broker.subscribed_to(down) {
+            self.sessions.add(device.clone(), &client);
+        }
+    }
+
+    fn presence(&self, device: &DeviceId) -> Option<bool> {
+        Some(!self.sessions.of(device).is_empty())
+    }
+
+    fn is_up(&self) -> bool {
+        true
+    }
+
+    async fn close(&self) {
+        let offline = Bytes::from_static(b"offline");
+        if let Err(error) = self.publish(&self.server_online, offline, true).await {
+            tracing::warn!(%error, "say that the server goes");
+        }
+        self.broker.close().await;
+        for (_, task) in self.listening.lock().drain() {
+            task.abort();
+        }
+    }
+}
+
+struct LiveReceiptOf(LiveReceipt);
+
+impl Receipt for LiveReceiptOf {
+    fn confirm(&self) {
+        self.0.confirm();
+    }
+}
+
+/// Tells a command what becomes of it at the device's own sessions; others
+/// may watch the topic, and their word does not count.
+async fn follow(
+    mut live: LivePublish,
+    theirs: HashSet<Arc<str>>,
+    events: mpsc::UnboundedSender<FlightEvent>,
+) {
+    let is_theirs = |client: &Arc<ClientInfo>| theirs.contains(&client.client_id);
+    let mut open = live.receivers().iter().filter(|client| is_theirs(client)).count();
+    if open == 0 {
+        let away = FlightEnd::Away("the device does not listen".to_owned());
+        let _ = events.send(FlightEvent::Ended(away));
+        return;
+    }
+    let mut worst = FlightEnd::Away("the device took no more".to_owned());
+    while let Some(event) = live.next().await {
+        if !is_theirs(&event.client) {
+            continue;
+        }
+        let said = match event.what {
+            LiveStatus::Sent => events.send(FlightEvent::Sent),
+            LiveStatus::Delivered => events.send(FlightEvent::Delivered),
+            LiveStatus::Expired => {
+                worst = FlightEnd::NeverLeft("the device took no more in time".to_owned());
+                Ok(())
+            }
+            LiveStatus::NotSent => Ok(()),
+            LiveStatus::Lost => {
+                worst = FlightEnd::Lost("the connection of the device is gone".to_owned());
+                Ok(())
+            }
+        };
+        if said.is_err() {
+            return;
+        }
+        if !matches!(event.what, LiveStatus::Sent | LiveStatus::Delivered) {
+            open -= 1;
+        }
+        if open == 0 {
+            let _ = events.send(FlightEvent::Ended(worst));
+            return;
+        }
+    }
+}
+
+impl Sessions {
+    fn of(&self, device: &DeviceId) -> HashSet<Arc<str>> {
+        let clients = self.clients.lock();
+        clients.get(device.as_str()).map(|c| c.keys().cloned().collect()).unwrap_or_default()
+    }
+
+    fn add(&self, device: DeviceId, client: &Arc<ClientInfo>) {
+        let mut clients = self.clients.lock();
+        let theirs = clients.entry(device.clone()).or_default();
+        theirs.insert(client.client_id.clone(), client.clone());
+        drop(clients);
+        self.tell(device);
+    }
+
+    fn tell(&self, device: DeviceId) {
+        // Nobody listens any more: the server is stopping.
+        let _ = self.events.send(device);
+    }
+}
+
+/// Sees which clients listen where a device does.
+struct Watch(Arc<Sessions>);
+
+impl Observer for Watch {
+    fn subscribed(&self, client: &Arc<ClientInfo>, filter: &str, _: QoS) {
+        let Some(device) = self.0.topics.listener(filter) else { return };
+        self.0.add(device, client);
+    }
+
+    fn unsubscribed(&self, client: &Arc<ClientInfo>, filter: &str) {
+        let Some(device) = self.0.topics.listener(filter) else { return };
+        let mut clients = self.0.clients.lock();
+        if let Some(theirs) = clients.get_mut(device.as_str()) {
+            theirs.remove(&client.client_id);
+            if theirs.is_empty() {
+                clients.remove(device.as_str());
+            }
+        }
+        drop(clients);
+        self.0.tell(device);
+    }
+
+    fn disconnected(&self, client: &Arc<ClientInfo>, _: ReasonCode) {
+        let mut gone = Vec::new();
+        self.0.clients.lock().retain(|device, theirs| {
+            // A newer connection of the same client has told of itself already.
+            let listed = theirs.get(&client.client_id);
+            if listed.is_some_and(|listed| Arc::ptr_eq(listed, client)) {
+                theirs.remove(&client.client_id);
+                gone.push(device.clone());
+            }
+            !theirs.is_empty()
+        });
+        for device in gone {
+            self.0.tell(device);
+        }
+    }
+}

@@ -1,0 +1,74 @@
+//! How the device interface reaches MQTT: inside the embedded broker, or
+//! through an outside one.
+
+mod access;
+mod inline;
+mod paho;
+mod paho_options;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+
+pub use inline::InlineLink;
+pub use paho::PahoLink;
+
+use super::topics::{CommandMessage, Destination};
+use crate::commands::{Dispatch, Flight};
+use crate::state::{Device, DeviceId};
+
+/// A way to the devices.
+#[async_trait]
+pub trait Link: Send + Sync {
+    /// Listens on one more topic filter, also after a reconnection.
+    async fn subscribe(&self, filter: &str) -> anyhow::Result<()>;
+
+    /// Listens no more.
+    async fn unsubscribe(&self, filter: &str) -> anyhow::Result<()>;
+
+    /// Publishes at QoS 1; done when the broker took it.
+    async fn publish(&self, to: &Destination, payload: Bytes, retain: bool) -> anyhow::Result<()>;
+
+    /// Sends a command: live, never retained, never queued, never again.
+    async fn launch(&self, device: &Device, message: CommandMessage, dispatch: Dispatch) -> Flight;
+
+    /// A device listens on this topic from now on; who subscribed to it before
+    /// may be that device.
+    fn adopted(&self, device: &DeviceId, down: &str);
+
+    /// Whether a device can be reached, as far as the link itself knows.
+    fn presence(&self, device: &DeviceId) -> Option<bool>;
+
+    /// Whether the broker can be reached.
+    fn is_up(&self) -> bool;
+
+    /// Says goodbye and ends.
+    async fn close(&self);
+}
+
+/// What comes over a link.
+#[derive(Debug, Clone)]
+pub enum LinkEvent {
+    /// A message on one of the filters.
+    Message(Incoming),
+    /// These devices' sessions came or went.
+    Presence(Vec<DeviceId>),
+    /// The broker can be reached (again).
+    Up,
+    /// The broker can't be reached.
+    Down,
+}
+
+/// A message as it came.
+#[derive(Debug, Clone)]
+pub struct Incoming {
+    /// Where it was published.
+    pub topic: Arc<str>,
+    /// What.
+    pub payload: Bytes,
+    /// It was stored by the broker, or was published to be.
+    pub retained: bool,
+    /// It may have come before.
+    pub duplicate: bool,
+}

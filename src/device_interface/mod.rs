@@ -1,0 +1,22 @@
+//! The device interface: the actor that listens to the topics, picks the
+//! action by a message's first word, performs it and sends the reply.
+//!
+//! One per process; everything else reaches it through its [`Handle`], so
+//! that HTTP and MQTT meet here: same registry, same action, same
+//! permissions, same state.
+
+mod actor;
+mod dispatch;
+mod handle;
+mod lanes;
+pub mod link;
+mod outbox;
+mod payload;
+mod presence;
+mod state_topics;
+pub mod topics;
+
+pub use actor::{Actor, Parts};
+pub use handle::{Handle, Operation, Selection};
+pub use outbox::LinkOutbox;
+pub use presence::Presence;

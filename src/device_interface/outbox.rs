@@ -1,0 +1,73 @@
+//! The ways out for actions and commands: alerts, requests to report, and
+//! commands, all through the gate.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use serde_json::Value;
+
+use super::link::Link;
+use super::presence::Presence;
+use super::topics::{AnswerWord, Topics};
+use crate::actions::Outbox;
+use crate::commands::{Dispatch, Flight, Launcher};
+use crate::state::{Device, DeviceId, State};
+
+/// Sends through the gate and the link.
+#[derive(Clone)]
+pub struct LinkOutbox {
+    /// The gate.
+    pub topics: Arc<Topics>,
+    /// The way to the devices.
+    pub link: Arc<dyn Link>,
+    /// Who asked for alerts.
+    pub state: State,
+    /// Who can be reached.
+    pub presence: Arc<Presence>,
+}
+
+#[async_trait]
+impl Launcher for LinkOutbox {
+    async fn launch(&self, device: &Device, dispatch: Dispatch) -> Flight {
+        let message = self.topics.command(device, &dispatch);
+        self.link.launch(device, message, dispatch).await
+    }
+}
+
+#[async_trait]
+impl Outbox for LinkOutbox {
+    async fn alert(&self, what: &str, body: Value) -> Result<(), String> {
+        let to = self.topics.alert(what).map_err(|error| error.to_string())?;
+        let text = body.to_string();
+        let sent = self.link.publish(&to, text.clone().into(), false).await;
+        for device in self.state.devices() {
+            if !(device.features.alerts && device.online) {
+                continue;
+            }
+            let rest = format!("{what} {text}");
+            let (to, payload) = self.topics.answer(&device, AnswerWord::Alert, &rest);
+            if let Err(error) = self.link.publish(&to, payload.into(), false).await {
+                tracing::warn!(device = %device.id, error = format!("{error:#}"), "pass on an alert");
+            }
+        }
+        sent.map_err(|error| format!("raise the alert `{what}`: {error:#}"))
+    }
+
+    async fn ask_to_report(&self, device: &Device) -> Result<(), String> {
+        let (to, payload) = self.topics.answer(device, AnswerWord::Report, "");
+        let sent = self.link.publish(&to, payload.into(), false).await;
+        sent.map_err(|error| format!("ask {} to report: {error:#}", device.id))
+    }
+
+    async fn adopt(&self, device: &DeviceId, base: &str) -> Result<(), String> {
+        let filter = self.topics.adopt_base(device, base)?;
+        self.link.adopted(device, &format!("{base}/down"));
+        let heard = self.link.subscribe(&filter).await;
+        heard.map_err(|error| format!("listen on `{filter}`: {error:#}"))
+    }
+
+    fn presence(&self, device: &DeviceId) -> Option<bool> {
+        let device = self.state.device(device)?;
+        Some(self.presence.of(&device, self.link.as_ref()))
+    }
+}

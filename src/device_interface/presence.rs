@@ -1,0 +1,47 @@
+//! Which devices can be reached: by their sessions in the embedded broker,
+//! by what they say of themselves on an outside one.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use parking_lot::Mutex;
+
+use super::link::Link;
+use crate::state::{Device, DeviceId};
+
+/// How long a device that never told its presence counts as reachable after
+/// it was last heard.
+const HEARD_FOR: Duration = Duration::from_secs(15 * 60);
+
+/// What devices said on their `online` topics.
+#[derive(Default)]
+pub struct Presence {
+    told: Mutex<HashMap<DeviceId, bool>>,
+}
+
+impl Presence {
+    /// A device says whether it is there, or its will does.
+    pub fn tell(&self, device: &DeviceId, online: bool) {
+        self.told.lock().insert(device.clone(), online);
+    }
+
+    /// The device is gone for good, or the broker is.
+    pub fn forget(&self, device: &DeviceId) {
+        self.told.lock().remove(device.as_str());
+    }
+
+    /// Whether a device can be reached now.
+    pub fn of(&self, device: &Device, link: &dyn Link) -> bool {
+        if let Some(known) = link.presence(&device.id) {
+            return known;
+        }
+        match self.told.lock().get(device.id.as_str()) {
+            Some(told) => *told,
+            None => device.last_heard.is_some_and(|heard| {
+                let ago = Timestamp::now().duration_since(heard);
+                ago.unsigned_abs() < HEARD_FOR
+            }),
+        }
+    }
+}

@@ -1,0 +1,66 @@
+//! The retained `state` of each device, for everyone to see.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use serde::Serialize;
+
+use super::link::Link;
+use super::topics::Topics;
+use crate::state::{Device, DeviceId, DeviceKind, DeviceState, State};
+
+/// What stands on `…/devices/<id>/state`.
+#[derive(Serialize)]
+struct StateMessage<'a> {
+    kind: DeviceKind,
+    state: &'a DeviceState,
+    since: jiff::Timestamp,
+    battery: Option<u8>,
+    online: bool,
+}
+
+/// Publishes the state of each device that changed, for ever; one task runs
+/// this. While the link is down nothing is published: when it is up again,
+/// all devices count as changed.
+pub(super) async fn run(state: State, topics: Arc<Topics>, link: Arc<dyn Link>) {
+    loop {
+        for id in state.changes().await {
+            if !link.is_up() {
+                continue;
+            }
+            let device = state.device(&id);
+            if device.is_none()
+                && let Some(filter) = topics.drop_base(&id)
+                && let Err(error) = link.unsubscribe(&filter).await
+            {
+                tracing::warn!(%filter, error = format!("{error:#}"), "listen no more");
+            }
+            if let Err(error) = publish(&id, device.as_deref(), &topics, link.as_ref()).await {
+                tracing::warn!(device = %id, error = format!("{error:#}"), "publish the state");
+            }
+        }
+    }
+}
+
+async fn publish(
+    id: &DeviceId,
+    device: Option<&Device>,
+    topics: &Topics,
+    link: &dyn Link,
+) -> anyhow::Result<()> {
+    let payload = match device {
+        Some(Device { kind, state, since, battery, online, .. }) => {
+            let message = StateMessage {
+                kind: *kind,
+                state,
+                since: *since,
+                battery: *battery,
+                online: *online,
+            };
+            Bytes::from(serde_json::to_vec(&message)?)
+        }
+        // An empty retained message takes the old one away [MQTT-3.3.1-6].
+        None => Bytes::new(),
+    };
+    link.publish(&topics.device_state(id), payload, true).await
+}

@@ -1,0 +1,422 @@
+//! Every topic name of the server, and the one outbound gate.
+//!
+//! A [`Destination`] can only be made here. The one of a command takes a
+//! [`Dispatch`], which only `commands/` can make; every other one is refused
+//! where it would reach a device as a command, or come back to the server.
+
+use std::collections::HashMap;
+
+use parking_lot::RwLock;
+
+use crate::commands::Dispatch;
+use crate::config::{DeviceTopics, Settings};
+use crate::identity::Identity;
+use crate::state::{Device, DeviceId};
+
+/// The topics of this server: its prefix, its more topics, and the topics
+/// that devices brought along.
+pub struct Topics {
+    prefix: String,
+    extra: Vec<String>,
+    /// Topics of another shape, from config.json; they win over base topics.
+    settled: HashMap<DeviceId, DeviceTopics>,
+    /// Who speaks on which topic outside the prefix.
+    speakers: RwLock<HashMap<String, DeviceId>>,
+    /// The topics outside the prefix on which devices listen.
+    listeners: RwLock<HashMap<String, DeviceId>>,
+}
+
+/// Whose a topic is, by its name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Source {
+    /// A device speaks.
+    Device(DeviceId),
+    /// A device's presence, retained.
+    Online(DeviceId),
+    /// A camera's picture.
+    Picture(DeviceId),
+    /// An app speaks.
+    App(Identity),
+    /// One of the more topics that config.json names.
+    Extra,
+}
+
+/// A topic that the server may publish to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Destination(String);
+
+/// A command on its way: where to, what, and until when.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CommandMessage {
+    /// The device's `down`.
+    pub topic: Destination,
+    /// `lock <command> <expires>`.
+    pub payload: String,
+}
+
+/// What the server says to a device beside commands: it can never be read as
+/// one, for the first word is one of these.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AnswerWord {
+    /// It was done.
+    Ok,
+    /// It was not done.
+    Error,
+    /// There is no such action.
+    Unknown,
+    /// Say your state.
+    Report,
+    /// An alert, for a device that asked for them.
+    Alert,
+}
+
+/// Why the gate stays shut.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refused {
+    /// Only commands go there.
+    #[error("`{0}` is a device's command topic: only commands go there")]
+    CommandTopic(String),
+    /// The server alone speaks there.
+    #[error("`{0}` is the server's own")]
+    Reserved(String),
+    /// What is published there would come back.
+    #[error("the server listens on `{0}`, so it does not publish there")]
+    Listening(String),
+    /// It is no topic name.
+    #[error("`{0}` is not a topic name")]
+    NotATopic(String),
+}
+
+impl Destination {
+    /// The topic's name.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl AnswerWord {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Error => "error",
+            Self::Unknown => "unknown",
+            Self::Report => "report",
+            Self::Alert => "alert",
+        }
+    }
+}
+
+impl Topics {
+    /// The topics as the settings have them.
+    pub fn new(settings: &Settings) -> Self {
+        let topics = Self {
+            prefix: settings.mqtt.prefix.clone(),
+            extra: settings.mqtt.topics.clone(),
+            settled: (settings.devices.iter())
+                .filter_map(|(id, device)| Some((id.clone(), device.topics.clone()?)))
+                .collect(),
+            speakers: RwLock::default(),
+            listeners: RwLock::default(),
+        };
+        for (id, pair) in &topics.settled {
+            topics.speakers.write().insert(pair.up.clone(), id.clone());
+            topics.listeners.write().insert(pair.down.clone(), id.clone());
+        }
+        topics
+    }
+
+    /// The prefix of all topics of this server.
+    pub fn prefix(&self) -> &str {
+        &self.prefix
+    }
+
+    /// The filters to subscribe to at start.
+    pub fn filters(&self) -> Vec<String> {
+        let prefix = &self.prefix;
+        let mut filters = vec![
+            format!("{prefix}/devices/+/up"),
+            format!("{prefix}/devices/+/online"),
+            format!("{prefix}/devices/+/picture"),
+            format!("{prefix}/apps/+/up"),
+        ];
+        filters.extend(self.extra.iter().cloned());
+        filters.extend(self.speakers.read().keys().cloned());
+        filters
+    }
+
+    /// Whose topic this is; nothing where the server does not listen.
+    pub fn source(&self, topic: &str) -> Option<Source> {
+        if let Some(rest) = below(topic, &self.prefix) {
+            let (kind, rest) = rest.split_once('/')?;
+            let (name, leaf) = rest.split_once('/')?;
+            return match (kind, leaf) {
+                ("devices", "up") => name.parse().ok().map(Source::Device),
+                ("devices", "online") => name.parse().ok().map(Source::Online),
+                ("devices", "picture") => name.parse().ok().map(Source::Picture),
+                ("apps", "up") => name.parse().ok().map(Source::App),
+                _ => None,
+            };
+        }
+        if let Some(id) = self.speakers.read().get(topic) {
+            return Some(Source::Device(id.clone()));
+        }
+        self.extra.iter().any(|filter| matches(filter, topic)).then_some(Source::Extra)
+    }
+
+    /// Where a device listens.
+    pub fn down(&self, device: &Device) -> String {
+        match (self.settled.get(device.id.as_str()), &device.base_topic) {
+            (Some(pair), _) => pair.down.clone(),
+            (None, Some(base)) => format!("{base}/down"),
+            (None, None) => format!("{}/devices/{}/down", self.prefix, device.id),
+        }
+    }
+
+    /// Notes a base topic; gives the filter to subscribe to.
+    ///
+    /// # Errors
+    /// The topic has wildcards or a `$`, stands below the prefix, or is heard
+    /// or spoken on by someone else.
+    pub fn adopt_base(&self, id: &DeviceId, base: &str) -> Result<String, String> {
+        check_base(&self.prefix, base)?;
+        let (up, down) = (format!("{base}/up"), format!("{base}/down"));
+        if self.extra.iter().any(|filter| matches(filter, &up) || matches(filter, &down)) {
+            return Err(format!("the base topic `{base}` is one that the server listens on"));
+        }
+        let (mut speakers, mut listeners) = (self.speakers.write(), self.listeners.write());
+        for topic in [&up, &down] {
+            let owner = speakers.get(topic).or_else(|| listeners.get(topic));
+            if let Some(owner) = owner.filter(|owner| *owner != id) {
+                return Err(format!("the base topic `{base}` belongs to {owner}"));
+            }
+        }
+        speakers.insert(up.clone(), id.clone());
+        listeners.insert(down, id.clone());
+        Ok(up)
+    }
+
+    /// Forgets the base topic of a device that left, or took another; gives
+    /// the filter to listen on no more.
+    pub fn drop_base(&self, id: &DeviceId) -> Option<String> {
+        if self.settled.contains_key(id.as_str()) {
+            return None;
+        }
+        self.listeners.write().retain(|_, owner| owner != id);
+        let mut speakers = self.speakers.write();
+        let up = speakers.iter().find(|(_, owner)| *owner == id).map(|(topic, _)| topic.clone());
+        speakers.retain(|_, owner| owner != id);
+        up
+    }
+
+    /// The gate, for a command: `commands/` alone can make a [`Dispatch`].
+    pub fn command(&self, device: &Device, dispatch: &Dispatch) -> CommandMessage {
+        CommandMessage { topic: Destination(self.down(device)), payload: dispatch.to_string() }
+    }
+
+    /// The gate, for an answer to a device or a request to report.
+    pub fn answer(&self, device: &Device, word: AnswerWord, rest: &str) -> (Destination, String) {
+        (Destination(self.down(device)), join(word, rest))
+    }
+
+    /// The gate, for an answer to somebody who is not in the roster but spoke
+    /// on a device's `up`.
+    pub fn answer_stranger(
+        &self,
+        id: &DeviceId,
+        word: AnswerWord,
+        rest: &str,
+    ) -> (Destination, String) {
+        let down = match self.settled.get(id.as_str()) {
+            Some(pair) => pair.down.clone(),
+            None => format!("{}/devices/{id}/down", self.prefix),
+        };
+        (Destination(down), join(word, rest))
+    }
+
+    /// The gate, for an answer to an app.
+    pub fn answer_app(
+        &self,
+        app: &Identity,
+        word: AnswerWord,
+        rest: &str,
+    ) -> (Destination, String) {
+        (Destination(format!("{}/apps/{app}/down", self.prefix)), join(word, rest))
+    }
+
+    /// The gate, for the retained state of a device.
+    pub fn device_state(&self, id: &DeviceId) -> Destination {
+        Destination(format!("{}/devices/{id}/state", self.prefix))
+    }
+
+    /// The gate, for an alert.
+    ///
+    /// # Errors
+    /// `what` is not one level of a topic.
+    pub fn alert(&self, what: &str) -> Result<Destination, Refused> {
+        let fits = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b"_-".contains(&b);
+        if (1..=64).contains(&what.len()) && what.bytes().all(fits) {
+            Ok(Destination(format!("{}/alerts/{what}", self.prefix)))
+        } else {
+            Err(Refused::NotATopic(shown(what)))
+        }
+    }
+
+    /// The gate, for the server's own presence.
+    pub fn server_online(&self) -> Destination {
+        Destination(format!("{}/server/online", self.prefix))
+    }
+
+    /// The gate, for everything that somebody else chose the topic of: action
+    /// replies, plugins, the message gateway.
+    ///
+    /// # Errors
+    /// The topic is a device's command topic, the server's own, one on which
+    /// the server listens, or none at all.
+    pub fn reply(&self, topic: &str) -> Result<Destination, Refused> {
+        if latchlight_mqtt::TopicName::try_from(topic).is_err() || topic.starts_with('$') {
+            return Err(Refused::NotATopic(shown(topic)));
+        }
+        self.refuse_reserved(topic)?;
+        if self.source(topic).is_some() {
+            return Err(Refused::Listening(topic.to_owned()));
+        }
+        Ok(Destination(topic.to_owned()))
+    }
+
+    /// Refuses what a client of the embedded broker may not publish to: a
+    /// device's `down`, and what the server alone says.
+    ///
+    /// # Errors
+    /// It is such a topic.
+    pub fn refuse_reserved(&self, topic: &str) -> Result<(), Refused> {
+        if self.is_command_topic(topic) {
+            return Err(Refused::CommandTopic(topic.to_owned()));
+        }
+        match below(topic, &self.prefix).map(|rest| rest.split('/').collect::<Vec<_>>()).as_deref()
+        {
+            Some(["devices", _, "state"] | ["apps", _, "down"] | ["alerts" | "server", ..]) => {
+                Err(Refused::Reserved(topic.to_owned()))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether a device takes commands from this topic.
+    pub fn is_command_topic(&self, topic: &str) -> bool {
+        let below = below(topic, &self.prefix).and_then(|rest| rest.strip_prefix("devices/"));
+        below.is_some_and(|rest| rest.ends_with("/down"))
+            || self.listeners.read().contains_key(topic)
+    }
+
+    /// Whether what is said on this topic is acted on: nothing retained, and
+    /// no last will, may stand there.
+    pub fn is_spoken_topic(&self, topic: &str) -> bool {
+        matches!(self.source(topic), Some(Source::Device(_) | Source::App(_) | Source::Extra))
+    }
+
+    /// The device that this subscription is meant for: its filter names the
+    /// one device, by its `down` or by the branch above it.
+    pub fn listener(&self, filter: &str) -> Option<DeviceId> {
+        if let Some(rest) = below(filter, &self.prefix) {
+            let (id, leaf) = rest.strip_prefix("devices/")?.split_once('/')?;
+            return matches!(leaf, "down" | "+" | "#").then(|| id.parse().ok()).flatten();
+        }
+        let listeners = self.listeners.read();
+        let branch = filter.strip_suffix("/#").or_else(|| filter.strip_suffix("/+"));
+        match branch {
+            None => listeners.get(filter).cloned(),
+            Some(branch) => listeners.get(&format!("{branch}/down")).cloned(),
+        }
+    }
+}
+
+fn join(word: AnswerWord, rest: &str) -> String {
+    let word = word.as_str();
+    if rest.is_empty() { word.to_owned() } else { format!("{word} {rest}") }
+}
+
+/// What is left of a topic below a prefix.
+fn below<'a>(topic: &'a str, prefix: &str) -> Option<&'a str> {
+    topic.strip_prefix(prefix)?.strip_prefix('/')
+}
+
+fn matches(filter: &str, topic: &str) -> bool {
+    latchlight_mqtt::TopicFilter::try_from(filter).is_ok_and(|filter| filter.matches(topic))
+}
+
+fn shown(text: &str) -> String {
+    text.chars().take(120).flat_map(char::escape_default).collect()
+}
+
+/// Checks the prefix of all topics.
+///
+/// # Errors
+/// It is empty, too long, or has wildcards, a `$` or empty levels.
+pub fn check_prefix(prefix: &str) -> Result<(), String> {
+    if prefix.len() > 256 {
+        return Err("the prefix is longer than 256 bytes".to_owned());
+    }
+    check_plain(prefix)
+}
+
+/// Checks one of the more topics to listen on.
+///
+/// # Errors
+/// It is no filter, or overlaps with the topics below the prefix: the server
+/// never listens where it publishes.
+pub fn check_extra(prefix: &str, filter: &str) -> Result<(), String> {
+    if latchlight_mqtt::TopicFilter::try_from(filter).is_err() || filter.starts_with('$') {
+        return Err(format!("`{}` is not a topic filter without `$`", shown(filter)));
+    }
+    if overlap(filter, &format!("{prefix}/#")) {
+        return Err(format!(
+            "`{filter}` overlaps with `{prefix}/#`: the server never listens where it publishes"
+        ));
+    }
+    Ok(())
+}
+
+/// Checks a pair of topics of another shape.
+///
+/// # Errors
+/// One has wildcards or a `$` or stands below the prefix, or both are one.
+pub fn check_pair(prefix: &str, pair: &DeviceTopics) -> Result<(), String> {
+    check_base(prefix, &pair.up).map_err(|error| format!("up: {error}"))?;
+    check_base(prefix, &pair.down).map_err(|error| format!("down: {error}"))?;
+    if pair.up == pair.down {
+        return Err(format!("up and down are the same topic `{}`", pair.up));
+    }
+    Ok(())
+}
+
+fn check_base(prefix: &str, base: &str) -> Result<(), String> {
+    check_plain(base)?;
+    if base == prefix || below(base, prefix).is_some() || below(prefix, base).is_some() {
+        return Err(format!("`{base}` must stand apart from the prefix `{prefix}`"));
+    }
+    Ok(())
+}
+
+fn check_plain(topic: &str) -> Result<(), String> {
+    let whole = latchlight_mqtt::TopicName::try_from(topic).is_ok();
+    let plain = !topic.starts_with('$') && topic.split('/').all(|level| !level.is_empty());
+    if whole && plain && topic.len() <= 1024 {
+        Ok(())
+    } else {
+        Err(format!("`{}` is not a topic without wildcards, `$` and empty levels", shown(topic)))
+    }
+}
+
+/// Whether some topic matches both filters.
+fn overlap(a: &str, b: &str) -> bool {
+    let (mut a, mut b) = (a.split('/'), b.split('/'));
+    loop {
+        match (a.next(), b.next()) {
+            (Some("#"), _) | (_, Some("#")) | (None, None) => return true,
+            (None, Some(_)) | (Some(_), None) => return false,
+            (Some("+"), Some(_)) | (Some(_), Some("+")) => {}
+            (Some(x), Some(y)) if x == y => {}
+            _ => return false,
+        }
+    }
+}

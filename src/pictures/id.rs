@@ -1,0 +1,42 @@
+//! The id of a picture.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::Serialize;
+use uuid::{Uuid, Version};
+
+/// A random UUID (version 4): whoever does not have it cannot guess it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+pub struct PictureId(Uuid);
+
+/// What was offered as a picture's id and is none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a picture's id is a UUID of version 4, such as 67e55044-10b1-426f-9247-bb680e5fe0c8")]
+pub struct InvalidPictureId;
+
+impl PictureId {
+    pub(super) fn generate() -> Self {
+        Self(Uuid::new_v4())
+    }
+}
+
+impl FromStr for PictureId {
+    type Err = InvalidPictureId;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let id = Uuid::try_parse(text).map_err(|_| InvalidPictureId)?;
+        // Of the ways to write a UUID one is taken: an id has one spelling.
+        if id.get_version() == Some(Version::Random) && text.len() == 36 {
+            Ok(Self(id))
+        } else {
+            Err(InvalidPictureId)
+        }
+    }
+}
+
+impl fmt::Display for PictureId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}

@@ -1,0 +1,124 @@
+//! The table of pictures.
+
+use jiff::Timestamp;
+use sqlx::sqlite::SqliteRow;
+use sqlx::{Row, SqlitePool};
+
+use super::{MediaType, Picture, PictureError, PictureId};
+use crate::state::DeviceId;
+
+/// The rows of the table `pictures`.
+#[derive(Clone)]
+pub(super) struct Rows {
+    pub(super) pool: SqlitePool,
+}
+
+impl Rows {
+    pub(super) async fn insert(&self, picture: &Picture) -> Result<(), PictureError> {
+        sqlx::query(
+            "INSERT INTO pictures (id, device, name, media_type, width, height, size, received_at) \
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        )
+        .bind(picture.id.to_string())
+        .bind(picture.device.as_ref().map(DeviceId::as_str))
+        .bind(&picture.name)
+        .bind(picture.media_type.as_str())
+        .bind(picture.width)
+        .bind(picture.height)
+        .bind(i64::try_from(picture.size).unwrap_or(i64::MAX))
+        .bind(picture.received_at.as_millisecond())
+        .execute(&self.pool)
+        .await?;
+        Ok(())
+    }
+
+    pub(super) async fn get(&self, id: &PictureId) -> Result<Option<Picture>, PictureError> {
+        self.one(sqlx::query("SELECT * FROM pictures WHERE id = ?").bind(id.to_string())).await
+    }
+
+    pub(super) async fn newest_of(
+        &self,
+        device: &DeviceId,
+    ) -> Result<Option<Picture>, PictureError> {
+        let query =
+            sqlx::query("SELECT * FROM pictures WHERE device = ? ORDER BY seq DESC LIMIT 1");
+        self.one(query.bind(device.as_str())).await
+    }
+
+    pub(super) async fn newest_named(
+        &self,
+        device: &DeviceId,
+        name: &str,
+        since: Timestamp,
+    ) -> Result<Option<Picture>, PictureError> {
+        let query = sqlx::query(
+            "SELECT * FROM pictures WHERE device = ? AND name = ? AND received_at >= ? \
+             ORDER BY seq DESC LIMIT 1",
+        );
+        self.one(query.bind(device.as_str()).bind(name).bind(since.as_millisecond())).await
+    }
+
+    pub(super) async fn newest_stranger(&self) -> Result<Option<Picture>, PictureError> {
+        self.one(sqlx::query(
+            "SELECT * FROM pictures WHERE stranger_at IS NOT NULL \
+             ORDER BY stranger_at DESC, seq DESC LIMIT 1",
+        ))
+        .await
+    }
+
+    /// False: there is none.
+    pub(super) async fn mark_stranger(&self, id: &PictureId) -> Result<bool, PictureError> {
+        let done = sqlx::query("UPDATE pictures SET stranger_at = ? WHERE id = ?")
+            .bind(Timestamp::now().as_millisecond())
+            .bind(id.to_string())
+            .execute(&self.pool)
+            .await?;
+        Ok(done.rows_affected() == 1)
+    }
+
+    /// False: there was none.
+    pub(super) async fn delete(&self, id: &PictureId) -> Result<bool, PictureError> {
+        let done = sqlx::query("DELETE FROM pictures WHERE id = ?")
+            .bind(id.to_string())
+            .execute(&self.pool)
+            .await?;
+        Ok(done.rows_affected() == 1)
+    }
+
+    /// All but the newest `kept`.
+    pub(super) async fn beyond(&self, kept: u32) -> Result<Vec<Picture>, PictureError> {
+        let rows = sqlx::query("SELECT * FROM pictures ORDER BY seq DESC LIMIT -1 OFFSET ?")
+            .bind(kept)
+            .fetch_all(&self.pool)
+            .await?;
+        rows.iter().map(read).collect()
+    }
+
+    async fn one(
+        &self,
+        query: sqlx::query::Query<'_, sqlx::Sqlite, sqlx::sqlite::SqliteArguments>,
+    ) -> Result<Option<Picture>, PictureError> {
+        let row = query.fetch_optional(&self.pool).await?;
+        row.map(|row| read(&row)).transpose()
+    }
+}
+
+fn read(row: &SqliteRow) -> Result<Picture, PictureError> {
+    let odd = |column: &str| PictureError::Storage(format!("a row with an odd {column}"));
+    let time = |milliseconds: i64, column| {
+        Timestamp::from_millisecond(milliseconds).map_err(|_| odd(column))
+    };
+    let device: Option<String> = row.try_get("device")?;
+    let stranger_at: Option<i64> = row.try_get("stranger_at")?;
+    Ok(Picture {
+        id: row.try_get::<String, _>("id")?.parse().map_err(|_| odd("id"))?,
+        device: device.map(|id| id.parse()).transpose().map_err(|_| odd("device"))?,
+        name: row.try_get("name")?,
+        media_type: MediaType::parse(row.try_get("media_type")?).ok_or_else(|| odd("type"))?,
+        width: row.try_get("width")?,
+        height: row.try_get("height")?,
+        size: u64::try_from(row.try_get::<i64, _>("size")?).map_err(|_| odd("size"))?,
+        received_at: time(row.try_get("received_at")?, "received_at")?,
+        stranger_at: stranger_at.map(|at| time(at, "stranger_at")).transpose()?,
+    })
+}

@@ -1,0 +1,282 @@
+//! config.json on disk: read as a whole, written through a temporary file.
+
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use tempfile::NamedTempFile;
+
+/// How the temporary files of this writer begin; those that a crash left
+/// behind are removed at the next start.
+const TEMPORARY_PREFIX: &str = ".config.json.";
+
+/// config.json: the path, and how to read and replace what is there.
+#[derive(Debug, Clone)]
+pub struct ConfigFile {
+    path: PathBuf,
+}
+
+/// The two sections, each as the text that stands in the file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sections {
+    /// The user's section, byte for byte.
+    pub settings: String,
+    /// The server's section.
+    pub state: String,
+}
+
+/// Why config.json could not be read or written.
+#[derive(Debug, thiserror::Error)]
+pub enum FileError {
+    /// The file is not there or cannot be opened.
+    #[error("read {path}: {source}")]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The file is no JSON of the documented shape; nothing was overwritten.
+    #[error("{path}, line {line}, column {column}: {message}")]
+    Malformed {
+        /// The file.
+        path: PathBuf,
+        /// 1-based.
+        line: usize,
+        /// 1-based.
+        column: usize,
+        /// What is wrong there.
+        message: String,
+    },
+    /// The folder cannot take a new file, so the state could not be saved.
+    #[error(
+        "write to the folder {folder}: {source} (config.json is replaced through a temporary file beside it, so the server must be allowed to create files there)"
+    )]
+    Folder {
+        /// The folder that holds config.json.
+        folder: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The new file could not be written or put in place; the old one stands.
+    #[error("write {path}: {source}")]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawSections<'a> {
+    #[serde(borrow, default)]
+    settings: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    state: Option<&'a RawValue>,
+}
+
+impl ConfigFile {
+    /// The file at `path`; nothing is touched yet.
+    pub fn new(path: impl Into<PathBuf>) -> Self {
+        Self { path: path.into() }
+    }
+
+    /// Where the file is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The folder that holds the file.
+    pub fn folder(&self) -> &Path {
+        match self.path.parent() {
+            Some(folder) if !folder.as_os_str().is_empty() => folder,
+            _ => Path::new("."),
+        }
+    }
+
+    /// Checks that the file can be replaced, and removes what a crash left.
+    ///
+    /// # Errors
+    /// The folder cannot take a new file.
+    pub fn check_writable(&self) -> Result<(), FileError> {
+        self.temporary()?;
+        let Ok(entries) = fs::read_dir(self.folder()) else { return Ok(()) };
+        for entry in entries.flatten() {
+            if entry.file_name().to_string_lossy().starts_with(TEMPORARY_PREFIX) {
+                tracing::info!(file = %entry.path().display(), "remove what an earlier stop left");
+                let _ = fs::remove_file(entry.path());
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads both sections; a section that is missing is empty.
+    ///
+    /// # Errors
+    /// The file cannot be read, or is not `{"settings": {…}, "state": {…}}`.
+    pub fn read(&self) -> Result<Sections, FileError> {
+        let text = fs::read_to_string(&self.path)
+            .map_err(|source| FileError::Read { path: self.path.clone(), source })?;
+        let raw: RawSections<'_> = serde_json::from_str(&text).map_err(|error| {
+            let message = error.to_string();
+            let message = match message.rfind(" at line ") {
+                Some(cut) => message[..cut].to_owned(),
+                None => message,
+            };
+            FileError::Malformed {
+                path: self.path.clone(),
+                line: error.line(),
+                column: error.column(),
+                message,
+            }
+        })?;
+        let section =
+            |raw: Option<&RawValue>| raw.map_or_else(|| "{}".to_owned(), |v| v.get().to_owned());
+        Ok(Sections { settings: section(raw.settings), state: section(raw.state) })
+    }
+
+    /// Replaces the `state` section, leaving the bytes of `settings` as they
+    /// are in the file at this moment.
+    ///
+    /// # Errors
+    /// The file cannot be read any more, or the new one cannot be written; the
+    /// old one stands.
+    pub fn replace_state(&self, state: &str) -> Result<(), FileError> {
+        self.stage(state)?.commit()
+    }
+
+    /// Writes the new file beside the old one and syncs it.
+    fn stage(&self, state: &str) -> Result<Staged<'_>, FileError> {
+        let settings = self.read()?.settings;
+        let write = |source| FileError::Write { path: self.path.clone(), source };
+        let mut temporary = self.temporary()?;
+        let text = format!("{{\n  \"settings\": {settings},\n  \"state\": {state}\n}}\n");
+        temporary.write_all(text.as_bytes()).map_err(write)?;
+        if let Ok(metadata) = fs::metadata(&self.path) {
+            // The temporary file is the owner's alone; the user's choice of
+            // who may read config.json outlives its replacement.
+            temporary.as_file().set_permissions(metadata.permissions()).map_err(write)?;
+        }
+        temporary.as_file().sync_all().map_err(write)?;
+        Ok(Staged { file: self, temporary })
+    }
+
+    /// Keeps a copy of the whole file beside it, for a person to look at.
+    ///
+    /// # Errors
+    /// The copy cannot be written.
+    pub fn keep_aside(&self) -> Result<PathBuf, FileError> {
+        let stamp = jiff::Timestamp::now().as_millisecond();
+        let aside = self.folder().join(format!("config.json.torn-{stamp}"));
+        fs::copy(&self.path, &aside)
+            .map_err(|source| FileError::Write { path: aside.clone(), source })?;
+        Ok(aside)
+    }
+
+    fn temporary(&self) -> Result<NamedTempFile, FileError> {
+        tempfile::Builder::new()
+            .prefix(TEMPORARY_PREFIX)
+            .tempfile_in(self.folder())
+            .map_err(|source| FileError::Folder { folder: self.folder().to_owned(), source })
+    }
+}
+
+/// A new config.json that is whole and synced but not yet in place: a crash
+/// here leaves the old one.
+struct Staged<'a> {
+    file: &'a ConfigFile,
+    temporary: NamedTempFile,
+}
+
+impl Staged<'_> {
+    fn commit(self) -> Result<(), FileError> {
+        let path = &self.file.path;
+        let write = |source| FileError::Write { path: path.clone(), source };
+        self.temporary.persist(path).map_err(|error| write(error.error))?;
+        // The rename itself lasts only when the folder is synced.
+        File::open(self.file.folder()).and_then(|folder| folder.sync_all()).map_err(write)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn file_with(text: &str) -> (tempfile::TempDir, ConfigFile) {
+        let folder = tempfile::tempdir().expect("temp dir");
+        let path = folder.path().join("config.json");
+        fs::write(&path, text).expect("write");
+        (folder, ConfigFile::new(path))
+    }
+
+    #[test]
+    fn the_bytes_of_settings_survive_a_write() {
+        let settings = "{ \"b\" :1.50,\n\t\"a\": \"\\u00e9 é\"  }";
+        let (_folder, file) = file_with(&format!("{{\"state\":{{}}, \"settings\": {settings} }}"));
+        file.replace_state("{\"devices\":{}}").expect("replace");
+        let sections = file.read().expect("read");
+        assert_eq!(sections.settings, settings);
+        assert_eq!(sections.state, "{\"devices\":{}}");
+    }
+
+    #[test]
+    fn settings_edited_meanwhile_are_kept() {
+        let (_folder, file) = file_with("{\"settings\":{\"a\":1}}");
+        let staged = file.read().expect("read");
+        assert_eq!(staged.settings, "{\"a\":1}");
+        fs::write(file.path(), "{\"settings\":{\"a\":2}}").expect("edit");
+        file.replace_state("{}").expect("replace");
+        assert_eq!(file.read().expect("read").settings, "{\"a\":2}");
+    }
+
+    #[test]
+    fn a_malformed_file_is_refused_with_line_and_column_and_left_alone() {
+        let text = "{\n  \"settings\": {\n    \"log\" {}\n  }\n}\n";
+        let (_folder, file) = file_with(text);
+        let error = file.replace_state("{}").expect_err("malformed");
+        assert!(error.to_string().contains("line 3, column 11"), "{error}");
+        assert_eq!(fs::read_to_string(file.path()).expect("read"), text);
+    }
+
+    #[test]
+    fn a_third_section_is_refused_by_name() {
+        let (_folder, file) = file_with("{\"setings\": {}}");
+        let error = file.read().expect_err("unknown section");
+        assert!(error.to_string().contains("unknown field `setings`"), "{error}");
+    }
+
+    #[test]
+    fn a_crash_between_write_and_rename_leaves_the_old_file_and_the_start_cleans_up() {
+        let (folder, file) = file_with("{\"settings\":{\"a\":1}}");
+        // What a killed process leaves: a whole temporary file, not renamed.
+        let staged = file.stage("{\"devices\":{}}").expect("stage");
+        let (_, left) = staged.temporary.keep().expect("keep");
+        assert!(left.exists());
+        assert_eq!(file.read().expect("read").state, "{}");
+        file.check_writable().expect("writable");
+        assert!(!left.exists());
+        assert_eq!(fs::read_dir(folder.path()).expect("list").count(), 1);
+    }
+
+    #[test]
+    fn a_folder_that_takes_no_file_is_named() {
+        let file = ConfigFile::new("/proc/latchlight/config.json");
+        let error = file.check_writable().expect_err("not writable");
+        assert!(error.to_string().contains("/proc/latchlight"), "{error}");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn the_mode_of_the_file_is_kept() {
+        use std::os::unix::fs::PermissionsExt;
+        let (_folder, file) = file_with("{}");
+        fs::set_permissions(file.path(), fs::Permissions::from_mode(0o640)).expect("chmod");
+        file.replace_state("{}").expect("replace");
+        let mode = fs::metadata(file.path()).expect("metadata").permissions().mode();
+        assert_eq!(mode & 0o777, 0o640);
+    }
+}
