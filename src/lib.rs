@@ -8,6 +8,7 @@ pub mod commands;
 pub mod config;
 pub mod database;
 pub mod device_interface;
+pub mod http;
 pub mod identity;
 pub mod pictures;
 pub mod simulate;

@@ -86,10 +86,17 @@ impl Pictures {
             received_at: now(),
             stranger_at: None,
         };
-        let (folder, name) = (inner.folder.clone(), picture.file_name());
+        // Not left half done where nobody waits for it any more.
+        let kept = tokio::spawn(self.clone().keep(picture, bytes));
+        kept.await.map_err(|error| PictureError::Storage(error.to_string()))?
+    }
+
+    async fn keep(self, picture: Picture, bytes: Vec<u8>) -> Result<Picture, PictureError> {
+        let inner = &self.inner;
+        let folder = inner.folder.clone();
         let file = blocking(move || files::write_unfinished(&folder, &bytes)).await?;
         inner.rows.insert(&picture).await?;
-        let folder = inner.folder.clone();
+        let (folder, name) = (inner.folder.clone(), picture.file_name());
         if let Err(error) = blocking(move || files::finish(file, &folder, &name)).await {
             inner.rows.delete(&picture.id).await?;
             return Err(error);

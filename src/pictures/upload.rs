@@ -20,14 +20,20 @@ pub struct Upload {
 }
 
 impl Upload {
-    /// A name is one word of `find_stranger`, and never that of a file.
-    pub(super) fn check_name(&self) -> Result<(), PictureError> {
-        let Some(name) = &self.name else { return Ok(()) };
+    /// Whether this can be a picture's name: one word of `find_stranger`, and
+    /// nothing like a path.
+    pub fn is_name(text: &str) -> bool {
         let odd = |c: char| c.is_whitespace() || c.is_control() || c == '/' || c == '\\';
-        if (1..=NAME).contains(&name.len()) && !name.contains(odd) {
-            return Ok(());
+        (1..=NAME).contains(&text.len()) && !text.contains(odd)
+    }
+
+    pub(super) fn check_name(&self) -> Result<(), PictureError> {
+        match &self.name {
+            Some(name) if !Self::is_name(name) => {
+                let shown = name.chars().take(NAME).flat_map(char::escape_default).collect();
+                Err(PictureError::InvalidName(shown))
+            }
+            _ => Ok(()),
         }
-        let shown = name.chars().take(NAME).flat_map(char::escape_default).collect();
-        Err(PictureError::InvalidName(shown))
     }
 }

@@ -1,0 +1,103 @@
+//! Bodies: read within their limits of bytes and time, then parsed.
+
+use std::time::Duration;
+
+use actix_web::http::header;
+use actix_web::{HttpMessage as _, HttpRequest, web};
+use bytes::{Bytes, BytesMut};
+use futures_util::StreamExt as _;
+use serde::de::DeserializeOwned;
+
+use super::ApiError;
+use crate::config::HttpSettings;
+
+/// Reads a body of at most `max` bytes, which must come within `patience`.
+pub(super) async fn read(
+    request: &HttpRequest,
+    mut payload: web::Payload,
+    max: usize,
+    patience: Duration,
+) -> Result<Bytes, ApiError> {
+    check_length(request, max)?;
+    let whole = async {
+        let mut body = BytesMut::new();
+        while let Some(chunk) = payload.next().await {
+            let chunk = chunk.map_err(|error| ApiError::Malformed(error.to_string()))?;
+            if body.len() + chunk.len() > max {
+                return Err(ApiError::TooLarge(max));
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok(body.freeze())
+    };
+    tokio::time::timeout(patience, whole).await.unwrap_or(Err(ApiError::TooSlow))
+}
+
+/// Refuses a body that says itself that it is too long, before it is read.
+pub(super) fn check_length(request: &HttpRequest, max: usize) -> Result<(), ApiError> {
+    let length = request.headers().get(header::CONTENT_LENGTH);
+    let length = length.and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
+    if length.is_some_and(|length| length > max as u64) {
+        return Err(ApiError::TooLarge(max));
+    }
+    Ok(())
+}
+
+/// Reads a small body: anything but a picture.
+pub(super) async fn read_small(
+    request: &HttpRequest,
+    payload: web::Payload,
+    settings: &HttpSettings,
+) -> Result<Bytes, ApiError> {
+    read(request, payload, settings.max_body_bytes, settings.request_timeout()).await
+}
+
+/// Reads a JSON body.
+pub(super) async fn read_json<T: DeserializeOwned>(
+    request: &HttpRequest,
+    payload: web::Payload,
+    settings: &HttpSettings,
+) -> Result<T, ApiError> {
+    let media_type = request.content_type().to_ascii_lowercase();
+    if media_type != "application/json" {
+        return Err(ApiError::WrongType(format!(
+            "Content-Type must be application/json, and is `{}`",
+            media_type.escape_default()
+        )));
+    }
+    parse_json(&read_small(request, payload, settings).await?)
+}
+
+/// For routes that take everything from the query: what somebody puts into
+/// the body would else be overlooked, such as which door is meant.
+pub(super) async fn expect_none(
+    request: &HttpRequest,
+    payload: web::Payload,
+    settings: &HttpSettings,
+) -> Result<(), ApiError> {
+    let body = read_small(request, payload, settings).await?;
+    match body.trim_ascii() {
+        b"" | b"{}" => Ok(()),
+        _ => Err(ApiError::Invalid(
+            "this route takes no body: say in the query what is meant, such as ?device=front-door"
+                .to_owned(),
+        )),
+    }
+}
+
+/// Parses JSON, naming what is wrong by its path.
+pub(super) fn parse_json<T: DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
+    let mut deserializer = serde_json::Deserializer::from_slice(body);
+    let parsed = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
+        let path = error.path().to_string();
+        let inner = error.into_inner();
+        match (inner.is_data(), path.as_str()) {
+            (false, _) => ApiError::Malformed(format!("the body is not JSON: {inner}")),
+            (true, ".") => ApiError::Invalid(inner.to_string()),
+            (true, path) => ApiError::Invalid(format!("{path}: {inner}")),
+        }
+    })?;
+    let trailing = |error| ApiError::Malformed(format!("the body is not JSON: {error}"));
+    deserializer.end().map_err(trailing)?;
+    Ok(parsed)
+}

@@ -1,0 +1,57 @@
+//! A command as the API shows it.
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use crate::commands::{Command, CommandId, Verb};
+use crate::state::DeviceId;
+
+/// A command as the API shows it.
+#[derive(Debug, Serialize)]
+pub(super) struct CommandView<'a> {
+    device: &'a DeviceId,
+    command: CommandId,
+    verb: Verb,
+    /// Where it is in its life.
+    status: &'static str,
+    /// `pending`, or how it ended.
+    outcome: &'static str,
+    detail: Option<&'a str>,
+    issuer: &'a str,
+    issued_at: Timestamp,
+    sent_at: Option<Timestamp>,
+    delivered_at: Option<Timestamp>,
+    ended_at: Option<Timestamp>,
+    expires_at: Timestamp,
+    link: String,
+}
+
+impl<'a> CommandView<'a> {
+    pub(super) fn of(command: &'a Command) -> Self {
+        let status = command.status.as_str();
+        Self {
+            device: &command.device,
+            command: command.id,
+            verb: command.verb,
+            status,
+            outcome: if command.status.is_ended() { status } else { "pending" },
+            detail: command.detail.as_deref(),
+            issuer: &command.issuer,
+            issued_at: command.issued_at,
+            sent_at: command.sent_at,
+            delivered_at: command.delivered_at,
+            ended_at: command.ended_at,
+            expires_at: command.expires_at,
+            link: format!("/api/v1/commands/{}", command.id),
+        }
+    }
+}
+
+/// The link of the one command in an answer; also in an answer that was kept.
+pub(super) fn link_to_only(body: &str) -> Option<String> {
+    let body: serde_json::Value = serde_json::from_str(body).ok()?;
+    match body["devices"].as_array()?.as_slice() {
+        [only] => only["link"].as_str().map(str::to_owned),
+        _ => None,
+    }
+}

@@ -1,0 +1,94 @@
+//! What every request passes through, in and out: its id, its span in the
+//! log, the check of where it comes from, errors turned into problem details,
+//! and the headers that keep browsers in bounds.
+
+use std::time::Instant;
+
+use actix_web::body::{BoxBody, MessageBody};
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use actix_web::middleware::Next;
+use actix_web::{Error, web};
+use tracing::Instrument as _;
+
+use super::request_id::{RequestId, X_REQUEST_ID};
+use super::{ApiError, Origins};
+
+/// The board's own files and this server's pictures, and nothing from
+/// elsewhere: no inline script, no frames, no forms.
+const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
+    img-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; \
+    frame-ancestors 'none'";
+
+const SECURITY_HEADERS: [(HeaderName, &str); 6] = [
+    (header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY),
+    (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    (header::X_FRAME_OPTIONS, "DENY"),
+    (header::REFERRER_POLICY, "no-referrer"),
+    (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
+    (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
+];
+
+/// The one middleware.
+pub(super) async fn envelope(
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<BoxBody>, Error> {
+    let id = RequestId::of(request.headers());
+    let span = tracing::info_span!(
+        "request",
+        id = id.as_str(),
+        method = %request.method(),
+        path = request.path()
+    );
+    answer(request, next, id).instrument(span).await
+}
+
+async fn answer(
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+    id: RequestId,
+) -> Result<ServiceResponse<BoxBody>, Error> {
+    let began = Instant::now();
+    let checked = match request.app_data::<web::Data<Origins>>() {
+        Some(origins) => origins.check(request.method(), request.uri(), request.headers()),
+        None => Err(ApiError::Internal(anyhow::anyhow!("no origins are configured"))),
+    };
+    let response = match checked {
+        Ok(()) => next.call(request).await?.map_into_boxed_body(),
+        Err(error) => {
+            tracing::warn!(why = %error, "request refused");
+            request.error_response(error)
+        }
+    };
+    let mut response = explain(response, &id);
+    finish(response.headers_mut(), &id);
+    tracing::debug!(
+        status = response.status().as_u16(),
+        took_us = began.elapsed().as_micros() as u64,
+        "request answered"
+    );
+    Ok(response)
+}
+
+/// Turns an error into the problem that the client reads.
+fn explain(response: ServiceResponse<BoxBody>, id: &RequestId) -> ServiceResponse<BoxBody> {
+    let Some(error) = response.response().error() else { return response };
+    let instance = response.request().path();
+    let problem = match error.as_error::<ApiError>() {
+        Some(error) => error.response_to(instance, id.as_str()),
+        None => ApiError::of_framework(error).response_to(instance, id.as_str()),
+    };
+    response.into_response(problem)
+}
+
+fn finish(headers: &mut HeaderMap, id: &RequestId) {
+    for (name, value) in SECURITY_HEADERS {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+    // What is not said to be cacheable shows a door as it was.
+    if !headers.contains_key(header::CACHE_CONTROL) {
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    }
+    headers.insert(X_REQUEST_ID, id.to_header());
+}

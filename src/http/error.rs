@@ -1,0 +1,279 @@
+//! Errors as problem details (RFC 9457): the one page that says which error
+//! is which answer.
+//!
+//! | what went wrong | variant | status |
+//! | --- | --- | --- |
+//! | the query, a header or the JSON cannot be read | `Malformed` | 400 |
+//! | `Host` or `Origin` is not ours | `Foreign` | 403 |
+//! | the caller may not | `NotAllowed` | 403 |
+//! | no such route | `NoRoute` | 404 |
+//! | no such device, command, picture | `NotFound` | 404 |
+//! | the route is there for other methods | `WrongMethod` | 405 |
+//! | the body did not come in time | `TooSlow` | 408 |
+//! | the same request is being worked on, or was interrupted | `InProgress`, `Interrupted` | 409 |
+//! | the body is longer than is taken | `TooLarge` | 413 |
+//! | a body of another type | `WrongType` | 415 |
+//! | well-formed, and wrong all the same | `Invalid` | 422 |
+//! | an Idempotency-Key that stands for another request | `KeyReused` | 422 |
+//! | our fault | `Internal` | 500 |
+//! | link, disk or database is away, or the server stops | `Unavailable` | 503 |
+//! | too much at once | `Busy` | 503 |
+//! | `/readyz`: not ready | `NotReady` | 503 |
+//!
+//! What actix itself refuses (a request that is no HTTP, a head that is too
+//! long or too slow) is answered before it gets here, by status alone.
+
+use std::fmt;
+
+use actix_web::http::{StatusCode, header};
+use actix_web::{HttpResponse, ResponseError};
+use latchlight_plugin_api::{ActionError, ErrorKind};
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use crate::commands::JournalError;
+use crate::pictures::PictureError;
+use crate::state::StateError;
+
+/// An answer that is no success.
+#[derive(Debug)]
+pub enum ApiError {
+    /// The query, a header or the JSON cannot be read.
+    Malformed(String),
+    /// The request came through a foreign page or under a foreign name.
+    Foreign(String),
+    /// The caller may not.
+    NotAllowed(String),
+    /// No such route.
+    NoRoute(String),
+    /// No such device, command or picture.
+    NotFound(String),
+    /// The route is there for these methods only.
+    WrongMethod(&'static str),
+    /// The body did not come in time.
+    TooSlow,
+    /// The same request, by its Idempotency-Key, is being worked on.
+    InProgress,
+    /// The server stopped while it worked on the same request.
+    Interrupted,
+    /// The body has more bytes than these.
+    TooLarge(usize),
+    /// A body of another type than the route takes.
+    WrongType(String),
+    /// Well-formed, and wrong all the same.
+    Invalid(String),
+    /// The Idempotency-Key stands for another request.
+    KeyReused,
+    /// Our fault; what it was goes to the log and not to the client.
+    Internal(anyhow::Error),
+    /// Link, disk or database is away, or the server stops.
+    Unavailable(String),
+    /// Too much at once.
+    Busy(String),
+    /// What of the server is ready and what is not.
+    NotReady(Map<String, Value>),
+}
+
+/// The members of a problem (RFC 9457, section 3.1), and the request's id.
+#[derive(Debug, Serialize)]
+struct Problem<'a> {
+    #[serde(rename = "type")]
+    kind: String,
+    title: &'a str,
+    status: u16,
+    detail: String,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    instance: &'a str,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    request_id: &'a str,
+    #[serde(flatten)]
+    more: Option<&'a Map<String, Value>>,
+}
+
+impl ApiError {
+    /// The last part of the problem's type, its status, and its title.
+    fn describe(&self) -> (&'static str, StatusCode, &'static str) {
+        match self {
+            Self::Malformed(_) => {
+                ("malformed", StatusCode::BAD_REQUEST, "The request cannot be read")
+            }
+            Self::Foreign(_) => {
+                ("foreign", StatusCode::FORBIDDEN, "The request comes from elsewhere")
+            }
+            Self::NotAllowed(_) => ("not-allowed", StatusCode::FORBIDDEN, "Not allowed"),
+            Self::NoRoute(_) => ("no-route", StatusCode::NOT_FOUND, "There is no such route"),
+            Self::NotFound(_) => ("not-found", StatusCode::NOT_FOUND, "Not found"),
+            Self::WrongMethod(_) => {
+                ("wrong-method", StatusCode::METHOD_NOT_ALLOWED, "The route takes another method")
+            }
+            Self::TooSlow => {
+                ("too-slow", StatusCode::REQUEST_TIMEOUT, "The body did not come in time")
+            }
+            Self::InProgress => {
+                ("in-progress", StatusCode::CONFLICT, "The same request is being worked on")
+            }
+            Self::Interrupted => {
+                ("interrupted", StatusCode::CONFLICT, "The same request was interrupted")
+            }
+            Self::TooLarge(_) => {
+                ("too-large", StatusCode::PAYLOAD_TOO_LARGE, "The body is too large")
+            }
+            Self::WrongType(_) => (
+                "wrong-type",
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                "The body is of a type that is not taken",
+            ),
+            Self::Invalid(_) => {
+                ("invalid", StatusCode::UNPROCESSABLE_ENTITY, "The request is not valid")
+            }
+            Self::KeyReused => (
+                "key-reused",
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "The Idempotency-Key stands for another request",
+            ),
+            Self::Internal(_) => {
+                ("internal", StatusCode::INTERNAL_SERVER_ERROR, "An error inside the server")
+            }
+            Self::Unavailable(_) => {
+                ("unavailable", StatusCode::SERVICE_UNAVAILABLE, "The server cannot do it now")
+            }
+            Self::Busy(_) => ("busy", StatusCode::SERVICE_UNAVAILABLE, "The server is busy"),
+            Self::NotReady(_) => {
+                ("not-ready", StatusCode::SERVICE_UNAVAILABLE, "The server is not ready")
+            }
+        }
+    }
+
+    fn detail(&self) -> String {
+        match self {
+            Self::Malformed(detail)
+            | Self::Foreign(detail)
+            | Self::NotAllowed(detail)
+            | Self::NoRoute(detail)
+            | Self::NotFound(detail)
+            | Self::WrongType(detail)
+            | Self::Invalid(detail)
+            | Self::Unavailable(detail)
+            | Self::Busy(detail) => detail.clone(),
+            Self::WrongMethod(allow) => format!("it takes {allow}"),
+            Self::TooSlow => "send the whole body faster, or send less".to_owned(),
+            Self::InProgress => {
+                "the request with this Idempotency-Key has not been answered yet: ask again soon"
+                    .to_owned()
+            }
+            Self::Interrupted => "the server stopped while it worked on the request with this \
+                Idempotency-Key: the devices' commands tell what came of it; it is not done again"
+                .to_owned(),
+            Self::TooLarge(max) => format!("at most {max} bytes are taken"),
+            Self::KeyReused => "it came before with another request: use a new key".to_owned(),
+            Self::Internal(_) => "the server's log has it under the request id".to_owned(),
+            Self::NotReady(checks) => {
+                let down = checks.iter().filter(|(_, check)| *check != "ok");
+                down.map(|(part, check)| format!("{part}: {}", check.as_str().unwrap_or("down")))
+                    .collect::<Vec<_>>()
+                    .join("; ")
+            }
+        }
+    }
+
+    /// The answer to the request for this path, with this id.
+    pub(super) fn response_to(&self, instance: &str, request_id: &str) -> HttpResponse {
+        if let Self::Internal(error) = self {
+            tracing::error!(error = format!("{error:#}"), "request failed");
+        }
+        let (kind, status, title) = self.describe();
+        let more = if let Self::NotReady(checks) = self { Some(checks) } else { None };
+        let problem = Problem {
+            kind: format!("urn:latchlight:problem:{kind}"),
+            title,
+            status: status.as_u16(),
+            detail: self.detail(),
+            instance,
+            request_id,
+            more,
+        };
+        let mut response = HttpResponse::build(status);
+        match self {
+            Self::WrongMethod(allow) => {
+                response.insert_header((header::ALLOW, *allow));
+            }
+            Self::InProgress | Self::Busy(_) => {
+                response.insert_header((header::RETRY_AFTER, "1"));
+            }
+            _ => {}
+        }
+        response.insert_header((header::CONTENT_TYPE, "application/problem+json"));
+        response.body(serde_json::to_vec(&problem).unwrap_or_default())
+    }
+
+    /// What one of actix's own errors is among ours.
+    pub(super) fn of_framework(error: &actix_web::Error) -> Self {
+        match error.as_response_error().status_code() {
+            StatusCode::NOT_FOUND => Self::NotFound(error.to_string()),
+            StatusCode::PAYLOAD_TOO_LARGE => Self::Malformed("the body is too large".to_owned()),
+            status if status.is_client_error() => Self::Malformed(error.to_string()),
+            _ => Self::Internal(anyhow::anyhow!("{error}")),
+        }
+    }
+}
+
+impl fmt::Display for ApiError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.detail())
+    }
+}
+
+impl ResponseError for ApiError {
+    fn status_code(&self) -> StatusCode {
+        self.describe().1
+    }
+
+    /// The envelope makes the real answer, which names the request.
+    fn error_response(&self) -> HttpResponse {
+        HttpResponse::new(self.status_code())
+    }
+}
+
+impl From<ActionError> for ApiError {
+    fn from(error: ActionError) -> Self {
+        match error.kind {
+            ErrorKind::BadInput => Self::Invalid(error.message),
+            ErrorKind::NotAllowed => Self::NotAllowed(error.message),
+            ErrorKind::NotFound => Self::NotFound(error.message),
+            ErrorKind::Unavailable => Self::Unavailable(error.message),
+            ErrorKind::Internal => Self::Internal(anyhow::anyhow!("{}", error.message)),
+        }
+    }
+}
+
+impl From<JournalError> for ApiError {
+    fn from(error: JournalError) -> Self {
+        tracing::error!(%error, "the database did not answer");
+        Self::Unavailable("the record of commands does not answer".to_owned())
+    }
+}
+
+impl From<StateError> for ApiError {
+    fn from(error: StateError) -> Self {
+        match error {
+            StateError::Unknown(_) => Self::NotFound(error.to_string()),
+            StateError::NotSaved(_) => Self::Unavailable(error.to_string()),
+            _ => Self::Invalid(error.to_string()),
+        }
+    }
+}
+
+impl From<PictureError> for ApiError {
+    fn from(error: PictureError) -> Self {
+        match error {
+            PictureError::NotFound(_) => Self::NotFound(error.to_string()),
+            PictureError::TooManyBytes { max } => Self::TooLarge(max),
+            PictureError::Busy => Self::Busy(error.to_string()),
+            PictureError::Storage(_) => {
+                tracing::error!(%error, "the picture store failed");
+                Self::Unavailable("pictures cannot be kept or read now".to_owned())
+            }
+            _ => Self::Invalid(error.to_string()),
+        }
+    }
+}

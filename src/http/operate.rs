@@ -1,0 +1,205 @@
+//! From a request that operates devices to its answer.
+//!
+//! One device: 200 confirmed, 202 pending with a link, 409 any other ending.
+//! Several: 200 all confirmed, 202 some pending, 207 all ended, but not all
+//! confirmed.
+
+use std::time::Duration;
+
+use actix_web::http::{StatusCode, header};
+use actix_web::{HttpRequest, HttpResponse};
+use futures_util::future::join_all;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::command_view::{self, CommandView};
+use super::query::Wait;
+use super::{ApiError, Services};
+use crate::commands::{Begin, Command, CommandHandle, CommandId, Status, Ticket, Verb};
+use crate::device_interface::{Operation, Selection};
+use crate::identity::Identity;
+use crate::state::{DeviceId, DeviceKind};
+
+/// The longest Idempotency-Key.
+const LONGEST_KEY: usize = 255;
+
+/// The query of the routes that operate devices.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Target {
+    device: Option<DeviceId>,
+    kind: Option<DeviceKind>,
+    #[serde(default)]
+    wait: Wait,
+}
+
+/// What an app wants done, as a route has read it.
+#[derive(Debug)]
+pub(super) struct Wish {
+    /// Method and pattern of the route; an Idempotency-Key counts for it only.
+    pub(super) route: &'static str,
+    pub(super) verb: Verb,
+    pub(super) selection: Selection,
+    pub(super) command_id: Option<CommandId>,
+    pub(super) wait: Wait,
+}
+
+/// An answer, as it is sent and kept.
+struct Outcome {
+    status: StatusCode,
+    body: String,
+    replayed: bool,
+}
+
+#[derive(Serialize)]
+struct Body<'a> {
+    devices: Vec<CommandView<'a>>,
+}
+
+/// Operates devices, once per Idempotency-Key.
+pub(super) async fn operate(
+    request: &HttpRequest,
+    services: &Services,
+    wish: Wish,
+) -> Result<HttpResponse, ApiError> {
+    let identity = Identity::local();
+    let outcome = match key_of(request)? {
+        None => perform(services, &identity, wish).await?,
+        Some(key) => {
+            // A client that gives up waiting will ask again with its key: the
+            // answer must be there by then, so the work goes on without it.
+            let services = services.clone();
+            let once = async move { perform_once(&services, &identity, &key, wish).await };
+            let done = actix_web::rt::spawn(once).await;
+            done.map_err(|error| ApiError::Internal(anyhow::Error::new(error)))??
+        }
+    };
+    Ok(outcome.into_response())
+}
+
+fn key_of(request: &HttpRequest) -> Result<Option<String>, ApiError> {
+    let mut keys = request.headers().get_all("idempotency-key");
+    let Some(key) = keys.next() else { return Ok(None) };
+    let key = key.to_str().unwrap_or_default();
+    let fits = (1..=LONGEST_KEY).contains(&key.len()) && key.bytes().all(|b| b.is_ascii_graphic());
+    if fits && keys.next().is_none() {
+        return Ok(Some(key.to_owned()));
+    }
+    Err(ApiError::Malformed(format!(
+        "Idempotency-Key must be one key of 1 to {LONGEST_KEY} visible ASCII characters"
+    )))
+}
+
+async fn perform_once(
+    services: &Services,
+    identity: &Identity,
+    key: &str,
+    wish: Wish,
+) -> Result<Outcome, ApiError> {
+    let asked = wish.fingerprint();
+    let begun = services.commands.begin_once(identity.as_str(), wish.route, key, asked.as_bytes());
+    let ticket: Ticket = match begun.await? {
+        Begin::New(ticket) => ticket,
+        Begin::Replay { status, body } => {
+            let status = StatusCode::from_u16(status).unwrap_or(StatusCode::OK);
+            return Ok(Outcome { status, body, replayed: true });
+        }
+        Begin::BodyDiffers => return Err(ApiError::KeyReused),
+        Begin::InProgress => return Err(ApiError::InProgress),
+        Begin::Interrupted => return Err(ApiError::Interrupted),
+    };
+    match perform(services, identity, wish).await {
+        Ok(outcome) => {
+            // The devices were told: an answer that cannot be kept is still one.
+            if let Err(error) = ticket.finish(outcome.status.as_u16(), &outcome.body).await {
+                tracing::error!(%error, "keep the answer of an Idempotency-Key");
+            }
+            Ok(outcome)
+        }
+        Err(error) => {
+            // Nothing was issued, so the same key may try again.
+            ticket.release().await?;
+            Err(error)
+        }
+    }
+}
+
+async fn perform(
+    services: &Services,
+    identity: &Identity,
+    wish: Wish,
+) -> Result<Outcome, ApiError> {
+    let operation = Operation {
+        verb: wish.verb,
+        selection: wish.selection,
+        identity: identity.clone(),
+        command_id: wish.command_id,
+    };
+    let handles = services.handle.operate(operation).await?;
+    wait(&handles, wish.wait).await;
+    let commands: Vec<_> = handles.iter().map(CommandHandle::snapshot).collect();
+    let devices = commands.iter().map(CommandView::of).collect();
+    let body = serde_json::to_string(&Body { devices });
+    let body = body.map_err(|error| ApiError::Internal(error.into()))?;
+    Ok(Outcome { status: status_of(&commands), body, replayed: false })
+}
+
+/// Waits until all have ended, as long as the app wants to, and never past
+/// their expiry.
+async fn wait(handles: &[CommandHandle], Wait(wait): Wait) {
+    let last = handles.iter().map(|handle| handle.snapshot().expires_at).max();
+    let Some(last) = last else { return };
+    let left = Duration::try_from(Timestamp::now().duration_until(last)).unwrap_or_default();
+    let ended = join_all(handles.iter().map(CommandHandle::ended));
+    let _ = tokio::time::timeout(wait.min(left), ended).await;
+}
+
+fn status_of(commands: &[Command]) -> StatusCode {
+    let confirmed = commands.iter().all(|command| command.status == Status::Confirmed);
+    let ended = commands.iter().all(|command| command.status.is_ended());
+    match (confirmed, ended, commands.len()) {
+        (true, _, _) => StatusCode::OK,
+        (false, false, _) => StatusCode::ACCEPTED,
+        (false, true, 1) => StatusCode::CONFLICT,
+        (false, true, _) => StatusCode::MULTI_STATUS,
+    }
+}
+
+impl Target {
+    pub(super) fn into_wish(self, route: &'static str, verb: Verb) -> Result<Wish, ApiError> {
+        let selection = match (self.device, self.kind) {
+            (None, None) => Selection::All,
+            (Some(device), None) => Selection::Device(device),
+            (None, Some(kind)) => Selection::Kind(kind),
+            (Some(_), Some(_)) => {
+                return Err(ApiError::Malformed("query: a device or a kind, not both".to_owned()));
+            }
+        };
+        Ok(Wish { route, verb, selection, command_id: None, wait: self.wait })
+    }
+}
+
+impl Wish {
+    /// What must be the same when a key comes again; not how long the app
+    /// waits.
+    fn fingerprint(&self) -> String {
+        let Self { route, verb, selection, command_id, .. } = self;
+        format!("{route} {verb} {selection:?} {command_id:?}")
+    }
+}
+
+impl Outcome {
+    fn into_response(self) -> HttpResponse {
+        let mut response = HttpResponse::build(self.status);
+        response.insert_header((header::CONTENT_TYPE, "application/json"));
+        if let Some(link) = command_view::link_to_only(&self.body)
+            && self.status == StatusCode::ACCEPTED
+        {
+            response.insert_header((header::LOCATION, link));
+        }
+        if self.replayed {
+            response.insert_header(("idempotency-replayed", "true"));
+        }
+        response.body(self.body)
+    }
+}

@@ -1,0 +1,79 @@
+//! What stands in queries.
+
+use std::time::Duration;
+
+use actix_web::error::QueryPayloadError;
+use actix_web::web;
+use serde::Deserialize;
+
+use super::ApiError;
+
+/// Longer than any command lives.
+const LONGEST_WAIT: f64 = 300.0;
+
+/// The most items of a page.
+const LARGEST_PAGE: u32 = 1000;
+
+/// For routes that take no query.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct NoQuery {}
+
+/// `wait`: how many seconds an answer waits for the devices, at the most.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub(super) struct Wait(pub(super) Duration);
+
+impl Default for Wait {
+    fn default() -> Self {
+        Self(Duration::from_secs(2))
+    }
+}
+
+impl TryFrom<String> for Wait {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        let seconds = text.parse::<f64>().ok().filter(|s| (0.0..=LONGEST_WAIT).contains(s));
+        seconds
+            .map(|seconds| Self(Duration::from_secs_f64(seconds)))
+            .ok_or_else(|| format!("wait: `{}` is not 0 to {LONGEST_WAIT} seconds", shown(&text)))
+    }
+}
+
+/// `limit`: how many items a page has, at the most.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub(super) struct Limit(pub(super) u32);
+
+impl Default for Limit {
+    fn default() -> Self {
+        Self(100)
+    }
+}
+
+impl TryFrom<String> for Limit {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        let limit = text.parse().ok().filter(|limit| (1..=LARGEST_PAGE).contains(limit));
+        limit
+            .map(Self)
+            .ok_or_else(|| format!("limit: `{}` is not 1 to {LARGEST_PAGE}", shown(&text)))
+    }
+}
+
+/// What is wrong with a query, as a problem.
+pub(super) fn config() -> web::QueryConfig {
+    web::QueryConfig::default().error_handler(|error, _| {
+        let what = match &error {
+            QueryPayloadError::Deserialize(error) => error.to_string(),
+            error => error.to_string(),
+        };
+        ApiError::Malformed(format!("query: {what}")).into()
+    })
+}
+
+fn shown(text: &str) -> String {
+    text.chars().take(40).flat_map(char::escape_default).collect()
+}

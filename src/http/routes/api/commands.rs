@@ -1,0 +1,22 @@
+//! `/api/v1/commands/{id}`: one command, under way or ended.
+
+use actix_web::web::{Data, Path, Query};
+use actix_web::{HttpRequest, HttpResponse};
+
+use crate::commands::CommandId;
+use crate::http::command_view::CommandView;
+use crate::http::query::NoQuery;
+use crate::http::{ApiError, Services, etag};
+
+/// Where the command is in its life.
+pub(in crate::http) async fn get(
+    request: HttpRequest,
+    id: Path<String>,
+    _: Query<NoQuery>,
+    services: Data<Services>,
+) -> Result<HttpResponse, ApiError> {
+    let missing = || ApiError::NotFound("there is no such command".to_owned());
+    let id: CommandId = id.parse().map_err(|_| missing())?;
+    let command = services.commands.get(id).await?.ok_or_else(missing)?;
+    etag::json(&request, &CommandView::of(&command))
+}

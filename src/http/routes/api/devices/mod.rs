@@ -1,0 +1,88 @@
+//! `/api/v1/devices`: the roster, and `/api/v1/devices/{id}`.
+
+pub(in crate::http) mod commands;
+
+use std::sync::Arc;
+
+use actix_web::web::{Data, Path, Query};
+use actix_web::{HttpRequest, HttpResponse};
+use serde::{Deserialize, Serialize};
+
+use crate::http::query::{Limit, NoQuery};
+use crate::http::{ApiError, Services, etag};
+use crate::state::{Device, DeviceId, DeviceKind};
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(in crate::http) struct Parameters {
+    kind: Option<DeviceKind>,
+    #[serde(default)]
+    limit: Limit,
+    /// The last id of the page before.
+    cursor: Option<DeviceId>,
+    #[serde(default)]
+    count: bool,
+}
+
+#[derive(Debug, Serialize)]
+struct Page {
+    devices: Vec<Arc<Device>>,
+    next_cursor: Option<DeviceId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    total: Option<usize>,
+}
+
+/// A page of the roster, by id.
+pub(in crate::http) async fn list(
+    request: HttpRequest,
+    query: Query<Parameters>,
+    services: Data<Services>,
+) -> Result<HttpResponse, ApiError> {
+    let Parameters { kind, limit, cursor, count } = query.into_inner();
+    let mut devices = services.state.devices();
+    devices.retain(|device| kind.is_none_or(|kind| device.kind == kind));
+    let total = count.then_some(devices.len());
+    if let Some(cursor) = cursor {
+        let from = devices.partition_point(|device| device.id <= cursor);
+        devices.drain(..from);
+    }
+    let more = devices.len() > limit.0 as usize;
+    devices.truncate(limit.0 as usize);
+    let next_cursor = devices.last().filter(|_| more).map(|device| device.id.clone());
+    etag::json(&request, &Page { devices, next_cursor, total })
+}
+
+/// One device.
+pub(in crate::http) async fn get(
+    request: HttpRequest,
+    id: Path<String>,
+    _: Query<NoQuery>,
+    services: Data<Services>,
+) -> Result<HttpResponse, ApiError> {
+    let id = parse(&id)?;
+    let device = services.state.device(&id).ok_or_else(|| missing(&id))?;
+    etag::json(&request, &device)
+}
+
+/// Forgets a device; when this answers, the roster on disk has forgotten it.
+pub(in crate::http) async fn delete(
+    id: Path<String>,
+    _: Query<NoQuery>,
+    services: Data<Services>,
+) -> Result<HttpResponse, ApiError> {
+    let id = parse(&id)?;
+    if !services.state.remove(&id).await? {
+        return Err(missing(&id));
+    }
+    tracing::info!(device = %id, "device removed");
+    Ok(HttpResponse::NoContent().finish())
+}
+
+fn parse(id: &str) -> Result<DeviceId, ApiError> {
+    // What cannot be a device's id is no device's id.
+    id.parse().map_err(|error| ApiError::NotFound(format!("there is no such device: {error}")))
+}
+
+fn missing(id: &DeviceId) -> ApiError {
+    ApiError::NotFound(format!("there is no device {id}"))
+}

@@ -1,0 +1,6 @@
+//! `/api/v1`.
+
+pub(in crate::http) mod actions;
+pub(in crate::http) mod commands;
+pub(in crate::http) mod devices;
+pub(in crate::http) mod pictures;

@@ -1,0 +1,29 @@
+//! `GET /get_pic`: the newest stranger picture, or `?id=`.
+
+use actix_web::web::{Data, Query};
+use actix_web::{HttpRequest, HttpResponse};
+use serde::Deserialize;
+
+use crate::http::{ApiError, Services, picture_answer};
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(in crate::http) struct Parameters {
+    id: Option<String>,
+}
+
+/// The picture, or what is known of it for who asks for `application/json`.
+pub(in crate::http) async fn get(
+    request: HttpRequest,
+    query: Query<Parameters>,
+    services: Data<Services>,
+) -> Result<HttpResponse, ApiError> {
+    let picture =
+        match &query.id {
+            Some(id) => picture_answer::find(&services, id).await?,
+            None => services.pictures.newest_stranger().await?.ok_or_else(|| {
+                ApiError::NotFound("no camera has seen a stranger yet".to_owned())
+            })?,
+        };
+    picture_answer::answer(&request, &services, &picture).await
+}

@@ -1,0 +1,12 @@
+//! The routes, a file each, found from their URLs.
+
+pub(super) mod api;
+pub(super) mod get_pic;
+pub(super) mod healthz;
+pub(super) mod hello;
+pub(super) mod lock;
+pub(super) mod readyz;
+pub(super) mod test;
+pub(super) mod unlock;
+
+pub(super) use api::pictures::Uploads;

@@ -1,0 +1,42 @@
+//! `GET /readyz`: everything that is needed to operate a device is there.
+
+use std::time::Duration;
+
+use actix_web::web::{Data, Json};
+use serde_json::{Map, Value, json};
+
+use crate::http::{ApiError, Services};
+
+/// How long the database may take.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// 200, or 503 with which part is not ready.
+pub(in crate::http) async fn get(services: Data<Services>) -> Result<Json<Value>, ApiError> {
+    let link =
+        if services.handle.link_up() { Ok(()) } else { Err("the broker is away".to_owned()) };
+    let database = match tokio::time::timeout(PATIENCE, services.database.ping()).await {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(error)) => {
+            tracing::warn!(%error, "the database does not answer");
+            Err("it does not answer".to_owned())
+        }
+        Err(_) => Err("it does not answer in time".to_owned()),
+    };
+    let state = services.state.writable().map_err(|error| {
+        tracing::warn!(%error, "the state file could not be written");
+        "config.json could not be written".to_owned()
+    });
+    let parts = [("link", link), ("database", database), ("state", state)];
+    let ready = parts.iter().all(|(_, part)| part.is_ok());
+    let said =
+        |part: Result<(), String>| Value::from(part.err().unwrap_or_else(|| "ok".to_owned()));
+    let parts: Map<String, Value> =
+        parts.into_iter().map(|(name, part)| (name.to_owned(), said(part))).collect();
+    if ready {
+        let mut body = json!({ "status": "ready" });
+        body.as_object_mut().expect("an object").extend(parts);
+        Ok(Json(body))
+    } else {
+        Err(ApiError::NotReady(parts))
+    }
+}

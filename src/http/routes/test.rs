@@ -1,0 +1,95 @@
+//! `POST /test`: lock or unlock as the body says.
+
+use actix_web::web::{Data, Payload, Query};
+use actix_web::{HttpMessage as _, HttpRequest, HttpResponse};
+use serde::Deserialize;
+
+use crate::commands::Verb;
+use crate::device_interface::Selection;
+use crate::http::operate::{self, Wish};
+use crate::http::query::Wait;
+use crate::http::{ApiError, Services, body};
+use crate::state::DeviceId;
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(in crate::http) struct Parameters {
+    #[serde(default)]
+    wait: Wait,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Body {
+    action: Action,
+    device: Option<DeviceId>,
+}
+
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Action {
+    Lock,
+    Unlock,
+}
+
+/// JSON `{"action": "lock", "device": "front-door"}`, or the plain words
+/// `lock` or `lock front-door`; without a device, all of them.
+pub(in crate::http) async fn post(
+    request: HttpRequest,
+    query: Query<Parameters>,
+    payload: Payload,
+    services: Data<Services>,
+) -> Result<HttpResponse, ApiError> {
+    let media_type = request.content_type().to_ascii_lowercase();
+    // curl says that everything is a form, unless it is told otherwise.
+    let taken = ["", "application/json", "text/plain", "application/x-www-form-urlencoded"];
+    if !taken.contains(&media_type.as_str()) {
+        return Err(ApiError::WrongType(format!(
+            "Content-Type must be application/json or text/plain, and is `{}`",
+            media_type.escape_default()
+        )));
+    }
+    let body = body::read_small(&request, payload, &services.settings).await?;
+    let Body { action, device } = match body.trim_ascii() {
+        json if media_type == "application/json" || json.starts_with(b"{") => {
+            body::parse_json(json)?
+        }
+        words => parse_words(words)?,
+    };
+    let wish = Wish {
+        route: "POST /test",
+        verb: match action {
+            Action::Lock => Verb::Lock,
+            Action::Unlock => Verb::Unlock,
+        },
+        selection: device.map_or(Selection::All, Selection::Device),
+        command_id: None,
+        wait: query.wait,
+    };
+    operate::operate(&request, &services, wish).await
+}
+
+fn parse_words(words: &[u8]) -> Result<Body, ApiError> {
+    let usage = || {
+        ApiError::Invalid(
+            "the body is `lock` or `unlock`, alone or with a device, or JSON such as \
+             {\"action\": \"lock\", \"device\": \"front-door\"}"
+                .to_owned(),
+        )
+    };
+    let words = std::str::from_utf8(words).map_err(|_| usage())?;
+    let mut words = words.split_ascii_whitespace();
+    let action = match words.next() {
+        Some("lock") => Action::Lock,
+        Some("unlock") => Action::Unlock,
+        _ => return Err(usage()),
+    };
+    let device = words.next().map(str::parse).transpose();
+    let device = device.map_err(|error: crate::state::InvalidDeviceId| {
+        ApiError::Invalid(format!("device: {error}"))
+    })?;
+    if words.next().is_some() {
+        return Err(usage());
+    }
+    Ok(Body { action, device })
+}

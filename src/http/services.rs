@@ -1,0 +1,30 @@
+//! What the routes work with; startup builds it.
+
+use std::sync::Arc;
+
+use crate::actions::Registry;
+use crate::commands::Commands;
+use crate::config::HttpSettings;
+use crate::database::Database;
+use crate::device_interface::Handle;
+use crate::pictures::Pictures;
+use crate::state::State;
+
+/// What the routes work with; cheap to clone.
+#[derive(Clone)]
+pub struct Services {
+    /// The device interface, through which everything is operated.
+    pub handle: Handle,
+    /// The roster.
+    pub state: State,
+    /// The record of commands, and the idempotency keys.
+    pub commands: Commands,
+    /// The actions.
+    pub registry: Arc<Registry>,
+    /// What cameras saw.
+    pub pictures: Pictures,
+    /// Asked by `/readyz` whether it answers.
+    pub database: Database,
+    /// The section `http` of the settings.
+    pub settings: Arc<HttpSettings>,
+}
