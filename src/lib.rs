@@ -12,5 +12,6 @@ pub mod http;
 pub mod identity;
 pub mod pictures;
 pub mod simulate;
+pub mod startup;
 pub mod state;
 pub mod telemetry;

@@ -105,7 +105,9 @@ async fn answer(parts: Arc<Parts>, word: &str, result: Result<Answer, ActionErro
         }
         Err(error) => {
             tracing::warn!(action = word, %error, "refused");
-            let rest = join(word, &error.message);
+            // Some messages name the action themselves, for who reads them elsewhere.
+            let named = error.message.strip_prefix(word).and_then(|m| m.strip_prefix(": "));
+            let rest = join(word, named.unwrap_or(&error.message));
             say(&parts, &to, AnswerWord::Error, &rest).await;
         }
     }

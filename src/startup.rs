@@ -1,0 +1,194 @@
+//! Wires everything: the same for the program and for the tests.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::actions::{Context, Registry};
+use crate::commands::Commands;
+use crate::config::Settings;
+use crate::database::Database;
+use crate::device_interface::link::{InlineLink, Link, LinkEvent, PahoLink};
+use crate::device_interface::topics::Topics;
+use crate::device_interface::{Actor, LinkOutbox, Parts, Presence};
+use crate::http::{self, Services};
+use crate::identity::Permissions;
+use crate::pictures::{PictureLimits, Pictures};
+use crate::state::{ConfigFile, State};
+
+/// How many events of the link may wait for the device interface. A full
+/// queue slows the embedded broker's publishers down.
+const EVENTS: usize = 16 * 1024;
+
+/// How often last known states are written, at the most.
+const LAST_KNOWN_EVERY: Duration = Duration::from_secs(5);
+
+/// How long the stop waits for commands that are under way.
+const COMMANDS_END: Duration = Duration::from_secs(5);
+
+/// The whole server, built and listening, not yet answering.
+pub struct Application {
+    http: std::net::TcpListener,
+    http_address: SocketAddr,
+    mqtt_address: Option<SocketAddr>,
+    services: Services,
+    actor: Actor,
+    link: Arc<dyn Link>,
+    state: State,
+    database: Database,
+}
+
+impl Application {
+    /// Builds everything, binds the listeners and restores the roster.
+    ///
+    /// # Errors
+    /// A listener, the database or config.json cannot be had; nothing was
+    /// overwritten.
+    pub async fn build(settings: Settings, file: ConfigFile) -> anyhow::Result<Self> {
+        let data = data_folder(&settings.data, file.folder())?;
+        let state = State::open(file).context("restore the state")?;
+        let database = Database::open(&settings.database, &data).await?;
+        let http = std::net::TcpListener::bind(settings.http.listen)
+            .with_context(|| format!("listen on http.listen {}", settings.http.listen))?;
+        let http_address = http.local_addr().context("read the address of http.listen")?;
+        let public_url = settings.http.public_url(http_address);
+
+        let topics = Arc::new(Topics::new(&settings));
+        let presence = Arc::new(Presence::default());
+        let (events, incoming) = mpsc::channel(EVENTS);
+        let (link, mqtt_address) = link(&settings, &topics, events).await?;
+        let outbox = LinkOutbox {
+            topics: topics.clone(),
+            link: link.clone(),
+            state: state.clone(),
+            presence: presence.clone(),
+        };
+        adopt_base_topics(&state, &outbox).await;
+        let launcher = Arc::new(outbox.clone());
+        let commands =
+            Commands::open(&database, launcher, state.clone(), settings.commands.clone())
+                .await
+                .context("open the record of commands")?;
+        let limits = PictureLimits::from(&settings.http);
+        let pictures = Pictures::open(&database, &data.join("pictures"), limits).await?;
+
+        let registry = Arc::new(Registry::built_in());
+        let context = Context {
+            state: state.clone(),
+            commands: commands.clone(),
+            pictures: pictures.clone(),
+            permissions: Permissions::new(settings.devices.clone()),
+            public_url,
+            outbox: Box::new(outbox),
+        };
+        let parts = Parts {
+            registry: registry.clone(),
+            context,
+            topics,
+            link: link.clone(),
+            presence,
+            state: state.clone(),
+        };
+        let (actor, handle) = Actor::new(parts, incoming);
+        state.set_actions(registry.files());
+        let services = Services {
+            handle,
+            state: state.clone(),
+            commands,
+            registry,
+            pictures,
+            database: database.clone(),
+            settings: Arc::new(settings.http.clone()),
+        };
+        Ok(Self { http, http_address, mqtt_address, services, actor, link, state, database })
+    }
+
+    /// Where the API and the board listen.
+    pub fn http_address(&self) -> SocketAddr {
+        self.http_address
+    }
+
+    /// Where the embedded broker listens, if there is one.
+    pub fn mqtt_address(&self) -> Option<SocketAddr> {
+        self.mqtt_address
+    }
+
+    /// Answers until it is told to stop; then finishes what is in hand and
+    /// saves.
+    ///
+    /// # Errors
+    /// The HTTP server failed, or the state could not be saved.
+    pub async fn run_until_stopped(self, stop: CancellationToken) -> anyhow::Result<()> {
+        let Self { http, services, actor, link, state, database, .. } = self;
+        let writer = tokio::spawn(state.clone().run_writer(LAST_KNOWN_EVERY));
+        let stop_actor = CancellationToken::new();
+        let actor: JoinHandle<()> = tokio::spawn(actor.run(stop_actor.clone()));
+        tracing::info!(
+            board = %format!("http://{}/", self.http_address),
+            mqtt = self.mqtt_address.map(tracing::field::display),
+            version = env!("CARGO_PKG_VERSION"),
+            "latchlight is ready"
+        );
+        let commands = services.commands.clone();
+        let served = http::run(vec![http], services, stop.clone()).await;
+        // From here on no app is answered any more: what it was promised, is done.
+        tracing::info!("stopping: finish what is in hand");
+        commands.close(COMMANDS_END).await;
+        stop_actor.cancel();
+        if actor.await.is_err() {
+            tracing::error!("the device interface failed");
+        }
+        link.close().await;
+        writer.abort();
+        let saved = state.flush().await.context("save the state");
+        database.close().await;
+        served.context("serve HTTP")?;
+        saved?;
+        tracing::info!("stopped; the state is saved");
+        Ok(())
+    }
+}
+
+/// The data folder, made where there is none.
+fn data_folder(data: &Path, beside: &Path) -> anyhow::Result<PathBuf> {
+    let folder = beside.join(data);
+    std::fs::create_dir_all(&folder)
+        .with_context(|| format!("make the data folder {}", folder.display()))?;
+    Ok(folder)
+}
+
+async fn link(
+    settings: &Settings,
+    topics: &Arc<Topics>,
+    events: mpsc::Sender<LinkEvent>,
+) -> anyhow::Result<(Arc<dyn Link>, Option<SocketAddr>)> {
+    if settings.mqtt.is_embedded() {
+        let link = InlineLink::start(&settings.mqtt, topics.clone(), events).await?;
+        let address = link.address();
+        return Ok((Arc::new(link), Some(address)));
+    }
+    let broker = settings.mqtt.broker_without_credentials();
+    tracing::info!(
+        %broker,
+        "an outside broker is used: that devices reach their own topics only is up to its access rules"
+    );
+    let link = PahoLink::start(&settings.mqtt, topics.filters(), topics.server_online(), events)?;
+    Ok((Arc::new(link), None))
+}
+
+/// Listens where restored devices with base topics of their own speak.
+async fn adopt_base_topics(state: &State, outbox: &LinkOutbox) {
+    use crate::actions::Outbox as _;
+    for device in state.devices() {
+        let Some(base) = &device.base_topic else { continue };
+        if let Err(error) = outbox.adopt(&device.id, base).await {
+            tracing::error!(device = %device.id, %error, "its base topic is not listened on");
+        }
+    }
+}
