@@ -1,4 +1,4 @@
-//! HTTP: the API for apps. Every route stands on this page.
+//! HTTP: the API for apps, and the board. Every route stands on this page.
 //!
 //! A request passes through `envelope.rs` (its id, its span, where it comes
 //! from; errors become problem details, see `error.rs`) to its route file,
@@ -33,7 +33,7 @@ pub use server::run;
 pub use services::Services;
 
 use routes::api::{actions, commands, devices, pictures};
-use routes::{get_pic, healthz, hello, lock, readyz, test, unlock};
+use routes::{board, get_pic, healthz, hello, lock, readyz, test, unlock};
 
 /// What a resource allows that can only be read.
 const READ: &str = "GET, HEAD";
@@ -56,6 +56,10 @@ fn routes(config: &mut ServiceConfig) {
         .service(resource("/api/v1/devices/{id}/commands", "GET, HEAD, POST").route(read().to(devices::commands::list)).route(web::post().to(devices::commands::post)))
         .service(resource("/api/v1/pictures", "POST").route(web::post().to(pictures::post)))
         .service(resource("/api/v1/pictures/{id}", "GET, HEAD, DELETE").route(read().to(pictures::get)).route(web::delete().to(pictures::delete)))
+        .service(resource("/", READ).route(read().to(board::index)))
+        .service(resource("/board.css", READ).route(read().to(board::style)))
+        .service(resource("/board.js", READ).route(read().to(board::script)))
+        .service(resource("/favicon.svg", READ).route(read().to(board::icon)))
         .default_service(web::to(no_route));
 }
 

@@ -1,6 +1,7 @@
 //! The routes, a file each, found from their URLs.
 
 pub(super) mod api;
+pub(super) mod board;
 pub(super) mod get_pic;
 pub(super) mod healthz;
 pub(super) mod hello;
