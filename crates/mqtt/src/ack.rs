@@ -1,13 +1,14 @@
 //! PUBACK, PUBREC, PUBREL and PUBCOMP: the steps of QoS 1 and 2
 //! (MQTT 5, 3.4 to 3.7). They are alike but for their type.
 
+use crate::framing::frame_whole;
 use crate::packet::Body;
 use crate::property::Place;
 use crate::reader::Reader;
 use crate::writer::{self, put_u16};
 use crate::{
-    DecodeError, EncodeError, Framing, PacketId, PacketType, Properties, PropertiesView,
-    ProtocolVersion, ReasonCode, frame,
+    DecodeError, EncodeError, PacketId, PacketType, Properties, PropertiesView, ProtocolVersion,
+    ReasonCode,
 };
 
 macro_rules! ack {
@@ -48,14 +49,15 @@ macro_rules! ack {
                 version: ProtocolVersion,
                 out: &mut Vec<u8>,
             ) -> Result<(), EncodeError> {
+                let reason = self.reason.encode(PacketType::$name)?;
                 if self.properties.is_empty() || !version.is_v5() {
                     encode_ack(PacketType::$name, self.packet_id, self.reason, version, out);
                     return Ok(());
                 }
                 writer::packet(out, $first, |out| {
                     put_u16(out, self.packet_id.get());
-                    out.push(self.reason.code());
-                    self.properties.encode(out)
+                    out.push(reason);
+                    self.properties.encode(Place::Packet(PacketType::$name), out)
                 })
             }
         }
@@ -80,7 +82,8 @@ ack! {
 }
 
 /// Appends one of the four acknowledgements in its shortest form: without
-/// properties, and in MQTT 5 without a reason where it is success.
+/// properties, and in MQTT 5 without a reason where it is success. That the
+/// reason [fits](ReasonCode::fits) the packet is the caller's care.
 #[inline]
 pub fn encode_ack(
     packet: PacketType,
@@ -117,9 +120,7 @@ impl AckView {
     /// The bytes are not one of the four, well formed.
     #[inline]
     pub fn decode(bytes: &[u8], version: ProtocolVersion) -> Result<Self, DecodeError> {
-        let Framing::Complete(header) = frame(bytes, usize::MAX)? else {
-            return Err(DecodeError::Malformed("the packet is not whole"));
-        };
+        let header = frame_whole(bytes)?;
         let packet_type = header.packet_type()?;
         if !matches!(
             packet_type,

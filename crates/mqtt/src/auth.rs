@@ -43,8 +43,8 @@ impl Auth {
         }
         writer::packet(out, 0xF0, |out| {
             if self.reason != ReasonCode::Success || !self.properties.is_empty() {
-                out.push(self.reason.code());
-                self.properties.encode(out)?;
+                out.push(self.reason.encode(PacketType::Auth)?);
+                self.properties.encode(Place::Packet(PacketType::Auth), out)?;
             }
             Ok(())
         })

@@ -9,7 +9,8 @@ use crate::{
 /// The server answers CONNECT.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConnAck {
-    /// The server goes on with a session that it has. 3.1 does not say.
+    /// The server goes on with a session that it has. 3.1 does not say, nor
+    /// does an answer that refuses: there it is not encoded.
     pub session_present: bool,
     /// Success, or why not; before MQTT 5, one of five return codes.
     pub reason: ReasonCode,
@@ -30,6 +31,10 @@ impl ConnAck {
             return Err(DecodeError::Malformed("reserved flags of CONNACK"));
         }
         let code = body.reader.u8()?;
+        // [MQTT-3.2.2-6], 3.1.1: [MQTT-3.2.2-4]
+        if flags & 1 == 1 && code != 0 && body.version != ProtocolVersion::V31 {
+            return Err(DecodeError::Protocol("a session is present, and the client refused"));
+        }
         if !body.version.is_v5() {
             let reason = ReasonCode::from_connect_return_code(code)
                 .ok_or(DecodeError::Malformed("a return code that does not exist"))?;
@@ -50,9 +55,10 @@ impl ConnAck {
         writer::packet(out, 0x20, |out| {
             let says = version != ProtocolVersion::V31 && !self.reason.is_error();
             out.push(u8::from(self.session_present && says));
+            // [MQTT-3.2.2-6]: no session where there is an error.
             if version.is_v5() {
-                out.push(self.reason.code());
-                self.properties.encode(out)
+                out.push(self.reason.encode(PacketType::ConnAck)?);
+                self.properties.encode(Place::Packet(PacketType::ConnAck), out)
             } else {
                 out.push(self.reason.connect_return_code());
                 Ok(())

@@ -7,9 +7,10 @@ use bytestring::ByteString;
 
 use crate::packet::Body;
 use crate::property::Place;
-use crate::reader::{share, share_str};
-use crate::writer::{self, put_binary, put_u16};
-use crate::{DecodeError, EncodeError, PacketType, Properties, ProtocolVersion, QoS, TopicName};
+use crate::writer::{self, put_binary, put_str, put_u16};
+use crate::{
+    DecodeError, EncodeError, PacketType, Properties, PropertyId, ProtocolVersion, QoS, TopicName,
+};
 
 const USERNAME: u8 = 0x80;
 const PASSWORD: u8 = 0x40;
@@ -108,17 +109,17 @@ impl Connect {
         if properties.authentication_data.is_some() && properties.authentication_method.is_none() {
             return Err(DecodeError::Protocol("authentication data without a method"));
         }
-        let client_id = share_str(body.frame, body.reader.string()?);
+        let client_id = body.string()?;
         let clean_start = flags & CLEAN_START != 0;
-        check_client_id(&client_id, clean_start, version)?;
+        client_id_fits(&client_id, clean_start, version).map_err(DecodeError::ClientId)?;
         let will = if flags & WILL != 0 { Some(Will::decode(body, flags, version)?) } else { None };
         let username = match flags & USERNAME {
             0 => None,
-            _ => Some(share_str(body.frame, body.reader.string()?)),
+            _ => Some(body.string()?),
         };
         let password = match flags & PASSWORD {
             0 => None,
-            _ => Some(share(body.frame, body.reader.binary()?)),
+            _ => Some(body.binary()?),
         };
         Ok(Self {
             version,
@@ -133,30 +134,45 @@ impl Connect {
     }
 
     pub(crate) fn encode(&self, out: &mut Vec<u8>) -> Result<(), EncodeError> {
+        self.check()?;
         writer::packet(out, 0x10, |out| {
             put_binary(out, self.version.name().as_bytes())?;
             out.push(self.version.level());
             out.push(self.flags());
             put_u16(out, self.keep_alive);
             if self.version.is_v5() {
-                self.properties.encode(out)?;
+                self.properties.encode(Place::Packet(PacketType::Connect), out)?;
             }
-            put_binary(out, self.client_id.as_bytes())?;
+            put_str(out, &self.client_id)?;
             if let Some(will) = &self.will {
                 if self.version.is_v5() {
-                    will.properties.encode(out)?;
+                    will.properties.encode(Place::Will, out)?;
                 }
                 put_binary(out, will.topic.as_str().as_bytes())?;
                 put_binary(out, &will.payload)?;
             }
             if let Some(username) = &self.username {
-                put_binary(out, username.as_bytes())?;
+                put_str(out, username)?;
             }
             if let Some(password) = &self.password {
                 put_binary(out, password)?;
             }
             Ok(())
         })
+    }
+
+    /// What the version asks of the fields together.
+    fn check(&self) -> Result<(), EncodeError> {
+        client_id_fits(&self.client_id, self.clean_start, self.version)
+            .map_err(EncodeError::ClientId)?;
+        let properties = &self.properties;
+        if properties.authentication_data.is_some() && properties.authentication_method.is_none() {
+            return Err(EncodeError::Property(PropertyId::AuthenticationData));
+        }
+        if !self.version.is_v5() && self.password.is_some() && self.username.is_none() {
+            return Err(EncodeError::Password);
+        }
+        Ok(())
     }
 
     fn flags(&self) -> u8 {
@@ -191,9 +207,9 @@ impl Will {
         } else {
             Properties::new()
         };
-        let topic = share_str(body.frame, body.reader.string()?);
+        let topic = body.string()?;
         let topic = TopicName::try_from(topic).map_err(|_| DecodeError::TopicName)?;
-        let payload = share(body.frame, body.reader.binary()?);
+        let payload = body.binary()?;
         let qos = QoS::try_from(flags >> 3 & 0x03)?;
         Ok(Self { topic, payload, qos, retain: flags & WILL_RETAIN != 0, properties })
     }
@@ -215,18 +231,17 @@ fn check_flags(flags: u8, version: ProtocolVersion) -> Result<(), DecodeError> {
     Ok(())
 }
 
-fn check_client_id(
+/// The client ids of old versions; says why where one does not fit.
+fn client_id_fits(
     id: &str,
     clean_start: bool,
     version: ProtocolVersion,
-) -> Result<(), DecodeError> {
+) -> Result<(), &'static str> {
     match version {
-        ProtocolVersion::V31 if id.is_empty() => {
-            Err(DecodeError::ClientId("3.1 wants at least one character"))
-        }
+        ProtocolVersion::V31 if id.is_empty() => Err("3.1 wants at least one character"),
         // 3.1.1: [MQTT-3.1.3-8]
         ProtocolVersion::V311 if id.is_empty() && !clean_start => {
-            Err(DecodeError::ClientId("an empty one goes with a clean session only"))
+            Err("an empty one goes with a clean session only")
         }
         _ => Ok(()),
     }

@@ -42,9 +42,9 @@ impl Disconnect {
         writer::packet(out, 0xE0, |out| {
             let plain = self.reason == ReasonCode::Success && self.properties.is_empty();
             if version.is_v5() && !plain {
-                out.push(self.reason.code());
+                out.push(self.reason.encode(PacketType::Disconnect)?);
                 if !self.properties.is_empty() {
-                    self.properties.encode(out)?;
+                    self.properties.encode(Place::Packet(PacketType::Disconnect), out)?;
                 }
             }
             Ok(())

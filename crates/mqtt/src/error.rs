@@ -1,6 +1,6 @@
 //! What can be wrong with bytes, and with packets.
 
-use crate::ReasonCode;
+use crate::{InvalidTopic, PropertyId, ReasonCode};
 
 /// Why bytes are no packet; [`DecodeError::reason`] is what a server answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -63,7 +63,32 @@ pub enum EncodeError {
     /// A PUBLISH of QoS 1 or 2 without a packet id, or one of QoS 0 with it.
     #[error("a packet id goes with QoS 1 and 2, and with them only")]
     PacketId,
-    /// SUBSCRIBE, SUBACK or UNSUBSCRIBE without a single entry.
+    /// SUBSCRIBE, SUBACK, UNSUBSCRIBE or UNSUBACK without a single entry.
     #[error("at least one entry must be in the packet")]
     Empty,
+    /// PUBLISH with DUP, but of QoS 0.
+    #[error("DUP goes with QoS 1 and 2 only")]
+    Dup,
+    /// PUBLISH to something that is no topic name.
+    #[error("invalid topic name: {0}")]
+    Topic(#[from] InvalidTopic),
+    /// A string has U+0000.
+    #[error("a string has U+0000, which no MQTT string may have")]
+    Null,
+    /// A property that the packet does not have, that stands twice, or whose
+    /// value is out of range.
+    #[error("{0:?} may not stand in this packet, not twice, or not with this value")]
+    Property(PropertyId),
+    /// A reason code that the packet does not have.
+    #[error("the packet does not have the reason code {0}")]
+    Reason(ReasonCode),
+    /// A client id that the version does not allow.
+    #[error("invalid client identifier: {0}")]
+    ClientId(&'static str),
+    /// A password without a user name, before MQTT 5.
+    #[error("before MQTT 5 a password goes with a user name only")]
+    Password,
+    /// No Local with a shared subscription.
+    #[error("No Local does not go with a shared subscription")]
+    NoLocal,
 }

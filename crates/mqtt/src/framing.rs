@@ -80,6 +80,16 @@ pub fn frame(buffer: &[u8], max_packet_size: usize) -> Result<Framing, DecodeErr
     Err(DecodeError::Malformed("a length of more than four bytes"))
 }
 
+/// The fixed header of what must be exactly one packet.
+#[inline]
+pub(crate) fn frame_whole(bytes: &[u8]) -> Result<FixedHeader, DecodeError> {
+    match frame(bytes, usize::MAX)? {
+        Framing::Complete(header) if header.total_len() == bytes.len() => Ok(header),
+        Framing::Complete(_) => Err(DecodeError::Malformed("bytes after the packet")),
+        Framing::Incomplete { .. } => Err(DecodeError::Malformed("the packet is not whole")),
+    }
+}
+
 fn check_flags(first: u8) -> Result<(), DecodeError> {
     let flags = first & 0x0F;
     let fits = match PacketType::of(first)? {

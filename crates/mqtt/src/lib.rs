@@ -43,6 +43,8 @@ mod reader;
 mod reason_code;
 mod suback;
 mod subscribe;
+#[cfg(feature = "testing")]
+pub mod testing;
 mod topic;
 mod unsuback;
 mod unsubscribe;

@@ -1,11 +1,13 @@
 //! All packets: one dispatch table each way.
 
 use bytes::Bytes;
+use bytestring::ByteString;
 
-use crate::reader::Reader;
+use crate::framing::frame_whole;
+use crate::reader::{Reader, share, share_str, share_utf8};
 use crate::{
-    Auth, ConnAck, Connect, DecodeError, Disconnect, EncodeError, Framing, ProtocolVersion, PubAck,
-    PubComp, PubRec, PubRel, Publish, SubAck, Subscribe, UnsubAck, Unsubscribe, frame, writer,
+    Auth, ConnAck, Connect, DecodeError, Disconnect, EncodeError, ProtocolVersion, PubAck, PubComp,
+    PubRec, PubRel, Publish, SubAck, Subscribe, UnsubAck, Unsubscribe, writer,
 };
 
 /// The type of a packet, the upper half of its first byte (MQTT 5, 2.1.2).
@@ -88,6 +90,23 @@ pub(crate) struct Body<'a> {
     pub(crate) version: ProtocolVersion,
 }
 
+impl Body<'_> {
+    /// A string that shares the frame's bytes.
+    pub(crate) fn string(&mut self) -> Result<ByteString, DecodeError> {
+        share_str(self.frame, self.reader.binary()?)
+    }
+
+    /// A topic name, or nothing, that shares the frame's bytes.
+    pub(crate) fn topic(&mut self) -> Result<ByteString, DecodeError> {
+        share_utf8(self.frame, self.reader.topic_bytes()?)
+    }
+
+    /// Bytes that are the frame's.
+    pub(crate) fn binary(&mut self) -> Result<Bytes, DecodeError> {
+        Ok(share(self.frame, self.reader.binary()?))
+    }
+}
+
 impl Packet {
     /// Decodes exactly one packet; strings and payload share the frame's
     /// bytes. The version is that of the connection; CONNECT says its own.
@@ -95,13 +114,7 @@ impl Packet {
     /// # Errors
     /// The bytes are not exactly one well-formed packet of that version.
     pub fn decode(bytes: Bytes, version: ProtocolVersion) -> Result<Self, DecodeError> {
-        let header = match frame(&bytes, usize::MAX)? {
-            Framing::Complete(header) if header.total_len() == bytes.len() => header,
-            Framing::Complete(_) => return Err(DecodeError::Malformed("bytes after the packet")),
-            Framing::Incomplete { .. } => {
-                return Err(DecodeError::Malformed("the packet is not whole"));
-            }
-        };
+        let header = frame_whole(&bytes)?;
         let packet_type = header.packet_type()?;
         check_dup(header.first, packet_type, version)?;
         let mut body = Body {

@@ -7,9 +7,9 @@ use bytes::Bytes;
 use bytestring::ByteString;
 
 use crate::property::{self, Place};
-use crate::reader::{Reader, share, share_str};
-use crate::writer::{put_binary, put_u16, put_u32, put_varint};
-use crate::{DecodeError, EncodeError, PropertyId, PropertyValue, QoS};
+use crate::reader::{Reader, share, share_checked};
+use crate::writer::{self, put_binary, put_str, put_u16, put_u32, put_varint};
+use crate::{DecodeError, EncodeError, PacketType, PropertyId, PropertyValue, QoS};
 
 /// The properties of a packet. Without any, it is one empty pointer; they are
 /// read as if it were [`PropertyValues`].
@@ -132,11 +132,12 @@ impl PropertyValues {
                 self.authentication_data = Some(share(frame, v));
             }
             (Id::UserProperty, Value::Pair(name, value)) => {
-                self.user_properties.push((share_str(frame, name), share_str(frame, value)));
+                self.user_properties
+                    .push((share_checked(frame, name), share_checked(frame, value)));
             }
             (id, Value::String(v)) => {
                 if let Some(field) = self.string(id) {
-                    *field = Some(share_str(frame, v));
+                    *field = Some(share_checked(frame, v));
                 }
             }
             _ => {}
@@ -233,41 +234,46 @@ impl Properties {
         Ok(properties)
     }
 
-    /// Writes the length and the properties.
-    pub(crate) fn encode(&self, out: &mut Vec<u8>) -> Result<(), EncodeError> {
+    /// Writes the length and the properties, checked against the table.
+    pub(crate) fn encode(&self, place: Place, out: &mut Vec<u8>) -> Result<(), EncodeError> {
         if self.is_empty() {
             out.push(0);
             return Ok(());
         }
-        let mut body = Vec::with_capacity(64);
-        let mut result = Ok(());
-        self.for_each(|id, value| {
-            result = result.and_then(|()| put(&mut body, id, value));
-        });
-        result?;
-        put_varint(out, body.len());
-        out.extend_from_slice(&body);
-        Ok(())
+        if self.subscription_identifiers.len() > 1 && place != Place::Packet(PacketType::Publish) {
+            return Err(EncodeError::Property(PropertyId::SubscriptionIdentifier));
+        }
+        writer::properties(out, |out| {
+            let mut result = Ok(());
+            self.for_each(|id, value| {
+                if result.is_ok() {
+                    result = put(out, id, value, place);
+                }
+            });
+            result
+        })
     }
 }
 
 /// Writes one property.
-pub(crate) fn put(
+fn put(
     out: &mut Vec<u8>,
     id: PropertyId,
     value: PropertyValue<'_>,
+    place: Place,
 ) -> Result<(), EncodeError> {
+    property::check(id, value, place)?;
     out.push(id as u8);
     match value {
         PropertyValue::Byte(v) => out.push(v),
         PropertyValue::U16(v) => put_u16(out, v),
         PropertyValue::U32(v) => put_u32(out, v),
-        PropertyValue::VarInt(v) => put_varint(out, v as usize),
-        PropertyValue::String(v) => put_binary(out, v.as_bytes())?,
+        PropertyValue::VarInt(v) => put_varint(out, v),
+        PropertyValue::String(v) => put_str(out, v)?,
         PropertyValue::Binary(v) => put_binary(out, v)?,
         PropertyValue::Pair(name, value) => {
-            put_binary(out, name.as_bytes())?;
-            put_binary(out, value.as_bytes())?;
+            put_str(out, name)?;
+            put_str(out, value)?;
         }
     }
     Ok(())

@@ -2,7 +2,7 @@
 //! may stand (MQTT 5, 2.2.2.2, table 2-4).
 
 use crate::reader::Reader;
-use crate::{DecodeError, PacketType};
+use crate::{DecodeError, EncodeError, LARGEST_REMAINING_LENGTH, PacketType};
 
 /// The identifier of a property.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -143,37 +143,55 @@ impl PropertyId {
         }
     }
 
+    /// Every property, in the order of their identifiers.
+    pub const ALL: [Self; 27] = [
+        Self::PayloadFormatIndicator,
+        Self::MessageExpiryInterval,
+        Self::ContentType,
+        Self::ResponseTopic,
+        Self::CorrelationData,
+        Self::SubscriptionIdentifier,
+        Self::SessionExpiryInterval,
+        Self::AssignedClientIdentifier,
+        Self::ServerKeepAlive,
+        Self::AuthenticationMethod,
+        Self::AuthenticationData,
+        Self::RequestProblemInformation,
+        Self::WillDelayInterval,
+        Self::RequestResponseInformation,
+        Self::ResponseInformation,
+        Self::ServerReference,
+        Self::ReasonString,
+        Self::ReceiveMaximum,
+        Self::TopicAliasMaximum,
+        Self::TopicAlias,
+        Self::MaximumQoS,
+        Self::RetainAvailable,
+        Self::UserProperty,
+        Self::MaximumPacketSize,
+        Self::WildcardSubscriptionAvailable,
+        Self::SubscriptionIdentifierAvailable,
+        Self::SharedSubscriptionAvailable,
+    ];
+
+    const BY_NUMBER: [Option<Self>; 0x2B] = {
+        let mut table = [None; 0x2B];
+        let mut index = 0;
+        while index < Self::ALL.len() {
+            table[Self::ALL[index] as usize] = Some(Self::ALL[index]);
+            index += 1;
+        }
+        table
+    };
+
     fn from_number(number: u32) -> Option<Self> {
-        const ALL: [PropertyId; 27] = [
-            PropertyId::PayloadFormatIndicator,
-            PropertyId::MessageExpiryInterval,
-            PropertyId::ContentType,
-            PropertyId::ResponseTopic,
-            PropertyId::CorrelationData,
-            PropertyId::SubscriptionIdentifier,
-            PropertyId::SessionExpiryInterval,
-            PropertyId::AssignedClientIdentifier,
-            PropertyId::ServerKeepAlive,
-            PropertyId::AuthenticationMethod,
-            PropertyId::AuthenticationData,
-            PropertyId::RequestProblemInformation,
-            PropertyId::WillDelayInterval,
-            PropertyId::RequestResponseInformation,
-            PropertyId::ResponseInformation,
-            PropertyId::ServerReference,
-            PropertyId::ReasonString,
-            PropertyId::ReceiveMaximum,
-            PropertyId::TopicAliasMaximum,
-            PropertyId::TopicAlias,
-            PropertyId::MaximumQoS,
-            PropertyId::RetainAvailable,
-            PropertyId::UserProperty,
-            PropertyId::MaximumPacketSize,
-            PropertyId::WildcardSubscriptionAvailable,
-            PropertyId::SubscriptionIdentifierAvailable,
-            PropertyId::SharedSubscriptionAvailable,
-        ];
-        ALL.into_iter().find(|id| *id as u32 == number)
+        *Self::BY_NUMBER.get(number as usize)?
+    }
+
+    /// Whether it may stand in this place.
+    #[inline]
+    fn fits(self, place: Place) -> bool {
+        self.row().1 & place.bit() != 0
     }
 
     /// Whether it may stand more than once there: user properties always,
@@ -193,7 +211,9 @@ impl PropertyId {
             (Self::PayloadFormatIndicator, Byte(byte)) if byte > 1 => {
                 return Err(DecodeError::Malformed("a payload format that is neither 0 nor 1"));
             }
-            (Self::SubscriptionIdentifier, VarInt(id)) => id != 0,
+            (Self::SubscriptionIdentifier, VarInt(id)) => {
+                id != 0 && id as usize <= LARGEST_REMAINING_LENGTH
+            }
             (Self::ReceiveMaximum | Self::TopicAlias, U16(number)) => number != 0,
             (Self::MaximumPacketSize, U32(size)) => size != 0,
             // [MQTT-3.3.2-14]
@@ -221,6 +241,18 @@ impl<'a> PropertyValue<'a> {
     }
 }
 
+/// Checks a property that is to be written against the table.
+pub(crate) fn check(
+    id: PropertyId,
+    value: PropertyValue<'_>,
+    place: Place,
+) -> Result<(), EncodeError> {
+    if !id.fits(place) || id.check(value).is_err() {
+        return Err(EncodeError::Property(id));
+    }
+    Ok(())
+}
+
 /// Reads one property, whatever it is.
 pub(crate) fn read<'a>(
     reader: &mut Reader<'a>,
@@ -240,7 +272,7 @@ pub(crate) fn read_all<'a>(
     while !reader.is_empty() {
         let (id, value) = read(&mut reader)?;
         // [MQTT-2.2.2-2]
-        if id.row().1 & place.bit() == 0 {
+        if !id.fits(place) {
             return Err(DecodeError::Protocol("a property that this packet does not have"));
         }
         let bit = 1 << (id as u8);

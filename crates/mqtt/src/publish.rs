@@ -5,7 +5,7 @@ use bytestring::ByteString;
 
 use crate::packet::Body;
 use crate::property::Place;
-use crate::reader::{share, share_str};
+use crate::reader::share;
 use crate::{
     DecodeError, EncodeError, PacketId, PacketType, Properties, ProtocolVersion, PublishParts, QoS,
 };
@@ -45,7 +45,7 @@ impl Publish {
 
     pub(crate) fn decode(body: &mut Body<'_>) -> Result<Self, DecodeError> {
         let (dup, qos, retain) = flags(body.first)?;
-        let topic = share_str(body.frame, body.reader.string()?);
+        let topic = body.topic()?;
         let packet_id = match qos {
             QoS::AtMostOnce => None,
             _ => Some(body.reader.packet_id()?),
@@ -56,7 +56,7 @@ impl Publish {
         } else {
             Properties::new()
         };
-        check_topic(&topic, properties.topic_alias.is_some())?;
+        check_alias(&topic, properties.topic_alias.is_some())?;
         let payload = share(body.frame, body.reader.take_rest());
         Ok(Self { dup, qos, retain, topic, packet_id, properties, payload })
     }
@@ -95,20 +95,11 @@ pub(crate) fn flags(first: u8) -> Result<(bool, QoS, bool), DecodeError> {
     Ok((dup, qos, first & 0x01 != 0))
 }
 
-/// A topic name, or nothing where an alias stands for it.
+/// That a topic alias stands where no topic name does (MQTT 5, 3.3.2.1).
 #[inline]
-pub(crate) fn check_topic(topic: &str, has_alias: bool) -> Result<(), DecodeError> {
-    if topic.is_empty() {
-        // [MQTT-4.7.3-1]; with MQTT 5 it is 3.3.2.1 that speaks of the alias.
-        return if has_alias {
-            Ok(())
-        } else {
-            Err(DecodeError::Protocol("a PUBLISH without topic and alias"))
-        };
-    }
-    // [MQTT-3.3.2-2]
-    if topic.bytes().any(|byte| byte == b'+' || byte == b'#') {
-        return Err(DecodeError::TopicName);
+pub(crate) fn check_alias(topic: &str, has_alias: bool) -> Result<(), DecodeError> {
+    if topic.is_empty() && !has_alias {
+        return Err(DecodeError::Protocol("a PUBLISH without topic and alias"));
     }
     Ok(())
 }

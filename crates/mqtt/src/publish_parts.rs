@@ -1,7 +1,9 @@
 //! A PUBLISH from its parts, appended to a write buffer.
 
-use crate::writer::{put_binary, put_u16, put_varint, varint_len};
-use crate::{EncodeError, LARGEST_REMAINING_LENGTH, PacketId, Properties, ProtocolVersion, QoS};
+use crate::property::Place;
+use crate::topic::check_name;
+use crate::writer::{self, put_binary, put_u16};
+use crate::{EncodeError, PacketId, PacketType, Properties, ProtocolVersion, QoS};
 
 /// The parts of a PUBLISH, borrowed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,8 +28,8 @@ impl PublishParts<'_> {
     /// Appends the whole packet.
     ///
     /// # Errors
-    /// The topic or the packet is too long, or QoS and packet id do not go
-    /// together; nothing was appended.
+    /// The packet is too long, or would be malformed (the topic, a property,
+    /// DUP or packet id that does not go with the QoS); nothing was appended.
     pub fn encode(&self, version: ProtocolVersion, out: &mut Vec<u8>) -> Result<(), EncodeError> {
         self.encode_header(version, out)?;
         out.extend_from_slice(self.payload);
@@ -44,34 +46,38 @@ impl PublishParts<'_> {
         version: ProtocolVersion,
         out: &mut Vec<u8>,
     ) -> Result<Option<usize>, EncodeError> {
+        self.check(version)?;
+        let flags = u8::from(self.dup) << 3 | (self.qos as u8) << 1 | u8::from(self.retain);
+        let id = if self.packet_id.is_some() { 2 } else { 0 };
+        let fields = 2 + self.topic.len() + id;
+        let at_least = fields + self.payload.len() + usize::from(version.is_v5());
+        let more = self.payload.len();
+        let header_len = writer::packet_before(out, 0x30 | flags, at_least, more, |out| {
+            put_binary(out, self.topic.as_bytes())?;
+            if let Some(id) = self.packet_id {
+                put_u16(out, id.get());
+            }
+            if version.is_v5() {
+                self.properties.encode(Place::Packet(PacketType::Publish), out)?;
+            }
+            Ok(())
+        })?;
+        Ok(self.packet_id.map(|_| header_len + 2 + self.topic.len()))
+    }
+
+    fn check(&self, version: ProtocolVersion) -> Result<(), EncodeError> {
+        // [MQTT-2.2.1-2], [MQTT-2.2.1-3]
         if self.packet_id.is_some() == (self.qos == QoS::AtMostOnce) {
             return Err(EncodeError::PacketId);
         }
-        let mut properties = Vec::new();
-        if version.is_v5() && !self.properties.is_empty() {
-            self.properties.encode(&mut properties)?;
-        } else if version.is_v5() {
-            properties.push(0);
+        // [MQTT-3.3.1-2]
+        if self.dup && self.qos == QoS::AtMostOnce {
+            return Err(EncodeError::Dup);
         }
-        let start = out.len();
-        let remaining = self.remaining(properties.len());
-        if remaining > LARGEST_REMAINING_LENGTH {
-            return Err(EncodeError::PacketTooLong(remaining));
+        if self.topic.is_empty() && version.is_v5() && self.properties.topic_alias.is_some() {
+            return Ok(());
         }
-        let flags = u8::from(self.dup) << 3 | (self.qos as u8) << 1 | u8::from(self.retain);
-        out.push(0x30 | flags);
-        put_varint(out, remaining);
-        if let Err(error) = put_binary(out, self.topic.as_bytes()) {
-            out.truncate(start);
-            return Err(error);
-        }
-        let offset = self.packet_id.map(|id| {
-            let offset = out.len() - start;
-            put_u16(out, id.get());
-            offset
-        });
-        out.extend_from_slice(&properties);
-        Ok(offset)
+        Ok(check_name(self.topic)?)
     }
 
     /// How many bytes [`PublishParts::encode`] appends.
@@ -82,15 +88,5 @@ impl PublishParts<'_> {
         let mut header = Vec::new();
         self.encode_header(version, &mut header)?;
         Ok(header.len() + self.payload.len())
-    }
-
-    fn remaining(&self, properties: usize) -> usize {
-        let id = if self.packet_id.is_some() { 2 } else { 0 };
-        2 + self.topic.len() + id + properties + self.payload.len()
-    }
-
-    /// How long the fixed header of a packet with this remaining length is.
-    pub fn fixed_header_len(remaining: usize) -> usize {
-        1 + varint_len(remaining)
     }
 }

@@ -2,12 +2,12 @@
 
 use bytes::Bytes;
 
+use crate::framing::frame_whole;
 use crate::property::Place;
-use crate::publish::{check_topic, flags};
+use crate::publish::{check_alias, flags};
 use crate::reader::Reader;
 use crate::{
-    DecodeError, Framing, PacketId, PacketType, PropertiesView, PropertyId, ProtocolVersion,
-    Publish, QoS, frame,
+    DecodeError, PacketId, PacketType, PropertiesView, PropertyId, ProtocolVersion, Publish, QoS,
 };
 
 /// A PUBLISH in a read buffer; decoding it allocates and copies nothing.
@@ -39,15 +39,13 @@ impl<'a> PublishView<'a> {
     /// The bytes are not one PUBLISH, well formed.
     #[inline]
     pub fn decode(bytes: &'a [u8], version: ProtocolVersion) -> Result<Self, DecodeError> {
-        let Framing::Complete(header) = frame(bytes, usize::MAX)? else {
-            return Err(DecodeError::Malformed("the packet is not whole"));
-        };
+        let header = frame_whole(bytes)?;
         if header.first >> 4 != PacketType::Publish as u8 {
             return Err(DecodeError::Protocol("the packet is no PUBLISH"));
         }
         let (dup, qos, retain) = flags(header.first)?;
-        let mut reader = Reader::new(&bytes[header.header_len..header.total_len()]);
-        let topic = reader.string()?;
+        let mut reader = Reader::new(&bytes[header.header_len..]);
+        let topic = reader.topic()?;
         let (packet_id, packet_id_offset) = match qos {
             QoS::AtMostOnce => (None, None),
             _ => {
@@ -61,7 +59,7 @@ impl<'a> PublishView<'a> {
             PropertiesView::default()
         };
         let has_alias = topic.is_empty() && properties.get(PropertyId::TopicAlias).is_some();
-        check_topic(topic, has_alias)?;
+        check_alias(topic, has_alias)?;
         let payload = reader.take_rest();
         Ok(Self { dup, qos, retain, topic, packet_id, packet_id_offset, properties, payload })
     }

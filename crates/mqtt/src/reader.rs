@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use bytestring::ByteString;
 
+use crate::topic::has_forbidden;
 use crate::{DecodeError, PacketId};
 
 /// Reads the fields of one packet, front to back.
@@ -91,13 +92,29 @@ impl<'a> Reader<'a> {
         utf8(self.binary()?)
     }
 
+    /// The bytes of a topic name, or none: without wildcards
+    /// [MQTT-3.3.2-2] and U+0000, which are looked for together.
+    #[inline]
+    pub(crate) fn topic_bytes(&mut self) -> Result<&'a [u8], DecodeError> {
+        let bytes = self.binary()?;
+        if has_forbidden(bytes) {
+            return Err(utf8(bytes).err().unwrap_or(DecodeError::TopicName));
+        }
+        Ok(bytes)
+    }
+
+    #[inline]
+    pub(crate) fn topic(&mut self) -> Result<&'a str, DecodeError> {
+        std::str::from_utf8(self.topic_bytes()?).map_err(|_| NOT_UTF8)
+    }
+
     #[inline]
     pub(crate) fn packet_id(&mut self) -> Result<PacketId, DecodeError> {
         // [MQTT-2.2.1-3]
         PacketId::new(self.u16()?).ok_or(DecodeError::Protocol("a packet id is not 0"))
     }
 
-    /// [MQTT-1.5.1]-style check that a packet ends where its fields do.
+    /// Checks that the packet ends where its fields do.
     #[inline]
     pub(crate) fn end(&self) -> Result<(), DecodeError> {
         if self.rest.is_empty() {
@@ -108,16 +125,22 @@ impl<'a> Reader<'a> {
     }
 }
 
+const NOT_UTF8: DecodeError = DecodeError::Malformed("a string is not UTF-8");
+
 /// A string, which is well-formed UTF-8 [MQTT-1.5.4-1] without U+0000
 /// [MQTT-1.5.4-2].
 #[inline]
-pub(crate) fn utf8(bytes: &[u8]) -> Result<&str, DecodeError> {
-    let text =
-        std::str::from_utf8(bytes).map_err(|_| DecodeError::Malformed("a string is not UTF-8"))?;
+fn utf8(bytes: &[u8]) -> Result<&str, DecodeError> {
+    check_null(bytes)?;
+    std::str::from_utf8(bytes).map_err(|_| NOT_UTF8)
+}
+
+#[inline]
+fn check_null(bytes: &[u8]) -> Result<(), DecodeError> {
     if bytes.contains(&0) {
         return Err(DecodeError::Malformed("a string has U+0000"));
     }
-    Ok(text)
+    Ok(())
 }
 
 /// Cuts a part out of the frame that it borrows from, without copying.
@@ -125,9 +148,19 @@ pub(crate) fn share(frame: &Bytes, part: &[u8]) -> Bytes {
     frame.slice_ref(part)
 }
 
-/// The same for a string.
-pub(crate) fn share_str(frame: &Bytes, part: &str) -> ByteString {
-    // The check runs a second time here; without unsafe code there is no other way.
-    ByteString::try_from(frame.slice_ref(part.as_bytes()))
-        .unwrap_or_else(|_| ByteString::from(part))
+/// The same for a string, which is checked.
+pub(crate) fn share_str(frame: &Bytes, part: &[u8]) -> Result<ByteString, DecodeError> {
+    check_null(part)?;
+    share_utf8(frame, part)
+}
+
+/// The same where U+0000 was looked for.
+pub(crate) fn share_utf8(frame: &Bytes, part: &[u8]) -> Result<ByteString, DecodeError> {
+    ByteString::try_from(share(frame, part)).map_err(|_| NOT_UTF8)
+}
+
+/// The same for a string that was checked: without unsafe code there is no
+/// other way than to check it again.
+pub(crate) fn share_checked(frame: &Bytes, part: &str) -> ByteString {
+    share_utf8(frame, part.as_bytes()).unwrap_or_else(|_| ByteString::from(part))
 }

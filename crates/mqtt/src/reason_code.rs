@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::{DecodeError, PacketType};
+use crate::{DecodeError, EncodeError, PacketType};
 
 /// Why, or why not; 0x80 and above are failures.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -144,6 +144,16 @@ impl ReasonCode {
         Self::WildcardSubscriptionsNotSupported,
     ];
 
+    const BY_NUMBER: [Option<Self>; 256] = {
+        let mut table = [None; 256];
+        let mut index = 0;
+        while index < Self::ALL.len() {
+            table[Self::ALL[index] as usize] = Some(Self::ALL[index]);
+            index += 1;
+        }
+        table
+    };
+
     /// The byte.
     pub fn code(self) -> u8 {
         self as u8
@@ -182,14 +192,10 @@ impl ReasonCode {
                     | 0x9D
                     | 0x9F
             ),
-            PacketType::PubAck => {
+            PacketType::PubAck | PacketType::PubRec => {
                 matches!(code, 0x00 | 0x10 | 0x80 | 0x83 | 0x87 | 0x90 | 0x91 | 0x97 | 0x99)
             }
-            PacketType::PubRec => {
-                matches!(code, 0x00 | 0x10 | 0x80 | 0x83 | 0x87 | 0x90 | 0x91 | 0x97 | 0x99)
-            }
-            PacketType::PubRel => matches!(code, 0x00 | 0x92),
-            PacketType::PubComp => matches!(code, 0x00 | 0x92),
+            PacketType::PubRel | PacketType::PubComp => matches!(code, 0x00 | 0x92),
             PacketType::SubAck => matches!(
                 code,
                 0x00 | 0x01 | 0x02 | 0x80 | 0x83 | 0x87 | 0x8F | 0x91 | 0x97 | 0x9E | 0xA1 | 0xA2
@@ -205,6 +211,7 @@ impl ReasonCode {
                     | 0x87
                     | 0x89
                     | 0x8B
+                    | 0x8C
                     | 0x8D
                     | 0x8E
                     | 0x8F
@@ -239,6 +246,11 @@ impl ReasonCode {
             .ok_or(DecodeError::Malformed("a reason code that this packet does not have"))
     }
 
+    /// The byte in a packet of this type.
+    pub(crate) fn encode(self, packet: PacketType) -> Result<u8, EncodeError> {
+        if self.fits(packet) { Ok(self.code()) } else { Err(EncodeError::Reason(self)) }
+    }
+
     /// What CONNACK of 3.1 and 3.1.1 says (3.1.1: table 3.1).
     pub fn connect_return_code(self) -> u8 {
         match self {
@@ -269,10 +281,8 @@ impl TryFrom<u8> for ReasonCode {
     type Error = DecodeError;
 
     fn try_from(byte: u8) -> Result<Self, Self::Error> {
-        Self::ALL
-            .binary_search_by_key(&byte, |reason| reason.code())
-            .map(|index| Self::ALL[index])
-            .map_err(|_| DecodeError::Malformed("a reason code that does not exist"))
+        Self::BY_NUMBER[usize::from(byte)]
+            .ok_or(DecodeError::Malformed("a reason code that does not exist"))
     }
 }
 

@@ -30,12 +30,11 @@ impl SubAck {
         };
         let mut reasons = Vec::with_capacity(body.reader.len());
         for byte in body.reader.take_rest() {
-            let reason = ReasonCode::decode(*byte, PacketType::SubAck)?;
             // 3.1.1: [MQTT-3.9.3-2]
-            if !body.version.is_v5() && byte & 0x7C != 0 {
+            if !body.version.is_v5() && !matches!(byte, 0..=2 | 0x80) {
                 return Err(DecodeError::Malformed("a return code that does not exist"));
             }
-            reasons.push(reason);
+            reasons.push(ReasonCode::decode(*byte, PacketType::SubAck)?);
         }
         if reasons.is_empty() {
             return Err(DecodeError::Protocol("a SUBACK without an answer"));
@@ -54,12 +53,14 @@ impl SubAck {
         writer::packet(out, 0x90, |out| {
             put_u16(out, self.packet_id.get());
             if version.is_v5() {
-                self.properties.encode(out)?;
+                self.properties.encode(Place::Packet(PacketType::SubAck), out)?;
             }
-            out.extend(self.reasons.iter().map(|reason| match reason.is_error() {
-                true if !version.is_v5() => ReasonCode::UnspecifiedError.code(),
-                _ => reason.code(),
-            }));
+            for reason in &self.reasons {
+                let code = reason.encode(PacketType::SubAck)?;
+                // 3.1.1: [MQTT-3.9.3-2] knows one failure only.
+                let old_failure = reason.is_error() && !version.is_v5();
+                out.push(if old_failure { 0x80 } else { code });
+            }
             Ok(())
         })
     }

@@ -2,7 +2,6 @@
 
 use crate::packet::Body;
 use crate::property::Place;
-use crate::reader::share_str;
 use crate::writer::{self, put_binary, put_u16};
 use crate::{
     DecodeError, EncodeError, PacketId, PacketType, Properties, ProtocolVersion, QoS, TopicFilter,
@@ -65,7 +64,7 @@ impl Subscribe {
         };
         let mut filters = Vec::new();
         while !body.reader.is_empty() {
-            let filter = share_str(body.frame, body.reader.string()?);
+            let filter = body.string()?;
             let filter = TopicFilter::try_from(filter).map_err(|_| DecodeError::TopicFilter)?;
             let options = SubscriptionOptions::decode(body.reader.u8()?, body.version)?;
             // [MQTT-3.8.3-4]
@@ -92,9 +91,13 @@ impl Subscribe {
         writer::packet(out, 0x82, |out| {
             put_u16(out, self.packet_id.get());
             if version.is_v5() {
-                self.properties.encode(out)?;
+                self.properties.encode(Place::Packet(PacketType::Subscribe), out)?;
             }
             for SubscribeFilter { filter, options } in &self.filters {
+                // [MQTT-3.8.3-4]
+                if version.is_v5() && options.no_local && filter.shared().is_some() {
+                    return Err(EncodeError::NoLocal);
+                }
                 put_binary(out, filter.as_str().as_bytes())?;
                 out.push(options.encode(version));
             }

@@ -46,8 +46,10 @@ impl UnsubAck {
         writer::packet(out, 0xB0, |out| {
             put_u16(out, self.packet_id.get());
             if version.is_v5() {
-                self.properties.encode(out)?;
-                out.extend(self.reasons.iter().map(|reason| reason.code()));
+                self.properties.encode(Place::Packet(PacketType::UnsubAck), out)?;
+                for reason in &self.reasons {
+                    out.push(reason.encode(PacketType::UnsubAck)?);
+                }
             }
             Ok(())
         })

@@ -2,7 +2,6 @@
 
 use crate::packet::Body;
 use crate::property::Place;
-use crate::reader::share_str;
 use crate::writer::{self, put_binary, put_u16};
 use crate::{
     DecodeError, EncodeError, PacketId, PacketType, Properties, ProtocolVersion, TopicFilter,
@@ -30,7 +29,7 @@ impl Unsubscribe {
         };
         let mut filters = Vec::new();
         while !body.reader.is_empty() {
-            let filter = share_str(body.frame, body.reader.string()?);
+            let filter = body.string()?;
             filters.push(TopicFilter::try_from(filter).map_err(|_| DecodeError::TopicFilter)?);
         }
         // [MQTT-3.10.3-2]
@@ -51,7 +50,7 @@ impl Unsubscribe {
         writer::packet(out, 0xA2, |out| {
             put_u16(out, self.packet_id.get());
             if version.is_v5() {
-                self.properties.encode(out)?;
+                self.properties.encode(Place::Packet(PacketType::Unsubscribe), out)?;
             }
             for filter in &self.filters {
                 put_binary(out, filter.as_str().as_bytes())?;

@@ -12,14 +12,20 @@ pub(crate) fn put_u32(out: &mut Vec<u8>, value: u32) {
 
 /// A variable byte integer of the fewest bytes [MQTT-1.5.5-1].
 #[inline]
-pub(crate) fn put_varint(out: &mut Vec<u8>, mut value: usize) {
-    loop {
-        let low = u8::try_from(value & 0x7F).unwrap_or(0);
+pub(crate) fn put_varint(out: &mut Vec<u8>, mut value: u32) {
+    while value > 0x7F {
+        out.push(value as u8 | 0x80);
         value >>= 7;
-        if value == 0 {
-            return out.push(low);
-        }
-        out.push(low | 0x80);
+    }
+    out.push(value as u8);
+}
+
+/// Fills `field` with a variable byte integer that takes just its length.
+fn set_varint(field: &mut [u8], value: usize) {
+    let last = field.len() - 1;
+    for (index, byte) in field.iter_mut().enumerate() {
+        let more = if index < last { 0x80 } else { 0 };
+        *byte = (value >> (7 * index) & 0x7F) as u8 | more;
     }
 }
 
@@ -41,32 +47,75 @@ pub(crate) fn put_binary(out: &mut Vec<u8>, bytes: &[u8]) -> Result<(), EncodeEr
     Ok(())
 }
 
-/// Writes a packet: its fixed header, and the body that `body` appends.
+/// A string, which has no U+0000 [MQTT-1.5.4-2].
+pub(crate) fn put_str(out: &mut Vec<u8>, text: &str) -> Result<(), EncodeError> {
+    if text.as_bytes().contains(&0) {
+        return Err(EncodeError::Null);
+    }
+    put_binary(out, text.as_bytes())
+}
+
+/// Appends a length and what it counts: what `body` appends, and `more` bytes
+/// that follow from elsewhere. The length is known last: `least` bytes are
+/// kept free for it, and it gives how many it took.
+fn counted(
+    out: &mut Vec<u8>,
+    least: usize,
+    more: usize,
+    body: impl FnOnce(&mut Vec<u8>) -> Result<(), EncodeError>,
+) -> Result<usize, EncodeError> {
+    let start = out.len();
+    out.resize(start + least, 0);
+    body(out)?;
+    let end = out.len();
+    let counted = end - start - least + more;
+    if counted > LARGEST_REMAINING_LENGTH {
+        return Err(EncodeError::PacketTooLong(counted));
+    }
+    let length = varint_len(counted);
+    if length > least {
+        out.resize(end + length - least, 0);
+        out.copy_within(start + least..end, start + length);
+    }
+    set_varint(&mut out[start..start + length], counted);
+    Ok(length)
+}
+
+/// Appends a property length and the properties that `body` appends.
+pub(crate) fn properties(
+    out: &mut Vec<u8>,
+    body: impl FnOnce(&mut Vec<u8>) -> Result<(), EncodeError>,
+) -> Result<(), EncodeError> {
+    counted(out, 1, 0, body).map(drop)
+}
+
+/// Appends a packet: its fixed header, and what `body` appends.
 pub(crate) fn packet(
     out: &mut Vec<u8>,
     first: u8,
     body: impl FnOnce(&mut Vec<u8>) -> Result<(), EncodeError>,
 ) -> Result<(), EncodeError> {
+    packet_before(out, first, 0, 0, body).map(drop)
+}
+
+/// The same for a packet whose last `more` bytes follow from elsewhere, and
+/// of which `at_least` bytes are certain to be counted by its length. It
+/// gives the length of the fixed header; nothing is appended on an error.
+#[inline]
+pub(crate) fn packet_before(
+    out: &mut Vec<u8>,
+    first: u8,
+    at_least: usize,
+    more: usize,
+    body: impl FnOnce(&mut Vec<u8>) -> Result<(), EncodeError>,
+) -> Result<usize, EncodeError> {
     let start = out.len();
     out.push(first);
-    // The length is written when it is known; most are one byte long.
-    out.push(0);
-    let written = body(out).and_then(|()| {
-        let remaining = out.len() - start - 2;
-        if remaining > LARGEST_REMAINING_LENGTH {
-            return Err(EncodeError::PacketTooLong(remaining));
-        }
-        Ok(remaining)
-    });
-    let remaining = match written {
-        Ok(remaining) => remaining,
+    match counted(out, varint_len(at_least), more, body) {
+        Ok(length) => Ok(1 + length),
         Err(error) => {
             out.truncate(start);
-            return Err(error);
+            Err(error)
         }
-    };
-    let mut length = Vec::with_capacity(4);
-    put_varint(&mut length, remaining);
-    out.splice(start + 1..start + 2, length);
-    Ok(())
+    }
 }
