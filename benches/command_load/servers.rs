@@ -86,12 +86,10 @@ impl Running {
                 "http": { "listen": self.http },
                 "mqtt": { "listen": self.broker },
                 "data": self.folder.path().join("data"),
-                "plugins": { "folder": self.folder.path().join("plugins") },
                 "log": { "level": "warn" },
             },
             "state": {},
         });
-        fs::create_dir_all(self.folder.path().join("plugins")).context("create plugins")?;
         fs::write(&config, serde_json::to_string_pretty(&settings)?).context("write config")?;
         let mut command = Command::new(&args.latchlight);
         command.arg("serve").arg("--config").arg(&config);
@@ -212,7 +210,10 @@ impl Drop for Running {
     fn drop(&mut self) {
         // The devices first, so that no server sees them fail.
         while let Some(mut process) = self.processes.pop() {
-            // A process that has ended by itself needs no signal.
+            if matches!(process.child.try_wait(), Ok(Some(_))) {
+                continue;
+            }
+            // Should it end just now, there is nothing left to stop.
             let _ = Command::new("kill").arg(process.child.id().to_string()).status();
             let deadline = Instant::now() + STOP_TIMEOUT;
             while matches!(process.child.try_wait(), Ok(None)) {
