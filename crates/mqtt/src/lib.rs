@@ -23,6 +23,11 @@
 //! A broker's hot path uses [`PublishView`] and [`AckView`], which borrow from
 //! the read buffer and allocate nothing, and [`PublishParts`] and
 //! [`encode_ack`], which append to a write buffer.
+//!
+//! What encodes also decodes: a packet with a property, a reason code or a
+//! topic that it may not have is an [`EncodeError`]. Left to the session are
+//! the rules that bytes alone cannot tell: who may send a packet, and when.
+//! The feature `testing` adds a table of named packets, valid and malformed.
 
 mod ack;
 mod auth;

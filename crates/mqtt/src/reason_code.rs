@@ -166,75 +166,59 @@ impl ReasonCode {
 
     /// Whether it may stand in a packet of this type (MQTT 5, 2.4, table 2-6).
     pub fn fits(self, packet: PacketType) -> bool {
-        let code = self.code();
-        match packet {
-            PacketType::ConnAck => matches!(
-                code,
-                0x00 | 0x80
-                    | 0x81
-                    | 0x82
-                    | 0x83
-                    | 0x84
-                    | 0x85
-                    | 0x86
-                    | 0x87
-                    | 0x88
-                    | 0x89
-                    | 0x8A
-                    | 0x8C
-                    | 0x90
-                    | 0x95
-                    | 0x97
-                    | 0x99
-                    | 0x9A
-                    | 0x9B
-                    | 0x9C
-                    | 0x9D
-                    | 0x9F
-            ),
-            PacketType::PubAck | PacketType::PubRec => {
-                matches!(code, 0x00 | 0x10 | 0x80 | 0x83 | 0x87 | 0x90 | 0x91 | 0x97 | 0x99)
+        self.packets().contains(&packet)
+    }
+
+    /// The packets that have it.
+    const fn packets(self) -> &'static [PacketType] {
+        use PacketType::{
+            Auth, ConnAck, Disconnect, PubAck, PubComp, PubRec, PubRel, SubAck, UnsubAck,
+        };
+        match self {
+            Self::Success => {
+                &[ConnAck, PubAck, PubRec, PubRel, PubComp, SubAck, UnsubAck, Disconnect, Auth]
             }
-            PacketType::PubRel | PacketType::PubComp => matches!(code, 0x00 | 0x92),
-            PacketType::SubAck => matches!(
-                code,
-                0x00 | 0x01 | 0x02 | 0x80 | 0x83 | 0x87 | 0x8F | 0x91 | 0x97 | 0x9E | 0xA1 | 0xA2
-            ),
-            PacketType::UnsubAck => matches!(code, 0x00 | 0x11 | 0x80 | 0x83 | 0x87 | 0x8F | 0x91),
-            PacketType::Disconnect => matches!(
-                code,
-                0x00 | 0x04
-                    | 0x80
-                    | 0x81
-                    | 0x82
-                    | 0x83
-                    | 0x87
-                    | 0x89
-                    | 0x8B
-                    | 0x8C
-                    | 0x8D
-                    | 0x8E
-                    | 0x8F
-                    | 0x90
-                    | 0x93
-                    | 0x94
-                    | 0x95
-                    | 0x96
-                    | 0x97
-                    | 0x98
-                    | 0x99
-                    | 0x9A
-                    | 0x9B
-                    | 0x9C
-                    | 0x9D
-                    | 0x9E
-                    | 0x9F
-                    | 0xA0
-                    | 0xA1
-                    | 0xA2
-            ),
-            PacketType::Auth => matches!(code, 0x00 | 0x18 | 0x19),
-            _ => false,
+            Self::GrantedQoS1 | Self::GrantedQoS2 => &[SubAck],
+            Self::NoMatchingSubscribers => &[PubAck, PubRec],
+            Self::NoSubscriptionExisted => &[UnsubAck],
+            Self::ContinueAuthentication | Self::ReAuthenticate => &[Auth],
+            Self::UnspecifiedError | Self::ImplementationSpecificError | Self::NotAuthorized => {
+                &[ConnAck, PubAck, PubRec, SubAck, UnsubAck, Disconnect]
+            }
+            Self::UnsupportedProtocolVersion
+            | Self::ClientIdentifierNotValid
+            | Self::BadUserNameOrPassword
+            | Self::ServerUnavailable
+            | Self::Banned => &[ConnAck],
+            Self::MalformedPacket
+            | Self::ProtocolError
+            | Self::ServerBusy
+            | Self::BadAuthenticationMethod
+            | Self::PacketTooLarge
+            | Self::RetainNotSupported
+            | Self::QoSNotSupported
+            | Self::UseAnotherServer
+            | Self::ServerMoved
+            | Self::ConnectionRateExceeded => &[ConnAck, Disconnect],
+            Self::DisconnectWithWill
+            | Self::ServerShuttingDown
+            | Self::KeepAliveTimeout
+            | Self::SessionTakenOver
+            | Self::ReceiveMaximumExceeded
+            | Self::TopicAliasInvalid
+            | Self::MessageRateTooHigh
+            | Self::AdministrativeAction
+            | Self::MaximumConnectTime => &[Disconnect],
+            Self::TopicFilterInvalid => &[SubAck, UnsubAck, Disconnect],
+            Self::TopicNameInvalid | Self::PayloadFormatInvalid => {
+                &[ConnAck, PubAck, PubRec, Disconnect]
+            }
+            Self::PacketIdentifierInUse => &[PubAck, PubRec, SubAck, UnsubAck],
+            Self::PacketIdentifierNotFound => &[PubRel, PubComp],
+            Self::QuotaExceeded => &[ConnAck, PubAck, PubRec, SubAck, Disconnect],
+            Self::SharedSubscriptionsNotSupported
+            | Self::SubscriptionIdentifiersNotSupported
+            | Self::WildcardSubscriptionsNotSupported => &[SubAck, Disconnect],
         }
     }
 

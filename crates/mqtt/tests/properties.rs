@@ -44,6 +44,18 @@ proptest! {
         prop_assert_eq!(Packet::decode(Bytes::from(bytes), version), Ok(packet));
     }
 
+    /// Also a packet that was made for another version.
+    #[test]
+    fn what_encodes_decodes((_, packet) in packet(), version in version()) {
+        let mut bytes = Vec::new();
+        if packet.encode(version, &mut bytes).is_ok() {
+            let again = Packet::decode(Bytes::from(bytes), version);
+            prop_assert_eq!(again.map(|again| again.packet_type()), Ok(packet.packet_type()));
+        } else {
+            prop_assert!(bytes.is_empty());
+        }
+    }
+
     #[test]
     fn a_packet_is_appended_to_what_stands_there((version, packet) in packet()) {
         let mut bytes = b"before".to_vec();

@@ -58,55 +58,26 @@ fn plain(rows: &mut Vec<NamedPacket>) {
     );
 }
 
+/// A will, a user name and a password.
+fn fill(connect: &mut Connect) {
+    connect.will = Some(will("a/b"));
+    connect.username = Some("user".into());
+    connect.password = Some(vec![0, 0xFF].into());
+}
+
+/// The fields of [`fill`]: the will's, and the credentials.
+const WILL: &[u8] = b"\0\x03a/b\0\x04gone";
+const CREDENTIALS: &[u8] = b"\0\x04user\0\x02\0\xFF";
+
 fn with_everything(rows: &mut Vec<NamedPacket>) {
     use ProtocolVersion::{V5, V311};
-    let fill = |connect: &mut Connect| {
-        connect.will = Some(will("a/b"));
-        connect.username = Some("user".into());
-        connect.password = Some(vec![0, 0xFF].into());
-    };
-    let tail = [text("user"), text([0, 0xFF])].concat();
-    let bytes = frame(0x10, &[FOUR, &[0xEE], KEEP, DOOR, b"\0\x03a/b", b"\0\x04gone", &tail]);
+    let bytes = frame(0x10, &[FOUR, &[0xEE], KEEP, DOOR, WILL, CREDENTIALS]);
     valid(rows, "connect 3.1.1: will, user and password", ALL, bytes, packet(V311, fill));
 
-    let own = [
-        &[0x11, 0, 0, 0x0E, 0x10][..],
-        &[0x15, 0, 1, b'm'],
-        &[0x16, 0, 2, 0, 1],
-        &[0x17, 0],
-        &[0x19, 1],
-        &[0x21, 0, 16],
-        &[0x22, 0, 5],
-        b"\x26\0\x01k\0\x01v\x26\0\x01k\0\0",
-        &[0x27, 0, 1, 0, 0],
-    ]
-    .concat();
-    let wills = [
-        &[0x01, 1][..],
-        &[0x02, 0, 0, 0, 9],
-        b"\x03\0\x01t",
-        b"\x08\0\x03r/t",
-        &[0x09, 0, 1, 0],
-        &[0x18, 0, 0, 0, 5],
-        b"\x26\0\x01w\0\x01x",
-    ]
-    .concat();
-    let bytes = frame(
-        0x10,
-        &[
-            FIVE,
-            &[0xEE],
-            KEEP,
-            &[own.len() as u8],
-            &own,
-            DOOR,
-            &[wills.len() as u8],
-            &wills,
-            b"\0\x03a/b",
-            b"\0\x04gone",
-            &tail,
-        ],
-    );
+    let (own, wills) = (own_properties(), will_properties());
+    let (own_len, wills_len) = (&[own.len() as u8], &[wills.len() as u8]);
+    let head = [FIVE, &[0xEE], KEEP, own_len, &own, DOOR].concat();
+    let bytes = frame(0x10, &[&head, wills_len, &wills, WILL, CREDENTIALS]);
     let packet = packet(V5, |connect| {
         fill(connect);
         let own = connect.properties.make_mut();
@@ -130,6 +101,34 @@ fn with_everything(rows: &mut Vec<NamedPacket>) {
         wills.user_properties = vec![("w".into(), "x".into())];
     });
     valid(rows, "connect 5: everything", ALL, bytes, packet);
+}
+
+fn own_properties() -> Vec<u8> {
+    [
+        &[0x11, 0, 0, 0x0E, 0x10][..],
+        b"\x15\0\x01m",
+        &[0x16, 0, 2, 0, 1],
+        &[0x17, 0],
+        &[0x19, 1],
+        &[0x21, 0, 16],
+        &[0x22, 0, 5],
+        b"\x26\0\x01k\0\x01v\x26\0\x01k\0\0",
+        &[0x27, 0, 1, 0, 0],
+    ]
+    .concat()
+}
+
+fn will_properties() -> Vec<u8> {
+    [
+        &[0x01, 1][..],
+        &[0x02, 0, 0, 0, 9],
+        b"\x03\0\x01t",
+        b"\x08\0\x03r/t",
+        &[0x09, 0, 1, 0],
+        &[0x18, 0, 0, 0, 5],
+        b"\x26\0\x01w\0\x01x",
+    ]
+    .concat()
 }
 
 fn protocol(rows: &mut Vec<NamedPacket>) {
