@@ -43,11 +43,14 @@ pub struct CompareArgs {
 /// Measures, prints the table, and writes it and the figures to the folder for results.
 pub fn run(args: &CompareArgs) -> anyhow::Result<()> {
     let contestants = match args.only.as_deref() {
-        Some("latchlight") => vec![Contestant::Latchlight],
+        Some("latchlight") => vec![Contestant::Latchlight, Contestant::LatchlightInMemory],
         Some(_) => vec![Contestant::FlaskThreads, Contestant::FlaskProcesses],
-        None => {
-            vec![Contestant::Latchlight, Contestant::FlaskThreads, Contestant::FlaskProcesses]
-        }
+        None => vec![
+            Contestant::Latchlight,
+            Contestant::LatchlightInMemory,
+            Contestant::FlaskThreads,
+            Contestant::FlaskProcesses,
+        ],
     };
     let mut runs = Vec::new();
     for round in 1..=args.rounds {

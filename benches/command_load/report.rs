@@ -128,7 +128,7 @@ fn markdown(environment: &Environment, medians: &[Medians]) -> String {
     }
     text.push('\n');
     let is_ours = |row: &&Medians| row.contestant == Contestant::Latchlight.name();
-    for theirs in medians.iter().filter(|row| !is_ours(row)) {
+    for theirs in medians.iter().filter(|row| row.contestant.starts_with("Flask")) {
         let Some(ours) = medians.iter().filter(is_ours).find(|ours| ours.callers == theirs.callers)
         else {
             continue;

@@ -20,6 +20,8 @@ const STOP_TIMEOUT: Duration = Duration::from_secs(10);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Contestant {
     Latchlight,
+    /// With its folder in memory: what it costs to sync commands to a disk is the difference.
+    LatchlightInMemory,
     /// As most people start it: one process with a thread for each caller.
     FlaskThreads,
     /// As wide as it goes: a process for each core. Each hears what all devices say.
@@ -30,6 +32,7 @@ impl Contestant {
     pub fn name(self) -> &'static str {
         match self {
             Self::Latchlight => "Latchlight",
+            Self::LatchlightInMemory => "Latchlight, its folder in memory",
             Self::FlaskThreads => "Flask gateway, one process",
             Self::FlaskProcesses => "Flask gateway, a process per core",
         }
@@ -63,7 +66,10 @@ pub struct Process {
 
 impl Running {
     pub fn start(contestant: Contestant, args: &CompareArgs) -> anyhow::Result<Self> {
-        let run = args.out.join("run");
+        let run = match contestant {
+            Contestant::LatchlightInMemory => PathBuf::from("/dev/shm"),
+            _ => args.out.join("run"),
+        };
         fs::create_dir_all(&run).context("create the folder for runs")?;
         let folder = TempDir::new_in(&run).context("create a temporary folder")?;
         let mut running = Self {
@@ -73,8 +79,12 @@ impl Running {
             folder,
         };
         match contestant {
-            Contestant::Latchlight => running.start_latchlight(args)?,
-            _ => running.start_flask(contestant, args)?,
+            Contestant::Latchlight | Contestant::LatchlightInMemory => {
+                running.start_latchlight(args)?;
+            }
+            Contestant::FlaskThreads | Contestant::FlaskProcesses => {
+                running.start_flask(contestant, args)?;
+            }
         }
         Ok(running)
     }

@@ -40,6 +40,7 @@ impl Device {
                 self.tally.losses += u64::from(session.connected);
                 session.connected = false;
                 session.join_again = None;
+                session.picture_until = None;
                 session.outgoing.forget_passing();
                 match retry_in {
                     Some(wait) => self.show(
@@ -107,6 +108,12 @@ impl Device {
                 self.show(Tone::Plain, format_args!("asked for a report"));
                 self.report(session);
             }
+            Down::Ok(rest) if rest.starts_with("picture ") => {
+                self.show(Tone::Good, format_args!("ok {rest}"));
+                if session.picture_until.is_some() {
+                    self.find_stranger(&rest["picture ".len()..], session);
+                }
+            }
             Down::Ok(rest) if session.join_again.take().is_some() => {
                 self.ever_joined = true;
                 self.show(Tone::Good, format_args!("joined the server: {rest}"));
@@ -128,6 +135,13 @@ impl Device {
         self.publish(session, "up", words.trim_end().to_owned().into(), false, false);
         session.join_again = Some(Instant::now() + session.join_wait);
         session.join_wait = (session.join_wait * 2).min(LONGEST_JOIN_WAIT);
+    }
+
+    /// Tells that a picture shows a stranger; without an id, the newest.
+    pub(super) fn find_stranger(&mut self, picture: &str, session: &mut Session) {
+        session.picture_until = None;
+        let words = format!("find_stranger {picture}");
+        self.publish(session, "up", words.trim_end().to_owned().into(), false, false);
     }
 
     fn report(&mut self, session: &mut Session) {

@@ -20,6 +20,8 @@ use crate::simulate::tally::Tally;
 
 /// How long the server has to answer a hand shake before it is repeated; doubles each time.
 pub(super) const JOIN_WAIT: Duration = Duration::from_secs(5);
+/// How long a camera waits for the server's word on its picture, before it goes on without.
+const PICTURE_WAIT: Duration = Duration::from_secs(5);
 /// How long a device that stops goes on trying to say its last words.
 const FAREWELL: Duration = Duration::from_secs(2);
 
@@ -65,6 +67,8 @@ pub(super) struct Session {
     /// When the hand shake is repeated; None once it is answered, or while there is no connection.
     pub(super) join_again: Option<Instant>,
     pub(super) join_wait: Duration,
+    /// Until when a camera waits for the server's word on its picture.
+    pub(super) picture_until: Option<Instant>,
 }
 
 impl Device {
@@ -99,6 +103,7 @@ impl Device {
                 subscribed: false,
                 join_again: None,
                 join_wait: JOIN_WAIT,
+                picture_until: None,
             };
             match self.powered(&mut session, &mut events).await {
                 PowerOff::Shutdown => {
@@ -165,6 +170,10 @@ impl Device {
                 () = sleep_until_some(session.join_again) => {
                     self.show(Tone::Bad, format_args!("the server does not answer: again hand_shake"));
                     self.shake_hands(session);
+                }
+                () = sleep_until_some(session.picture_until) => {
+                    self.show(Tone::Bad, format_args!("no word on the picture"));
+                    self.find_stranger("", session);
                 }
                 () = sleep_until_some(self.next_stranger) => {
                     self.next_stranger = Some(Instant::now() + self.surroundings.stranger_every);
@@ -244,7 +253,8 @@ impl Device {
                 let size = bytes.len();
                 self.show(Tone::Busy, format_args!("sees a stranger: picture of {size} bytes"));
                 self.publish(session, "picture", bytes, false, false);
-                self.publish(session, "up", Bytes::from_static(b"find_stranger"), false, false);
+                // The server says under which id it keeps the picture.
+                session.picture_until = Some(Instant::now() + PICTURE_WAIT);
             }
             Err(error) => self.show(Tone::Bad, format_args!("cannot make a picture: {error}")),
         }
