@@ -1,0 +1,308 @@
+//! A server of each test's own, devices that speak to it, and an app.
+
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use bytes::Bytes;
+use latchlight_client::Connection;
+use latchlight_mqtt::{
+    Connect, Packet, PacketId, ProtocolVersion, PubAck, Publish, QoS, ReasonCode, Subscribe,
+    SubscribeFilter, SubscriptionOptions,
+};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio::time::{Instant, timeout};
+
+/// Longer than anything takes that works.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+
+/// The program, serving on free ports from a folder of its own.
+pub(crate) struct Server {
+    child: Child,
+    pub(crate) folder: TempDir,
+    pub(crate) http: String,
+    pub(crate) mqtt: Option<String>,
+    app: reqwest::Client,
+}
+
+impl Server {
+    /// A server on its own broker.
+    pub(crate) fn start() -> Self {
+        Self::start_with(json!({}))
+    }
+
+    /// The same with more settings.
+    pub(crate) fn start_with(settings: Value) -> Self {
+        let folder = TempDir::new().unwrap();
+        let mut all = json!({
+            "http": { "listen": "127.0.0.1:0" },
+            "mqtt": { "listen": "127.0.0.1:0" },
+            "log": { "format": "json" },
+        });
+        merge(&mut all, settings);
+        let config = json!({ "settings": all, "state": {} });
+        std::fs::write(folder.path().join("config.json"), config.to_string()).unwrap();
+        Self::start_in(folder)
+    }
+
+    /// A server on what an earlier one left.
+    pub(crate) fn start_in(folder: TempDir) -> Self {
+        let mut child = serve(&folder.path().join("config.json"));
+        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        let ready = loop {
+            let line = lines.next().expect("the server ended before it was ready").unwrap();
+            let line: Value = serde_json::from_str(&line).unwrap_or_else(|_| panic!("{line}"));
+            if line["message"] == "latchlight is ready" {
+                break line;
+            }
+        };
+        // The pipe must be drained, or the server would wait for it.
+        std::thread::spawn(move || lines.for_each(drop));
+        let board = ready["board"].as_str().unwrap();
+        Self {
+            child,
+            folder,
+            http: board.trim_end_matches('/').to_owned(),
+            mqtt: ready["mqtt"].as_str().map(str::to_owned),
+            app: reqwest::Client::new(),
+        }
+    }
+
+    pub(crate) fn config_path(&self) -> PathBuf {
+        self.folder.path().join("config.json")
+    }
+
+    pub(crate) fn mqtt(&self) -> &str {
+        self.mqtt.as_deref().expect("an embedded broker")
+    }
+
+    /// Ends it as a power cut would; gives what it leaves.
+    pub(crate) fn kill(mut self) -> TempDir {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+        std::mem::replace(&mut self.folder, TempDir::new().unwrap())
+    }
+
+    /// Ends it by SIGTERM, and gives what it leaves.
+    pub(crate) fn stop(mut self) -> TempDir {
+        let kill = Command::new("kill").arg(self.child.id().to_string()).status();
+        assert!(kill.unwrap().success());
+        assert!(self.child.wait().unwrap().success(), "a graceful stop ends with 0");
+        std::mem::replace(&mut self.folder, TempDir::new().unwrap())
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> (u16, Value) {
+        let response = self.app.get(format!("{}{path}", self.http)).send().await.unwrap();
+        (response.status().as_u16(), response.json().await.unwrap_or(Value::Null))
+    }
+
+    pub(crate) async fn post(&self, path: &str) -> (u16, Value) {
+        let response = self.app.post(format!("{}{path}", self.http)).send().await.unwrap();
+        (response.status().as_u16(), response.json().await.unwrap_or(Value::Null))
+    }
+
+    pub(crate) async fn post_json(&self, path: &str, body: Value) -> (u16, Value) {
+        let request = self.app.post(format!("{}{path}", self.http)).json(&body);
+        let response = request.send().await.unwrap();
+        (response.status().as_u16(), response.json().await.unwrap_or(Value::Null))
+    }
+
+    pub(crate) async fn bytes(&self, path: &str) -> (u16, Bytes) {
+        let response = self.app.get(format!("{}{path}", self.http)).send().await.unwrap();
+        (response.status().as_u16(), response.bytes().await.unwrap())
+    }
+
+    /// Waits until the server shows a device like this.
+    pub(crate) async fn device_when(&self, id: &str, like: impl Fn(&Value) -> bool) -> Value {
+        let end = Instant::now() + PATIENCE;
+        loop {
+            let (status, device) = self.get(&format!("/api/v1/devices/{id}")).await;
+            if status == 200 && like(&device) {
+                return device;
+            }
+            assert!(Instant::now() < end, "{id} stays {device}");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    /// Waits until a command has come to its end.
+    pub(crate) async fn ended(&self, command: &str) -> Value {
+        let end = Instant::now() + PATIENCE;
+        loop {
+            let (_, shown) = self.get(&format!("/api/v1/commands/{command}")).await;
+            if !shown["ended_at"].is_null() {
+                return shown;
+            }
+            assert!(Instant::now() < end, "{shown} does not end");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn serve(config: &Path) -> Child {
+    Command::new(env!("CARGO_BIN_EXE_latchlight"))
+        .args(["serve", "--config"])
+        .arg(config)
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap()
+}
+
+fn merge(into: &mut Value, more: Value) {
+    match (into, more) {
+        (Value::Object(into), Value::Object(more)) => {
+            for (key, value) in more {
+                merge(into.entry(key).or_insert(Value::Null), value);
+            }
+        }
+        (into, more) => *into = more,
+    }
+}
+
+/// A device, packet by packet: it acknowledges when the test says so.
+pub(crate) struct Device {
+    pub(crate) id: String,
+    pub(crate) connection: Connection,
+    next_id: PacketId,
+    /// What came while something else was waited for.
+    early: Vec<Publish>,
+}
+
+impl Device {
+    /// A device that joined, with its features, and acknowledges deliveries.
+    pub(crate) async fn join(server: &Server, id: &str, hand_shake: &str) -> Self {
+        let mut device = Self::connect(server.mqtt(), Connect::new(ProtocolVersion::V5, id)).await;
+        device.listen(QoS::AtLeastOnce).await;
+        device.say(&format!("hand_shake {hand_shake}")).await;
+        assert_eq!(device.hear().await, "ok hand_shake");
+        device
+    }
+
+    /// A connection that has not said anything yet.
+    pub(crate) async fn connect(address: &str, connect: Connect) -> Self {
+        let id = connect.client_id.to_string();
+        let (mut connection, _) = Connection::connect(address, connect).await.unwrap();
+        connection.set_auto_acknowledge(true);
+        Self { id, connection, next_id: PacketId::MIN, early: Vec::new() }
+    }
+
+    /// Subscribes to its `down`.
+    pub(crate) async fn listen(&mut self, qos: QoS) {
+        let filter = format!("latchlight/devices/{}/down", self.id);
+        self.subscribe(&filter, qos).await;
+    }
+
+    pub(crate) async fn subscribe(&mut self, filter: &str, qos: QoS) {
+        let packet_id = self.id();
+        let filters = vec![SubscribeFilter {
+            filter: filter.try_into().unwrap(),
+            options: SubscriptionOptions::qos(qos),
+        }];
+        let properties = Default::default();
+        let subscribe = Packet::Subscribe(Subscribe { packet_id, filters, properties });
+        self.connection.send(&subscribe).await.unwrap();
+        loop {
+            match self.connection.receive_within(PATIENCE).await.unwrap() {
+                Packet::SubAck(ack) => {
+                    assert!(!ack.reasons[0].is_error(), "{:?}", ack.reasons);
+                    return;
+                }
+                Packet::Publish(publish) => self.early.push(publish),
+                other => panic!("expected SUBACK, received {other:?}"),
+            }
+        }
+    }
+
+    /// Says words on its `up`; gives what PUBACK says.
+    pub(crate) async fn say(&mut self, words: &str) -> ReasonCode {
+        let topic = format!("latchlight/devices/{}/up", self.id);
+        self.publish(&topic, words.to_owned(), false).await
+    }
+
+    pub(crate) async fn publish(
+        &mut self,
+        topic: &str,
+        payload: impl Into<Bytes>,
+        retain: bool,
+    ) -> ReasonCode {
+        let packet_id = self.id();
+        let publish = Publish {
+            qos: QoS::AtLeastOnce,
+            packet_id: Some(packet_id),
+            retain,
+            ..Publish::new(topic, payload)
+        };
+        self.connection.send(&Packet::Publish(publish)).await.unwrap();
+        loop {
+            match self.connection.receive_within(PATIENCE).await.unwrap() {
+                Packet::PubAck(PubAck { packet_id: id, reason, .. }) if id == packet_id => {
+                    return reason;
+                }
+                Packet::Publish(publish) => self.early.push(publish),
+                other => panic!("expected PUBACK, received {other:?}"),
+            }
+        }
+    }
+
+    /// The next words that it is told.
+    pub(crate) async fn hear(&mut self) -> String {
+        let publish = self.hear_publish().await;
+        assert!(!publish.retain, "nothing that a device is told is retained (C2)");
+        String::from_utf8(publish.payload.to_vec()).unwrap()
+    }
+
+    pub(crate) async fn hear_publish(&mut self) -> Publish {
+        if !self.early.is_empty() {
+            return self.early.remove(0);
+        }
+        loop {
+            match self.connection.receive_within(PATIENCE).await.unwrap() {
+                Packet::Publish(publish) => return publish,
+                Packet::PubAck(_) => {}
+                other => panic!("expected PUBLISH, received {other:?}"),
+            }
+        }
+    }
+
+    /// Asserts that it is told nothing for a while: what may not come would
+    /// come at once.
+    pub(crate) async fn hears_nothing_for(&mut self, long: Duration) {
+        assert!(self.early.is_empty(), "{:?}", self.early);
+        if let Ok(Ok(packet)) = timeout(long, self.connection.receive()).await {
+            panic!("heard {packet:?}");
+        }
+    }
+
+    /// The next command: its verb, its id, and when it expires.
+    pub(crate) async fn hear_command(&mut self) -> (String, String, i64) {
+        let words = self.hear().await;
+        let parts: Vec<&str> = words.split(' ').collect();
+        assert_eq!(parts.len(), 3, "{words}");
+        (parts[0].to_owned(), parts[1].to_owned(), parts[2].parse().unwrap())
+    }
+
+    fn id(&mut self) -> PacketId {
+        let id = self.next_id;
+        self.next_id = id.next();
+        id
+    }
+}
+
+/// The id of the only command in an answer.
+pub(crate) fn command_of(answer: &Value) -> String {
+    answer["devices"][0]["command"].as_str().unwrap_or_else(|| panic!("{answer}")).to_owned()
+}
+
+/// The outcome of the only command in an answer.
+pub(crate) fn outcome_of(answer: &Value) -> &str {
+    answer["devices"][0]["outcome"].as_str().unwrap_or_else(|| panic!("{answer}"))
+}

@@ -1,0 +1,11 @@
+//! The server from outside: the real program, real sockets, real MQTT clients.
+
+#![allow(clippy::unwrap_used)]
+
+mod commands;
+mod doors;
+mod harness;
+mod real_clients;
+mod restart;
+mod safety;
+mod stranger;

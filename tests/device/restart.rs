@@ -1,0 +1,111 @@
+//! The server stops or is killed, and comes back.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::harness::{Device, Server, command_of};
+
+const ACKS: &str = "lock {\"features\": [\"ack\"]}";
+
+#[tokio::test]
+async fn after_kill_9_the_devices_are_back_and_nothing_is_emitted() {
+    let server = Server::start();
+    let mut door = Device::join(&server, "front", ACKS).await;
+    Device::join(&server, "lamp", "light").await;
+    let (_, answer) = server.post("/unlock?device=front&wait=0").await;
+    let (_, id, _) = door.hear_command().await;
+    assert_eq!(id, command_of(&answer));
+    let server = Server::start_in(server.kill());
+    let (_, list) = server.get("/api/v1/devices").await;
+    let ids: Vec<_> = list["devices"].as_array().unwrap().iter().map(|d| &d["id"]).collect();
+    assert_eq!(ids, [&json!("front"), &json!("lamp")]);
+    assert!(list["devices"].as_array().unwrap().iter().all(|d| d["state"] == "unknown"));
+    // The command that was out has an end, and is not sent again (C7).
+    let (_, ended) = server.get(&format!("/api/v1/commands/{id}")).await;
+    assert_eq!(ended["outcome"], "unconfirmed");
+    let mut door = Device::join(&server, "front", ACKS).await;
+    door.hears_nothing_for(Duration::from_millis(300)).await;
+}
+
+#[tokio::test]
+async fn a_graceful_stop_saves_what_was_last_known() {
+    let server = Server::start();
+    let mut door = Device::join(&server, "front", "lock").await;
+    door.say("state locked").await;
+    server.device_when("front", |device| device["state"] == "locked").await;
+    let server = Server::start_in(server.stop());
+    let (_, shown) = server.get("/api/v1/devices/front").await;
+    assert_eq!((&shown["state"], &shown["online"]), (&json!("unknown"), &json!(false)));
+    assert_eq!(shown["last_known"]["state"], "locked");
+}
+
+#[tokio::test]
+async fn who_was_told_ok_is_in_the_roster_whenever_the_server_is_killed() {
+    let mut server = Server::start();
+    let mut told = Vec::new();
+    for round in 0..4 {
+        let joined = futures_util::future::join_all((0..5 + round).map(|number| {
+            let (id, server) = (format!("door-{round}-{number}"), &server);
+            async move {
+                Device::join(server, &id, "lock").await;
+                id
+            }
+        }));
+        told.extend(joined.await);
+        // Killed while more are joining: a write may be under way.
+        let more = (0..20).map(|number| {
+            let (id, mqtt) = (format!("late-{round}-{number}"), server.mqtt().to_owned());
+            tokio::spawn(async move {
+                let version = latchlight_mqtt::ProtocolVersion::V5;
+                let connect = latchlight_mqtt::Connect::new(version, id);
+                let mut device = Device::connect(&mqtt, connect).await;
+                let _ = device.say("hand_shake lock").await;
+            })
+        });
+        let more: Vec<_> = more.collect();
+        tokio::time::sleep(Duration::from_millis(2 + 3 * round)).await;
+        let folder = server.kill();
+        for task in more {
+            let _ = task.await;
+        }
+        server = Server::start_in(folder);
+        let text = std::fs::read_to_string(server.config_path()).unwrap();
+        let saved: Value = serde_json::from_str(&text).unwrap();
+        for id in &told {
+            assert!(!saved["state"]["devices"][id].is_null(), "{id} was told ok and is gone");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_malformed_config_json_stops_the_start_and_is_left_alone() {
+    let folder = tempfile::TempDir::new().unwrap();
+    let path = folder.path().join("config.json");
+    let text = "{\n  \"settings\": {},\n  \"state\": {\"devices\" {}}\n}\n";
+    std::fs::write(&path, text).unwrap();
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_latchlight"))
+        .args(["serve", "--config"])
+        .arg(&path)
+        .output()
+        .unwrap();
+    assert!(!output.status.success());
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(said.contains("line 3, column 23"), "{said}");
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), text);
+}
+
+#[tokio::test]
+async fn a_torn_state_section_is_kept_aside_and_begun_anew() {
+    let folder = tempfile::TempDir::new().unwrap();
+    let text = "{\"settings\": {\"http\":{\"listen\":\"127.0.0.1:0\"},\"mqtt\":{\"listen\":\"127.0.0.1:0\"},\"log\":{\"format\":\"json\"}}, \"state\": {\"devices\": 7}}";
+    std::fs::write(folder.path().join("config.json"), text).unwrap();
+    let server = Server::start_in(folder);
+    let (_, list) = server.get("/api/v1/devices").await;
+    assert_eq!(list["devices"], json!([]));
+    let aside = std::fs::read_dir(server.folder.path())
+        .unwrap()
+        .flatten()
+        .find(|entry| entry.file_name().to_string_lossy().starts_with("config.json.torn-"));
+    assert_eq!(std::fs::read_to_string(aside.unwrap().path()).unwrap(), text);
+}
