@@ -12,10 +12,10 @@ use tokio_util::sync::CancellationToken;
 
 use crate::access::{Access, DenyAll};
 use crate::counters::{Counters, CountersSnapshot};
-use crate::deadlines::Deadlines;
+use crate::deadlines::{Deadlines, Timers};
+use crate::line::Closing;
 use crate::live::Ticket;
-use crate::message::{Forward, Message};
-use crate::session_handle::{Closing, Session};
+use crate::session_handle::Session;
 use crate::threads::Threads;
 use crate::time::Clock;
 use crate::topics::{Index, Retained, Subscriber};
@@ -57,6 +57,8 @@ pub(crate) struct Core {
     pub(crate) started: u64,
     /// How many client ids it assigned.
     pub(crate) assigned: AtomicU64,
+    /// How many sessions there were.
+    pub(crate) session_numbers: AtomicU64,
 }
 
 impl BrokerBuilder {
@@ -114,6 +116,7 @@ impl BrokerBuilder {
             runtime: std::sync::OnceLock::new(),
             started: started(),
             assigned: AtomicU64::new(0),
+            session_numbers: AtomicU64::new(0),
         });
         let threads = Threads::start(&core, self.listeners)?;
         Ok(Broker {
@@ -175,9 +178,11 @@ impl Broker {
         let Some(session) = self.core.sessions.lock().get(client_id).cloned() else {
             return false;
         };
-        let epoch = session.outbound.lock().epoch;
-        let connected = session.is_connected();
-        session.close(epoch, Closing { reason, say: true, reset: false });
+        let mut line = session.outbound.lock();
+        let connected = line.owed.is_connected();
+        if connected {
+            line.close(Closing { reason, say: true, reset: false });
+        }
         connected
     }
 
@@ -185,6 +190,15 @@ impl Broker {
     /// down), then the threads. Wills are not published.
     pub async fn close(&self) {
         self.core.stop.cancel();
+        // Who connects meanwhile finds the broker stopped.
+        let sessions: Vec<_> = self.core.sessions.lock().values().cloned().collect();
+        for session in sessions {
+            let mut line = session.outbound.lock();
+            if line.owed.is_connected() {
+                let reason = ReasonCode::ServerShuttingDown;
+                line.close(Closing { reason, say: true, reset: false });
+            }
+        }
         let threads = self.threads.lock().take();
         if let Some(threads) = threads {
             // The threads end when their connections have.
@@ -198,50 +212,35 @@ fn started() -> u64 {
     since.map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
 }
 
-impl Session {
-    pub(crate) fn client(&self) -> Option<Arc<ClientInfo>> {
-        let line = self.outbound.lock();
-        line.info.clone().filter(|_| line.owed.is_connected())
-    }
-}
-
 impl Core {
-    /// Ends a session: nobody will come back to it.
-    /// `epoch` is its last connection; a newer one makes it live on.
+    /// Ends a session: nobody will come back to it. `epoch` is its last
+    /// connection; a newer one makes it live on.
     pub(crate) fn discard(&self, session: &Arc<Session>, epoch: u64) {
-        {
+        let will = {
             let mut sessions = self.sessions.lock();
-            if session.outbound.lock().epoch != epoch {
+            let mut line = session.outbound.lock();
+            if line.epoch != epoch || line.owed.is_connected() {
                 return;
             }
+            // No epoch comes after this one.
+            line.epoch += 1;
+            self.deadlines.set(session, &mut line.timers, Timers::default());
             let current = sessions.get(&*session.client_id);
             if current.is_some_and(|current| Arc::ptr_eq(current, session)) {
                 sessions.remove(&*session.client_id);
                 self.counters.sessions.sub(1);
             }
-        }
-        let subscriptions = std::mem::take(&mut *session.subscriptions.lock());
+            line.will.take()
+        };
+        let subscriptions = session.end();
         self.counters.subscriptions.sub(subscriptions.len() as u64);
         for filter in subscriptions.keys() {
             self.index.remove(filter, &Subscriber::Session(session.clone()));
         }
         // [MQTT-3.1.2-8]: at the latest when the session ends.
-        self.publish_will(session);
-    }
-
-    /// Publishes the will of a session whose connection is gone.
-    pub(crate) fn publish_will(&self, session: &Session) {
-        let Some(will) = session.will.lock().take() else { return };
-        self.publish_message(&will.message);
-    }
-
-    /// Publishes a message that was kept for later; its expiry begins now.
-    pub(crate) fn publish_message(&self, message: &Message) {
-        let now = self.clock.now();
-        let mut message = message.clone();
-        let interval = message.properties.message_expiry_interval;
-        message.expires_at = interval.map(|seconds| now + u64::from(seconds) * 1000);
-        self.publish_and_flush(&Forward::of_message(&Arc::new(message), now), None, false);
+        if let Some(will) = will {
+            self.publish_will(will);
+        }
     }
 
     /// Resets the connection of a live publish's receiver that has not

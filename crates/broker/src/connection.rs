@@ -1,26 +1,25 @@
-//! One connection: its socket, from the first byte to the last. The session
+//! One connection: its socket, from CONNECT to the last byte. The session
 //! behind it is free of I/O; this is where the two meet.
 
-use std::io::{self, IoSlice};
+use std::io;
 use std::net::SocketAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use bytes::Bytes;
-use latchlight_mqtt::{
-    ConnAck, DecodeError, Disconnect, Framing, Packet, PacketType, ProtocolVersion, ReasonCode,
-    frame,
-};
-use tokio::io::Interest;
+use latchlight_mqtt::{DecodeError, Disconnect, Framing, Packet, ReasonCode, frame};
+use tokio::io::{Interest, Ready};
 use tokio::net::TcpStream;
 
 use crate::broker::Core;
-use crate::deadlines::What;
+use crate::deadlines::Timers;
 use crate::handlers::{self, Client, Next};
+use crate::line::Closing;
 use crate::listener::Place;
+use crate::live::Ticket;
+use crate::opening::open;
 use crate::read_buffer::{Carry, Read};
-use crate::session_handle::Closing;
 use crate::transport::Transport as _;
 
 /// How long the last words to a client may take.
@@ -68,136 +67,106 @@ pub(crate) async fn run(
         () = core.stop.cancelled() => return,
     };
     let Some((mut client, mut carry)) = opened else { return };
-    let end = loop {
-        if let Err(end) = step(&mut client, &stream, &mut carry).await {
-            break end;
-        }
+    let end = match first_batch(&mut client, &mut carry) {
+        Ok(()) => loop {
+            if let Err(end) = step(&mut client, &stream, &mut carry).await {
+                break end;
+            }
+        },
+        Err(end) => end,
     };
     finish(client, stream, end).await;
 }
 
-/// Reads CONNECT and answers it; nothing: the client was not let in.
-async fn open(
-    core: &Arc<Core>,
-    stream: &Arc<TcpStream>,
-    address: SocketAddr,
-) -> Option<(Client, Carry)> {
-    let first = tokio::time::timeout(core.options.connect_timeout, read_connect(core, stream));
-    let (packet, rest) = match first.await.ok()? {
-        Ok(first) => first,
-        Err(Some(error)) => {
-            core.counters.protocol_errors.one();
-            refuse_version(stream, error).await;
-            return None;
-        }
-        Err(None) => return None,
-    };
-    let Packet::Connect(connect) = packet else {
-        // [MQTT-3.1.0-1]: the first packet is CONNECT.
-        core.counters.protocol_errors.one();
-        return None;
-    };
-    let version = connect.version;
-    match handlers::connect::establish(core, *connect, stream, address).await {
-        Ok(client) => Some((client, Carry::holding(rest))),
-        Err(reason) => {
-            core.counters.connects_refused.one();
-            let refusal = Packet::ConnAck(Box::new(ConnAck::new(false, reason)));
-            say(stream, &refusal, version).await;
-            None
-        }
-    }
+/// Handles what came together with CONNECT.
+fn first_batch(client: &mut Client, carry: &mut Carry) -> Result<(), End> {
+    let held = carry.take_held();
+    let outcome = take_packets(client, &held);
+    client.flush();
+    let (taken, _) = outcome?;
+    *carry = Carry::holding(held[taken..].to_vec());
+    Ok(())
 }
 
-async fn read_connect(
-    core: &Core,
-    stream: &TcpStream,
-) -> Result<(Packet, Vec<u8>), Option<DecodeError>> {
-    let mut bytes: Vec<u8> = Vec::new();
-    let limit = core.options.max_connect_size as usize;
-    loop {
-        match frame(&bytes, limit)? {
-            Framing::Complete(header) => {
-                let rest = bytes.split_off(header.total_len());
-                // The version is that of the packet itself.
-                let packet = Packet::decode(Bytes::from(bytes), ProtocolVersion::V5)?;
-                return Ok((packet, rest));
-            }
-            Framing::Incomplete { .. } => {
-                // Anything but CONNECT is turned away at its first byte.
-                if bytes.first().is_some_and(|first| first >> 4 != PacketType::Connect as u8) {
-                    return Err(None);
-                }
-                stream.readable().await.map_err(|_| None)?;
-                bytes.reserve(512);
-                match stream.try_read_buf(&mut bytes) {
-                    Ok(0) => return Err(None),
-                    Ok(read) => core.counters.bytes_in.add(read as u64),
-                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                    Err(_) => return Err(None),
-                }
-            }
-        }
-    }
-}
-
-/// A client whose version is not spoken here is told so in a way that it may
-/// understand [MQTT-3.1.2-2]; other mistakes are answered by the end.
-async fn refuse_version(stream: &TcpStream, error: DecodeError) {
-    let version = match error {
-        DecodeError::UnsupportedVersion(level) if level > 5 => ProtocolVersion::V5,
-        DecodeError::UnsupportedVersion(_) => ProtocolVersion::V311,
-        // 3.1.1: [MQTT-3.1.3-8]; MQTT 5 takes an empty one.
-        DecodeError::ClientId(_) => ProtocolVersion::V311,
-        _ => return,
-    };
-    let refusal = Packet::ConnAck(Box::new(ConnAck::new(false, error.reason())));
-    say(stream, &refusal, version).await;
+/// What a connection's task does next, as its line says.
+struct Look {
+    blocked: bool,
+    has_more: bool,
 }
 
 /// Waits for the socket or a wake-up, and does what there is to do.
 async fn step(client: &mut Client, stream: &TcpStream, carry: &mut Carry) -> Result<(), End> {
-    let core = client.core.clone();
-    // What came together with CONNECT, or with the packet before.
-    if !client.looked_at_carry {
-        client.looked_at_carry = true;
-        let held = carry.held().to_vec();
-        let (taken, _) = take_packets(client, &held)?;
-        *carry = Carry::holding(held[taken..].to_vec());
-        after_batch(client).await?;
+    let Look { blocked, has_more } = look(client)?;
+    if has_more {
+        client.session.flush(client.core.clock.now(), &client.core.options, &client.core.counters);
+        // The others of this thread come in between.
+        tokio::task::yield_now().await;
+        return Ok(());
     }
-    let interest = {
-        let line = client.session.outbound.lock();
-        if let Some(closing) = line.closing.filter(|_| line.epoch == client.epoch) {
-            return Err(End::Closing(closing));
-        }
-        if line.epoch != client.epoch {
-            let reason = ReasonCode::SessionTakenOver;
-            return Err(End::Closing(Closing { reason, say: true, reset: false }));
-        }
-        if line.blocked { Interest::READABLE | Interest::WRITABLE } else { Interest::READABLE }
-    };
+    if client.batch.is_congested(&client.core) {
+        return pause(client, stream, blocked).await;
+    }
+    let interest =
+        if blocked { Interest::READABLE | Interest::WRITABLE } else { Interest::READABLE };
     let ready = tokio::select! {
         ready = stream.ready(interest) => ready?,
-        () = client.wake.notified() => return Ok(()),
-        () = core.stop.cancelled() => {
-            let reason = ReasonCode::ServerShuttingDown;
-            return Err(End::Closing(Closing { reason, say: true, reset: false }));
-        }
+        () = client.task.wake.notified() => return Ok(()),
     };
-    if ready.is_writable() {
-        client.session.flush(core.clock.now(), &core.options, &core.counters);
-    }
+    write(client, ready);
     if ready.is_readable() || ready.is_read_closed() {
-        let read = carry.read(stream, |bytes| take_packets(client, bytes));
-        // What the good packets before a bad one brought about goes out.
-        let outcome = after_batch(client).await;
-        match read? {
-            Read::End => return Err(End::Gone),
-            Read::Nothing => {}
-            Read::Some(read) => core.counters.bytes_in.add(read as u64),
-        }
-        outcome?;
+        read(client, stream, carry)?;
+    }
+    Ok(())
+}
+
+/// Whether the connection is to end, and what waits to be written.
+fn look(client: &Client) -> Result<Look, End> {
+    let line = client.session.outbound.lock();
+    if line.epoch != client.epoch {
+        let reason = ReasonCode::SessionTakenOver;
+        return Err(End::Closing(Closing { reason, say: true, reset: false }));
+    }
+    match line.closing {
+        Some(closing) => Err(End::Closing(closing)),
+        None => Ok(Look { blocked: line.blocked, has_more: line.has_more }),
+    }
+}
+
+/// The client's messages have met a slow reader: until that has caught up, or
+/// stalled, nothing more is read of the client; it still gets what is its own.
+async fn pause(client: &mut Client, stream: &TcpStream, blocked: bool) -> Result<(), End> {
+    let ready = tokio::select! {
+        ready = stream.ready(Interest::WRITABLE), if blocked => ready?,
+        () = client.batch.drained() => Ready::EMPTY,
+        () = client.task.wake.notified() => Ready::EMPTY,
+    };
+    write(client, ready);
+    // It is not the client that is silent.
+    client.session.last_packet.store(client.core.clock.now(), Ordering::Relaxed);
+    Ok(())
+}
+
+fn write(client: &Client, ready: Ready) {
+    if ready.is_writable() {
+        let Client { core, session, .. } = client;
+        session.flush(core.clock.now(), &core.options, &core.counters);
+    }
+}
+
+/// Reads once and handles what came, as one batch.
+fn read(client: &mut Client, stream: &TcpStream, carry: &mut Carry) -> Result<(), End> {
+    // A hook that panics ends its client, not the broker.
+    let handle = || carry.read(stream, |bytes| take_packets(client, bytes));
+    let read = catch_unwind(AssertUnwindSafe(handle)).unwrap_or_else(|_| {
+        tracing::error!(client = %client.info.client_id, "handling a packet panicked");
+        Err(End::protocol(ReasonCode::UnspecifiedError))
+    });
+    // What the good packets before a bad one brought about goes out.
+    client.flush();
+    match read? {
+        Read::End => return Err(End::Gone),
+        Read::Nothing => {}
+        Read::Some(read) => client.core.counters.bytes_in.add(read as u64),
     }
     Ok(())
 }
@@ -228,67 +197,28 @@ fn take_packets(client: &mut Client, bytes: &[u8]) -> Result<(usize, usize), End
     }
 }
 
-/// Writes what the batch has brought about, and waits for slow readers.
-async fn after_batch(client: &mut Client) -> Result<(), End> {
-    let core = client.core.clone();
-    client.flush_acks();
-    client.batch.flush(&core);
-    while client.batch.is_congested() {
-        client.batch.drained(&core).await;
-        // Meanwhile the client itself was not read: that is how it is slowed down.
-        client.session.last_packet.store(core.clock.now(), Ordering::Relaxed);
-    }
-    Ok(())
-}
-
 /// The end of a connection: last words, then the session goes on without it.
 async fn finish(mut client: Client, stream: Arc<TcpStream>, end: End) {
-    let core = client.core.clone();
-    client.flush_acks();
-    client.batch.flush(&core);
+    client.flush();
     let (reason, said) = match &end {
         End::Gone => (ReasonCode::UnspecifiedError, false),
         End::Said(reason) => (*reason, true),
         End::Closing(closing) => (closing.reason, false),
     };
     if let End::Closing(closing) = &end {
+        count_end(&client.core, closing.reason);
         if closing.reset {
             stream.reset_when_closed();
         } else if closing.say && client.version.is_v5() {
-            // [MQTT-4.13.1-1]
-            let packet = Packet::Disconnect(Disconnect::new(closing.reason));
-            say(&stream, &packet, client.version).await;
-        }
-        if matches!(
-            closing.reason,
-            ReasonCode::ProtocolError | ReasonCode::MalformedPacket | ReasonCode::PacketTooLarge
-        ) {
-            core.counters.protocol_errors.one();
+            say_goodbye(&client, &stream, closing.reason).await;
         }
     }
     let shutting_down = reason == ReasonCode::ServerShuttingDown;
     // [MQTT-3.1.2-10]: a normal DISCONNECT takes the will away.
     let takes_will_away = said && reason != ReasonCode::DisconnectWithWill;
-    let keeps_will = !takes_will_away && !shutting_down;
-    let lost = {
-        let mut line = client.session.outbound.lock();
-        if line.epoch != client.epoch {
-            // Taken over: the session and its will are the newer one's.
-            drop(line);
-            return client.report_disconnected(reason);
-        }
-        let lost = line.owed.disconnect();
-        if !lost.is_empty() {
-            stream.reset_when_closed();
-        }
-        line.transport = None;
-        line.closing = None;
-        line.blocked = false;
-        lost
-    };
-    client.session.set_connected(false);
-    client.session.drained.notify_waiters();
-    leave(&client, keeps_will, &core);
+    let mut lost = leave(&client, &stream, !takes_will_away && !shutting_down);
+    // Cut off by a takeover.
+    lost.append(&mut client.task.take_lost());
     // The last holder closes the socket, or resets it; only then it is told.
     drop(stream);
     for ticket in lost {
@@ -297,46 +227,89 @@ async fn finish(mut client: Client, stream: Arc<TcpStream>, end: End) {
     client.report_disconnected(reason);
 }
 
-/// What happens to session and will when the connection is gone.
-fn leave(client: &Client, keeps_will: bool, core: &Arc<Core>) {
-    let session = &client.session;
-    if !keeps_will {
-        session.will.lock().take();
-    }
-    let now = core.clock.now();
-    let expiry = client.session_expiry;
-    let will_delay = session.will.lock().as_ref().map(|will| will.delay.min(expiry));
-    if let Some(delay) = will_delay {
-        if delay == 0 {
-            core.publish_will(session);
-        } else {
-            core.deadlines.add(now + delay, What::Will, session, client.epoch);
-        }
-    }
-    if expiry == 0 {
-        core.discard(session, client.epoch);
-    } else {
-        core.deadlines.add(now.saturating_add(expiry), What::SessionEnd, session, client.epoch);
+fn count_end(core: &Core, reason: ReasonCode) {
+    use ReasonCode::{MalformedPacket, PacketTooLarge, ProtocolError};
+    if matches!(reason, ProtocolError | MalformedPacket | PacketTooLarge) {
+        core.counters.protocol_errors.one();
     }
 }
 
-/// Writes a packet apart from the session's output, for a short while.
-async fn say(stream: &TcpStream, packet: &Packet, version: ProtocolVersion) {
-    let mut bytes = Vec::new();
-    if packet.encode(version, &mut bytes).is_err() {
+/// [MQTT-4.13.1-1]: DISCONNECT goes behind what was sent before; it takes a
+/// short while at the most.
+async fn say_goodbye(client: &Client, stream: &TcpStream, reason: ReasonCode) {
+    let Client { core, session, .. } = client;
+    let goodbye = Packet::Disconnect(Disconnect::new(reason));
+    let is_own = {
+        let mut line = session.outbound.lock();
+        let is_own = line.epoch == client.epoch;
+        if is_own {
+            line.owed.say(&goodbye);
+        }
+        is_own
+    };
+    if !is_own {
+        // Taken over; what was in the output is gone, perhaps within a packet.
+        let mut bytes = Vec::new();
+        if !client.task.was_cut() && goodbye.encode(client.version, &mut bytes).is_ok() {
+            let _ = stream.try_write(&bytes);
+        }
         return;
     }
-    let write = async {
-        let mut rest = bytes.as_slice();
-        while !rest.is_empty() {
-            stream.writable().await?;
-            match stream.try_write_vectored(&[IoSlice::new(rest)]) {
-                Ok(written) => rest = &rest[written..],
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                Err(error) => return Err(error),
+    let sent = async {
+        loop {
+            session.flush(core.clock.now(), &core.options, &core.counters);
+            let waits = {
+                let mut line = session.outbound.lock();
+                line.epoch == client.epoch
+                    && !line.closing.is_some_and(|closing| closing.reset)
+                    && line.owed.output().is_some_and(|output| !output.is_empty())
+            };
+            if !waits || stream.writable().await.is_err() {
+                return;
             }
         }
-        Ok::<_, io::Error>(())
     };
-    let _ = tokio::time::timeout(LAST_WORDS, write).await;
+    let _ = tokio::time::timeout(LAST_WORDS, sent).await;
+}
+
+/// What happens to session and will when the connection is gone; gives the
+/// live publishes that are lost with it.
+fn leave(client: &Client, stream: &TcpStream, keeps_will: bool) -> Vec<Arc<Ticket>> {
+    let Client { core, session, session_expiry: expiry, .. } = client;
+    let (lost, will) = {
+        let mut line = session.outbound.lock();
+        if line.epoch != client.epoch {
+            // Taken over: the session and its will are the newer one's.
+            return Vec::new();
+        }
+        let lost = line.owed.disconnect();
+        if !lost.is_empty() || line.closing.is_some_and(|closing| closing.reset) {
+            stream.reset_when_closed();
+        }
+        line.transport = None;
+        line.closing = None;
+        line.blocked = false;
+        if !keeps_will {
+            line.will = None;
+        }
+        let now = core.clock.now();
+        let delay = line.will.as_ref().map(|will| will.delay.min(*expiry));
+        let will = if delay == Some(0) { line.will.take() } else { None };
+        let timers = Timers {
+            will: delay.filter(|delay| *delay > 0).map(|delay| now + delay),
+            end: (*expiry > 0).then(|| now.saturating_add(*expiry)),
+            ..Timers::default()
+        };
+        core.deadlines.set(session, &mut line.timers, timers);
+        session.set_connected(false);
+        (lost, will)
+    };
+    session.drained.notify_waiters();
+    if let Some(will) = will {
+        core.publish_will(will);
+    }
+    if *expiry == 0 {
+        core.discard(session, client.epoch);
+    }
+    lost
 }

@@ -1,8 +1,8 @@
-//! What is due at some time: keep alives, ends of sessions, wills. One heap
-//! for all of them, looked at a few times a second.
+//! What is due at some time: keep alives, wills, ends of sessions. One ordered
+//! map for all of them, with one entry per session, looked at a few times a
+//! second.
 
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -12,73 +12,77 @@ use parking_lot::Mutex;
 
 use crate::Time;
 use crate::broker::Core;
-use crate::session_handle::{Closing, Session};
+use crate::line::Closing;
+use crate::session_handle::Session;
 
-/// How often the heap is looked at.
+/// How often the map is looked at.
 const TICK: Duration = Duration::from_millis(200);
 
 /// How often all sessions are looked at for readers that take nothing.
-const SWEEP_EVERY: u32 = 25;
+const SWEEP: Time = 1000;
 
-#[derive(Default)]
+/// When each session is to be looked at next.
+#[derive(Debug, Default)]
 pub(crate) struct Deadlines {
-    due: Mutex<BinaryHeap<Reverse<Due>>>,
+    due: Mutex<BTreeMap<(Time, u64), Weak<Session>>>,
 }
 
-struct Due {
-    at: Time,
-    what: What,
-    session: Weak<Session>,
-    /// The connection that it belongs to; a newer one makes it void.
-    epoch: u64,
-}
-
-#[derive(Clone, Copy)]
-pub(crate) enum What {
-    /// The connection must have said something for this long, in ms.
-    KeepAlive(Time),
-    /// The session ends.
-    SessionEnd,
+/// The times of one session.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Timers {
+    /// The client must have said something by then.
+    pub(crate) keep_alive: Option<KeepAlive>,
     /// The will is published.
-    Will,
+    pub(crate) will: Option<Time>,
+    /// The session ends.
+    pub(crate) end: Option<Time>,
+    /// Its entry in the map.
+    pub(crate) scheduled: Option<Time>,
 }
 
-impl PartialEq for Due {
-    fn eq(&self, other: &Self) -> bool {
-        self.at == other.at
-    }
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct KeepAlive {
+    /// When it is looked at next.
+    pub(crate) at: Time,
+    /// For how long a client may be silent, in ms.
+    pub(crate) interval: Time,
 }
 
-impl Eq for Due {}
-
-impl PartialOrd for Due {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for Due {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        self.at.cmp(&other.at)
+impl Timers {
+    fn earliest(&self) -> Option<Time> {
+        let keep_alive = self.keep_alive.map(|keep_alive| keep_alive.at);
+        [keep_alive, self.will, self.end].into_iter().flatten().min()
     }
 }
 
 impl Deadlines {
-    pub(crate) fn add(&self, at: Time, what: What, session: &Arc<Session>, epoch: u64) {
-        let session = Arc::downgrade(session);
-        self.due.lock().push(Reverse(Due { at, what, session, epoch }));
+    /// Sets the times of a session, in its locked line.
+    pub(crate) fn set(&self, session: &Arc<Session>, timers: &mut Timers, new: Timers) {
+        let scheduled = timers.scheduled;
+        *timers = Timers { scheduled, ..new };
+        self.schedule(session, timers);
     }
 
-    fn next(&self, now: Time) -> Option<Due> {
+    fn schedule(&self, session: &Arc<Session>, timers: &mut Timers) {
+        let at = timers.earliest();
+        if at == timers.scheduled {
+            return;
+        }
         let mut due = self.due.lock();
-        if due.peek().is_some_and(|Reverse(next)| next.at <= now) {
-            return due.pop().map(|Reverse(next)| next);
+        if let Some(before) = timers.scheduled {
+            due.remove(&(before, session.number));
         }
-        // A heap that was large once gives its memory back.
-        if due.capacity() > 1024 && due.len() < due.capacity() / 4 {
-            due.shrink_to_fit();
+        if let Some(at) = at {
+            due.insert((at, session.number), Arc::downgrade(session));
         }
-        None
+        timers.scheduled = at;
+    }
+
+    fn next(&self, now: Time) -> Option<(Time, Weak<Session>)> {
+        let mut due = self.due.lock();
+        let first = due.first_entry().filter(|entry| entry.key().0 <= now)?;
+        let ((at, _), session) = first.remove_entry();
+        Some((at, session))
     }
 }
 
@@ -86,49 +90,69 @@ impl Deadlines {
 pub(crate) async fn keep_house(core: Arc<Core>) {
     let mut tick = tokio::time::interval(TICK);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    let mut ticks = 0_u32;
+    let mut next_sweep = SWEEP;
     loop {
         tokio::select! {
             _ = tick.tick() => {}
             () = core.stop.cancelled() => return,
         }
         let now = core.clock.now();
-        while let Some(due) = core.deadlines.next(now) {
-            if let Some(session) = due.session.upgrade() {
-                core.do_due(&session, due.what, due.epoch, now);
+        while let Some((at, session)) = core.deadlines.next(now) {
+            if let Some(session) = session.upgrade() {
+                core.do_due(&session, at, now);
             }
         }
-        ticks = ticks.wrapping_add(1);
-        if ticks.is_multiple_of(SWEEP_EVERY) {
+        if now >= next_sweep {
+            next_sweep = now + SWEEP;
             core.close_stalled(now);
             core.retained.lock().expire(now);
         }
     }
 }
 
+/// What has to be done for a session.
+#[derive(Default)]
+struct Work {
+    will: Option<crate::will::PendingWill>,
+    ends: Option<u64>,
+}
+
 impl Core {
-    fn do_due(&self, session: &Arc<Session>, what: What, epoch: u64, now: Time) {
-        let connected = {
-            let line = session.outbound.lock();
-            if line.epoch != epoch {
-                return;
+    /// Does what is due for a session, whose entry at `at` was taken out.
+    fn do_due(&self, session: &Arc<Session>, at: Time, now: Time) {
+        let work = {
+            let mut line = session.outbound.lock();
+            if line.timers.scheduled == Some(at) {
+                line.timers.scheduled = None;
             }
-            line.owed.is_connected()
-        };
-        match what {
-            What::KeepAlive(interval) if connected => {
-                let end = session.last_packet.load(Ordering::Relaxed) + interval;
-                if end > now {
-                    return self.deadlines.add(end, what, session, epoch);
+            let mut work = Work::default();
+            if let Some(keep_alive) = line.timers.keep_alive.filter(|due| due.at <= now) {
+                let end = session.last_packet.load(Ordering::Relaxed) + keep_alive.interval;
+                let next = KeepAlive { at: end, ..keep_alive };
+                line.timers.keep_alive = (end > now).then_some(next);
+                if end <= now {
+                    // [MQTT-3.1.2-22]
+                    self.counters.keep_alive_timeouts.one();
+                    let reason = ReasonCode::KeepAliveTimeout;
+                    line.close(Closing { reason, say: true, reset: false });
                 }
-                // [MQTT-3.1.2-22]
-                self.counters.keep_alive_timeouts.one();
-                let reason = ReasonCode::KeepAliveTimeout;
-                session.close(epoch, Closing { reason, say: true, reset: true });
             }
-            What::SessionEnd if !connected => self.discard(session, epoch),
-            What::Will if !connected => self.publish_will(session),
-            _ => {}
+            if line.timers.will.is_some_and(|will| will <= now) {
+                line.timers.will = None;
+                work.will = line.will.take();
+            }
+            if line.timers.end.is_some_and(|end| end <= now) {
+                line.timers.end = None;
+                work.ends = Some(line.epoch);
+            }
+            self.deadlines.schedule(session, &mut line.timers);
+            work
+        };
+        if let Some(will) = work.will {
+            self.publish_will(will);
+        }
+        if let Some(epoch) = work.ends {
+            self.discard(session, epoch);
         }
     }
 
@@ -137,14 +161,11 @@ impl Core {
         let limit = u64::try_from(self.options.stalled_limit.as_millis()).unwrap_or(u64::MAX);
         let sessions: Vec<_> = self.sessions.lock().values().cloned().collect();
         for session in sessions.iter().filter(|session| session.is_connected()) {
-            let (stalled, epoch) = {
-                let line = session.outbound.lock();
-                (line.owed.stalled_for(now), line.epoch)
-            };
-            if stalled > limit {
+            let mut line = session.outbound.lock();
+            if line.owed.stalled_for(now) > limit && line.closing.is_none() {
                 self.counters.stalled_closed.one();
                 let reason = ReasonCode::QuotaExceeded;
-                session.close(epoch, Closing { reason, say: false, reset: true });
+                line.close(Closing { reason, say: false, reset: true });
             }
         }
     }

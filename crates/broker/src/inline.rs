@@ -97,6 +97,9 @@ impl InlineClient {
 
     /// Publishes a message; gives what a PUBACK would say.
     pub fn publish(&self, publish: InlinePublish) -> ReasonCode {
+        if let Err(reason) = self.core.check_topic(publish.topic.as_str()) {
+            return reason;
+        }
         let now = self.core.clock.now();
         let message = message(publish, now);
         let forward = Forward::of_message(&message, now);
@@ -154,7 +157,7 @@ impl InlineClient {
     /// Subscribes to a filter; shared subscriptions are not for inline clients.
     ///
     /// # Errors
-    /// The filter is shared.
+    /// The filter is shared, or has too many levels.
     pub fn subscribe(
         &self,
         filter: TopicFilter,
@@ -162,6 +165,9 @@ impl InlineClient {
     ) -> Result<InlineSubscription, InvalidTopic> {
         if filter.shared().is_some() {
             return Err(InvalidTopic::Share);
+        }
+        if self.core.check_topic(filter.filter()).is_err() {
+            return Err(InvalidTopic::TooLong);
         }
         let (sender, messages) = mpsc::unbounded_channel();
         let sink =
@@ -176,7 +182,9 @@ impl InlineClient {
         self.core.index.add(&filter, subscription);
         if options.retain_handling != RetainHandling::DoNotSend {
             let now = self.core.clock.now();
-            for message in self.core.retained.lock().matching(filter.filter(), now) {
+            // Locked until they are in, so that no newer one gets before them.
+            let retained = self.core.retained.lock();
+            for message in retained.matching(filter.filter(), now) {
                 sink.push(InlineMessage::of_retained(&message));
             }
         }
@@ -276,11 +284,8 @@ impl InlineSink {
         self.waiting.load(Ordering::Relaxed) > core.options.inline_queue && !self.sender.is_closed()
     }
 
-    /// Waits until there is room again.
-    pub(crate) async fn drained(&self, core: &Core) {
-        while self.is_congested(core) {
-            // The pause covers a wake-up that came between the two looks.
-            let _ = tokio::time::timeout(Duration::from_millis(10), self.drained.notified()).await;
-        }
+    /// Waits until there may be room again.
+    pub(crate) async fn drained(&self) {
+        self.drained.notified().await;
     }
 }

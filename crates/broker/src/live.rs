@@ -30,14 +30,15 @@ pub struct LiveEvent {
 pub enum LiveStatus {
     /// It was handed to the socket, and may arrive from now on.
     Sent,
-    /// The receiver's PUBACK came (or, for QoS 2, its PUBREC).
+    /// End: the receiver's PUBACK came.
     Delivered,
     /// End: it never left, and its time is up.
     Expired,
     /// End: it never left, and its receiver is gone or takes no more.
     NotSent,
-    /// End: it left, and its connection is over: ended by itself, or reset at
-    /// the deadline, so that nothing arrives later.
+    /// End: it left, and was not taken. Its connection is over: ended by
+    /// itself, or reset at the deadline, so that nothing arrives later; or its
+    /// PUBACK says that the receiver refuses it.
     Lost,
 }
 

@@ -11,6 +11,7 @@ use latchlight_mqtt::{
 };
 
 use crate::Time;
+use crate::session::TopicAs;
 
 /// Payloads from this size on are shared by their receivers, not copied.
 const SHARED_FROM: usize = 8 * 1024;
@@ -237,36 +238,42 @@ impl<'a> Forward<'a> {
         }
         let cached = self.encoded.borrow()[shape.index()].clone();
         let frame = cached.unwrap_or_else(|| {
-            let frame = Arc::new(self.encode(shape, &[]));
+            let frame = Arc::new(self.encode(shape, &[], TopicAs::Name));
             self.encoded.borrow_mut()[shape.index()] = Some(frame.clone());
             frame
         });
         append(Encoded { bytes: &frame.bytes, id_at: frame.id_at })
     }
 
-    /// The same with subscription identifiers, which each receiver has its own.
-    pub(crate) fn with_identifiers<T>(
+    /// The same with what each receiver has its own: the identifiers of its
+    /// subscriptions, and a topic alias. Both are of MQTT 5.
+    pub(crate) fn with_extras<T>(
         &self,
         shape: Shape,
         identifiers: &[u32],
+        topic: TopicAs,
         append: impl FnOnce(Encoded<'_>) -> T,
     ) -> T {
-        if identifiers.is_empty() || !shape.v5 {
+        if !shape.v5 || (identifiers.is_empty() && topic == TopicAs::Name) {
             return self.with_shape(shape, append);
         }
-        let frame = self.encode(shape, identifiers);
+        let frame = self.encode(shape, identifiers, topic);
         append(Encoded { bytes: &frame.bytes, id_at: frame.id_at })
     }
 
-    fn encode(&self, shape: Shape, identifiers: &[u32]) -> OwnedFrame {
+    fn encode(&self, shape: Shape, identifiers: &[u32], topic: TopicAs) -> OwnedFrame {
         let mut properties = Properties::new();
         if shape.v5 {
             properties = self.properties();
             if !identifiers.is_empty() {
                 properties.make_mut().subscription_identifiers = identifiers.to_vec();
             }
+            if let TopicAs::NameAnd(alias) | TopicAs::Alias(alias) = topic {
+                properties.make_mut().topic_alias = Some(alias);
+            }
         }
-        encode(self.topic, self.payload, &properties, shape)
+        let name = if matches!(topic, TopicAs::Alias(_)) { "" } else { self.topic };
+        encode(name, self.payload, &properties, shape)
     }
 }
 

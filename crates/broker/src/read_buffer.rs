@@ -94,7 +94,7 @@ impl Carry {
     }
 
     /// Takes out what is held.
-    pub(crate) fn held(&self) -> &[u8] {
-        &self.bytes
+    pub(crate) fn take_held(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.bytes)
     }
 }

@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::sync::Arc;
+use std::time::Duration;
 
 use latchlight_mqtt::ReasonCode;
 use rustc_hash::FxHashMap;
@@ -9,10 +10,17 @@ use rustc_hash::FxHashMap;
 use crate::ClientInfo;
 use crate::broker::Core;
 use crate::inline::InlineSink;
+use crate::line::Closing;
 use crate::message::Forward;
 use crate::session::{Accepted, Receiver};
-use crate::session_handle::{Closing, Session};
+use crate::session_handle::Session;
 use crate::topics::{Route, Subscriber};
+
+/// How often a publisher that waits looks at whom it waits for.
+const LOOK_AGAIN: Duration = Duration::from_millis(5);
+
+/// More levels than this are never taken, whatever the options say.
+const LEVELS: usize = 1024;
 
 /// How many routes a thread keeps.
 const ROUTES: usize = 4096;
@@ -38,8 +46,8 @@ pub(crate) struct Publisher<'a> {
 #[derive(Default)]
 pub(crate) struct Batch {
     touched: Vec<Arc<Session>>,
-    congested: Option<Arc<Session>>,
-    congested_inline: Option<Arc<InlineSink>>,
+    slow: FxHashMap<u64, Arc<Session>>,
+    slow_inline: Vec<Arc<InlineSink>>,
 }
 
 impl Batch {
@@ -50,37 +58,51 @@ impl Batch {
 
     /// Writes everything out.
     pub(crate) fn flush(&mut self, core: &Core) {
+        if self.touched.is_empty() {
+            return;
+        }
         let now = core.clock.now();
         for session in std::mem::take(&mut self.touched) {
             session.flush(now, &core.options, &core.counters);
         }
     }
 
-    /// Whether the publisher is to wait for a reader.
-    pub(crate) fn is_congested(&self) -> bool {
-        self.congested.is_some() || self.congested_inline.is_some()
+    /// A session that has more to read than it should.
+    fn is_slow(&mut self, session: &Arc<Session>) {
+        self.slow.entry(session.number).or_insert_with(|| session.clone());
     }
 
-    /// Waits for the slow reader that was met, as long as it takes anything.
-    pub(crate) async fn drained(&mut self, core: &Core) {
-        if let Some(sink) = self.congested_inline.take() {
-            sink.drained(core).await;
+    /// An inline subscription that has.
+    fn is_slow_inline(&mut self, sink: &Arc<InlineSink>) {
+        if !self.slow_inline.iter().any(|known| Arc::ptr_eq(known, sink)) {
+            self.slow_inline.push(sink.clone());
         }
-        let Some(session) = self.congested.take() else { return };
-        let patience = u64::try_from(core.options.stalled_after.as_millis()).unwrap_or(u64::MAX);
-        loop {
-            let waits = {
-                let line = session.outbound.lock();
-                line.owed.is_congested(&core.options)
-                    && line.owed.stalled_for(core.clock.now()) <= patience
-            };
-            if !waits {
-                return;
+    }
+
+    /// Whether the publisher is to wait for a reader, of those that were met.
+    pub(crate) fn is_congested(&mut self, core: &Core) -> bool {
+        if self.slow.is_empty() && self.slow_inline.is_empty() {
+            return false;
+        }
+        let now = core.clock.now();
+        self.slow.retain(|_, session| {
+            session.outbound.lock().owed.is_worth_waiting_for(now, &core.options)
+        });
+        self.slow_inline.retain(|sink| sink.is_congested(core));
+        !self.slow.is_empty() || !self.slow_inline.is_empty()
+    }
+
+    /// Waits until one of the slow readers may have caught up, or a little
+    /// while, after which those that stalled are not waited for any more.
+    pub(crate) async fn drained(&self) {
+        let caught_up = async {
+            match (self.slow.values().next(), self.slow_inline.first()) {
+                (Some(session), _) => session.drained.notified().await,
+                (None, Some(sink)) => sink.drained().await,
+                (None, None) => {}
             }
-            // The pause covers a wake-up that came between the look and the wait.
-            let pause = std::time::Duration::from_millis(5);
-            let _ = tokio::time::timeout(pause, session.drained.notified()).await;
-        }
+        };
+        let _ = tokio::time::timeout(LOOK_AGAIN, caught_up).await;
     }
 }
 
@@ -152,7 +174,7 @@ impl Core {
             let info = publisher.map(|p| p.info.clone());
             tally.add(sink.deliver(forward, *retain_as_published, dup, info));
             if sink.is_congested(self) {
-                batch.congested_inline = Some(sink.clone());
+                batch.is_slow_inline(sink);
             }
         }
         for group in &route.groups {
@@ -177,28 +199,27 @@ impl Core {
     ) -> Accepted {
         let retain = forward.retain && receiver.retain_as_published;
         let mut line = session.outbound.lock();
-        let accepted = line.owed.deliver(
-            forward,
-            receiver,
-            retain,
-            forward.now(),
-            &self.options,
-            &self.counters,
-        );
+        let accepted = line.owed.deliver(forward, receiver, retain, &self.options, &self.counters);
         if accepted == Accepted::Disconnect {
-            let epoch = line.epoch;
-            drop(line);
             let reason = ReasonCode::QuotaExceeded;
-            session.close(epoch, Closing { reason, say: true, reset: false });
+            line.close(Closing { reason, say: true, reset: false });
             return accepted;
         }
         if line.owed.is_connected() && line.schedule() {
             batch.touch(session);
         }
-        if line.owed.is_congested(&self.options) && batch.congested.is_none() {
-            batch.congested = Some(session.clone());
+        if line.owed.is_worth_waiting_for(forward.now(), &self.options) {
+            batch.is_slow(session);
         }
         accepted
+    }
+
+    /// Checks a topic name or filter against the limit of levels, which also
+    /// keeps the walks through the trees of topics short.
+    pub(crate) fn check_topic(&self, topic: &str) -> Result<(), ReasonCode> {
+        let most = self.options.max_topic_levels.min(LEVELS);
+        let levels = topic.bytes().filter(|byte| *byte == b'/').count() + 1;
+        if levels > most { Err(ReasonCode::TopicNameInvalid) } else { Ok(()) }
     }
 }
 

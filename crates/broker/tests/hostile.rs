@@ -85,6 +85,8 @@ fn bytes_of_no_protocol_harm_nobody() {
 fn broker() -> TestBroker {
     TestBroker::with_options(Options {
         connect_timeout: Duration::from_secs(5),
+        // A changed CONNECT may ask for a session that stays.
+        max_session_expiry: Duration::from_millis(1),
         ..Options::default()
     })
 }
@@ -94,7 +96,7 @@ fn broker() -> TestBroker {
 fn attack(broker: &TestBroker, version: ProtocolVersion, name: &str, bytes: &[u8]) {
     let mut client = match name {
         "CONNECT" => Client::open(broker.address(), version),
-        _ => Client::connect(broker.address(), version, "hostile"),
+        _ => Client::connect(broker.address(), version, "attacker"),
     };
     client.try_send_bytes(bytes);
     client.finish_sending_if_open();
@@ -117,10 +119,8 @@ impl Bystander {
     fn is_served(&mut self, after: &str) {
         self.served += 1;
         let payload = self.served.to_string();
-        self.client.send(Packet::Publish(latchlight_mqtt::Publish::new(
-            "bystander",
-            payload.clone(),
-        )));
+        self.client
+            .send(Packet::Publish(latchlight_mqtt::Publish::new("bystander", payload.clone())));
         assert_eq!(self.client.next_message(), ("bystander".into(), payload), "after {after}");
     }
 

@@ -161,11 +161,8 @@ fn topic_depth() {
     assert_eq!(reason, ReasonCode::TopicFilterInvalid);
     let mut publisher = Client::connect(broker.address(), V5, "publisher");
     assert_eq!(publisher.publish("a/b/c", "x", AtLeastOnce), ReasonCode::Success);
-    let too_deep = Publish {
-        qos: AtLeastOnce,
-        packet_id: PacketId::new(9),
-        ..Publish::new("a/b/c/d", "x")
-    };
+    let too_deep =
+        Publish { qos: AtLeastOnce, packet_id: PacketId::new(9), ..Publish::new("a/b/c/d", "x") };
     publisher.send(Packet::Publish(too_deep));
     // In the acknowledgement or by the end: never a success.
     match publisher.next() {
@@ -175,19 +172,37 @@ fn topic_depth() {
     }
 }
 
-/// The deepest and longest topic that fits into a packet harms nobody.
+/// However many levels the options allow: the deepest topic that is taken
+/// harms nobody, and deeper ones are refused everywhere.
 #[test]
 fn a_topic_of_slashes() {
-    let broker = with(|options| options.max_topic_levels = 65_535);
+    let broker = with(|options| options.max_topic_levels = usize::MAX);
     let mut client = Client::connect(broker.address(), V5, "client");
-    let deep = "/".repeat(65_000);
+    let deep = "/".repeat(1023);
     client.publish_retained(&deep, "x", AtLeastOnce);
     client.subscribe(&deep, AtMostOnce);
     assert_eq!(client.next_message().0, deep);
     client.unsubscribe(&deep);
     client.subscribe("#", AtMostOnce);
     assert_eq!(client.next_message().0, deep);
-    client.publish_retained(&deep, "", AtMostOnce);
+
+    let deeper = "/".repeat(65_000);
+    let reason = client.try_subscribe(&deeper, SubscriptionOptions::default());
+    assert_eq!(reason, ReasonCode::TopicFilterInvalid);
+    let will = latchlight_mqtt::Will {
+        topic: deeper.as_str().try_into().unwrap(),
+        payload: "x".into(),
+        qos: AtMostOnce,
+        retain: true,
+        properties: Default::default(),
+    };
+    let connect = Connect { will: Some(will), ..Connect::new(V5, "dying") };
+    let options = Options { max_connect_size: 100_000, ..Options::default() };
+    let generous = TestBroker::with_options(options);
+    let (_, connack) = Client::try_connect(generous.address(), connect);
+    assert_eq!(connack.reason, ReasonCode::TopicNameInvalid);
+    client.send(Packet::Publish(Publish { retain: true, ..Publish::new(deeper, "x") }));
+    client.expect_disconnect(ReasonCode::TopicNameInvalid);
 }
 
 #[test]

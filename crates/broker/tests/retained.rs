@@ -74,8 +74,7 @@ fn a_retained_message_carries_its_properties_and_expires() {
     let broker = TestBroker::start();
     let mut client = Client::connect(broker.address(), V5, "client");
     for (topic, seconds) in [("short", 1), ("long", 600)] {
-        let mut publish =
-            Publish { retain: true, qos: AtLeastOnce, ..Publish::new(topic, "kept") };
+        let mut publish = Publish { retain: true, qos: AtLeastOnce, ..Publish::new(topic, "kept") };
         let values = publish.properties.make_mut();
         values.message_expiry_interval = Some(seconds);
         values.content_type = Some("text/plain".into());

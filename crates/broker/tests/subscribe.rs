@@ -130,9 +130,11 @@ fn the_same_filter_again_replaces_the_subscription() {
 fn overlapping_subscriptions_bring_one_copy_with_all_identifiers() {
     let broker = TestBroker::start();
     let mut client = Client::connect(broker.address(), V5, "client");
-    for (filter, qos, identifier) in
-        [("a/#", AtMostOnce, Some(1)), ("a/+", ExactlyOnce, Some(268_435_455)), ("a/b", AtLeastOnce, None)]
-    {
+    for (filter, qos, identifier) in [
+        ("a/#", AtMostOnce, Some(1)),
+        ("a/+", ExactlyOnce, Some(268_435_455)),
+        ("a/b", AtLeastOnce, None),
+    ] {
         let mut values = PropertyValues::default();
         values.subscription_identifiers.extend(identifier);
         client.subscribe_with(filter, SubscriptionOptions::qos(qos), values.into());

@@ -5,9 +5,7 @@ mod support;
 
 use std::time::{Duration, Instant};
 
-use latchlight_mqtt::{
-    Connect, Disconnect, Packet, ProtocolVersion, QoS, ReasonCode, Will,
-};
+use latchlight_mqtt::{Connect, Disconnect, Packet, ProtocolVersion, QoS, ReasonCode, Will};
 use support::{Client, TestBroker, VERSIONS};
 
 use ProtocolVersion::V5;
@@ -29,7 +27,12 @@ fn the_will_of_a_client_that_vanishes_is_published() {
         let mut late = Client::connect(broker.address(), V5, "late");
         late.subscribe("online", AtMostOnce);
         assert_eq!(late.next_message().1, "offline");
-        late.publish_retained("online", "", AtLeastOnce);
+        late.disconnect();
+        Client::connect(broker.address(), V5, "cleaner").publish_retained(
+            "online",
+            "",
+            AtLeastOnce,
+        );
         watcher.next_publish();
     }
 }
@@ -80,12 +83,36 @@ fn a_goodbye_takes_the_will_away_unless_it_asks_for_it() {
 fn the_will_of_a_connection_that_is_taken_over_is_published() {
     let broker = TestBroker::start();
     let mut watcher = watcher(&broker);
-    let (_older, _) = Client::connect_with(broker.address(), with_will(V5));
-    // A clean start ends the session of before, and with it the will is due
-    // (MQTT 5, 3.1.2.5: the network connection of before was closed).
-    let _newer = Client::connect(broker.address(), V5, "device");
-    assert_eq!(watcher.next_message().1, "offline");
-    watcher.expect_nothing();
+    for version in VERSIONS {
+        for clean_start in [true, false] {
+            let (_older, _) = Client::connect_with(broker.address(), with_will(version));
+            // MQTT 5, 3.1.4: the older connection is closed, and its will not delayed.
+            let connect = Connect { clean_start, ..Connect::new(version, "device") };
+            let (newer, _) = Client::connect_with(broker.address(), connect);
+            assert_eq!(watcher.next_message().1, "offline");
+            newer.disconnect();
+            watcher.expect_nothing();
+        }
+    }
+}
+
+/// The end of an older connection never touches the will of a newer one.
+#[test]
+fn a_client_that_comes_back_at_once_keeps_its_new_will() {
+    let broker = TestBroker::start();
+    let mut watcher = watcher(&broker);
+    for _ in 0..200 {
+        let mut connect = Connect { clean_start: false, ..with_will(V5) };
+        connect.properties.make_mut().session_expiry_interval = Some(600);
+        let (mut older, _) = Client::connect_with(broker.address(), connect.clone());
+        older.send(Packet::Disconnect(Disconnect::new(ReasonCode::Success)));
+        let (newer, _) = Client::connect_with(broker.address(), connect);
+        newer.vanish();
+        // One, from whichever: a takeover in flight ends the older one without a goodbye.
+        assert_eq!(watcher.next_message().1, "offline");
+        broker.until("it is gone", |broker| broker.clients().len() == 1);
+        watcher.drain();
+    }
 }
 
 #[test]
@@ -190,11 +217,8 @@ fn with_will(version: ProtocolVersion) -> Connect {
 /// A client that sees wills with their RETAIN flag.
 fn watcher(broker: &TestBroker) -> Client {
     let mut watcher = Client::connect(broker.address(), V5, "watcher");
-    let options = latchlight_mqtt::SubscriptionOptions {
-        retain_as_published: true,
-        ..Default::default()
-    };
+    let options =
+        latchlight_mqtt::SubscriptionOptions { retain_as_published: true, ..Default::default() };
     watcher.try_subscribe("online", options);
     watcher
 }
-

@@ -5,20 +5,18 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::SystemTime;
 
-use latchlight_mqtt::{ConnAck, Connect, Packet, Properties, ProtocolVersion, ReasonCode, Will};
+use latchlight_mqtt::{ConnAck, Connect, Packet, Properties, ProtocolVersion, ReasonCode};
 use tokio::net::TcpStream;
-use tokio::sync::Notify;
 
 use super::Client;
 use crate::access::ConnectRequest;
 use crate::broker::Core;
-use crate::deadlines::What;
-use crate::live::Ticket;
-use crate::message::Message;
-use crate::router::Batch;
+use crate::deadlines::{KeepAlive, Timers};
+use crate::line::{Closing, TaskBell};
 use crate::session::ConnectionLimits;
-use crate::session_handle::{Line, PendingWill, Session};
+use crate::session_handle::Session;
 use crate::transport::Transport;
+use crate::will::PendingWill;
 use crate::{ClientInfo, Options, Time};
 
 /// How long a session outlives its connection, in ms, within the bounds.
@@ -41,8 +39,7 @@ pub(crate) async fn establish(
     if connect.properties.authentication_method.is_some() {
         return Err(ReasonCode::BadAuthenticationMethod);
     }
-    let assigned = connect.client_id.is_empty();
-    let client_id: Arc<str> = match assigned {
+    let client_id: Arc<str> = match connect.client_id.is_empty() {
         true => assign_client_id(core).into(),
         false => (*connect.client_id).into(),
     };
@@ -55,61 +52,43 @@ pub(crate) async fn establish(
     };
     let identity = core.access.authenticate(&request).await?;
     let info = Arc::new(ClientInfo {
-        client_id: client_id.clone(),
+        client_id,
         identity,
         address: Some(address),
         version: connect.version,
         connected_at: SystemTime::now(),
     });
     if let Some(will) = &connect.will {
+        core.check_topic(will.topic.as_str())?;
         core.access.authorize_will(&info, will)?;
     }
     let entered = enter(core, &connect, &info, stream)?;
-    let session = &entered.session;
-    for ticket in entered.lost {
-        ticket.lost();
-    }
-    let keep_alive = keep_alive(&connect, &core.options);
-    let now = core.clock.now();
-    if keep_alive > 0 {
-        // [MQTT-3.1.2-22]: one and a half times.
-        let interval = u64::from(keep_alive) * 1500;
-        let what = What::KeepAlive(interval);
-        core.deadlines.add(now + interval, what, session, entered.epoch);
-    }
+    let Entered { session, epoch, task } = entered;
     for observer in &core.observers {
         observer.connected(&info);
-        for (filter, qos) in &entered.subscriptions {
-            observer.subscribed(&info, filter, *qos);
+        let held: Vec<_> =
+            session.subscriptions.lock().iter().map(|(f, o)| (f.clone(), o.qos)).collect();
+        for (filter, qos) in held {
+            observer.subscribed(&info, filter.as_str(), qos);
         }
     }
-    session.flush(now, &core.options, &core.counters);
-    Ok(Client {
-        core: core.clone(),
-        session: session.clone(),
-        info,
-        version: connect.version,
-        epoch: entered.epoch,
-        wake: entered.wake,
-        session_expiry: session_expiry(&connect, &core.options),
-        aliases: Vec::new(),
-        acks: Vec::new(),
-        batch: Batch::default(),
-        looked_at_carry: false,
-    })
+    session.flush(core.clock.now(), &core.options, &core.counters);
+    if core.stop.is_cancelled() {
+        let reason = ReasonCode::ServerShuttingDown;
+        session.close(epoch, Closing { reason, say: true, reset: false });
+    }
+    let session_expiry = session_expiry(&connect, &core.options);
+    Ok(Client::new(core.clone(), session, info, epoch, task, session_expiry))
 }
 
 /// A session with its new connection.
 struct Entered {
     session: Arc<Session>,
     epoch: u64,
-    wake: Arc<Notify>,
-    lost: Vec<Arc<Ticket>>,
-    subscriptions: Vec<(String, latchlight_mqtt::QoS)>,
+    task: Arc<TaskBell>,
 }
 
-/// Finds or makes the session, and gives it this connection. CONNACK is the
-/// first thing in its output [MQTT-3.2.0-1].
+/// Finds or makes the session, and gives it this connection.
 fn enter(
     core: &Arc<Core>,
     connect: &Connect,
@@ -123,13 +102,14 @@ fn enter(
         return Err(ReasonCode::NotAuthorized);
     }
     let present = known.is_some() && !connect.clean_start;
-    let (session, discarded) = match known {
+    let (session, replaced) = match known {
         Some(known) if present => (known, None),
         known => {
             if known.is_none() && sessions.len() >= core.options.max_sessions {
                 return Err(ReasonCode::QuotaExceeded);
             }
-            let session = Session::new(info.client_id.clone(), info.identity.clone());
+            let number = core.session_numbers.fetch_add(1, Ordering::Relaxed);
+            let session = Session::new(info.client_id.clone(), info.identity.clone(), number);
             sessions.insert((*info.client_id).into(), session.clone());
             if known.is_none() {
                 core.counters.sessions.one();
@@ -138,80 +118,72 @@ fn enter(
         }
     };
     let answer = Packet::ConnAck(Box::new(connack(connect, info, present, &core.options)));
-    let (epoch, wake, mut lost) = begin(core, &session, connect, info, stream, &answer);
+    let (entered, due) = begin(core, session, connect, info, stream, &answer);
     // Another CONNECT of this client has waited until here.
     drop(sessions);
-    let before = session.will.lock().take();
-    match (discarded, before) {
-        (Some(old), _) => lost.extend(end_discarded(core, &old)),
-        // [MQTT-3.1.3-9]: who is back in time has no will to be sent; a will
-        // without a delay is sent when its connection is taken over.
-        (None, Some(will)) if will.delay == 0 => core.publish_message(&will.message),
-        (None, _) => {}
+    if let Some(replaced) = replaced {
+        end_replaced(core, &replaced);
     }
-    *session.will.lock() = connect.will.as_ref().map(|will| pending(will, core.clock.now()));
-    let held = session.subscriptions.lock();
-    let subscriptions =
-        held.iter().map(|(filter, options)| (filter.to_string(), options.qos)).collect();
-    drop(held);
-    Ok(Entered { session, epoch, wake, lost, subscriptions })
+    if let Some(will) = due {
+        core.publish_will(will);
+    }
+    Ok(entered)
 }
 
-/// Gives a session its new connection, in the place of an old one.
+/// Gives a session its new connection, in the place of an old one; gives the
+/// will of that one, if it is due.
 fn begin(
     core: &Core,
-    session: &Session,
+    session: Arc<Session>,
     connect: &Connect,
     info: &Arc<ClientInfo>,
     stream: &Arc<TcpStream>,
     answer: &Packet,
-) -> (u64, Arc<Notify>, Vec<Arc<Ticket>>) {
+) -> (Entered, Option<PendingWill>) {
     let now = core.clock.now();
     session.last_packet.store(now, Ordering::Relaxed);
-    let wake = Arc::new(Notify::new());
     let mut line = session.outbound.lock();
-    let lost = take_over(core, &mut line);
+    // [MQTT-3.1.4-3]
+    if line.take_over() {
+        core.counters.takeovers.one();
+    }
     line.epoch += 1;
-    line.wake = wake.clone();
+    let task = Arc::new(TaskBell::default());
+    line.task = task.clone();
     let transport: Arc<dyn Transport> = stream.clone();
     line.transport = Some(transport);
     line.closing = None;
     line.blocked = false;
     line.info = Some(info.clone());
+    // [MQTT-3.1.3-9]: who is back in time has no will to be sent; one without
+    // a delay is sent when its connection is taken over (MQTT 5, 3.1.4).
+    let due = line.will.take().filter(|will| will.delay == 0);
+    line.will = connect.will.as_ref().map(|will| PendingWill::new(will, info));
+    // [MQTT-3.1.2-22]: one and a half times the keep alive.
+    let interval = u64::from(keep_alive(connect, &core.options)) * 1500;
+    let keep_alive = (interval > 0).then_some(KeepAlive { at: now + interval, interval });
+    let timers = Timers { keep_alive, ..Timers::default() };
+    core.deadlines.set(&session, &mut line.timers, timers);
     let durable = session_expiry(connect, &core.options) > 0;
     line.owed.connect(limits(connect), durable, answer, now, &core.options, &core.counters);
     session.set_connected(true);
-    (line.epoch, wake, lost)
-}
-
-/// Ends the connection that a session has; its task closes it with 0x8E
-/// [MQTT-3.1.4-3]. Gives the live publishes that are lost with it.
-fn take_over(core: &Core, line: &mut Line) -> Vec<Arc<Ticket>> {
-    if !line.owed.is_connected() {
-        return Vec::new();
-    }
-    core.counters.takeovers.one();
-    let lost = line.owed.disconnect();
-    if let Some(transport) = line.transport.take()
-        && !lost.is_empty()
-    {
-        transport.reset_when_closed();
-    }
-    line.wake.notify_one();
-    lost
+    let epoch = line.epoch;
+    drop(line);
+    (Entered { session, epoch, task }, due)
 }
 
 /// Ends a session that a clean start replaced [MQTT-3.1.2-4].
-fn end_discarded(core: &Core, old: &Arc<Session>) -> Vec<Arc<Ticket>> {
-    let (lost, epoch) = {
-        let mut line = old.outbound.lock();
-        let lost = take_over(core, &mut line);
+fn end_replaced(core: &Core, replaced: &Arc<Session>) {
+    let epoch = {
+        let mut line = replaced.outbound.lock();
+        if line.take_over() {
+            core.counters.takeovers.one();
+        }
         line.epoch += 1;
-        (lost, line.epoch)
+        line.epoch
     };
-    old.set_connected(false);
-    core.discard(old, epoch);
-    lost
+    replaced.set_connected(false);
+    core.discard(replaced, epoch);
 }
 
 fn limits(connect: &Connect) -> ConnectionLimits {
@@ -220,6 +192,7 @@ fn limits(connect: &Connect) -> ConnectionLimits {
         version: connect.version,
         receive_maximum: properties.receive_maximum.unwrap_or(u16::MAX),
         max_packet_size: properties.maximum_packet_size.map_or(usize::MAX, |size| size as usize),
+        topic_alias_maximum: properties.topic_alias_maximum.unwrap_or(0),
     }
 }
 
@@ -273,23 +246,4 @@ fn connack(connect: &Connect, info: &ClientInfo, present: bool, options: &Option
 fn assign_client_id(core: &Core) -> String {
     let number = core.assigned.fetch_add(1, Ordering::Relaxed);
     format!("auto-{:x}-{number:x}", core.started)
-}
-
-fn pending(will: &Will, now: Time) -> PendingWill {
-    let mut properties = will.properties.clone();
-    let delay = u64::from(properties.will_delay_interval.unwrap_or(0)) * 1000;
-    let interval = properties.message_expiry_interval;
-    if !properties.is_empty() {
-        properties.make_mut().will_delay_interval = None;
-    }
-    let message = Message {
-        topic: will.topic.as_byte_string().clone(),
-        payload: will.payload.clone(),
-        qos: will.qos,
-        retain: will.retain,
-        properties,
-        // It begins when the will is published; see `publish_message`.
-        expires_at: interval.map(|seconds| now + u64::from(seconds) * 1000),
-    };
-    PendingWill { message: Arc::new(message), delay }
 }

@@ -12,10 +12,10 @@ use std::sync::Arc;
 use bytes::Bytes;
 use bytestring::ByteString;
 use latchlight_mqtt::{EncodeError, FixedHeader, Packet, PacketType, ProtocolVersion, ReasonCode};
-use tokio::sync::Notify;
 
 use crate::broker::Core;
 use crate::connection::End;
+use crate::line::TaskBell;
 use crate::router::{Batch, Publisher};
 use crate::session_handle::Session;
 use crate::{ClientInfo, Time};
@@ -28,7 +28,8 @@ pub(crate) struct Client {
     pub(crate) version: ProtocolVersion,
     /// Which of the session's connections this is.
     pub(crate) epoch: u64,
-    pub(crate) wake: Arc<Notify>,
+    /// How others reach the connection's task.
+    pub(crate) task: Arc<TaskBell>,
     /// How long the session outlives the connection, in ms.
     pub(crate) session_expiry: Time,
     /// Topic aliases that the client has set, from alias 1 on.
@@ -37,7 +38,6 @@ pub(crate) struct Client {
     /// done: the place where a store holds them until it is on disk, too.
     acks: Vec<u8>,
     pub(crate) batch: Batch,
-    pub(crate) looked_at_carry: bool,
 }
 
 /// What follows a packet.
@@ -83,6 +83,19 @@ pub(crate) fn handle(
 }
 
 impl Client {
+    pub(crate) fn new(
+        core: Arc<Core>,
+        session: Arc<Session>,
+        info: Arc<ClientInfo>,
+        epoch: u64,
+        task: Arc<TaskBell>,
+        session_expiry: Time,
+    ) -> Self {
+        let version = info.version;
+        let (aliases, acks, batch) = (Vec::new(), Vec::new(), Batch::default());
+        Self { core, session, info, version, epoch, task, session_expiry, aliases, acks, batch }
+    }
+
     fn decode(&self, packet: &[u8]) -> Result<Packet, End> {
         Ok(Packet::decode(Bytes::copy_from_slice(packet), self.version)?)
     }
@@ -96,7 +109,7 @@ impl Client {
     }
 
     /// Moves the answers to the session's output.
-    pub(crate) fn flush_acks(&mut self) {
+    fn flush_acks(&mut self) {
         if self.acks.is_empty() {
             return;
         }
@@ -111,6 +124,12 @@ impl Client {
                 self.batch.touch(&self.session);
             }
         }
+    }
+
+    /// Writes what the packets of one read have brought about.
+    pub(crate) fn flush(&mut self) {
+        self.flush_acks();
+        self.batch.flush(&self.core);
     }
 
     pub(crate) fn report_disconnected(&self, reason: ReasonCode) {

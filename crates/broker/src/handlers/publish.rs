@@ -33,15 +33,15 @@ pub(super) fn handle(client: &mut Client, packet: &[u8], now: Time) -> Result<Ne
     }
     let request =
         PublishRequest { topic: &route.topic, qos: view.qos, retain: view.retain, will: false };
-    let core = client.core.clone();
-    let reason = match core.access.authorize_publish(&client.info, &request) {
+    let reason = match client.core.access.authorize_publish(&client.info, &request) {
         Ok(()) => {
-            let forward = Forward::of_view(packet, &view, client.version, &route.topic, now);
-            let publisher = super::Publisher { session: &client.session, info: &client.info };
-            core.publish(&forward, &route, Some(publisher), view.dup, &mut client.batch)
+            let Client { core, session, info, batch, version, .. } = &mut *client;
+            let forward = Forward::of_view(packet, &view, *version, &route.topic, now);
+            let publisher = super::Publisher { session, info };
+            core.publish(&forward, &route, Some(publisher), view.dup, batch)
         }
         Err(refusal) => {
-            core.counters.publishes_refused.one();
+            client.core.counters.publishes_refused.one();
             refused(client, view.qos, refusal)?
         }
     };
@@ -67,7 +67,8 @@ fn resolve(client: &mut Client, view: &PublishView<'_>) -> Result<Arc<Route>, En
     let index = usize::from(alias) - 1;
     if view.topic.is_empty() {
         let known = client.aliases.get(index).cloned().flatten();
-        let topic = known.ok_or_else(|| End::protocol(ReasonCode::TopicAliasInvalid))?;
+        // MQTT 5, 3.3.2.3.4
+        let topic = known.ok_or_else(|| End::protocol(ReasonCode::ProtocolError))?;
         return Ok(client.core.cached_route(&topic));
     }
     if client.aliases.len() <= index {
@@ -82,11 +83,7 @@ fn check(client: &Client, view: &PublishView<'_>, topic: &str) -> Result<(), End
     if view.properties.get(PropertyId::SubscriptionIdentifier).is_some() {
         return Err(End::protocol(ReasonCode::ProtocolError));
     }
-    let levels = topic.bytes().filter(|byte| *byte == b'/').count() + 1;
-    if levels > client.core.options.max_topic_levels {
-        return Err(End::protocol(ReasonCode::TopicNameInvalid));
-    }
-    Ok(())
+    client.core.check_topic(topic).map_err(End::protocol)
 }
 
 /// What a refusal looks like to this client: the reason for the

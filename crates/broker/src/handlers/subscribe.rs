@@ -7,8 +7,6 @@ use latchlight_mqtt::{
 use super::{Client, Next};
 use crate::Time;
 use crate::connection::End;
-use crate::message::Forward;
-use crate::session::Receiver;
 use crate::topics::{Subscriber, Subscription};
 
 pub(super) fn handle(client: &mut Client, packet: &[u8], now: Time) -> Result<Next, End> {
@@ -61,10 +59,7 @@ fn add(
 ) -> Result<bool, ReasonCode> {
     let core = &client.core;
     let SubscribeFilter { filter, options } = wanted;
-    let levels = filter.filter().split('/').count();
-    if levels > core.options.max_topic_levels {
-        return Err(ReasonCode::TopicFilterInvalid);
-    }
+    core.check_topic(filter.filter()).map_err(|_| ReasonCode::TopicFilterInvalid)?;
     core.access.authorize_subscribe(&client.info, filter.filter())?;
     let is_new = {
         let mut held = client.session.subscriptions.lock();
@@ -72,23 +67,27 @@ fn add(
         if is_new && held.len() >= core.options.max_subscriptions {
             return Err(ReasonCode::QuotaExceeded);
         }
+        // A clean start has just replaced the session: nobody would end this one.
+        if client.session.has_ended() {
+            return Err(ReasonCode::UnspecifiedError);
+        }
         held.insert(filter.clone(), *options);
         client.session.note_subscriptions(held.len());
+        core.index.add(
+            filter,
+            Subscription {
+                subscriber: Subscriber::Session(client.session.clone()),
+                qos: options.qos,
+                no_local: options.no_local,
+                retain_as_published: options.retain_as_published,
+                identifier,
+            },
+        );
         is_new
     };
     if is_new {
         core.counters.subscriptions.one();
     }
-    core.index.add(
-        filter,
-        Subscription {
-            subscriber: Subscriber::Session(client.session.clone()),
-            qos: options.qos,
-            no_local: options.no_local,
-            retain_as_published: options.retain_as_published,
-            identifier,
-        },
-    );
     for observer in &core.observers {
         observer.subscribed(&client.info, filter.as_str(), options.qos);
     }
@@ -101,26 +100,22 @@ fn send_retained(
     identifier: Option<u32>,
     now: Time,
 ) {
-    let core = client.core.clone();
-    let messages = core.retained.lock().matching(wanted.filter.filter(), now);
+    let Client { core, session, batch, epoch, .. } = client;
+    // Locked until they have their place, so that no newer one gets before them.
+    let retained = core.retained.lock();
+    let messages = retained.matching(wanted.filter.filter(), now);
     if messages.is_empty() {
         return;
     }
-    let receiver = Receiver {
-        qos: wanted.options.qos,
-        retain_as_published: true,
-        identifiers: identifier.into_iter().collect(),
-    };
-    let mut line = client.session.outbound.lock();
-    if line.epoch != client.epoch {
+    let mut line = session.outbound.lock();
+    if line.epoch != *epoch {
         return;
     }
-    for message in &messages {
-        let forward = Forward::of_message(message, now);
-        // [MQTT-3.3.1-8]: RETAIN tells that it was kept.
-        line.owed.deliver(&forward, &receiver, true, now, &core.options, &core.counters);
-    }
+    let identifiers: Vec<u32> = identifier.into_iter().collect();
+    line.owed.queue_retained(messages, wanted.options.qos, &identifiers);
+    drop(retained);
+    line.owed.pump(now, &core.options, &core.counters);
     if line.schedule() {
-        client.batch.touch(&client.session);
+        batch.touch(session);
     }
 }

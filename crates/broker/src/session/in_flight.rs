@@ -1,5 +1,6 @@
 //! Messages of QoS 1 and 2 that a client has not finished taking.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use latchlight_mqtt::{PacketId, QoS};
@@ -12,6 +13,10 @@ use crate::message::Message;
 #[derive(Debug)]
 pub(crate) struct InFlight {
     open: FxHashMap<PacketId, Open>,
+    /// What an earlier connection was sent and this one was not, oldest first.
+    again: VecDeque<PacketId>,
+    /// How many this connection was sent.
+    sent: usize,
     /// Counts what was sent, so that it is sent again in the same order.
     sequence: u64,
     last_id: PacketId,
@@ -20,7 +25,9 @@ pub(crate) struct InFlight {
 /// One open message.
 #[derive(Debug)]
 pub(crate) struct Open {
-    pub(crate) sequence: u64,
+    sequence: u64,
+    /// This connection was sent it.
+    sent: bool,
     pub(crate) awaits: Awaits,
     /// Kept only where the session may outlive its connection.
     pub(crate) message: Option<Kept>,
@@ -39,7 +46,7 @@ pub(crate) struct Kept {
 
 /// The packet that goes on with an exchange.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[allow(clippy::enum_variant_names, reason = "the names of the packets")]
+#[allow(clippy::enum_variant_names, reason = "the standard's names")]
 pub(crate) enum Awaits {
     PubAck,
     PubRec,
@@ -48,13 +55,25 @@ pub(crate) enum Awaits {
 
 impl Default for InFlight {
     fn default() -> Self {
-        Self { open: FxHashMap::default(), sequence: 0, last_id: PacketId::MIN }
+        Self {
+            open: FxHashMap::default(),
+            again: VecDeque::new(),
+            sent: 0,
+            sequence: 0,
+            last_id: PacketId::MIN,
+        }
     }
 }
 
 impl InFlight {
-    pub(crate) fn len(&self) -> usize {
-        self.open.len()
+    /// How many of the client's window are taken.
+    pub(crate) fn sent(&self) -> usize {
+        self.sent
+    }
+
+    /// Whether something of an earlier connection has to go first.
+    pub(crate) fn has_again(&self) -> bool {
+        !self.again.is_empty()
     }
 
     /// Opens an exchange with a packet id that is free.
@@ -71,8 +90,9 @@ impl InFlight {
         let id = self.last_id;
         self.last_id = id.next();
         self.sequence += 1;
+        self.sent += 1;
         let awaits = if qos == QoS::ExactlyOnce { Awaits::PubRec } else { Awaits::PubAck };
-        self.open.insert(id, Open { sequence: self.sequence, awaits, message, live });
+        self.open.insert(id, Open { sequence: self.sequence, sent: true, awaits, message, live });
         id
     }
 
@@ -81,28 +101,109 @@ impl InFlight {
     }
 
     pub(crate) fn close(&mut self, id: PacketId) -> Option<Open> {
-        let open = self.open.remove(&id);
+        let open = self.open.remove(&id)?;
+        self.sent -= usize::from(open.sent);
         if self.open.is_empty() && self.open.capacity() > 64 {
             self.open = FxHashMap::default();
         }
-        open
+        Some(open)
     }
 
-    /// Takes out what must not be sent again: the tickets of live publishes.
-    pub(crate) fn take_live(&mut self) -> Vec<Arc<Ticket>> {
-        let live = self.open.extract_if(|_, open| open.live.is_some());
-        live.filter_map(|(_, open)| open.live).collect()
+    /// The connection is gone: what is open goes to the next one, in the order
+    /// in which it was sent first [MQTT-4.4.0-1], [MQTT-4.6.0-1]; but for live
+    /// publishes, whose tickets this gives, and for what was not kept.
+    pub(crate) fn disconnect(&mut self) -> Vec<Arc<Ticket>> {
+        let ends = |open: &Open| {
+            open.live.is_some() || (open.message.is_none() && open.awaits != Awaits::PubComp)
+        };
+        let ended = self.open.extract_if(|_, open| ends(open));
+        let live = ended.filter_map(|(_, open)| open.live).collect();
+        let mut again: Vec<_> = self.open.iter().map(|(id, open)| (open.sequence, *id)).collect();
+        again.sort_unstable();
+        self.again = again.into_iter().map(|(_, id)| id).collect();
+        self.sent = 0;
+        for open in self.open.values_mut() {
+            open.sent = false;
+        }
+        live
     }
 
-    /// What is to be sent again, in the order in which it was sent first
-    /// [MQTT-4.4.0-1], [MQTT-4.6.0-1].
-    pub(crate) fn again(&self) -> Vec<(PacketId, Awaits, Option<Kept>)> {
-        let mut open: Vec<_> = self.open.iter().collect();
-        open.sort_unstable_by_key(|(_, open)| open.sequence);
-        open.into_iter().map(|(id, open)| (*id, open.awaits, open.message.clone())).collect()
+    /// The next one that this connection has to be sent again.
+    pub(crate) fn next_again(&mut self) -> Option<(PacketId, Awaits, Option<Kept>)> {
+        while let Some(id) = self.again.pop_front() {
+            // The client may have acknowledged it before it was sent again.
+            if let Some(open) = self.open.get_mut(&id).filter(|open| !open.sent) {
+                open.sent = true;
+                self.sent += 1;
+                return Some((id, open.awaits, open.message.clone()));
+            }
+        }
+        self.again = VecDeque::new();
+        None
     }
 
     pub(crate) fn clear(&mut self) {
         self.open = FxHashMap::default();
+        self.again = VecDeque::new();
+        self.sent = 0;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use latchlight_mqtt::Properties;
+
+    fn kept(payload: &'static str) -> Option<Kept> {
+        let message = Message {
+            topic: "a".into(),
+            payload: payload.into(),
+            qos: QoS::AtLeastOnce,
+            retain: false,
+            properties: Properties::new(),
+            expires_at: None,
+        };
+        let message = Arc::new(message);
+        Some(Kept { message, qos: QoS::AtLeastOnce, retain: false, identifiers: Box::default() })
+    }
+
+    #[test]
+    fn what_is_open_is_sent_again_in_its_order_once() {
+        let mut in_flight = InFlight::default();
+        let ids: Vec<_> =
+            ["1", "2", "3"].map(|p| in_flight.open(QoS::AtLeastOnce, kept(p), None)).into();
+        assert_eq!(in_flight.sent(), 3);
+        in_flight.disconnect();
+        assert_eq!(in_flight.sent(), 0);
+        assert_eq!(in_flight.next_again().map(|(id, ..)| id), Some(ids[0]));
+        // A stray acknowledgement of what was not sent again yet.
+        in_flight.close(ids[1]);
+        assert_eq!(in_flight.sent(), 1);
+        assert_eq!(in_flight.next_again().map(|(id, ..)| id), Some(ids[2]));
+        assert!(in_flight.next_again().is_none());
+        assert!(!in_flight.has_again());
+        assert_eq!(in_flight.sent(), 2);
+    }
+
+    #[test]
+    fn what_was_not_kept_ends_with_its_connection() {
+        let mut in_flight = InFlight::default();
+        let id = in_flight.open(QoS::AtLeastOnce, None, None);
+        in_flight.disconnect();
+        assert!(in_flight.next_again().is_none());
+        assert!(in_flight.close(id).is_none());
+    }
+
+    #[test]
+    fn packet_ids_come_round_and_pass_over_open_ones() {
+        let mut in_flight = InFlight::default();
+        let first = in_flight.open(QoS::AtLeastOnce, None, None);
+        for _ in 0..65_534 {
+            let id = in_flight.open(QoS::AtLeastOnce, None, None);
+            in_flight.close(id);
+        }
+        let next = in_flight.open(QoS::AtLeastOnce, None, None);
+        assert_ne!(next, first);
+        assert_eq!(next.get(), 2);
     }
 }

@@ -26,6 +26,10 @@ pub(crate) struct Waiting {
 }
 
 impl LiveQueue {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.waiting.is_empty()
+    }
+
     pub(crate) fn push(&mut self, waiting: Waiting) -> Result<(), Waiting> {
         if self.waiting.len() >= MOST {
             return Err(waiting);

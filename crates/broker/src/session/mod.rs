@@ -2,13 +2,17 @@
 //! in the middle of saying ([`Inbound`]). They are given packets and the time
 //! and give back bytes and effects; sockets stand around them.
 
+mod aliases;
 mod in_flight;
 mod inbound;
 mod live_queue;
 mod outbound;
 mod output_buffer;
 mod queue;
+mod sender;
 
+pub(crate) use aliases::TopicAs;
 pub(crate) use inbound::Inbound;
-pub(crate) use outbound::{Accepted, ConnectionLimits, Outbound, Receiver};
+pub(crate) use outbound::{Accepted, Outbound, Receiver};
 pub(crate) use output_buffer::OutputBuffer;
+pub(crate) use sender::ConnectionLimits;

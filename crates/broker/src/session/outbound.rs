@@ -2,30 +2,21 @@
 
 use std::sync::Arc;
 
-use latchlight_mqtt::{
-    AckView, Packet, PacketId, PacketType, ProtocolVersion, QoS, ReasonCode, encode_ack,
-};
+use latchlight_mqtt::{AckView, Packet, PacketType, QoS, ReasonCode};
 
 use super::OutputBuffer;
 use super::in_flight::{Awaits, InFlight, Kept};
 use super::live_queue::{LiveQueue, Waiting};
 use super::queue::{Pushed, Queue};
+use super::sender::{ConnectionLimits, Sender, first_byte};
 use crate::counters::Counters;
 use crate::live::Ticket;
-use crate::message::{Encoded, Forward, Message, Shape};
+use crate::message::{Forward, Message};
 use crate::{Options, Time};
 
 /// How far beyond the high-water mark QoS 0 may pile up while publishers are
 /// being slowed down, as a factor.
 const OVERSHOOT: usize = 4;
-
-/// What a connection allows.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct ConnectionLimits {
-    pub(crate) version: ProtocolVersion,
-    pub(crate) receive_maximum: u16,
-    pub(crate) max_packet_size: usize,
-}
 
 /// How one receiver wants a message.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -52,7 +43,7 @@ pub(crate) enum Accepted {
 /// What a client is owed; free of I/O.
 #[derive(Debug, Default)]
 pub(crate) struct Outbound {
-    connection: Option<Connection>,
+    sender: Option<Sender>,
     in_flight: InFlight,
     queue: Queue,
     live: LiveQueue,
@@ -60,13 +51,6 @@ pub(crate) struct Outbound {
     live_unacknowledged: Vec<Arc<Ticket>>,
     /// The session outlives its connection.
     durable: bool,
-}
-
-#[derive(Debug)]
-struct Connection {
-    limits: ConnectionLimits,
-    out: OutputBuffer,
-    last_progress: Time,
 }
 
 impl Outbound {
@@ -82,38 +66,21 @@ impl Outbound {
         counters: &Counters,
     ) {
         self.durable = durable;
-        let mut connection =
-            Connection { limits, out: OutputBuffer::default(), last_progress: now };
-        if let Err(error) = connection.out.append(|out| answer.encode(limits.version, out)) {
-            tracing::error!(%error, "encode CONNACK");
-        }
-        self.connection = Some(connection);
-        for (id, awaits, kept) in self.in_flight.again() {
-            let Some(connection) = &mut self.connection else { return };
-            match (awaits, kept) {
-                (Awaits::PubComp, _) => connection.acknowledge(PacketType::PubRel, id),
-                (_, Some(kept)) => {
-                    connection.send_kept(&kept, Some(id), true, now);
-                    counters.messages_out.one();
-                }
-                // It was never kept: its session was to end with its connection.
-                (_, None) => {
-                    self.in_flight.close(id);
-                }
-            }
-        }
+        self.sender = Some(Sender::new(limits, answer, options));
         self.pump(now, options, counters);
     }
 
-    /// The connection is gone; gives whether a live publish was on its way,
-    /// for whose sake the socket must be reset.
+    /// The connection is gone; gives the live publishes that were on their
+    /// way, for whose sake the socket must be reset.
     pub(crate) fn disconnect(&mut self) -> Vec<Arc<Ticket>> {
-        self.connection = None;
+        self.sender = None;
         self.live.abandon();
-        let mut lost = self.in_flight.take_live();
+        let mut lost = self.in_flight.disconnect();
         lost.append(&mut self.live_unacknowledged);
         lost.retain(|ticket| ticket.is_sent());
-        if !self.durable {
+        if self.durable {
+            self.queue.disconnect();
+        } else {
             self.in_flight.clear();
             self.queue.clear();
         }
@@ -121,34 +88,43 @@ impl Outbound {
     }
 
     pub(crate) fn is_connected(&self) -> bool {
-        self.connection.is_some()
+        self.sender.is_some()
     }
 
     /// The output, to be written.
     pub(crate) fn output(&mut self) -> Option<&mut OutputBuffer> {
-        self.connection.as_mut().map(|connection| &mut connection.out)
+        self.sender.as_mut().map(|sender| &mut sender.out)
+    }
+
+    /// Appends a packet that is no PUBLISH.
+    pub(crate) fn say(&mut self, packet: &Packet) {
+        if let Some(sender) = &mut self.sender {
+            sender.say(packet);
+        }
     }
 
     /// Bytes were written.
     pub(crate) fn progressed(&mut self, now: Time) {
-        if let Some(connection) = &mut self.connection {
-            connection.last_progress = now;
+        if let Some(sender) = &mut self.sender {
+            sender.progressed(now);
         }
     }
 
-    /// Whether publishers are to be slowed down for this reader.
+    /// Whether more waits in the output than should.
     pub(crate) fn is_congested(&self, options: &Options) -> bool {
-        self.connection.as_ref().is_some_and(|c| c.out.len() > options.high_water)
+        self.sender.as_ref().is_some_and(|sender| sender.out.len() > options.high_water)
+    }
+
+    /// Whether publishers are to be slowed down for this reader: only for one
+    /// that is behind and takes something all the same.
+    pub(crate) fn is_worth_waiting_for(&self, now: Time, options: &Options) -> bool {
+        self.is_congested(options)
+            && u128::from(self.stalled_for(now)) <= options.stalled_after.as_millis()
     }
 
     /// For how long bytes wait without any being taken.
     pub(crate) fn stalled_for(&self, now: Time) -> Time {
-        match &self.connection {
-            Some(connection) if !connection.out.is_empty() => {
-                now.saturating_sub(connection.last_progress)
-            }
-            _ => 0,
-        }
+        self.sender.as_ref().map_or(0, |sender| sender.stalled_for(now))
     }
 
     /// Gives a message to this receiver.
@@ -157,39 +133,73 @@ impl Outbound {
         forward: &Forward<'_>,
         receiver: &Receiver,
         retain: bool,
-        now: Time,
         options: &Options,
         counters: &Counters,
     ) -> Accepted {
         let qos = forward.qos.min(receiver.qos);
         if qos == QoS::AtMostOnce {
-            return self.deliver_at_most_once(forward, receiver, retain, now, options, counters);
+            return self.deliver_at_most_once(forward, receiver, retain, options, counters);
         }
-        let window = self.window(options);
-        let idle = self.queue.is_empty() && self.in_flight.len() < window;
-        if let Some(connection) = self.connection.as_mut().filter(|_| idle)
-            && connection.out.len() <= options.high_water
-        {
-            let too_large = forward.size() > connection.limits.max_packet_size;
-            if too_large {
-                counters.dropped_too_large.one();
-                return Accepted::Not;
-            }
-            let kept = self.durable.then(|| kept(forward, qos, receiver, retain));
-            let id = self.in_flight.open(qos, kept, None);
-            let sent = connection.send(forward, receiver, first_byte(qos, retain), Some(id));
-            if !sent {
-                self.in_flight.close(id);
-                counters.dropped_too_large.one();
-                return Accepted::Not;
-            }
-            counters.messages_out.one();
-            return Accepted::Yes;
-        }
-        if self.connection.is_none() && !self.durable {
+        let idle = self.has_room(options) && self.queue.is_empty() && !self.in_flight.has_again();
+        let Some(sender) =
+            self.sender.as_mut().filter(|sender| idle && sender.out.len() <= options.high_water)
+        else {
+            return self.enqueue(kept(forward, qos, receiver, retain), options, counters);
+        };
+        if forward.size() > sender.limits.max_packet_size {
+            counters.dropped_too_large.one();
             return Accepted::Not;
         }
-        match self.queue.push(kept(forward, qos, receiver, retain), options) {
+        let message = self.durable.then(|| kept(forward, qos, receiver, retain));
+        let id = self.in_flight.open(qos, message, None);
+        if sender.send(forward, receiver, first_byte(qos, retain), Some(id)) {
+            counters.messages_out.one();
+            Accepted::Yes
+        } else {
+            self.in_flight.close(id);
+            counters.dropped_too_large.one();
+            Accepted::Not
+        }
+    }
+
+    fn deliver_at_most_once(
+        &mut self,
+        forward: &Forward<'_>,
+        receiver: &Receiver,
+        retain: bool,
+        options: &Options,
+        counters: &Counters,
+    ) -> Accepted {
+        let Some(sender) = &mut self.sender else {
+            counters.dropped_offline.one();
+            return Accepted::Not;
+        };
+        // A newer message does not overtake the retained one of its topic.
+        if self.queue.holds_retained() {
+            let kept = kept(forward, QoS::AtMostOnce, receiver, retain);
+            return self.enqueue(kept, options, counters);
+        }
+        if sender.out.len() > options.high_water {
+            let idle = u128::from(sender.stalled_for(forward.now()));
+            let stalled = idle > options.stalled_after.as_millis();
+            if stalled || sender.out.len() > options.high_water.saturating_mul(OVERSHOOT) {
+                counters.dropped_stalled.one();
+                return Accepted::Full;
+            }
+        }
+        if !sender.send(forward, receiver, first_byte(QoS::AtMostOnce, retain), None) {
+            counters.dropped_too_large.one();
+            return Accepted::Not;
+        }
+        counters.messages_out.one();
+        Accepted::Yes
+    }
+
+    fn enqueue(&mut self, kept: Kept, options: &Options, counters: &Counters) -> Accepted {
+        if self.sender.is_none() && !self.durable {
+            return Accepted::Not;
+        }
+        match self.queue.push(kept, options) {
             Pushed::Waits => Accepted::Yes,
             Pushed::Instead(dropped) => {
                 counters.dropped_queue_full.add(dropped as u64);
@@ -206,33 +216,20 @@ impl Outbound {
         }
     }
 
-    fn deliver_at_most_once(
+    /// Retained messages that a new subscription brings: all of them, as fast
+    /// as the client takes them. RETAIN tells that they were kept
+    /// [MQTT-3.3.1-8].
+    pub(crate) fn queue_retained(
         &mut self,
-        forward: &Forward<'_>,
-        receiver: &Receiver,
-        retain: bool,
-        now: Time,
-        options: &Options,
-        counters: &Counters,
-    ) -> Accepted {
-        let Some(connection) = &mut self.connection else {
-            counters.dropped_offline.one();
-            return Accepted::Not;
-        };
-        if connection.out.len() > options.high_water {
-            let idle = u128::from(now.saturating_sub(connection.last_progress));
-            let stalled = idle > options.stalled_after.as_millis();
-            if stalled || connection.out.len() > options.high_water.saturating_mul(OVERSHOOT) {
-                counters.dropped_stalled.one();
-                return Accepted::Full;
-            }
+        messages: Vec<Arc<Message>>,
+        most: QoS,
+        identifiers: &[u32],
+    ) {
+        for message in messages {
+            let qos = message.qos.min(most);
+            let identifiers = identifiers.into();
+            self.queue.push_retained(Kept { message, qos, retain: true, identifiers });
         }
-        if !connection.send(forward, receiver, first_byte(QoS::AtMostOnce, retain), None) {
-            counters.dropped_too_large.one();
-            return Accepted::Not;
-        }
-        counters.messages_out.one();
-        Accepted::Yes
     }
 
     /// A live publish: now, or when the window has room, or not at all.
@@ -245,11 +242,14 @@ impl Outbound {
         now: Time,
         options: &Options,
     ) {
-        let qos = message.qos.min(receiver.qos);
+        // QoS 2 would hold its packet id beyond the connection.
+        let qos = message.qos.min(receiver.qos).min(QoS::AtLeastOnce);
         let waiting = Waiting { message: message.clone(), qos, ticket: ticket.clone(), deadline };
-        let room = self.in_flight.len() < self.window(options) || qos == QoS::AtMostOnce;
-        match &self.connection {
-            Some(connection) if room && connection.out.len() <= options.high_water => {
+        let room = qos == QoS::AtMostOnce || self.has_room(options);
+        match &self.sender {
+            Some(sender)
+                if room && self.live.is_empty() && sender.out.len() <= options.high_water =>
+            {
                 self.send_live(waiting, now);
             }
             Some(_) => {
@@ -263,13 +263,13 @@ impl Outbound {
 
     fn send_live(&mut self, waiting: Waiting, now: Time) {
         let Waiting { message, qos, ticket, .. } = waiting;
-        let Some(connection) = &mut self.connection else { return ticket.gone_unsent() };
+        let Some(sender) = &mut self.sender else { return ticket.gone_unsent() };
         let kept = Kept { message, qos, retain: false, identifiers: Box::default() };
         let id = match qos {
             QoS::AtMostOnce => None,
             _ => Some(self.in_flight.open(qos, None, Some(ticket.clone()))),
         };
-        if !connection.send_kept(&kept, id, false, now) {
+        if !sender.send_kept(&kept, id, false, now) {
             if let Some(id) = id {
                 self.in_flight.close(id);
             }
@@ -282,9 +282,10 @@ impl Outbound {
         ticket.sent();
     }
 
-    fn window(&self, options: &Options) -> usize {
-        let theirs = self.connection.as_ref().map_or(u16::MAX, |c| c.limits.receive_maximum);
-        usize::from(theirs.min(options.max_in_flight))
+    /// Whether the client's window has room [MQTT-3.3.4-9].
+    fn has_room(&self, options: &Options) -> bool {
+        let theirs = self.sender.as_ref().map_or(u16::MAX, |s| s.limits.receive_maximum);
+        self.in_flight.sent() < usize::from(theirs.min(options.max_in_flight).max(1))
     }
 
     /// An acknowledgement of the client.
@@ -307,128 +308,101 @@ impl Outbound {
                 if let Some(open) = self.in_flight.get_mut(ack.packet_id) {
                     open.awaits = Awaits::PubComp;
                     open.message = None;
-                    if let Some(ticket) = &open.live {
-                        ticket.delivered();
-                    }
                 }
-                self.say(PacketType::PubRel, ack, ReasonCode::Success);
+                self.release(ack, ReasonCode::Success);
             }
             // Nothing of that id is open: the client gets to close it.
             (PacketType::PubRec, _) if !ack.reason.is_error() => {
-                self.say(PacketType::PubRel, ack, ReasonCode::PacketIdentifierNotFound);
+                self.release(ack, ReasonCode::PacketIdentifierNotFound);
             }
             _ => {}
         }
         self.pump(now, options, counters);
     }
 
-    fn say(&mut self, packet: PacketType, ack: AckView, reason: ReasonCode) {
-        if let Some(connection) = &mut self.connection {
-            let version = connection.limits.version;
-            connection.out.append(|out| encode_ack(packet, ack.packet_id, reason, version, out));
+    fn release(&mut self, ack: AckView, reason: ReasonCode) {
+        if let Some(sender) = &mut self.sender {
+            sender.acknowledge(PacketType::PubRel, ack.packet_id, reason);
         }
     }
 
     fn complete(&mut self, ack: AckView) {
-        if let Some(open) = self.in_flight.close(ack.packet_id)
-            && let Some(ticket) = open.live
-        {
-            ticket.delivered();
+        let ticket = self.in_flight.close(ack.packet_id).and_then(|open| open.live);
+        match ticket {
+            Some(ticket) if ack.reason.is_error() => ticket.lost(),
+            Some(ticket) => ticket.delivered(),
+            None => {}
         }
     }
 
     /// Sends what waits, as far as window and output let it.
     pub(crate) fn pump(&mut self, now: Time, options: &Options, counters: &Counters) {
-        let window = self.window(options);
-        while self.in_flight.len() < window {
-            let Some(connection) = &mut self.connection else { return };
-            if connection.out.len() > options.high_water {
+        loop {
+            let Some(sender) = &mut self.sender else { return };
+            if sender.out.len() > options.high_water {
                 return;
+            }
+            if !self.has_room(options) {
+                // What needs no place in the window may still go.
+                if self.queue.next_qos() != Some(QoS::AtMostOnce) || !self.pump_queue(now, counters)
+                {
+                    return;
+                }
+                continue;
+            }
+            if self.send_again(now, counters) {
+                continue;
             }
             if let Some(waiting) = self.live.pop(now) {
                 self.send_live(waiting, now);
                 continue;
             }
-            if self.queue.is_empty() {
+            if !self.pump_queue(now, counters) {
                 return;
             }
-            let (next, expired) = self.queue.pop(now);
-            counters.dropped_expired.add(expired);
-            let Some(kept) = next else { return };
-            let open = self.durable.then(|| kept.clone());
-            let id = self.in_flight.open(kept.qos, open, None);
-            if connection.send_kept(&kept, Some(id), false, now) {
+        }
+    }
+
+    /// Sends one of what an earlier connection left open; false: there is none.
+    fn send_again(&mut self, now: Time, counters: &Counters) -> bool {
+        let Some((id, awaits, kept)) = self.in_flight.next_again() else { return false };
+        let Some(sender) = &mut self.sender else { return false };
+        match (awaits, kept) {
+            (Awaits::PubComp, _) => {
+                sender.acknowledge(PacketType::PubRel, id, ReasonCode::Success);
+            }
+            // [MQTT-3.3.1-1]
+            (_, Some(kept)) if sender.send_kept(&kept, Some(id), true, now) => {
                 counters.messages_out.one();
-            } else {
+            }
+            _ => {
                 self.in_flight.close(id);
                 counters.dropped_too_large.one();
             }
         }
-    }
-}
-
-impl Connection {
-    /// Appends a message that is being routed; false: larger than the client
-    /// takes [MQTT-3.1.2-24].
-    fn send(
-        &mut self,
-        forward: &Forward<'_>,
-        receiver: &Receiver,
-        first: u8,
-        id: Option<PacketId>,
-    ) -> bool {
-        let shape = Shape { v5: self.limits.version.is_v5(), with_id: id.is_some() };
-        let limit = self.limits.max_packet_size;
-        let out = &mut self.out;
-        forward.with_identifiers(shape, &receiver.identifiers, |encoded| {
-            if encoded.bytes.len() > limit {
-                return false;
-            }
-            if forward.is_large() {
-                let header = encoded.bytes.len() - forward.payload().len();
-                let head = Encoded { bytes: &encoded.bytes[..header], ..encoded };
-                append(out, head, first, id);
-                out.append_shared(forward.shared_payload());
-            } else {
-                append(out, encoded, first, id);
-            }
-            true
-        })
+        true
     }
 
-    /// Appends a message that was kept; false: larger than the client takes.
-    fn send_kept(&mut self, kept: &Kept, id: Option<PacketId>, dup: bool, now: Time) -> bool {
-        let forward = Forward::of_message(&kept.message, now);
-        let receiver = Receiver {
-            qos: kept.qos,
-            retain_as_published: true,
-            identifiers: kept.identifiers.to_vec(),
-        };
-        let dup = if dup { 0x08 } else { 0 };
-        self.send(&forward, &receiver, first_byte(kept.qos, kept.retain) | dup, id)
-    }
-
-    fn acknowledge(&mut self, packet: PacketType, id: PacketId) {
-        let version = self.limits.version;
-        self.out.append(|out| encode_ack(packet, id, ReasonCode::Success, version, out));
-    }
-}
-
-/// The first byte of a PUBLISH; DUP is the sender's own [MQTT-3.3.1-3].
-fn first_byte(qos: QoS, retain: bool) -> u8 {
-    0x30 | (qos as u8) << 1 | u8::from(retain)
-}
-
-fn append(out: &mut OutputBuffer, encoded: Encoded<'_>, first: u8, id: Option<PacketId>) {
-    out.append(|buffer| {
-        let start = buffer.len();
-        buffer.extend_from_slice(encoded.bytes);
-        buffer[start] = first;
-        if let Some(id) = id {
-            let at = start + encoded.id_at;
-            buffer[at..at + 2].copy_from_slice(&id.get().to_be_bytes());
+    /// Sends the next of the queue; false: there is none.
+    fn pump_queue(&mut self, now: Time, counters: &Counters) -> bool {
+        if self.queue.is_empty() {
+            return false;
         }
-    });
+        let (next, expired) = self.queue.pop(now);
+        counters.dropped_expired.add(expired);
+        let (Some(kept), Some(sender)) = (next, &mut self.sender) else { return false };
+        let id = (kept.qos != QoS::AtMostOnce).then(|| {
+            let message = self.durable.then(|| kept.clone());
+            self.in_flight.open(kept.qos, message, None)
+        });
+        if sender.send_kept(&kept, id, false, now) {
+            counters.messages_out.one();
+        } else {
+            id.and_then(|id| self.in_flight.close(id));
+            counters.dropped_too_large.one();
+        }
+        true
+    }
 }
 
 fn kept(forward: &Forward<'_>, qos: QoS, receiver: &Receiver, retain: bool) -> Kept {

@@ -5,6 +5,8 @@ use std::io::{self, IoSlice};
 
 use bytes::Bytes;
 
+/// From this size on, the tail becomes a segment and a new one begins.
+const TAIL_SIZE: usize = 128 * 1024;
 /// Buffers up to this size are kept for the next batch of the same thread.
 const POOLED_SIZE: usize = 256 * 1024;
 /// How many of them a thread keeps.
@@ -56,6 +58,10 @@ impl OutputBuffer {
     pub(crate) fn append<T>(&mut self, write: impl FnOnce(&mut Vec<u8>) -> T) -> T {
         if self.tail.capacity() == 0 {
             self.tail = POOL.with(|pool| pool.borrow_mut().pop()).unwrap_or_default();
+        } else if self.tail.len() >= TAIL_SIZE {
+            // A reader that is always a little behind never empties the tail:
+            // what it has taken is given back segment by segment.
+            self.finish_tail();
         }
         let before = self.tail.len();
         let result = write(&mut self.tail);
@@ -63,13 +69,17 @@ impl OutputBuffer {
         result
     }
 
-    /// Appends bytes that others share.
-    pub(crate) fn append_shared(&mut self, bytes: Bytes) {
-        self.len += bytes.len();
+    fn finish_tail(&mut self) {
         let tail = std::mem::take(&mut self.tail);
         if !tail.is_empty() {
             self.segments.push_back(Segment::Copied(tail));
         }
+    }
+
+    /// Appends bytes that others share.
+    pub(crate) fn append_shared(&mut self, bytes: Bytes) {
+        self.len += bytes.len();
+        self.finish_tail();
         self.segments.push_back(Segment::Shared(bytes));
     }
 
@@ -168,6 +178,23 @@ mod tests {
             assert!(written.expect("write") > 0);
         }
         assert_eq!(all, b"oneTWOthree");
+    }
+
+    #[test]
+    fn a_reader_that_is_always_behind_does_not_pile_up_what_it_has_taken() {
+        let mut buffer = OutputBuffer::default();
+        let held = |buffer: &OutputBuffer| {
+            let segments = buffer.segments.iter().map(|segment| segment.bytes().len());
+            segments.sum::<usize>() + buffer.tail.capacity()
+        };
+        buffer.append(|out| out.extend_from_slice(&[7; 100]));
+        for _ in 0..100_000 {
+            buffer.append(|out| out.extend_from_slice(&[7; 100]));
+            let written = buffer.write_to(|_| Ok(100));
+            assert_eq!(written.expect("write"), 100);
+        }
+        assert_eq!(buffer.len(), 100);
+        assert!(held(&buffer) < 1024 * 1024, "{}", held(&buffer));
     }
 
     #[test]

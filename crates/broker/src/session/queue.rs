@@ -2,6 +2,8 @@
 
 use std::collections::VecDeque;
 
+use latchlight_mqtt::QoS;
+
 use super::in_flight::Kept;
 use crate::options::WhenFull;
 use crate::{Options, Time};
@@ -9,8 +11,18 @@ use crate::{Options, Time};
 /// What waits for a session, oldest first.
 #[derive(Debug, Default)]
 pub(crate) struct Queue {
-    waiting: VecDeque<Kept>,
+    waiting: VecDeque<Waiting>,
+    /// How many of them the bounds count.
+    counted: usize,
+    /// And how many bytes those are.
     bytes: usize,
+}
+
+#[derive(Debug)]
+struct Waiting {
+    kept: Kept,
+    /// Retained messages are held by their store, and bounded there.
+    retained: bool,
 }
 
 /// What became of a message that wanted in.
@@ -29,36 +41,53 @@ impl Queue {
         self.waiting.is_empty()
     }
 
+    /// Whether retained messages wait: newer ones of any QoS go behind them.
+    pub(crate) fn holds_retained(&self) -> bool {
+        self.waiting.len() > self.counted
+    }
+
+    /// The QoS of the one whose turn it is.
+    pub(crate) fn next_qos(&self) -> Option<QoS> {
+        self.waiting.front().map(|waiting| waiting.kept.qos)
+    }
+
+    /// A new subscription brings a retained message.
+    pub(crate) fn push_retained(&mut self, kept: Kept) {
+        self.waiting.push_back(Waiting { kept, retained: true });
+    }
+
     pub(crate) fn push(&mut self, kept: Kept, options: &Options) -> Pushed {
         let size = kept.message.size();
         let mut dropped = 0;
-        while self.waiting.len() >= options.max_queued_messages
+        while self.counted >= options.max_queued_messages
             || self.bytes + size > options.max_queued_bytes
         {
             match options.when_full {
                 WhenFull::DropNewest => return Pushed::Dropped,
                 WhenFull::Disconnect => return Pushed::Disconnect,
-                WhenFull::DropOldest => match self.waiting.pop_front() {
-                    Some(oldest) => {
-                        self.bytes -= oldest.message.size();
-                        dropped += 1;
-                    }
-                    None => return Pushed::Dropped,
-                },
+                WhenFull::DropOldest => {
+                    let oldest = self.waiting.iter().position(|waiting| !waiting.retained);
+                    let Some(oldest) = oldest.and_then(|at| self.waiting.remove(at)) else {
+                        return Pushed::Dropped;
+                    };
+                    self.uncount(&oldest);
+                    dropped += 1;
+                }
             }
         }
+        self.counted += 1;
         self.bytes += size;
-        self.waiting.push_back(kept);
+        self.waiting.push_back(Waiting { kept, retained: false });
         if dropped > 0 { Pushed::Instead(dropped) } else { Pushed::Waits }
     }
 
     /// The oldest one that has not expired, and how many had.
     pub(crate) fn pop(&mut self, now: Time) -> (Option<Kept>, u64) {
         let mut expired = 0;
-        while let Some(kept) = self.waiting.pop_front() {
-            self.bytes -= kept.message.size();
-            if !kept.message.is_expired(now) {
-                return (Some(kept), expired);
+        while let Some(waiting) = self.waiting.pop_front() {
+            self.uncount(&waiting);
+            if !waiting.kept.message.is_expired(now) {
+                return (Some(waiting.kept), expired);
             }
             expired += 1;
         }
@@ -66,7 +95,26 @@ impl Queue {
         (None, expired)
     }
 
+    /// The connection is gone: QoS 0 does not wait for another.
+    pub(crate) fn disconnect(&mut self) {
+        let all = std::mem::take(self);
+        for waiting in all.waiting {
+            if waiting.kept.qos != QoS::AtMostOnce {
+                self.counted += usize::from(!waiting.retained);
+                self.bytes += if waiting.retained { 0 } else { waiting.kept.message.size() };
+                self.waiting.push_back(waiting);
+            }
+        }
+    }
+
     pub(crate) fn clear(&mut self) {
         *self = Self::default();
+    }
+
+    fn uncount(&mut self, waiting: &Waiting) {
+        if !waiting.retained {
+            self.counted -= 1;
+            self.bytes -= waiting.kept.message.size();
+        }
     }
 }

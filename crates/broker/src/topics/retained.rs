@@ -1,7 +1,9 @@
 //! Retained messages: the newest of each topic that was published to be kept.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use bytestring::ByteString;
 use rustc_hash::FxHashMap;
 
 use crate::message::Message;
@@ -13,6 +15,8 @@ pub(crate) struct Retained {
     root: Node,
     count: usize,
     bytes: usize,
+    /// Those that expire, in that order.
+    expiring: BTreeSet<(Time, ByteString)>,
 }
 
 #[derive(Default)]
@@ -42,11 +46,17 @@ impl Retained {
             self.remove(&topic);
             return Ok(());
         }
-        let before = self.root.get(&topic).map_or(0, |message| message.size());
-        let count = self.count + usize::from(before == 0);
-        let bytes = self.bytes - before + message.size();
+        let before = self.root.get(&topic).cloned();
+        let count = self.count + usize::from(before.is_none());
+        let bytes = self.bytes - before.as_ref().map_or(0, |m| m.size()) + message.size();
         if count > options.max_retained_messages || bytes > options.max_retained_bytes {
             return Err(Full);
+        }
+        if let Some(at) = before.and_then(|before| before.expires_at) {
+            self.expiring.remove(&(at, topic.clone()));
+        }
+        if let Some(at) = message.expires_at {
+            self.expiring.insert((at, topic.clone()));
         }
         let mut node = &mut self.root;
         for level in topic.split('/') {
@@ -63,6 +73,9 @@ impl Retained {
         if let Some(message) = &removed {
             self.count -= 1;
             self.bytes -= message.size();
+            if let Some(at) = message.expires_at {
+                self.expiring.remove(&(at, message.topic.clone()));
+            }
         }
         removed
     }
@@ -82,16 +95,14 @@ impl Retained {
 
     /// Forgets what has expired; gives how many that were.
     pub(crate) fn expire(&mut self, now: Time) -> usize {
-        let mut expired = Vec::new();
-        self.root.collect(&["#"], false, &mut |message| {
-            if message.is_expired(now) {
-                expired.push(message.topic.clone());
+        let mut expired = 0;
+        while self.expiring.first().is_some_and(|(at, _)| *at <= now) {
+            if let Some((_, topic)) = self.expiring.pop_first() {
+                self.remove(&topic);
+                expired += 1;
             }
-        });
-        for topic in &expired {
-            self.remove(topic);
         }
-        expired.len()
+        expired
     }
 }
 

@@ -100,6 +100,20 @@ impl Client {
         }
     }
 
+    /// The next packet of a connection that may end within one.
+    pub fn try_next_of_broken(&mut self) -> Option<Packet> {
+        loop {
+            if let Framing::Complete(_) = frame(&self.received, usize::MAX).unwrap() {
+                return self.try_next();
+            }
+            let mut chunk = [0; 16 * 1024];
+            match self.stream.read(&mut chunk) {
+                Ok(count) if count > 0 => self.received.extend_from_slice(&chunk[..count]),
+                _ => return None,
+            }
+        }
+    }
+
     /// The next packet.
     pub fn next(&mut self) -> Packet {
         self.try_next().expect("the connection is open")
@@ -125,6 +139,12 @@ impl Client {
     pub fn expect_nothing(&mut self) {
         self.send(Packet::PingReq);
         assert_eq!(self.next(), Packet::PingResp);
+    }
+
+    /// Passes over what was sent to this client until now.
+    pub fn drain(&mut self) {
+        self.send(Packet::PingReq);
+        while self.next() != Packet::PingResp {}
     }
 
     /// The server closes; before that, in MQTT 5, it says why.

@@ -1,5 +1,5 @@
 //! A broker of a test's own, and clients that are nothing but packets.
-#![allow(dead_code, unreachable_pub, clippy::unwrap_used)]
+#![allow(dead_code, unreachable_pub, unused_imports, clippy::unwrap_used)]
 
 mod client;
 pub mod packets;

@@ -17,9 +17,18 @@ pub fn packets(version: ProtocolVersion) -> Vec<(&'static str, Vec<u8>)> {
         ("PUBLISH QoS 0", Packet::Publish(publish(version, QoS::AtMostOnce))),
         ("PUBLISH QoS 1", Packet::Publish(publish(version, QoS::AtLeastOnce))),
         ("PUBLISH QoS 2", Packet::Publish(publish(version, QoS::ExactlyOnce))),
-        ("PUBACK", Packet::PubAck(PubAck { packet_id: id, reason, properties: properties.clone() })),
-        ("PUBREC", Packet::PubRec(PubRec { packet_id: id, reason, properties: properties.clone() })),
-        ("PUBREL", Packet::PubRel(PubRel { packet_id: id, reason, properties: properties.clone() })),
+        (
+            "PUBACK",
+            Packet::PubAck(PubAck { packet_id: id, reason, properties: properties.clone() }),
+        ),
+        (
+            "PUBREC",
+            Packet::PubRec(PubRec { packet_id: id, reason, properties: properties.clone() }),
+        ),
+        (
+            "PUBREL",
+            Packet::PubRel(PubRel { packet_id: id, reason, properties: properties.clone() }),
+        ),
         (
             "PUBCOMP",
             Packet::PubComp(PubComp { packet_id: id, reason, properties: properties.clone() }),

@@ -1,0 +1,169 @@
+//! What a client is owed together with the socket by which it gets it: what
+//! any thread may lock for a moment to give the client something.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use latchlight_mqtt::ReasonCode;
+use parking_lot::Mutex;
+use tokio::sync::Notify;
+
+use crate::counters::Counters;
+use crate::deadlines::Timers;
+use crate::live::Ticket;
+use crate::session::Outbound;
+use crate::transport::Transport;
+use crate::will::PendingWill;
+use crate::{ClientInfo, Options, Time};
+
+/// How often one flush fills the output again: what waits beyond that is the
+/// connection's own task to send.
+const ROUNDS: usize = 4;
+
+/// A session's line to its client.
+#[derive(Debug, Default)]
+pub(crate) struct Line {
+    pub(crate) owed: Outbound,
+    pub(crate) transport: Option<Arc<dyn Transport>>,
+    /// The task that serves the connection.
+    pub(crate) task: Arc<TaskBell>,
+    /// Counts the connections of this session: an old one must not touch what
+    /// a newer one has.
+    pub(crate) epoch: u64,
+    /// The connection is to be closed.
+    pub(crate) closing: Option<Closing>,
+    pub(crate) info: Option<Arc<ClientInfo>>,
+    /// Published at the end of the connection or later, unless taken back.
+    pub(crate) will: Option<PendingWill>,
+    pub(crate) timers: Timers,
+    /// Some thread will write soon.
+    scheduled: bool,
+    /// The socket takes no more for now.
+    pub(crate) blocked: bool,
+    /// More can be sent, by the connection's own task.
+    pub(crate) has_more: bool,
+}
+
+/// How others reach the task that serves a connection.
+#[derive(Debug, Default)]
+pub(crate) struct TaskBell {
+    /// It is to look at its line: to wait for room in the socket, or to end.
+    pub(crate) wake: Notify,
+    /// Live publishes that a takeover cut off; told when the socket is closed.
+    lost: Mutex<Vec<Arc<Ticket>>>,
+    /// A takeover left some of the output unsent, or resets the connection.
+    cut: AtomicBool,
+}
+
+/// Why a connection is being closed, and how.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Closing {
+    pub(crate) reason: ReasonCode,
+    /// Say it to a client of MQTT 5.
+    pub(crate) say: bool,
+    /// Throw away what was not sent.
+    pub(crate) reset: bool,
+}
+
+impl TaskBell {
+    /// Takes over what was cut off.
+    pub(crate) fn take_lost(&self) -> Vec<Arc<Ticket>> {
+        std::mem::take(&mut self.lost.lock())
+    }
+
+    /// Whether last words make no sense any more.
+    pub(crate) fn was_cut(&self) -> bool {
+        self.cut.load(Ordering::Relaxed)
+    }
+}
+
+impl Line {
+    /// Whether the caller is the one to write: nobody else will before it.
+    pub(crate) fn schedule(&mut self) -> bool {
+        !std::mem::replace(&mut self.scheduled, true)
+    }
+
+    /// The first reason to close counts, but a reset is never taken back.
+    pub(crate) fn close(&mut self, closing: Closing) {
+        match &mut self.closing {
+            Some(known) => known.reset |= closing.reset,
+            none => *none = Some(closing),
+        }
+        self.task.wake.notify_one();
+    }
+
+    /// Another connection begins: the one that there is ends without its
+    /// session; its task closes the socket.
+    pub(crate) fn take_over(&mut self) -> bool {
+        if !self.owed.is_connected() {
+            return false;
+        }
+        let cut = self.owed.output().is_some_and(|output| !output.is_empty());
+        let mut lost = self.owed.disconnect();
+        self.task.cut.store(cut || !lost.is_empty(), Ordering::Relaxed);
+        if let Some(transport) = self.transport.take()
+            && !lost.is_empty()
+        {
+            transport.reset_when_closed();
+        }
+        self.task.lost.lock().append(&mut lost);
+        self.task.wake.notify_one();
+        true
+    }
+
+    /// Writes what waits, as far as the socket takes it; true if that ended a
+    /// congestion.
+    pub(crate) fn flush(&mut self, now: Time, options: &Options, counters: &Counters) -> bool {
+        self.scheduled = false;
+        let was_congested = self.owed.is_congested(options);
+        let result = self.write_all(now, options, counters);
+        let blocked = match result {
+            Ok(()) => false,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => true,
+            Err(_) => {
+                let reason = ReasonCode::UnspecifiedError;
+                self.close(Closing { reason, say: false, reset: true });
+                true
+            }
+        };
+        // Its own task waits for the socket, or goes on.
+        let wake = (blocked && !self.blocked) || self.has_more;
+        self.blocked = blocked;
+        if wake {
+            self.task.wake.notify_one();
+        }
+        was_congested && !self.owed.is_congested(options)
+    }
+
+    fn write_all(&mut self, now: Time, options: &Options, counters: &Counters) -> io::Result<()> {
+        self.has_more = false;
+        self.write(now, counters)?;
+        for _ in 0..ROUNDS {
+            self.owed.pump(now, options, counters);
+            if self.owed.output().is_none_or(|output| output.is_empty()) {
+                return Ok(());
+            }
+            self.write(now, counters)?;
+        }
+        self.has_more = true;
+        Ok(())
+    }
+
+    fn write(&mut self, now: Time, counters: &Counters) -> io::Result<()> {
+        // What a reset is to hold back must not leave any more.
+        if self.closing.is_some_and(|closing| closing.reset) {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        let Some(transport) = self.transport.as_deref() else { return Ok(()) };
+        while let Some(output) = self.owed.output().filter(|output| !output.is_empty()) {
+            let written = output.write_to(|slices| transport.try_write(slices))?;
+            if written == 0 {
+                return Err(io::ErrorKind::WriteZero.into());
+            }
+            counters.bytes_out.add(written as u64);
+            self.owed.progressed(now);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,143 @@
+//! One connection's end of a session: how packets become bytes for it.
+
+use latchlight_mqtt::{Packet, PacketId, PacketType, ProtocolVersion, QoS, ReasonCode, encode_ack};
+
+use super::aliases::{OutboundAliases, TopicAs};
+use super::in_flight::Kept;
+use super::{OutputBuffer, Receiver};
+use crate::message::{Encoded, Forward, Shape};
+use crate::{Options, Time};
+
+/// What a connection allows.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ConnectionLimits {
+    pub(crate) version: ProtocolVersion,
+    pub(crate) receive_maximum: u16,
+    pub(crate) max_packet_size: usize,
+    /// Topic aliases that the client follows.
+    pub(crate) topic_alias_maximum: u16,
+}
+
+/// Encodes for one connection, within its limits.
+#[derive(Debug)]
+pub(crate) struct Sender {
+    pub(crate) limits: ConnectionLimits,
+    pub(crate) out: OutputBuffer,
+    aliases: OutboundAliases,
+    /// When bytes were taken last, or began to wait.
+    last_progress: Time,
+}
+
+impl Sender {
+    /// CONNACK is the first thing that is sent [MQTT-3.2.0-1].
+    pub(crate) fn new(limits: ConnectionLimits, answer: &Packet, options: &Options) -> Self {
+        let aliases = limits.topic_alias_maximum.min(options.topic_alias_maximum);
+        let mut sender = Self {
+            limits,
+            out: OutputBuffer::default(),
+            aliases: OutboundAliases::new(aliases),
+            last_progress: 0,
+        };
+        sender.say(answer);
+        sender
+    }
+
+    /// Appends a message that is being routed; false: larger than the client
+    /// takes [MQTT-3.1.2-24].
+    pub(crate) fn send(
+        &mut self,
+        forward: &Forward<'_>,
+        receiver: &Receiver,
+        first: u8,
+        id: Option<PacketId>,
+    ) -> bool {
+        self.begins_to_wait(forward.now());
+        let shape = Shape { v5: self.limits.version.is_v5(), with_id: id.is_some() };
+        let said = self.aliases.look_up(forward.topic());
+        let limit = self.limits.max_packet_size;
+        let out = &mut self.out;
+        let sent = forward.with_extras(shape, &receiver.identifiers, said, |encoded| {
+            if encoded.bytes.len() > limit {
+                return false;
+            }
+            if forward.is_large() {
+                let header = encoded.bytes.len() - forward.payload().len();
+                let head = Encoded { bytes: &encoded.bytes[..header], ..encoded };
+                append(out, head, first, id);
+                out.append_shared(forward.shared_payload());
+            } else {
+                append(out, encoded, first, id);
+            }
+            true
+        });
+        if let (true, TopicAs::NameAnd(alias)) = (sent, said) {
+            self.aliases.told(forward.topic(), alias);
+        }
+        sent
+    }
+
+    /// Appends a message that was kept; false: larger than the client takes.
+    pub(crate) fn send_kept(
+        &mut self,
+        kept: &Kept,
+        id: Option<PacketId>,
+        dup: bool,
+        now: Time,
+    ) -> bool {
+        let forward = Forward::of_message(&kept.message, now);
+        let receiver = Receiver {
+            qos: kept.qos,
+            retain_as_published: true,
+            identifiers: kept.identifiers.to_vec(),
+        };
+        let dup = if dup { 0x08 } else { 0 };
+        self.send(&forward, &receiver, first_byte(kept.qos, kept.retain) | dup, id)
+    }
+
+    /// Appends an acknowledgement.
+    pub(crate) fn acknowledge(&mut self, packet: PacketType, id: PacketId, reason: ReasonCode) {
+        let version = self.limits.version;
+        self.out.append(|out| encode_ack(packet, id, reason, version, out));
+    }
+
+    /// Appends a packet that is no PUBLISH.
+    pub(crate) fn say(&mut self, packet: &Packet) {
+        let version = self.limits.version;
+        if let Err(error) = self.out.append(|out| packet.encode(version, out)) {
+            tracing::error!(%error, "encode a packet");
+        }
+    }
+
+    /// Bytes were written.
+    pub(crate) fn progressed(&mut self, now: Time) {
+        self.last_progress = now;
+    }
+
+    /// For how long bytes wait without any being taken.
+    pub(crate) fn stalled_for(&self, now: Time) -> Time {
+        if self.out.is_empty() { 0 } else { now.saturating_sub(self.last_progress) }
+    }
+
+    fn begins_to_wait(&mut self, now: Time) {
+        if self.out.is_empty() {
+            self.last_progress = now;
+        }
+    }
+}
+
+/// The first byte of a PUBLISH; DUP is the sender's own [MQTT-3.3.1-3].
+pub(crate) fn first_byte(qos: QoS, retain: bool) -> u8 {
+    0x30 | (qos as u8) << 1 | u8::from(retain)
+}
+
+fn append(out: &mut OutputBuffer, encoded: Encoded<'_>, first: u8, id: Option<PacketId>) {
+    out.append(|buffer| {
+        let start = buffer.len();
+        buffer.extend_from_slice(encoded.bytes);
+        buffer[start] = first;
+        if let Some(id) = id {
+            let at = start + encoded.id_at;
+            buffer[at..at + 2].copy_from_slice(&id.get().to_be_bytes());
+        }
+    });
+}

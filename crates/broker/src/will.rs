@@ -1,0 +1,60 @@
+//! Wills: what a client has left to be published when it is gone.
+
+use std::sync::Arc;
+
+use latchlight_mqtt::Will;
+
+use crate::access::PublishRequest;
+use crate::broker::Core;
+use crate::message::{Forward, Message};
+use crate::{ClientInfo, Time};
+
+/// A will that was not published yet.
+#[derive(Debug, Clone)]
+pub(crate) struct PendingWill {
+    message: Message,
+    /// How long it waits after its connection, in ms.
+    pub(crate) delay: Time,
+    client: Arc<ClientInfo>,
+}
+
+impl PendingWill {
+    pub(crate) fn new(will: &Will, client: &Arc<ClientInfo>) -> Self {
+        let mut properties = will.properties.clone();
+        let delay = u64::from(properties.will_delay_interval.unwrap_or(0)) * 1000;
+        if !properties.is_empty() {
+            properties.make_mut().will_delay_interval = None;
+        }
+        let message = Message {
+            topic: will.topic.as_byte_string().clone(),
+            payload: will.payload.clone(),
+            qos: will.qos,
+            retain: will.retain,
+            properties,
+            expires_at: None,
+        };
+        Self { message, delay, client: client.clone() }
+    }
+}
+
+impl Core {
+    /// Publishes a will; its expiry begins now, and what its client may do was
+    /// perhaps changed since it connected.
+    pub(crate) fn publish_will(&self, will: PendingWill) {
+        let PendingWill { mut message, client, .. } = will;
+        let request = PublishRequest {
+            topic: &message.topic,
+            qos: message.qos,
+            retain: message.retain,
+            will: true,
+        };
+        if self.access.authorize_publish(&client, &request).is_err() {
+            self.counters.publishes_refused.one();
+            return;
+        }
+        let now = self.clock.now();
+        let interval = message.properties.message_expiry_interval;
+        message.expires_at = interval.map(|seconds| now + u64::from(seconds) * 1000);
+        self.publish_and_flush(&Forward::of_message(&Arc::new(message), now), None, false);
+    }
+}

@@ -1,0 +1,170 @@
+//! The client inside the process.
+#![allow(clippy::unwrap_used)]
+
+mod support;
+
+use latchlight_broker::{
+    AllowAll, InlinePublish, InlineSubscription, Options, QoS, ReasonCode, RetainHandling,
+    SubscriptionOptions,
+};
+use latchlight_mqtt::{Packet, ProtocolVersion, Publish};
+use support::{Client, TestBroker};
+
+use ProtocolVersion::{V5, V311};
+use QoS::{AtLeastOnce, AtMostOnce, ExactlyOnce};
+
+#[test]
+fn it_publishes_to_clients_and_is_told_what_became_of_it() {
+    let broker = TestBroker::start();
+    let inline = broker.inline();
+    let publish = |qos, retain| {
+        let mut publish = InlinePublish::new("a".try_into().unwrap(), "x");
+        publish.qos = qos;
+        publish.retain = retain;
+        publish.properties.make_mut().content_type = Some("text/plain".into());
+        inline.publish(publish)
+    };
+    assert_eq!(publish(AtLeastOnce, false), ReasonCode::NoMatchingSubscribers);
+    let mut new = Client::connect(broker.address(), V5, "new");
+    let mut old = Client::connect(broker.address(), V311, "old");
+    new.subscribe("a", ExactlyOnce);
+    old.subscribe("+", AtLeastOnce);
+    for qos in [AtMostOnce, AtLeastOnce, ExactlyOnce] {
+        assert_eq!(publish(qos, false), ReasonCode::Success);
+        let received = new.next_publish();
+        assert_eq!(received.qos, qos);
+        assert_eq!(received.properties.content_type.as_deref(), Some("text/plain"));
+        new.acknowledge(&received);
+        let received = old.next_publish();
+        assert_eq!(received.qos, qos.min(AtLeastOnce));
+        old.acknowledge(&received);
+    }
+    publish(AtLeastOnce, true);
+    let mut late = Client::connect(broker.address(), V5, "late");
+    late.subscribe("a", AtMostOnce);
+    assert!(late.next_publish().retain);
+}
+
+#[test]
+fn it_receives_what_clients_publish() {
+    let broker = TestBroker::build(|builder| builder.access(AllowAll));
+    let mut messages = subscribe(&broker, "device/+/up", SubscriptionOptions::qos(ExactlyOnce));
+    let mut client = Client::connect(broker.address(), V5, "client");
+    for (qos, retain) in [(AtMostOnce, false), (AtLeastOnce, true), (ExactlyOnce, false)] {
+        let mut publish = Publish { qos, retain, ..Publish::new("device/1/up", "hello") };
+        publish.properties.make_mut().content_type = Some("text/plain".into());
+        client.publish_packet(publish);
+        let message = broker.wait(messages.next()).unwrap();
+        assert_eq!((&*message.topic, &message.payload[..]), ("device/1/up", &b"hello"[..]));
+        assert_eq!((message.qos, message.retain, message.dup), (qos, false, false));
+        assert_eq!(message.properties.content_type.as_deref(), Some("text/plain"));
+        assert_eq!(&*message.publisher.unwrap().client_id, "client");
+    }
+    // It may have come before: the client says so.
+    let publish = Publish {
+        qos: AtLeastOnce,
+        dup: true,
+        packet_id: latchlight_mqtt::PacketId::new(9),
+        ..Publish::new("device/1/up", "again")
+    };
+    client.send(Packet::Publish(publish));
+    assert!(broker.wait(messages.next()).unwrap().dup);
+}
+
+#[test]
+fn it_sees_the_retain_flag_as_published_and_takes_no_kept_messages_if_it_likes() {
+    let broker = TestBroker::start();
+    let mut client = Client::connect(broker.address(), V5, "client");
+    client.publish_retained("a", "kept", AtLeastOnce);
+    let options = SubscriptionOptions {
+        retain_as_published: true,
+        retain_handling: RetainHandling::DoNotSend,
+        ..SubscriptionOptions::qos(AtLeastOnce)
+    };
+    let mut without = subscribe(&broker, "a", options);
+    let mut with = subscribe(&broker, "a", SubscriptionOptions::default());
+    let kept = broker.wait(with.next()).unwrap();
+    assert!(kept.retain);
+    assert_eq!(kept.payload, "kept");
+    client.publish_retained("a", "newer", AtLeastOnce);
+    let message = broker.wait(without.next()).unwrap();
+    assert!(message.retain);
+    assert_eq!(message.payload, "newer");
+    assert!(!broker.wait(with.next()).unwrap().retain);
+}
+
+#[test]
+fn dropping_a_subscription_ends_it() {
+    let broker = TestBroker::start();
+    let messages = subscribe(&broker, "a", SubscriptionOptions::default());
+    let mut client = Client::connect(broker.address(), V5, "client");
+    assert_eq!(client.publish("a", "x", AtLeastOnce), ReasonCode::Success);
+    drop(messages);
+    assert_eq!(client.publish("a", "x", AtLeastOnce), ReasonCode::NoMatchingSubscribers);
+}
+
+/// Nothing is dropped and memory is bounded: whoever publishes is slowed down
+/// to what the subscription takes.
+#[test]
+fn a_full_subscription_slows_its_publishers_down() {
+    const MESSAGES: usize = 20_000;
+    let broker = TestBroker::with_options(Options { inline_queue: 16, ..Options::default() });
+    let mut messages = subscribe(&broker, "a", SubscriptionOptions::default());
+    let publishing: Vec<_> = ["one", "two"]
+        .map(|id| {
+            let mut client = Client::connect(broker.address(), V311, id);
+            std::thread::spawn(move || {
+                for _ in 0..MESSAGES {
+                    client.send(Packet::Publish(Publish::new("a", vec![0; 100])));
+                }
+                client.expect_nothing();
+            })
+        })
+        .into();
+    // Others are not held up.
+    let mut bystander = Client::connect(broker.address(), V5, "bystander");
+    bystander.subscribe("b", AtMostOnce);
+    for _ in 0..100 {
+        bystander.send(Packet::Publish(Publish::new("b", "x")));
+        bystander.next_publish();
+    }
+    for _ in 0..2 * MESSAGES {
+        assert!(broker.wait(messages.next()).is_some());
+    }
+    for thread in publishing {
+        thread.join().unwrap();
+    }
+}
+
+#[test]
+fn a_shared_filter_or_one_too_deep_is_refused() {
+    let broker = TestBroker::with_options(Options { max_topic_levels: 3, ..Options::default() });
+    let inline = broker.inline();
+    let options = SubscriptionOptions::default();
+    assert!(inline.subscribe("$share/group/a".try_into().unwrap(), options).is_err());
+    assert!(inline.subscribe("a/b/c/d".try_into().unwrap(), options).is_err());
+    let publish = InlinePublish::new("a/b/c/d".try_into().unwrap(), "x");
+    assert_eq!(inline.publish(publish), ReasonCode::TopicNameInvalid);
+}
+
+#[test]
+fn it_goes_on_without_any_listener() {
+    let broker = latchlight_broker::Broker::builder().serve().unwrap();
+    let inline = broker.inline();
+    let mut messages =
+        inline.subscribe("a".try_into().unwrap(), SubscriptionOptions::default()).unwrap();
+    inline.publish(InlinePublish::new("a".try_into().unwrap(), "x"));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        assert_eq!(messages.next().await.unwrap().payload, "x");
+        broker.close().await;
+    });
+}
+
+fn subscribe(
+    broker: &TestBroker,
+    filter: &str,
+    options: SubscriptionOptions,
+) -> InlineSubscription {
+    broker.inline().subscribe(filter.try_into().unwrap(), options).unwrap()
+}
