@@ -11,6 +11,7 @@ pub mod device_interface;
 pub mod http;
 pub mod identity;
 pub mod pictures;
+pub mod plugin_host;
 pub mod simulate;
 pub mod startup;
 pub mod state;

@@ -60,6 +60,7 @@ impl Settings {
         self.database.check()?;
         self.log.check()?;
         self.commands.check()?;
+        self.plugins.check()?;
         for (id, device) in &self.devices {
             if let Some(topics) = &device.topics {
                 crate::device_interface::topics::check_pair(&self.mqtt.prefix, topics)

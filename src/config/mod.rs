@@ -12,6 +12,7 @@ mod http;
 mod load;
 mod log;
 mod mqtt;
+mod plugins;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -25,6 +26,10 @@ pub use http::HttpSettings;
 pub use load::{ENVIRONMENT_PREFIX, InvalidSettings};
 pub use log::{LogFormat, LogSettings};
 pub use mqtt::{MqttProtocol, MqttSettings};
+pub use plugins::{
+    AllowedPlugin, CommandGrant, GrantedDevice, PluginGrants, PluginsSettings, Sha256Hex,
+    TopicGrant,
+};
 
 use crate::state::DeviceId;
 
@@ -47,6 +52,8 @@ pub struct Settings {
     pub commands: CommandSettings,
     /// What a device may do beyond its kind, and topics of another shape.
     pub devices: BTreeMap<DeviceId, DeviceSettings>,
+    /// Which libraries are loaded, and what they may ask of the server.
+    pub plugins: PluginsSettings,
 }
 
 impl Default for Settings {
@@ -59,6 +66,7 @@ impl Default for Settings {
             log: LogSettings::default(),
             commands: CommandSettings::default(),
             devices: BTreeMap::new(),
+            plugins: PluginsSettings::default(),
         }
     }
 }
