@@ -9,3 +9,4 @@ mod real_clients;
 mod restart;
 mod safety;
 mod stranger;
+mod tour;
