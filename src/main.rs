@@ -8,7 +8,7 @@ use clap::{Args, Parser, Subcommand};
 use latchlight::config::Settings;
 use latchlight::startup::Application;
 use latchlight::state::ConfigFile;
-use latchlight::{simulate, telemetry};
+use latchlight::{plugin_host, simulate, telemetry};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
@@ -29,6 +29,9 @@ enum Command {
     Serve(ServeArgs),
     /// Play locks, lights and cameras, to try the server without hardware.
     Simulate(simulate::SimulateArgs),
+    /// Plugins: what config.json needs to load one.
+    #[command(subcommand)]
+    Plugin(PluginCommand),
 }
 
 #[derive(Args)]
@@ -38,6 +41,16 @@ struct ServeArgs {
     /// be overridden by the environment, such as LATCHLIGHT_HTTP__LISTEN.
     #[arg(long, value_name = "FILE", default_value = "config.json")]
     config: PathBuf,
+}
+
+#[derive(Subcommand)]
+enum PluginCommand {
+    /// Print the entry for `plugins.allow` in config.json that lets the
+    /// server load these very bytes.
+    Allow {
+        /// The plugin: a dynamic library.
+        file: PathBuf,
+    },
 }
 
 fn main() -> ExitCode {
@@ -59,6 +72,10 @@ fn run(cli: Cli) -> anyhow::Result<()> {
         match cli.command {
             Command::Serve(args) => serve(args).await,
             Command::Simulate(args) => simulate::run(args, stop_on_signal()?).await,
+            Command::Plugin(PluginCommand::Allow { file }) => {
+                println!("{}", plugin_host::allow_line(&file)?);
+                Ok(())
+            }
         }
     })
 }

@@ -20,6 +20,7 @@ use crate::device_interface::{Actor, LinkOutbox, Parts, Presence};
 use crate::http::{self, Services};
 use crate::identity::Permissions;
 use crate::pictures::{PictureLimits, Pictures};
+use crate::plugin_host::{PluginHost, ServerServices};
 use crate::state::{ConfigFile, State};
 
 /// How many events of the link may wait for the device interface. A full
@@ -51,7 +52,8 @@ impl Application {
     /// A listener, the database or config.json cannot be had; nothing was
     /// overwritten.
     pub async fn build(settings: Settings, file: ConfigFile) -> anyhow::Result<Self> {
-        let data = data_folder(&settings.data, file.folder())?;
+        let beside = file.folder().to_owned();
+        let data = data_folder(&settings.data, &beside)?;
         let state = State::open(file).context("restore the state")?;
         let database = Database::open(&settings.database, &data).await?;
         let http = std::net::TcpListener::bind(settings.http.listen)
@@ -85,7 +87,7 @@ impl Application {
             pictures: pictures.clone(),
             permissions: Permissions::new(settings.devices.clone()),
             public_url,
-            outbox: Box::new(outbox),
+            outbox: Box::new(outbox.clone()),
         };
         let parts = Parts {
             registry: registry.clone(),
@@ -96,12 +98,15 @@ impl Application {
             state: state.clone(),
         };
         let (actor, handle) = Actor::new(parts, incoming);
+        let host = Arc::new(ServerServices { handle: handle.clone(), outbox });
+        let plugins = PluginHost::start(&settings.plugins, &beside, host, &registry).await;
         state.set_actions(registry.files());
         let services = Services {
             handle,
             state: state.clone(),
             commands,
             registry,
+            plugins,
             pictures,
             database: database.clone(),
             settings: Arc::new(settings.http.clone()),

@@ -32,7 +32,7 @@ pub use origin::Origins;
 pub use server::run;
 pub use services::Services;
 
-use routes::api::{actions, commands, devices, pictures};
+use routes::api::{actions, commands, devices, pictures, plugins};
 use routes::{board, get_pic, healthz, hello, lock, readyz, test, unlock};
 
 /// What a resource allows that can only be read.
@@ -60,6 +60,7 @@ fn routes(config: &mut ServiceConfig) {
         .service(resource("/board.css", READ).route(read().to(board::style)))
         .service(resource("/board.js", READ).route(read().to(board::script)))
         .service(resource("/favicon.svg", READ).route(read().to(board::icon)))
+        .service(resource("/api/v1/plugins", READ).route(read().to(plugins::list)))
         .default_service(web::to(no_route));
 }
 

@@ -8,6 +8,7 @@ use crate::config::HttpSettings;
 use crate::database::Database;
 use crate::device_interface::Handle;
 use crate::pictures::Pictures;
+use crate::plugin_host::PluginHost;
 use crate::state::State;
 
 /// What the routes work with; cheap to clone.
@@ -21,6 +22,8 @@ pub struct Services {
     pub commands: Commands,
     /// The actions.
     pub registry: Arc<Registry>,
+    /// The plugins, and what became of them.
+    pub plugins: PluginHost,
     /// What cameras saw.
     pub pictures: Pictures,
     /// Asked by `/readyz` whether it answers.

@@ -4,3 +4,4 @@ pub(in crate::http) mod actions;
 pub(in crate::http) mod commands;
 pub(in crate::http) mod devices;
 pub(in crate::http) mod pictures;
+pub(in crate::http) mod plugins;
