@@ -97,6 +97,11 @@ impl InlineClient {
 
     /// Publishes a message; gives what a PUBACK would say.
     pub fn publish(&self, publish: InlinePublish) -> ReasonCode {
+        // What a client could not send, the process does not either.
+        let size = publish.topic.as_str().len() + publish.payload.len();
+        if size > self.core.options.max_packet_size as usize {
+            return ReasonCode::PacketTooLarge;
+        }
         if let Err(reason) = self.core.check_topic(publish.topic.as_str()) {
             return reason;
         }

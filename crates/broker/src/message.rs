@@ -289,8 +289,17 @@ fn encode(topic: &str, payload: &[u8], properties: &Properties, shape: Shape) ->
     };
     let version = if shape.v5 { ProtocolVersion::V5 } else { ProtocolVersion::V311 };
     let mut bytes = Vec::with_capacity(topic.len() + payload.len() + 16);
-    // What came in as a packet, or was checked on its way in, fits into one.
-    let id_at = parts.encode_header(version, &mut bytes).ok().flatten().unwrap_or(0);
+    let id_at = match parts.encode_header(version, &mut bytes) {
+        Ok(id_at) => id_at,
+        Err(error) => {
+            // Properties that an inline client made up: the message goes
+            // without them. Its topic is a name, and its size was checked.
+            tracing::error!(topic, %error, "encode the properties of a message");
+            let bare = PublishParts { properties: &Properties::new(), ..parts };
+            let encoded = bare.encode_header(version, &mut bytes);
+            encoded.expect("a topic name and a payload within the bound fit into a packet")
+        }
+    };
     bytes.extend_from_slice(payload);
-    OwnedFrame { bytes, id_at }
+    OwnedFrame { bytes, id_at: id_at.unwrap_or(0) }
 }
