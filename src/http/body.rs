@@ -6,7 +6,7 @@ use actix_web::http::header;
 use actix_web::{HttpMessage as _, HttpRequest, web};
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt as _;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
 
 use super::ApiError;
 use crate::config::HttpSettings;
@@ -87,11 +87,17 @@ pub(super) async fn expect_none(
 
 /// Parses JSON, naming what is wrong by its path.
 pub(super) fn parse_json<T: DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
+    // An array would be taken for an object's fields without their names.
+    if body.trim_ascii_start().starts_with(b"[") {
+        return Err(ApiError::Invalid("the body must be a JSON object, not an array".to_owned()));
+    }
     let mut deserializer = serde_json::Deserializer::from_slice(body);
     let parsed = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
         let path = error.path().to_string();
         let inner = error.into_inner();
-        match (inner.is_data(), path.as_str()) {
+        // Some wrong values are called a wrong syntax by the parser.
+        let json = inner.is_data() || serde_json::from_slice::<IgnoredAny>(body).is_ok();
+        match (json, path.as_str()) {
             (false, _) => ApiError::Malformed(format!("the body is not JSON: {inner}")),
             (true, ".") => ApiError::Invalid(inner.to_string()),
             (true, path) => ApiError::Invalid(format!("{path}: {inner}")),

@@ -3,6 +3,7 @@
 use std::net::{SocketAddr, TcpListener};
 use std::time::Duration;
 
+use actix_web::dev::Server;
 use actix_web::middleware::from_fn;
 use actix_web::{App, HttpServer, web};
 use anyhow::Context as _;
@@ -23,6 +24,14 @@ pub async fn run(
     services: Services,
     shutdown: CancellationToken,
 ) -> anyhow::Result<()> {
+    build(listeners, services, shutdown)?.await.context("serve")
+}
+
+fn build(
+    listeners: Vec<TcpListener>,
+    services: Services,
+    shutdown: CancellationToken,
+) -> anyhow::Result<Server> {
     let settings = services.settings.clone();
     let addresses: Vec<SocketAddr> = listeners
         .iter()
@@ -53,5 +62,5 @@ pub async fn run(
         listener.set_nonblocking(true).context("use a listener")?;
         server = server.listen(listener).context("listen")?;
     }
-    server.run().await.context("serve")
+    Ok(server.run())
 }

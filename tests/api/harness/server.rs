@@ -1,0 +1,122 @@
+//! A server of its own for each test.
+
+use std::net::SocketAddr;
+use std::path::Path;
+
+use latchlight::config::Settings;
+use latchlight::startup::Application;
+use latchlight::state::ConfigFile;
+use serde_json::{Value, json};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use super::{Answer, Device, Manner, PATIENCE};
+
+pub(crate) struct Server {
+    folder: tempfile::TempDir,
+    pub(crate) http: SocketAddr,
+    pub(crate) mqtt: SocketAddr,
+    pub(crate) client: reqwest::Client,
+    stop: CancellationToken,
+    running: JoinHandle<anyhow::Result<()>>,
+}
+
+impl Server {
+    pub(crate) async fn start() -> Self {
+        Self::start_with(json!({})).await
+    }
+
+    /// With these settings over the ones that every test needs.
+    pub(crate) async fn start_with(settings: Value) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let mut all = json!({
+            "http": { "listen": "127.0.0.1:0" },
+            "mqtt": { "listen": "127.0.0.1:0" },
+        });
+        merge(&mut all, settings);
+        let config = folder.path().join("config.json");
+        std::fs::write(&config, json!({ "settings": all, "state": {} }).to_string()).unwrap();
+        let file = ConfigFile::new(config);
+        let settings = Settings::load(&file.read().unwrap().settings).unwrap();
+        // TEST_LOG=1 shows what the server says.
+        if std::env::var_os("TEST_LOG").is_some() {
+            latchlight::telemetry::init(&settings.log);
+        }
+        let application = Application::build(settings, file).await.unwrap();
+        let http = application.http_address();
+        let mqtt = application.mqtt_address().expect("the embedded broker listens");
+        let stop = CancellationToken::new();
+        let running = tokio::spawn(application.run_until_stopped(stop.clone()));
+        let client = reqwest::Client::builder().timeout(PATIENCE).no_proxy().build().unwrap();
+        Self { folder, http, mqtt, client, stop, running }
+    }
+
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    pub(crate) fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.http)
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Answer {
+        self.send(self.client.get(self.url(path))).await
+    }
+
+    pub(crate) async fn post(&self, path: &str) -> Answer {
+        self.send(self.client.post(self.url(path))).await
+    }
+
+    pub(crate) async fn post_json(&self, path: &str, body: &Value) -> Answer {
+        self.send(self.client.post(self.url(path)).json(body)).await
+    }
+
+    pub(crate) async fn delete(&self, path: &str) -> Answer {
+        self.send(self.client.delete(self.url(path))).await
+    }
+
+    pub(crate) async fn send(&self, request: reqwest::RequestBuilder) -> Answer {
+        Answer::read(request.send().await.unwrap()).await
+    }
+
+    /// A lock that has joined and said that it is unlocked.
+    pub(crate) async fn lock(&self, id: &str, manner: Manner) -> Device {
+        Device::join(self, id, "lock", "unlocked", manner).await
+    }
+
+    /// A light that has joined and said that it is off.
+    pub(crate) async fn light(&self, id: &str, manner: Manner) -> Device {
+        Device::join(self, id, "light", "off", manner).await
+    }
+
+    /// A camera that has joined.
+    pub(crate) async fn camera(&self, id: &str) -> Device {
+        Device::join(self, id, "camera", "watching", Manner::Obeys).await
+    }
+
+    /// Stops as a signal would, and waits until it has.
+    pub(crate) async fn stop(self) {
+        self.begin_to_stop();
+        self.stopped().await;
+    }
+
+    pub(crate) fn begin_to_stop(&self) {
+        self.stop.cancel();
+    }
+
+    pub(crate) async fn stopped(self) {
+        let stopped = tokio::time::timeout(PATIENCE * 2, self.running).await;
+        stopped.expect("the server stops").unwrap().unwrap();
+    }
+}
+
+fn merge(into: &mut Value, from: Value) {
+    match (into, from) {
+        (Value::Object(into), Value::Object(from)) => {
+            for (key, value) in from {
+                merge(into.entry(key).or_insert(Value::Null), value);
+            }
+        }
+        (into, from) => *into = from,
+    }
+}

@@ -1,0 +1,20 @@
+//! The API and the board, from outside: the real server on free ports, with
+//! its own config file and data folder per test, devices that speak MQTT to
+//! its embedded broker, and a real browser.
+#![allow(clippy::unwrap_used)]
+
+mod harness;
+
+mod board;
+mod commands;
+mod devices;
+mod health;
+mod hello;
+mod idempotency;
+mod limits;
+mod lists;
+mod origin;
+mod pictures;
+mod problems;
+mod stop;
+mod test_route;
