@@ -4,7 +4,11 @@
 
 mod calls;
 mod grants;
+#[allow(dead_code)] // Reason: the other tests of the program use the rest of it.
+#[path = "../device/harness.rs"]
+mod harness;
 mod house;
 mod libraries;
 mod loading;
 mod quarantine;
+mod running_server;
