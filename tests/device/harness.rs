@@ -253,11 +253,16 @@ impl Device {
         }
     }
 
-    /// The next words that it is told.
+    /// The next words that it is told, beside the wish to report, which comes
+    /// to whoever listens while the server starts.
     pub(crate) async fn hear(&mut self) -> String {
-        let publish = self.hear_publish().await;
-        assert!(!publish.retain, "nothing that a device is told is retained (C2)");
-        String::from_utf8(publish.payload.to_vec()).unwrap()
+        loop {
+            let publish = self.hear_publish().await;
+            assert!(!publish.retain, "nothing that a device is told is retained (C2)");
+            if publish.payload != "report" {
+                return String::from_utf8(publish.payload.to_vec()).unwrap();
+            }
+        }
     }
 
     pub(crate) async fn hear_publish(&mut self) -> Publish {
@@ -276,10 +281,17 @@ impl Device {
     /// Asserts that it is told nothing for a while: what may not come would
     /// come at once.
     pub(crate) async fn hears_nothing_for(&mut self, long: Duration) {
-        assert!(self.early.is_empty(), "{:?}", self.early);
-        if let Ok(Ok(packet)) = timeout(long, self.connection.receive()).await {
-            panic!("heard {packet:?}");
-        }
+        let is_report = |publish: &Publish| publish.payload == "report";
+        assert!(self.early.iter().all(is_report), "{:?}", self.early);
+        let nothing = async {
+            while let Ok(packet) = self.connection.receive().await {
+                match packet {
+                    Packet::Publish(publish) if is_report(&publish) => {}
+                    packet => panic!("heard {packet:?}"),
+                }
+            }
+        };
+        let _ = timeout(long, nothing).await;
     }
 
     /// The next command: its verb, its id, and when it expires.
