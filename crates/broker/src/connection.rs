@@ -62,20 +62,28 @@ pub(crate) async fn run(
     address: SocketAddr,
     _place: Place,
 ) {
-    let opened = tokio::select! {
-        opened = open(&core, &stream, address) => opened,
-        () = core.stop.cancelled() => return,
-    };
-    let Some((mut client, mut carry)) = opened else { return };
+    // Each phase is boxed, so that a connection holds only what it is in.
+    let opening = Box::pin(async {
+        tokio::select! {
+            opened = open(&core, &stream, address) => opened,
+            () = core.stop.cancelled() => None,
+        }
+    });
+    let Some((client, carry)) = opening.await else { return };
+    let (client, end) = Box::pin(serve(client, &stream, carry)).await;
+    Box::pin(finish(client, stream, end)).await;
+}
+
+async fn serve(mut client: Client, stream: &TcpStream, mut carry: Carry) -> (Client, End) {
     let end = match first_batch(&mut client, &mut carry) {
         Ok(()) => loop {
-            if let Err(end) = step(&mut client, &stream, &mut carry).await {
+            if let Err(end) = step(&mut client, stream, &mut carry).await {
                 break end;
             }
         },
         Err(end) => end,
     };
-    finish(client, stream, end).await;
+    (client, end)
 }
 
 /// Handles what came together with CONNECT.
@@ -103,8 +111,8 @@ async fn step(client: &mut Client, stream: &TcpStream, carry: &mut Carry) -> Res
         tokio::task::yield_now().await;
         return Ok(());
     }
-    if client.batch.is_congested(&client.core) {
-        return pause(client, stream, blocked).await;
+    if is_paused(client) {
+        return Box::pin(pause(client, stream, blocked)).await;
     }
     let interest =
         if blocked { Interest::READABLE | Interest::WRITABLE } else { Interest::READABLE };
@@ -130,6 +138,23 @@ fn look(client: &Client) -> Result<Look, End> {
         Some(closing) => Err(End::Closing(closing)),
         None => Ok(Look { blocked: line.blocked, has_more: line.has_more }),
     }
+}
+
+/// Whether the client waits for slow readers; it does so for a limited time.
+fn is_paused(client: &mut Client) -> bool {
+    let Client { core, batch, paused_at, .. } = client;
+    if !batch.is_congested(core) {
+        *paused_at = None;
+        return false;
+    }
+    let now = core.clock.now();
+    let since = *paused_at.get_or_insert(now);
+    if u128::from(now.saturating_sub(since)) < core.options.max_pause.as_millis() {
+        return true;
+    }
+    batch.forget_slow();
+    *paused_at = None;
+    false
 }
 
 /// The client's messages have met a slow reader: until that has caught up, or

@@ -22,15 +22,36 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! `examples/` has a whole broker in a few lines, and a server that listens
+//! and commands from the same process under access rules of its own.
+//!
+//! # How it works
 //! A session is free of I/O: it is given packets and the time, and gives bytes
 //! and effects. Sockets stand around it, on threads of the broker's own. A
 //! message is routed by the thread that read it: parsed in place, its topic
 //! looked up once per thread, copied into its receivers' output as the very
 //! bytes that came in, and written out once per batch.
 //!
-//! Not there yet, but with its place: stores (answers are written after the
-//! batch, where they can wait for the disk), TLS, WebSocket and Unix sockets
-//! (`Transport`), enhanced authentication, `$SYS` topics, interceptors.
+//! # Slow readers
+//! A publisher whose messages have met a reader that is behind is not read
+//! until that has caught up, but only while the reader takes something all the
+//! same ([`Options::stalled_after`]), and for a limited time
+//! ([`Options::max_pause`]). Of a reader that takes nothing, QoS 0 is dropped
+//! and QoS 1 and 2 wait in a bounded queue. Whatever is dropped is counted
+//! ([`Broker::counters`]); a publisher of MQTT 5 whose message nobody had room
+//! for is told 0x97 (Quota exceeded). Older versions have no word for that.
+//!
+//! # Live publishes
+//! [`InlineClient::publish_live`] sends what must arrive now or never: it is
+//! not queued, not sent again, and cut off at its deadline with the connection
+//! that it was sent on. It is how a lock is told to open.
+//!
+//! # Not there yet, but with its place
+//! Stores (answers are written after the batch, where they can wait for the
+//! disk), TLS, WebSocket and Unix sockets (`Transport`), enhanced
+//! authentication, `$SYS` topics, interceptors, access checks at delivery, and
+//! what a leaving member of a shared subscription has in flight going to
+//! another one.
 
 mod access;
 mod broker;

@@ -43,6 +43,8 @@ pub(crate) struct Line {
     pub(crate) blocked: bool,
     /// More can be sent, by the connection's own task.
     pub(crate) has_more: bool,
+    /// Some publisher waits for this reader.
+    awaited: bool,
 }
 
 /// How others reach the task that serves a connection.
@@ -112,11 +114,27 @@ impl Line {
         true
     }
 
-    /// Writes what waits, as far as the socket takes it; true if that ended a
-    /// congestion.
+    /// Whether a publisher should wait for this reader, which then is to tell
+    /// when it has caught up.
+    pub(crate) fn is_worth_waiting_for(&mut self, now: Time, options: &Options) -> bool {
+        let worth = self.owed.is_worth_waiting_for(now, options);
+        self.awaited |= worth;
+        worth
+    }
+
+    /// Whether publishers that wait are to be woken now.
+    pub(crate) fn has_caught_up(&mut self, options: &Options) -> bool {
+        if self.awaited && !self.owed.is_congested(options) {
+            self.awaited = false;
+            return true;
+        }
+        false
+    }
+
+    /// Writes what waits, as far as the socket takes it; true if the reader
+    /// has caught up by that.
     pub(crate) fn flush(&mut self, now: Time, options: &Options, counters: &Counters) -> bool {
         self.scheduled = false;
-        let was_congested = self.owed.is_congested(options);
         let result = self.write_all(now, options, counters);
         let blocked = match result {
             Ok(()) => false,
@@ -133,7 +151,7 @@ impl Line {
         if wake {
             self.task.wake.notify_one();
         }
-        was_congested && !self.owed.is_congested(options)
+        self.has_caught_up(options)
     }
 
     fn write_all(&mut self, now: Time, options: &Options, counters: &Counters) -> io::Result<()> {

@@ -14,7 +14,8 @@ pub trait Observer: Send + Sync + 'static {
         let _ = client;
     }
 
-    /// A client's connection ended.
+    /// A client's connection ended. Where a newer one took its session over,
+    /// that one was told of before: `client` tells which of the two ended.
     fn disconnected(&self, client: &Arc<ClientInfo>, reason: ReasonCode) {
         let _ = (client, reason);
     }

@@ -54,6 +54,9 @@ pub struct Options {
     pub high_water: usize,
     /// How long a reader may take nothing before nobody waits for it any more.
     pub stalled_after: Duration,
+    /// How long a publisher waits at the most, after each of its batches, for
+    /// readers that take something but not enough.
+    pub max_pause: Duration,
     /// How long a reader may take nothing, with bytes waiting, before its
     /// connection is closed.
     pub stalled_limit: Duration,
@@ -92,6 +95,7 @@ impl Default for Options {
             when_full: WhenFull::default(),
             high_water: 1024 * 1024,
             stalled_after: Duration::from_millis(50),
+            max_pause: Duration::from_secs(1),
             stalled_limit: Duration::from_secs(60),
             max_subscriptions: 10_000,
             max_topic_levels: 128,

@@ -79,15 +79,20 @@ impl Batch {
         }
     }
 
+    /// The publisher has waited long enough.
+    pub(crate) fn forget_slow(&mut self) {
+        self.slow.clear();
+        self.slow_inline.clear();
+    }
+
     /// Whether the publisher is to wait for a reader, of those that were met.
     pub(crate) fn is_congested(&mut self, core: &Core) -> bool {
         if self.slow.is_empty() && self.slow_inline.is_empty() {
             return false;
         }
         let now = core.clock.now();
-        self.slow.retain(|_, session| {
-            session.outbound.lock().owed.is_worth_waiting_for(now, &core.options)
-        });
+        self.slow
+            .retain(|_, session| session.outbound.lock().is_worth_waiting_for(now, &core.options));
         self.slow_inline.retain(|sink| sink.is_congested(core));
         !self.slow.is_empty() || !self.slow_inline.is_empty()
     }
@@ -208,7 +213,7 @@ impl Core {
         if line.owed.is_connected() && line.schedule() {
             batch.touch(session);
         }
-        if line.owed.is_worth_waiting_for(forward.now(), &self.options) {
+        if line.is_worth_waiting_for(forward.now(), &self.options) {
             batch.is_slow(session);
         }
         accepted

@@ -57,8 +57,7 @@ fn an_empty_client_id_gets_one_assigned() {
 fn an_empty_client_id_without_clean_session_is_refused_before_mqtt_5() {
     let broker = TestBroker::start();
     let mut client = Client::open(broker.address(), V311);
-    let connect = Connect { clean_start: false, ..Connect::new(V311, "") };
-    client.send(Packet::Connect(Box::new(connect)));
+    client.send_bytes(&[0x10, 12, 0, 4, b'M', b'Q', b'T', b'T', 4, 0, 0, 60, 0, 0]);
     // 3.1.1: [MQTT-3.1.3-8], [MQTT-3.1.3-9]
     match client.next() {
         Packet::ConnAck(connack) => {

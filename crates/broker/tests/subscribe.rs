@@ -284,6 +284,29 @@ fn a_member_that_is_offline_is_passed_over_while_another_is_connected() {
 }
 
 #[test]
+fn an_offline_member_leaves_the_others_turns_fair() {
+    let broker = TestBroker::start();
+    let mut gone = Connect { clean_start: false, ..Connect::new(V5, "gone") };
+    gone.properties.make_mut().session_expiry_interval = Some(600);
+    let (mut gone, _) = Client::connect_with(broker.address(), gone);
+    let mut members = ["one", "two"].map(|id| Client::connect(broker.address(), V5, id));
+    members[0].subscribe("$share/group/a", AtMostOnce);
+    gone.subscribe("$share/group/a", AtLeastOnce);
+    members[1].subscribe("$share/group/a", AtMostOnce);
+    gone.disconnect();
+    let mut publisher = Client::connect(broker.address(), V5, "publisher");
+    for _ in 0..10 {
+        publisher.publish("a", "x", AtLeastOnce);
+    }
+    for member in &mut members {
+        for _ in 0..5 {
+            member.next_publish();
+        }
+        member.expect_nothing();
+    }
+}
+
+#[test]
 fn shared_subscriptions_get_no_kept_messages() {
     let broker = TestBroker::start();
     let mut client = Client::connect(broker.address(), V5, "client");

@@ -23,6 +23,9 @@ pub(super) fn handle(client: &mut Client, packet: &[u8], now: Time) -> Result<Ne
         if has_output && line.schedule() {
             client.batch.touch(&client.session);
         }
+        if line.has_caught_up(&core.options) {
+            client.session.drained.notify_waiters();
+        }
     }
     Ok(Next::Go)
 }

@@ -38,6 +38,8 @@ pub(crate) struct Client {
     /// done: the place where a store holds them until it is on disk, too.
     acks: Vec<u8>,
     pub(crate) batch: Batch,
+    /// Since when it waits for slow readers.
+    pub(crate) paused_at: Option<Time>,
 }
 
 /// What follows a packet.
@@ -93,7 +95,19 @@ impl Client {
     ) -> Self {
         let version = info.version;
         let (aliases, acks, batch) = (Vec::new(), Vec::new(), Batch::default());
-        Self { core, session, info, version, epoch, task, session_expiry, aliases, acks, batch }
+        Self {
+            core,
+            session,
+            info,
+            version,
+            epoch,
+            task,
+            session_expiry,
+            aliases,
+            acks,
+            batch,
+            paused_at: None,
+        }
     }
 
     fn decode(&self, packet: &[u8]) -> Result<Packet, End> {

@@ -10,6 +10,8 @@ mod outbound;
 mod output_buffer;
 mod queue;
 mod sender;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use aliases::TopicAs;
 pub(crate) use inbound::Inbound;

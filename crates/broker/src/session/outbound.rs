@@ -51,6 +51,7 @@ pub(crate) struct Outbound {
     live_unacknowledged: Vec<Arc<Ticket>>,
     /// The session outlives its connection.
     durable: bool,
+    last_acknowledgement: Time,
 }
 
 impl Outbound {
@@ -110,16 +111,24 @@ impl Outbound {
         }
     }
 
-    /// Whether more waits in the output than should.
+    /// Whether more waits for a connected client than should.
     pub(crate) fn is_congested(&self, options: &Options) -> bool {
-        self.sender.as_ref().is_some_and(|sender| sender.out.len() > options.high_water)
+        self.sender.as_ref().is_some_and(|sender| {
+            sender.out.len() > options.high_water || self.queue.is_half_full(options)
+        })
     }
 
     /// Whether publishers are to be slowed down for this reader: only for one
-    /// that is behind and takes something all the same.
+    /// that is behind and takes, or acknowledges, something all the same.
     pub(crate) fn is_worth_waiting_for(&self, now: Time, options: &Options) -> bool {
-        self.is_congested(options)
-            && u128::from(self.stalled_for(now)) <= options.stalled_after.as_millis()
+        let Some(sender) = self.sender.as_ref().filter(|_| self.is_congested(options)) else {
+            return false;
+        };
+        let still = match sender.out.is_empty() {
+            true => now.saturating_sub(self.last_acknowledgement),
+            false => sender.stalled_for(now),
+        };
+        u128::from(still) <= options.stalled_after.as_millis()
     }
 
     /// For how long bytes wait without any being taken.
@@ -296,6 +305,7 @@ impl Outbound {
         options: &Options,
         counters: &Counters,
     ) {
+        self.last_acknowledgement = now;
         let awaits = self.in_flight.get_mut(ack.packet_id).map(|open| open.awaits);
         match (ack.packet_type, awaits) {
             (PacketType::PubAck, Some(Awaits::PubAck))

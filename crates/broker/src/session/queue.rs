@@ -46,6 +46,11 @@ impl Queue {
         self.waiting.len() > self.counted
     }
 
+    /// Whether half of what may wait does: time to slow publishers down.
+    pub(crate) fn is_half_full(&self, options: &Options) -> bool {
+        self.counted > options.max_queued_messages / 2 || self.bytes > options.max_queued_bytes / 2
+    }
+
     /// The QoS of the one whose turn it is.
     pub(crate) fn next_qos(&self) -> Option<QoS> {
         self.waiting.front().map(|waiting| waiting.kept.qos)

@@ -217,6 +217,10 @@ fn put(list: &mut Vec<Subscription>, subscription: Subscription) -> bool {
             false
         }
         None => {
+            // Most filters have one subscriber.
+            if list.is_empty() {
+                list.reserve_exact(1);
+            }
             list.push(subscription);
             true
         }
@@ -238,19 +242,20 @@ impl SharedGroup {
     }
 
     /// The members, beginning with the one whose turn it is: the message goes
-    /// to the first who takes it.
+    /// to the first who takes it. Who is connected comes first; an offline
+    /// one takes it only if none is.
     pub(crate) fn in_turn(&self) -> Vec<Subscription> {
-        let members = self.members.lock();
-        let count = members.len().max(1);
-        let turn = self.next.fetch_add(1, Ordering::Relaxed) % count;
-        let mut order = Vec::with_capacity(count);
-        order.extend_from_slice(&members[turn..]);
-        order.extend_from_slice(&members[..turn]);
-        // Who is connected comes first; an offline one takes it only if all are.
-        order.sort_by_key(|member| match &member.subscriber {
-            Subscriber::Session(session) => !session.is_connected(),
-            Subscriber::Inline(_) => false,
-        });
-        order
+        let turn = self.next.fetch_add(1, Ordering::Relaxed);
+        let (mut connected, mut offline): (Vec<_>, Vec<_>) =
+            self.members.lock().iter().cloned().partition(|member| match &member.subscriber {
+                Subscriber::Session(session) => session.is_connected(),
+                Subscriber::Inline(_) => true,
+            });
+        for members in [&mut connected, &mut offline] {
+            let count = members.len().max(1);
+            members.rotate_left(turn % count);
+        }
+        connected.append(&mut offline);
+        connected
     }
 }

@@ -2,7 +2,6 @@
 #![allow(dead_code, unreachable_pub, unused_imports, clippy::unwrap_used)]
 
 mod client;
-pub mod packets;
 
 use std::net::{SocketAddr, TcpListener};
 use std::time::{Duration, Instant};
