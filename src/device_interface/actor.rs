@@ -160,7 +160,9 @@ impl Actor {
             Source::Picture(id) => {
                 let work = Work::Picture(id.clone(), incoming.payload);
                 let job = Job { work, answer_to: AnswerTo::Device(id.clone()) };
-                return self.enter(LaneKey { speaker: id.as_str().into(), plugin: None }, job);
+                // The lane of its words: what it says of the picture comes after it.
+                let speaker = Caller::Device(id.to_string()).to_string().into();
+                return self.enter(LaneKey { speaker, plugin: None }, job);
             }
             Source::Device(id) => (Caller::Device(id.to_string()), AnswerTo::Device(id)),
             Source::App(app) => (Caller::App(app.to_string()), AnswerTo::App(app)),
