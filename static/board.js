@@ -12,6 +12,7 @@ const LOW_BATTERY = 20;
 const KINDS = { lock: "Locks", light: "Lights", camera: "Cameras", other: "Others" };
 const VERBS = { lock: ["lock", "unlock"], light: ["on", "off"] };
 const WORDS = { lock: "Lock", unlock: "Unlock", on: "Switch on", off: "Switch off" };
+const LABELS = { ...WORDS, on: "On", off: "Off" };
 const TONES = {
   locked: "good", unlocked: "open", jammed: "bad", locking: "quiet", unlocking: "open",
   on: "lit", off: "quiet", unknown: "quiet",
@@ -60,7 +61,7 @@ async function allDevices() {
 
 // --- time, in words
 
-const relative = new Intl.RelativeTimeFormat("en", { numeric: "auto" });
+const relative = new Intl.RelativeTimeFormat("en", { numeric: "auto", style: "short" });
 const UNITS = [["day", 86_400], ["hour", 3600], ["minute", 60]];
 
 function ago(time) {
@@ -100,7 +101,7 @@ function newCard(device) {
     const button = document.createElement("button");
     button.type = "button";
     button.dataset.verb = verb;
-    button.textContent = WORDS[verb];
+    button.textContent = LABELS[verb];
     button.setAttribute("aria-label", `${WORDS[verb]} ${device.id}`);
     if (verb === "lock") button.className = "primary";
     button.addEventListener("click", () => operate(device, verb, button, card));

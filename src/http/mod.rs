@@ -23,6 +23,7 @@ mod request_id;
 mod routes;
 mod server;
 mod services;
+mod stopping;
 
 use actix_web::web::{self, ServiceConfig};
 use actix_web::{Resource, Route, guard};

@@ -7,6 +7,7 @@
 use std::time::Duration;
 
 use actix_web::http::{StatusCode, header};
+use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use futures_util::future::join_all;
 use jiff::Timestamp;
@@ -14,6 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use super::command_view::{self, CommandView};
 use super::query::Wait;
+use super::stopping::Stopping;
 use super::{ApiError, Services};
 use crate::commands::{Begin, Command, CommandHandle, CommandId, Status, Ticket, Verb};
 use crate::device_interface::{Operation, Selection};
@@ -63,13 +65,17 @@ pub(super) async fn operate(
     wish: Wish,
 ) -> Result<HttpResponse, ApiError> {
     let identity = Identity::local();
+    let stopping = request.app_data::<Data<Stopping>>().cloned();
+    let stopping = stopping
+        .ok_or_else(|| ApiError::Internal(anyhow::anyhow!("nobody told how the server stops")))?;
     let outcome = match key_of(request)? {
-        None => perform(services, &identity, wish).await?,
+        None => perform(services, &stopping, &identity, wish).await?,
         Some(key) => {
             // A client that gives up waiting will ask again with its key: the
             // answer must be there by then, so the work goes on without it.
             let services = services.clone();
-            let once = async move { perform_once(&services, &identity, &key, wish).await };
+            let once =
+                async move { perform_once(&services, &stopping, &identity, &key, wish).await };
             let done = actix_web::rt::spawn(once).await;
             done.map_err(|error| ApiError::Internal(anyhow::Error::new(error)))??
         }
@@ -92,6 +98,7 @@ fn key_of(request: &HttpRequest) -> Result<Option<String>, ApiError> {
 
 async fn perform_once(
     services: &Services,
+    stopping: &Stopping,
     identity: &Identity,
     key: &str,
     wish: Wish,
@@ -108,7 +115,7 @@ async fn perform_once(
         Begin::InProgress => return Err(ApiError::InProgress),
         Begin::Interrupted => return Err(ApiError::Interrupted),
     };
-    match perform(services, identity, wish).await {
+    match perform(services, stopping, identity, wish).await {
         Ok(outcome) => {
             // The devices were told: an answer that cannot be kept is still one.
             if let Err(error) = ticket.finish(outcome.status.as_u16(), &outcome.body).await {
@@ -126,6 +133,7 @@ async fn perform_once(
 
 async fn perform(
     services: &Services,
+    stopping: &Stopping,
     identity: &Identity,
     wish: Wish,
 ) -> Result<Outcome, ApiError> {
@@ -136,7 +144,10 @@ async fn perform(
         command_id: wish.command_id,
     };
     let handles = services.handle.operate(operation).await?;
-    wait(&handles, wish.wait).await;
+    tokio::select! {
+        () = wait(&handles, wish.wait) => {}
+        () = stopping.hurry() => {}
+    }
     let commands: Vec<_> = handles.iter().map(CommandHandle::snapshot).collect();
     let devices = commands.iter().map(CommandView::of).collect();
     let body = serde_json::to_string(&Body { devices });

@@ -9,6 +9,7 @@ use actix_web::{App, HttpServer, web};
 use anyhow::Context as _;
 use tokio_util::sync::CancellationToken;
 
+use super::stopping::Stopping;
 use super::{Origins, Services, envelope, query, routes};
 
 /// How long a closed connection may take to be gone.
@@ -41,12 +42,15 @@ fn build(
     let origins = web::Data::new(Origins::new(&settings, &addresses));
     let services = web::Data::new(services);
     let uploads = web::Data::new(routes::Uploads::default());
+    let stop_patience = Duration::from_millis(settings.shutdown_timeout_ms);
+    let stopping = web::Data::new(Stopping::new(shutdown.clone(), stop_patience));
     let workers = std::thread::available_parallelism().map_or(2, usize::from);
     let mut server = HttpServer::new(move || {
         App::new()
             .app_data(origins.clone())
             .app_data(services.clone())
             .app_data(uploads.clone())
+            .app_data(stopping.clone())
             .app_data(query::config())
             .wrap(from_fn(envelope::envelope))
             .configure(super::routes)

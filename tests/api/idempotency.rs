@@ -81,6 +81,41 @@ async fn a_key_is_free_again_when_nothing_was_done_for_it() {
 }
 
 #[tokio::test]
+async fn a_kept_answer_outlives_a_restart_and_the_door_is_not_told_again() {
+    let server = Server::start().await;
+    let _door = server.lock("front-door", Manner::Obeys).await;
+    let first = post(&server, "/unlock?device=front-door", "k1").await;
+    let server = Server::start_in(server.stop_and_keep().await).await;
+    let door = server.lock("front-door", Manner::Obeys).await;
+    let again = post(&server, "/unlock?device=front-door", "k1").await;
+    assert_eq!(again.header("idempotency-replayed"), "true");
+    assert_eq!((first.status, first.body), (again.status, again.body));
+    assert_eq!(door.told(), [""; 0]);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn what_a_crash_interrupted_is_said_and_not_done_again() {
+    let server = Server::start().await;
+    let _door = server.lock("front-door", Manner::Obeys).await;
+    let path = "/unlock?device=front-door";
+    post(&server, path, "k1").await.devices(200);
+    let folder = server.stop_and_keep().await;
+    // As a crash leaves it: the key is taken, and its answer was not kept.
+    let database = folder.path().join("data/latchlight.db");
+    let pool = sqlx::SqlitePool::connect(database.to_str().unwrap()).await.unwrap();
+    let forget = "UPDATE idempotency_keys SET status = NULL, answer = NULL";
+    sqlx::query(forget).execute(&pool).await.unwrap();
+    pool.close().await;
+    let server = Server::start_in(folder).await;
+    let door = server.lock("front-door", Manner::Obeys).await;
+    let detail = post(&server, path, "k1").await.problem(409, "interrupted");
+    assert!(detail.contains("not done again"), "{detail}");
+    assert_eq!(door.told(), [""; 0]);
+    server.stop().await;
+}
+
+#[tokio::test]
 async fn an_odd_key_is_refused() {
     let server = Server::start().await;
     let door = server.lock("front-door", Manner::Obeys).await;

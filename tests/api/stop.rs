@@ -21,6 +21,21 @@ async fn a_request_in_hand_is_answered_before_the_server_stops() {
 }
 
 #[tokio::test]
+async fn a_long_wait_is_cut_short_by_the_stop_and_still_answered() {
+    let settings =
+        json!({ "http": { "shutdown_timeout_ms": 2000 }, "commands": { "expires_in": 60 } });
+    let server = Server::start_with(settings).await;
+    let door = server.lock("front-door", Manner::Silent).await;
+    let request = server.client.post(server.url("/lock?device=front-door&wait=60")).send();
+    let waiting = tokio::spawn(request);
+    until("the command to leave", async || (door.count("lock") == 1).then_some(())).await;
+    server.begin_to_stop();
+    let answer = waiting.await.unwrap().expect("an answer");
+    assert_eq!(answer.status().as_u16(), 202);
+    server.stopped().await;
+}
+
+#[tokio::test]
 async fn an_idle_connection_does_not_hold_up_the_stop() {
     let server = Server::start().await;
     let mut idle = raw_request(&server, "GET /hello HTTP/1.1\r\nHost: localhost\r\n\r\n").await;

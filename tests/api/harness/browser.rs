@@ -116,7 +116,10 @@ fn capabilities(
     if dark {
         arguments.push("--blink-settings=preferredColorScheme=0");
     }
-    let metrics = json!({ "width": width, "height": height, "pixelRatio": 1.0 });
+    let phone = width < height;
+    let metrics = json!({
+        "width": width, "height": height, "pixelRatio": 1.0, "mobile": phone, "touch": phone,
+    });
     let options = json!({
         "args": arguments,
         "mobileEmulation": { "deviceMetrics": metrics },

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::Path;
+use std::sync::Arc;
 
 use latchlight::config::Settings;
 use latchlight::startup::Application;
@@ -13,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use super::{Answer, Device, Manner, PATIENCE};
 
 pub(crate) struct Server {
-    folder: tempfile::TempDir,
+    folder: Arc<tempfile::TempDir>,
     pub(crate) http: SocketAddr,
     pub(crate) mqtt: SocketAddr,
     pub(crate) client: reqwest::Client,
@@ -28,7 +29,7 @@ impl Server {
 
     /// With these settings over the ones that every test needs.
     pub(crate) async fn start_with(settings: Value) -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        let folder = Arc::new(tempfile::tempdir().unwrap());
         let mut all = json!({
             "http": { "listen": "127.0.0.1:0" },
             "mqtt": { "listen": "127.0.0.1:0" },
@@ -36,7 +37,12 @@ impl Server {
         merge(&mut all, settings);
         let config = folder.path().join("config.json");
         std::fs::write(&config, json!({ "settings": all, "state": {} }).to_string()).unwrap();
-        let file = ConfigFile::new(config);
+        Self::start_in(folder).await
+    }
+
+    /// On the config file and the data that stand in this folder.
+    pub(crate) async fn start_in(folder: Arc<tempfile::TempDir>) -> Self {
+        let file = ConfigFile::new(folder.path().join("config.json"));
         let settings = Settings::load(&file.read().unwrap().settings).unwrap();
         // TEST_LOG=1 shows what the server says.
         if std::env::var_os("TEST_LOG").is_some() {
@@ -53,6 +59,13 @@ impl Server {
 
     pub(crate) fn folder(&self) -> &Path {
         self.folder.path()
+    }
+
+    /// Stops, and gives what it leaves behind.
+    pub(crate) async fn stop_and_keep(self) -> Arc<tempfile::TempDir> {
+        let folder = self.folder.clone();
+        self.stop().await;
+        folder
     }
 
     pub(crate) fn url(&self, path: &str) -> String {
