@@ -73,7 +73,8 @@ fn a_message_without_the_flag_leaves_the_retained_one_alone() {
 fn a_retained_message_carries_its_properties_and_expires() {
     let broker = TestBroker::start();
     let mut client = Client::connect(broker.address(), V5, "client");
-    for (topic, seconds) in [("short", 1), ("long", 600)] {
+    // The long one first, so that it is older than the short one when that is gone.
+    for (topic, seconds) in [("long", 600), ("short", 1)] {
         let mut publish = Publish { retain: true, qos: AtLeastOnce, ..Publish::new(topic, "kept") };
         let values = publish.properties.make_mut();
         values.message_expiry_interval = Some(seconds);
