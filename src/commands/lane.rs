@@ -101,7 +101,12 @@ impl Core {
                     lane.waiting.push_back(waiting);
                 }
             }
-            if lane.waiting.len() < self.settings.waiting_per_device {
+            // C4: who is away is said to be so now, not when what is out ends.
+            let away = self.state.device(&device).is_none_or(|device| !device.online);
+            if away {
+                let detail = "the device is not connected".to_owned();
+                ended.push((command, (Status::Offline, Some(detail))));
+            } else if lane.waiting.len() < self.settings.waiting_per_device {
                 lane.waiting.push_back(command);
             } else {
                 let detail = format!("{} commands wait for {device} already", lane.waiting.len());
