@@ -10,6 +10,7 @@ use latchlight_mqtt::{
     InvalidTopic, Properties, QoS, ReasonCode, RetainHandling, SubscriptionOptions, TopicFilter,
     TopicName,
 };
+use parking_lot::Mutex;
 use tokio::sync::{Notify, mpsc};
 
 use crate::broker::Core;
@@ -59,12 +60,21 @@ pub struct InlineMessage {
     pub publisher: Option<Arc<ClientInfo>>,
 }
 
-/// Receives the messages of one filter. Dropping it unsubscribes.
+/// Receives the messages of its [`filters`](Self::filters): each once, and
+/// those of one publisher in the order in which it sent them, whichever
+/// filter they match. Dropping it unsubscribes.
 pub struct InlineSubscription {
-    core: Arc<Core>,
-    filter: TopicFilter,
-    sink: Arc<InlineSink>,
+    filters: InlineFilters,
     messages: mpsc::UnboundedReceiver<InlineMessage>,
+}
+
+/// The filters of an [`InlineSubscription`], to be changed while it receives;
+/// cheap to clone.
+#[derive(Clone)]
+pub struct InlineFilters {
+    core: Arc<Core>,
+    sink: Arc<InlineSink>,
+    current: Arc<Mutex<Vec<TopicFilter>>>,
 }
 
 /// Where messages for an inline subscription go. The channel itself has no
@@ -168,32 +178,30 @@ impl InlineClient {
         filter: TopicFilter,
         options: SubscriptionOptions,
     ) -> Result<InlineSubscription, InvalidTopic> {
-        if filter.shared().is_some() {
-            return Err(InvalidTopic::Share);
-        }
-        if self.core.check_topic(filter.filter()).is_err() {
-            return Err(InvalidTopic::TooLong);
-        }
+        self.subscribe_all([filter], options)
+    }
+
+    /// Subscribes to several filters, whose messages come as one stream.
+    ///
+    /// # Errors
+    /// One of them is shared, or has too many levels.
+    pub fn subscribe_all(
+        &self,
+        filters: impl IntoIterator<Item = TopicFilter>,
+        options: SubscriptionOptions,
+    ) -> Result<InlineSubscription, InvalidTopic> {
         let (sender, messages) = mpsc::unbounded_channel();
         let sink =
             Arc::new(InlineSink { sender, waiting: AtomicUsize::new(0), drained: Notify::new() });
-        let subscription = Subscription {
-            subscriber: Subscriber::Inline(sink.clone()),
-            qos: options.qos,
-            no_local: options.no_local,
-            retain_as_published: options.retain_as_published,
-            identifier: None,
+        let current = Arc::default();
+        let subscription = InlineSubscription {
+            filters: InlineFilters { core: self.core.clone(), sink, current },
+            messages,
         };
-        self.core.index.add(&filter, subscription);
-        if options.retain_handling != RetainHandling::DoNotSend {
-            let now = self.core.clock.now();
-            // Locked until they are in, so that no newer one gets before them.
-            let retained = self.core.retained.lock();
-            for message in retained.matching(filter.filter(), now) {
-                sink.push(InlineMessage::of_retained(&message));
-            }
+        for filter in filters {
+            subscription.filters.add(filter, options)?;
         }
-        Ok(InlineSubscription { core: self.core.clone(), filter, sink, messages })
+        Ok(subscription)
     }
 }
 
@@ -233,20 +241,82 @@ impl InlineSubscription {
     /// The next message; nothing when the broker is gone.
     pub async fn next(&mut self) -> Option<InlineMessage> {
         let message = self.messages.recv().await?;
-        self.sink.took(&self.core);
+        self.filters.sink.took(&self.filters.core);
         Some(message)
     }
 
-    /// The filter.
-    pub fn filter(&self) -> &TopicFilter {
-        &self.filter
+    /// Its filters.
+    pub fn filters(&self) -> &InlineFilters {
+        &self.filters
     }
 }
 
 impl Drop for InlineSubscription {
     fn drop(&mut self) {
-        self.core.index.remove(&self.filter, &Subscriber::Inline(self.sink.clone()));
-        self.sink.drained.notify_waiters();
+        let InlineFilters { core, sink, current } = &self.filters;
+        // First, so that nothing is added behind the removal.
+        self.messages.close();
+        for filter in current.lock().drain(..) {
+            core.index.remove(&filter, &Subscriber::Inline(sink.clone()));
+        }
+        sink.drained.notify_waiters();
+    }
+}
+
+impl InlineFilters {
+    /// Subscribes to one more filter, or anew with other options. When the
+    /// subscription has been dropped, nothing happens.
+    ///
+    /// # Errors
+    /// The filter is shared, or has too many levels.
+    pub fn add(
+        &self,
+        filter: TopicFilter,
+        options: SubscriptionOptions,
+    ) -> Result<(), InvalidTopic> {
+        let Self { core, sink, current } = self;
+        if filter.shared().is_some() {
+            return Err(InvalidTopic::Share);
+        }
+        if core.check_topic(filter.filter()).is_err() {
+            return Err(InvalidTopic::TooLong);
+        }
+        let mut current = current.lock();
+        if sink.sender.is_closed() {
+            return Ok(());
+        }
+        let subscription = Subscription {
+            subscriber: Subscriber::Inline(sink.clone()),
+            qos: options.qos,
+            no_local: options.no_local,
+            retain_as_published: options.retain_as_published,
+            identifier: None,
+        };
+        let is_new = core.index.add(&filter, subscription);
+        let wants_retained = match options.retain_handling {
+            RetainHandling::Send => true,
+            RetainHandling::SendIfNew => is_new,
+            RetainHandling::DoNotSend => false,
+        };
+        if wants_retained {
+            let now = core.clock.now();
+            // Locked until they are in, so that no newer one gets before them.
+            let retained = core.retained.lock();
+            for message in retained.matching(filter.filter(), now) {
+                sink.push(InlineMessage::of_retained(&message));
+            }
+        }
+        if is_new {
+            current.push(filter);
+        }
+        Ok(())
+    }
+
+    /// Unsubscribes from a filter; false if it was none of these.
+    pub fn remove(&self, filter: &TopicFilter) -> bool {
+        let mut current = self.current.lock();
+        current.retain(|known| known != filter);
+        self.core.index.remove(filter, &Subscriber::Inline(self.sink.clone()))
     }
 }
 

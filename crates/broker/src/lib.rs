@@ -82,7 +82,7 @@ pub use access::{Access, AllowAll, ConnectRequest, DenyAll, PublishRequest, Refu
 pub use broker::{Broker, BrokerBuilder};
 pub use client_info::ClientInfo;
 pub use counters::CountersSnapshot;
-pub use inline::{InlineClient, InlineMessage, InlinePublish, InlineSubscription};
+pub use inline::{InlineClient, InlineFilters, InlineMessage, InlinePublish, InlineSubscription};
 pub use latchlight_mqtt::{
     Properties, ProtocolVersion, QoS, ReasonCode, RetainHandling, SubscriptionOptions, TopicFilter,
     TopicName, Will,

@@ -5,7 +5,7 @@ mod support;
 
 use latchlight_broker::{
     AllowAll, InlinePublish, InlineSubscription, Options, QoS, ReasonCode, RetainHandling,
-    SubscriptionOptions,
+    SubscriptionOptions, TopicFilter,
 };
 use latchlight_mqtt::{Packet, ProtocolVersion, Publish};
 use support::{Client, TestBroker};
@@ -101,6 +101,41 @@ fn dropping_a_subscription_ends_it() {
     assert_eq!(client.publish("a", "x", AtLeastOnce), ReasonCode::Success);
     drop(messages);
     assert_eq!(client.publish("a", "x", AtLeastOnce), ReasonCode::NoMatchingSubscribers);
+}
+
+#[test]
+fn several_filters_are_one_stream_in_the_order_of_the_publisher() {
+    let broker = TestBroker::start();
+    let filter = |filter: &str| TopicFilter::try_from(filter).unwrap();
+    let options = SubscriptionOptions { retain_as_published: true, ..Default::default() };
+    let filters = [filter("a/+"), filter("b"), filter("a/x")];
+    let mut messages = broker.inline().subscribe_all(filters, options).unwrap();
+    let mut client = Client::connect(broker.address(), V5, "client");
+    let topics = ["a/x", "b", "a/y"];
+    for number in 0..300_usize {
+        client.publish(topics[number % 3], &number.to_string(), AtLeastOnce);
+    }
+    for number in 0..300_usize {
+        // `a/x` matches two filters, and comes once.
+        let message = broker.wait(messages.next()).unwrap();
+        assert_eq!(
+            (&*message.topic, message.payload),
+            (topics[number % 3], number.to_string().into())
+        );
+    }
+    messages.filters().add(filter("c"), options).unwrap();
+    assert!(messages.filters().remove(&filter("b")));
+    assert!(!messages.filters().remove(&filter("b")));
+    assert_eq!(client.publish("b", "x", AtLeastOnce), ReasonCode::NoMatchingSubscribers);
+    assert_eq!(client.publish("c", "y", AtLeastOnce), ReasonCode::Success);
+    assert_eq!(broker.wait(messages.next()).unwrap().payload, "y");
+    let filters = messages.filters().clone();
+    drop(messages);
+    filters.add(filter("d"), options).unwrap();
+    for topic in ["a/x", "c", "d"] {
+        let reason = client.publish(topic, "z", AtLeastOnce);
+        assert_eq!(reason, ReasonCode::NoMatchingSubscribers, "{topic}");
+    }
 }
 
 /// Nothing is dropped and memory is bounded: whoever publishes is slowed down

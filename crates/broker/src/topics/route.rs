@@ -60,12 +60,16 @@ impl Route {
         for subscription in subscriptions {
             match &subscription.subscriber {
                 Subscriber::Session(session) => self.add_session(session, subscription),
-                Subscriber::Inline(sink) => {
-                    if !self.inline.iter().any(|(known, _)| Arc::ptr_eq(known, sink)) {
-                        self.inline.push((sink.clone(), subscription.retain_as_published));
-                    }
-                }
+                Subscriber::Inline(sink) => self.add_inline(sink, subscription),
             }
+        }
+    }
+
+    fn add_inline(&mut self, sink: &Arc<InlineSink>, subscription: &Subscription) {
+        let known = self.inline.iter_mut().find(|(known, _)| Arc::ptr_eq(known, sink));
+        match known {
+            Some((_, as_published)) => *as_published |= subscription.retain_as_published,
+            None => self.inline.push((sink.clone(), subscription.retain_as_published)),
         }
     }
 
