@@ -253,6 +253,17 @@ impl Device {
         }
     }
 
+    /// Publishes all of these with one write, and waits for nothing.
+    pub(crate) async fn publish_at_once(&mut self, publishes: Vec<(String, Bytes)>) {
+        for (topic, payload) in publishes {
+            let packet_id = Some(self.id());
+            let publish = Publish::new(&*topic, payload);
+            let publish = Publish { qos: QoS::AtLeastOnce, packet_id, ..publish };
+            self.connection.queue(&Packet::Publish(publish)).unwrap();
+        }
+        self.connection.flush().await.unwrap();
+    }
+
     /// The next words that it is told, beside the wish to report, which comes
     /// to whoever listens while the server starts.
     pub(crate) async fn hear(&mut self) -> String {

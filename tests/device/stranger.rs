@@ -8,8 +8,12 @@ use serde_json::Value;
 use crate::harness::{Device, Server};
 
 fn picture() -> Vec<u8> {
+    picture_of(32, 24)
+}
+
+fn picture_of(width: u32, height: u32) -> Vec<u8> {
     let mut bytes = Vec::new();
-    let image = image::RgbImage::from_fn(32, 24, |x, y| image::Rgb([x as u8 * 7, y as u8 * 9, 80]));
+    let image = image::RgbImage::from_fn(width, height, |x, y| image::Rgb([x as u8, y as u8, 80]));
     image.write_to(&mut Cursor::new(&mut bytes), image::ImageFormat::Jpeg).unwrap();
     bytes
 }
@@ -39,6 +43,32 @@ async fn an_alert_has_a_link_to_the_picture_and_reaches_who_asked_for_it() {
     let shown = image::load_from_memory(&bytes).unwrap();
     assert_eq!((shown.width(), shown.height()), (32, 24));
     assert_eq!(server.bytes("/get_pic").await, (200, bytes));
+}
+
+#[tokio::test]
+async fn who_says_it_right_behind_the_picture_is_understood_of_that_picture() {
+    let server = Server::start();
+    let cameras = ["porch", "yard", "shed"].map(async |id| {
+        let mut camera = Device::join(&server, id, "camera").await;
+        // Large and small by turns: a small one takes less time than the large one before it.
+        let widths: Vec<u32> = (0..10).map(|turn| [900, 16][turn % 2] + turn as u32).collect();
+        let publishes = widths.iter().flat_map(|width| {
+            let topic = |last: &str| format!("latchlight/devices/{id}/{last}");
+            let picture = picture_of(*width, 8);
+            [(topic("picture"), picture.into()), (topic("up"), "find_stranger".into())]
+        });
+        camera.publish_at_once(publishes.collect()).await;
+        for width in widths {
+            let (picture, link) = (camera.hear().await, camera.hear().await);
+            let picture = picture.strip_prefix("ok picture ").expect(&picture);
+            let link = link.strip_prefix("ok find_stranger ").expect(&link);
+            assert!(link.ends_with(picture), "{link} is not {picture}");
+            let (status, bytes) = server.bytes(link.strip_prefix(&server.http).unwrap()).await;
+            assert_eq!(status, 200);
+            assert_eq!(image::load_from_memory(&bytes).unwrap().width(), width);
+        }
+    });
+    futures_util::future::join_all(cameras).await;
 }
 
 #[tokio::test]

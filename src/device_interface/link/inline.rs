@@ -10,9 +10,9 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use jiff::Timestamp;
 use latchlight_broker::{
-    Broker, ClientInfo, InlineClient, InlinePublish, InlineSubscription, LivePublish, LiveReceipt,
-    LiveStatus, Observer, Options, QoS, ReasonCode, RetainHandling, SubscriptionOptions,
-    TopicFilter, TopicName,
+    Broker, ClientInfo, InlineClient, InlineFilters, InlinePublish, InlineSubscription,
+    LivePublish, LiveReceipt, LiveStatus, Observer, Options, QoS, ReasonCode, RetainHandling,
+    SubscriptionOptions, TopicFilter, TopicName,
 };
 use parking_lot::Mutex;
 use tokio::sync::mpsc;
@@ -25,12 +25,20 @@ use crate::config::MqttSettings;
 use crate::device_interface::topics::{CommandMessage, Destination, Topics};
 use crate::state::{Device, DeviceId};
 
+const SUBSCRIPTION: SubscriptionOptions = SubscriptionOptions {
+    qos: QoS::ExactlyOnce,
+    no_local: false,
+    // Rule 2: what was retained is not acted on, whoever set it.
+    retain_as_published: true,
+    retain_handling: RetainHandling::DoNotSend,
+};
+
 /// The link inside the embedded broker, which it carries.
 pub struct InlineLink {
     broker: Broker,
     inline: InlineClient,
-    events: mpsc::Sender<LinkEvent>,
-    listening: Mutex<HashMap<String, JoinHandle<()>>>,
+    filters: InlineFilters,
+    listening: JoinHandle<()>,
     sessions: Arc<Sessions>,
     server_online: Destination,
     address: SocketAddr,
@@ -69,18 +77,20 @@ impl InlineLink {
             .listener(listener)
             .serve()
             .context("start the embedded broker")?;
+        let inline = broker.inline();
+        let filters: Result<Vec<_>, _> =
+            topics.filters().into_iter().map(TopicFilter::try_from).collect();
+        // One for all: what a camera says of its picture comes after the picture.
+        let messages = inline.subscribe_all(filters?, SUBSCRIPTION)?;
         let link = Self {
-            inline: broker.inline(),
+            inline,
             broker,
-            events: events.clone(),
-            listening: Mutex::default(),
+            filters: messages.filters().clone(),
+            listening: tokio::spawn(pass_messages_on(messages, events.clone())),
             sessions,
             server_online: topics.server_online(),
             address,
         };
-        for filter in topics.filters() {
-            link.subscribe(&filter).await?;
-        }
         link.publish(&link.server_online, Bytes::from_static(b"online"), true).await?;
         tokio::spawn(pass_presence_on(changes, events.clone()));
         events.send(LinkEvent::Up).await.context("tell that the link is up")?;
@@ -127,27 +137,11 @@ async fn pass_messages_on(mut messages: InlineSubscription, events: mpsc::Sender
 #[async_trait]
 impl Link for InlineLink {
     async fn subscribe(&self, filter: &str) -> anyhow::Result<()> {
-        let mut listening = self.listening.lock();
-        if listening.contains_key(filter) {
-            return Ok(());
-        }
-        let options = SubscriptionOptions {
-            qos: QoS::ExactlyOnce,
-            no_local: false,
-            // Rule 2: what was retained is not acted on, whoever set it.
-            retain_as_published: true,
-            retain_handling: RetainHandling::DoNotSend,
-        };
-        let messages = self.inline.subscribe(TopicFilter::try_from(filter)?, options)?;
-        let task = tokio::spawn(pass_messages_on(messages, self.events.clone()));
-        listening.insert(filter.to_owned(), task);
-        Ok(())
+        Ok(self.filters.add(TopicFilter::try_from(filter)?, SUBSCRIPTION)?)
     }
 
     async fn unsubscribe(&self, filter: &str) -> anyhow::Result<()> {
-        if let Some(task) = self.listening.lock().remove(filter) {
-            task.abort();
-        }
+        self.filters.remove(&TopicFilter::try_from(filter)?);
         Ok(())
     }
 
@@ -194,9 +188,7 @@ impl Link for InlineLink {
             tracing::warn!(%error, "say that the server goes");
         }
         self.broker.close().await;
-        for (_, task) in self.listening.lock().drain() {
-            task.abort();
-        }
+        self.listening.abort();
     }
 }
 
