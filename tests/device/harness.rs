@@ -13,6 +13,7 @@ use latchlight_mqtt::{
 };
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use tokio::sync::{Mutex, mpsc};
 use tokio::time::{Instant, timeout};
 
 /// Longer than anything takes that works.
@@ -24,6 +25,7 @@ pub(crate) struct Server {
     pub(crate) folder: TempDir,
     pub(crate) http: String,
     pub(crate) mqtt: Option<String>,
+    log: Mutex<mpsc::UnboundedReceiver<Value>>,
     app: reqwest::Client,
 }
 
@@ -35,37 +37,42 @@ impl Server {
 
     /// The same with more settings.
     pub(crate) fn start_with(settings: Value) -> Self {
-        let folder = TempDir::new().unwrap();
-        let mut all = json!({
-            "http": { "listen": "127.0.0.1:0" },
-            "mqtt": { "listen": "127.0.0.1:0" },
-            "log": { "format": "json" },
-        });
-        merge(&mut all, settings);
-        let config = json!({ "settings": all, "state": {} });
-        std::fs::write(folder.path().join("config.json"), config.to_string()).unwrap();
-        Self::start_in(folder)
+        Self::start_in(configured(settings))
     }
 
     /// A server on what an earlier one left.
     pub(crate) fn start_in(folder: TempDir) -> Self {
-        let mut child = serve(&folder.path().join("config.json"));
-        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        Self::start_by(program(&folder.path().join("config.json")), folder)
+    }
+
+    /// A server by this command, which serves from this folder.
+    pub(crate) fn start_by(mut program: Command, folder: TempDir) -> Self {
+        let mut child = program.stderr(Stdio::piped()).spawn().unwrap();
+        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines().map(|line| {
+            let line = line.unwrap();
+            serde_json::from_str::<Value>(&line).unwrap_or_else(|_| panic!("{line}"))
+        });
+        let (logged, log) = mpsc::unbounded_channel();
         let ready = loop {
-            let line = lines.next().expect("the server ended before it was ready").unwrap();
-            let line: Value = serde_json::from_str(&line).unwrap_or_else(|_| panic!("{line}"));
+            let line = lines.next().expect("the server ended before it was ready");
+            logged.send(line.clone()).unwrap();
             if line["message"] == "latchlight is ready" {
                 break line;
             }
         };
         // The pipe must be drained, or the server would wait for it.
-        std::thread::spawn(move || lines.for_each(drop));
+        std::thread::spawn(move || {
+            for line in lines {
+                let _ = logged.send(line);
+            }
+        });
         let board = ready["board"].as_str().unwrap();
         Self {
             child,
             folder,
             http: board.trim_end_matches('/').to_owned(),
             mqtt: ready["mqtt"].as_str().map(str::to_owned),
+            log: Mutex::new(log),
             app: reqwest::Client::new(),
         }
     }
@@ -114,6 +121,20 @@ impl Server {
         (response.status().as_u16(), response.bytes().await.unwrap())
     }
 
+    /// Waits for the next line of the log with this message.
+    pub(crate) async fn logged(&self, message: &str) -> Value {
+        let mut log = self.log.lock().await;
+        let line = async {
+            loop {
+                let line = log.recv().await.expect("the server has ended");
+                if line["message"] == message {
+                    return line;
+                }
+            }
+        };
+        timeout(PATIENCE, line).await.unwrap_or_else(|_| panic!("not logged: {message}"))
+    }
+
     /// Waits until the server shows a device like this.
     pub(crate) async fn device_when(&self, id: &str, like: impl Fn(&Value) -> bool) -> Value {
         let end = Instant::now() + PATIENCE;
@@ -148,13 +169,25 @@ impl Drop for Server {
     }
 }
 
-fn serve(config: &Path) -> Child {
-    Command::new(env!("CARGO_BIN_EXE_latchlight"))
-        .args(["serve", "--config"])
-        .arg(config)
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap()
+/// A folder with a config.json: free ports, and these settings.
+pub(crate) fn configured(settings: Value) -> TempDir {
+    let folder = TempDir::new().unwrap();
+    let mut all = json!({
+        "http": { "listen": "127.0.0.1:0" },
+        "mqtt": { "listen": "127.0.0.1:0" },
+        "log": { "format": "json" },
+    });
+    merge(&mut all, settings);
+    let config = json!({ "settings": all, "state": {} });
+    std::fs::write(folder.path().join("config.json"), config.to_string()).unwrap();
+    folder
+}
+
+/// The command that serves this configuration.
+pub(crate) fn program(config: &Path) -> Command {
+    let mut program = Command::new(env!("CARGO_BIN_EXE_latchlight"));
+    program.args(["serve", "--config"]).arg(config);
+    program
 }
 
 fn merge(into: &mut Value, more: Value) {

@@ -5,8 +5,11 @@
 mod commands;
 mod doors;
 mod harness;
+mod mosquitto;
+mod process;
 mod real_clients;
 mod restart;
 mod safety;
 mod stranger;
+mod tls;
 mod tour;

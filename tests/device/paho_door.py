@@ -5,6 +5,7 @@ import sys
 import paho.mqtt.client as mqtt
 
 host, port, version, device = sys.argv[1:5]
+authority = sys.argv[5] if len(sys.argv) > 5 else None
 base = f"latchlight/devices/{device}"
 
 
@@ -37,5 +38,7 @@ client = mqtt.Client(
 )
 client.on_connect, client.on_subscribe, client.on_message = on_connect, on_subscribe, on_message
 client.will_set(f"{base}/online", "offline", qos=1, retain=True)
+if authority:
+    client.tls_set(authority)
 client.connect(host, int(port))
 client.loop_forever()

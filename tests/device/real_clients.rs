@@ -1,33 +1,17 @@
 //! The clients that people use: mosquitto's, and Python's paho-mqtt; and the
 //! whole server on a real mosquitto.
 
-use std::net::TcpListener;
-use std::os::unix::process::CommandExt as _;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use tempfile::TempDir;
 
 use crate::harness::Server;
+use crate::mosquitto::Mosquitto;
+use crate::process::Process;
 
-/// A process that ends with its test, and all that it started with it.
-struct Process(Child);
-
-impl Process {
-    fn spawn(command: &mut Command) -> Self {
-        Self(command.process_group(0).spawn().unwrap())
-    }
-}
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        let group = format!("-{}", self.0.id());
-        let _ = Command::new("kill").args(["-KILL", "--", &group]).status();
-        let _ = self.0.wait();
-    }
-}
+const DOOR: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/device/paho_door.py");
 
 fn host_and_port(address: &str) -> (&str, &str) {
     address.rsplit_once(':').unwrap()
@@ -40,13 +24,18 @@ fn python() -> Command {
     Command::new(venv)
 }
 
-fn paho_door(address: &str, version: &str) -> Process {
+pub(crate) fn paho_door(address: &str, version: &str) -> Process {
     let (host, port) = host_and_port(address);
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/device/paho_door.py");
-    Process::spawn(python().arg(script).args([host, port, version, "front"]))
+    Process::spawn(python().arg(DOOR).args([host, port, version, "front"]))
 }
 
-async fn operate(server: &Server) {
+/// The same over TLS, trusting this authority.
+pub(crate) fn paho_door_over_tls(address: &str, authority: &Path) -> Process {
+    let (host, port) = host_and_port(address);
+    Process::spawn(python().arg(DOOR).args([host, port, "5", "front"]).arg(authority))
+}
+
+pub(crate) async fn operate(server: &Server) {
     server.device_when("front", |d| d["state"] == "unlocked" && d["online"] == true).await;
     let (status, answer) = server.post("/lock?device=front&wait=8").await;
     assert_eq!((status, &answer["devices"][0]["outcome"]), (200, &json!("confirmed")), "{answer}");
@@ -123,38 +112,4 @@ async fn over_3_1_1_an_outside_broker_gets_no_unlock() {
     assert_eq!((status, &answer["devices"][0]["outcome"]), (409, &json!("refused")));
     let detail: &Value = &answer["devices"][0]["detail"];
     assert!(detail.as_str().unwrap().contains("mqtt.unlock_over_311"), "{detail}");
-}
-
-/// A mosquitto of this test's own, on a free port.
-struct Mosquitto {
-    _process: Process,
-    _folder: TempDir,
-    port: u16,
-}
-
-impl Mosquitto {
-    fn start() -> Self {
-        for _ in 0..5 {
-            let folder = TempDir::new().unwrap();
-            let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-            let config = folder.path().join("mosquitto.conf");
-            std::fs::write(&config, format!("listener {port} 127.0.0.1\nallow_anonymous true\n"))
-                .unwrap();
-            let mut mosquitto = Command::new("/usr/sbin/mosquitto");
-            mosquitto.arg("-c").arg(&config).stdout(Stdio::null()).stderr(Stdio::null());
-            let mut process = Process::spawn(&mut mosquitto);
-            while process.0.try_wait().unwrap().is_none() {
-                if std::net::TcpStream::connect(("127.0.0.1", port)).is_ok() {
-                    return Self { _process: process, _folder: folder, port };
-                }
-                std::thread::sleep(Duration::from_millis(5));
-            }
-            // Somebody else took the port in between: take another.
-        }
-        panic!("mosquitto is needed: run script/bootstrap");
-    }
-
-    fn address(&self) -> String {
-        format!("127.0.0.1:{}", self.port)
-    }
 }

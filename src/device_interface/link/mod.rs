@@ -5,6 +5,7 @@ mod access;
 mod inline;
 mod paho;
 mod paho_options;
+mod probe;
 
 use std::sync::Arc;
 

@@ -21,6 +21,7 @@ use parking_lot::Mutex;
 use tokio::sync::{Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 
+use super::probe::Probe;
 use super::{Incoming, Link, LinkEvent, paho_options};
 use crate::commands::{Dispatch, Flight, FlightEnd, FlightEvent, NoReceipt, Verb};
 use crate::config::{MqttProtocol, MqttSettings};
@@ -46,6 +47,7 @@ pub struct PahoLink {
     up: AtomicBool,
     window: Semaphore,
     settings: MqttSettings,
+    probe: Arc<Probe>,
     server_online: Destination,
     events: mpsc::Sender<LinkEvent>,
     dropped: AtomicU64,
@@ -56,13 +58,15 @@ impl PahoLink {
     /// Begins to connect; the link goes up when the broker is there.
     ///
     /// # Errors
-    /// The settings are none that paho takes.
+    /// The settings are none that paho takes, or a file that they name is not
+    /// good.
     pub fn start(
         settings: &MqttSettings,
         filters: Vec<String>,
         server_online: Destination,
         events: mpsc::Sender<LinkEvent>,
     ) -> anyhow::Result<Arc<Self>> {
+        let probe = Arc::new(Probe::new(settings)?);
         let options = paho_options::connect_options(settings, server_online.as_str())?;
         let mut client =
             AsyncClient::new(paho_options::create_options(settings)).context("set up paho-mqtt")?;
@@ -76,6 +80,7 @@ impl PahoLink {
             up: AtomicBool::new(false),
             window: Semaphore::new(WINDOW),
             settings: settings.clone(),
+            probe,
             server_online,
             events,
             dropped: AtomicU64::new(0),
@@ -119,7 +124,9 @@ impl PahoLink {
     }
 
     async fn connect(&self, options: &paho_mqtt::ConnectOptions) -> anyhow::Result<()> {
-        self.client.connect(options.clone()).await.context("connect")?;
+        if let Err(error) = self.client.connect(options.clone()).await {
+            return Err(self.why(error).await);
+        }
         let filters: Vec<String> = self.filters.lock().iter().cloned().collect();
         for filter in filters {
             if let Err(error) = self.ask_for(&filter).await {
@@ -130,6 +137,21 @@ impl PahoLink {
         let online = Message::new_retained(self.server_online.as_str(), "online", QoS::AtLeastOnce);
         self.deliver(online).await.context("publish the server's presence")?;
         Ok(())
+    }
+
+    /// What a failed connection is put down to.
+    async fn why(&self, error: paho_mqtt::Error) -> anyhow::Error {
+        match error {
+            paho_mqtt::Error::ReasonCode(code, _) => anyhow!("the broker refuses: {code}"),
+            paho_mqtt::Error::ConnectReturn(code) => anyhow!("the broker refuses: {code}"),
+            error => {
+                let probe = self.probe.clone();
+                match tokio::task::spawn_blocking(move || probe.obstacle()).await {
+                    Ok(Some(obstacle)) => anyhow!(obstacle),
+                    _ => anyhow!(error),
+                }
+            }
+        }
     }
 
     async fn ask_for(&self, filter: &str) -> anyhow::Result<()> {

@@ -1,0 +1,163 @@
+//! TLS to an outside broker, with an authority of the test's own (C24).
+
+use std::fs;
+use std::net::TcpStream;
+use std::path::{Path, PathBuf};
+
+use openssl::ssl::{SslConnector, SslMethod, SslVersion};
+use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::harness::{Server, configured, program};
+use crate::mosquitto::Mosquitto;
+use crate::real_clients::{operate, paho_door_over_tls};
+
+/// An authority, and what it signed, as files.
+struct Authority {
+    folder: TempDir,
+    issuer: Issuer<'static, KeyPair>,
+}
+
+impl Authority {
+    fn new() -> Self {
+        let mut params = CertificateParams::new([]).unwrap();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.distinguished_name.push(DnType::CommonName, "an authority of a test");
+        let key = KeyPair::generate().unwrap();
+        let folder = TempDir::new().unwrap();
+        let certificate = params.self_signed(&key).unwrap();
+        fs::write(folder.path().join("ca.pem"), certificate.pem()).unwrap();
+        Self { folder, issuer: Issuer::new(params, key) }
+    }
+
+    fn file(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn ca(&self) -> PathBuf {
+        self.file("ca.pem")
+    }
+
+    /// A certificate for a name, and its key: the name with `.pem` and `.key`.
+    fn sign(&self, name: &str) -> (PathBuf, PathBuf) {
+        let mut params = CertificateParams::new([name.to_owned()]).unwrap();
+        params.distinguished_name.push(DnType::CommonName, name);
+        let key = KeyPair::generate().unwrap();
+        let certificate = params.signed_by(&key, &self.issuer).unwrap();
+        let files = (self.file(&format!("{name}.pem")), self.file(&format!("{name}.key")));
+        fs::write(&files.0, certificate.pem()).unwrap();
+        fs::write(&files.1, key.serialize_pem()).unwrap();
+        files
+    }
+
+    /// A mosquitto that shows a certificate for this name.
+    fn mosquitto(&self, name: &str, more: &str) -> Mosquitto {
+        Mosquitto::start_with(&self.lines(name, more), &[])
+    }
+
+    fn lines(&self, name: &str, more: &str) -> String {
+        let (certificate, key) = self.sign(name);
+        format!(
+            "allow_anonymous true\ncertfile {}\nkeyfile {}\n{more}",
+            certificate.display(),
+            key.display()
+        )
+    }
+}
+
+fn settings(mosquitto: &Mosquitto, ca: &Path) -> Value {
+    json!({ "mqtt": { "broker": format!("mqtts://{}", mosquitto.named_address()), "ca_file": ca } })
+}
+
+/// What the server says when it could not connect; it is not ready then.
+async fn refusal(server: &Server) -> String {
+    let line = server.logged("connect to the broker").await;
+    let (status, _) = server.get("/readyz").await;
+    assert_eq!(status, 503);
+    line["error"].as_str().unwrap_or_else(|| panic!("{line}")).to_owned()
+}
+
+#[tokio::test]
+async fn a_lock_joins_and_is_locked_over_tls() {
+    let authority = Authority::new();
+    let mosquitto = authority.mosquitto("localhost", "");
+    let server = Server::start_with(settings(&mosquitto, &authority.ca()));
+    let _door = paho_door_over_tls(&mosquitto.named_address(), &authority.ca());
+    operate(&server).await;
+}
+
+#[tokio::test]
+async fn a_certificate_of_another_authority_is_refused() {
+    let (authority, other) = (Authority::new(), Authority::new());
+    let mosquitto = authority.mosquitto("localhost", "");
+    let server = Server::start_with(settings(&mosquitto, &other.ca()));
+    let why = refusal(&server).await;
+    assert!(why.contains("the certificate that localhost shows is refused"), "{why}");
+}
+
+#[tokio::test]
+async fn a_certificate_for_another_name_is_refused() {
+    let authority = Authority::new();
+    let mosquitto = authority.mosquitto("broker.example", "");
+    let server = Server::start_with(settings(&mosquitto, &authority.ca()));
+    let why = refusal(&server).await;
+    assert!(why.contains("hostname mismatch"), "{why}");
+}
+
+#[tokio::test]
+async fn a_broker_that_wants_a_certificate_gets_the_servers() {
+    let authority = Authority::new();
+    let more = format!("require_certificate true\ncafile {}\n", authority.ca().display());
+    let mosquitto = authority.mosquitto("localhost", &more);
+
+    let without = Server::start_with(settings(&mosquitto, &authority.ca()));
+    let why = refusal(&without).await;
+    assert!(why.contains("certificate required"), "{why}");
+    assert!(why.contains("mqtt.cert_file is not set"), "{why}");
+
+    let (certificate, key) = authority.sign("latchlight");
+    let mut with = settings(&mosquitto, &authority.ca());
+    with["mqtt"]["cert_file"] = json!(certificate);
+    with["mqtt"]["key_file"] = json!(key);
+    let server = Server::start_with(with);
+    server.logged("connected to the broker").await;
+    let (status, _) = server.get("/readyz").await;
+    assert_eq!(status, 200);
+}
+
+#[tokio::test]
+async fn tls_1_1_is_not_spoken_whatever_the_system_allows() {
+    let authority = Authority::new();
+    let old = openssl_conf(&authority, "MaxProtocol = TLSv1.1");
+    let lax = openssl_conf(&authority, "");
+    let lines = authority.lines("localhost", "");
+    let mosquitto = Mosquitto::start_with(&lines, &[("OPENSSL_CONF", old.to_str().unwrap())]);
+
+    // It does speak 1.1, to who would.
+    let mut tls = SslConnector::builder(SslMethod::tls_client()).unwrap();
+    tls.set_ca_file(authority.ca()).unwrap();
+    tls.set_min_proto_version(Some(SslVersion::TLS1_1)).unwrap();
+    tls.set_cipher_list("DEFAULT@SECLEVEL=0").unwrap();
+    let stream = TcpStream::connect(mosquitto.address()).unwrap();
+    let stream = tls.build().connect("localhost", stream).unwrap();
+    assert_eq!(stream.ssl().version_str(), "TLSv1.1");
+
+    let folder = configured(settings(&mosquitto, &authority.ca()));
+    let mut program = program(&folder.path().join("config.json"));
+    program.env("OPENSSL_CONF", lax);
+    let server = Server::start_by(program, folder);
+    let why = refusal(&server).await;
+    assert!(why.contains("protocol version"), "{why}");
+}
+
+/// A configuration of OpenSSL that allows what is long out of use.
+fn openssl_conf(authority: &Authority, line: &str) -> PathBuf {
+    let file = authority.file(&format!("{}.cnf", if line.is_empty() { "lax" } else { "old" }));
+    let text = format!(
+        "openssl_conf = start\n[start]\nssl_conf = tls\n[tls]\nsystem_default = all\n\
+         [all]\nMinProtocol = TLSv1\nCipherString = DEFAULT@SECLEVEL=0\n{line}\n"
+    );
+    fs::write(&file, text).unwrap();
+    file
+}
