@@ -51,8 +51,9 @@ impl Application {
     /// # Errors
     /// A listener, the database or config.json cannot be had; nothing was
     /// overwritten.
-    pub async fn build(settings: Settings, file: ConfigFile) -> anyhow::Result<Self> {
+    pub async fn build(mut settings: Settings, file: ConfigFile) -> anyhow::Result<Self> {
         let beside = file.folder().to_owned();
+        settings.mqtt.place_files(&beside);
         let data = data_folder(&settings.data, &beside)?;
         let state = State::open(file).context("restore the state")?;
         let database = Database::open(&settings.database, &data).await?;

@@ -171,6 +171,20 @@ mod tests {
     }
 
     #[test]
+    fn tls_is_refused_where_it_would_not_be_spoken_or_not_be_verified() {
+        for (section, word) in [
+            (r#"{"mqtt": {"broker": "mqtt://b", "ca_file": "ca.pem"}}"#, "use mqtts://"),
+            (r#"{"mqtt": {"broker": "mqtts://[::1]:8883"}}"#, "IPv6"),
+            (r#"{"mqtt": {"broker": "mqtts://b", "key_file": "k"}}"#, "belong together"),
+        ] {
+            let error = load(section, &[]).expect_err(section);
+            assert!(error.contains("mqtt.") && error.contains(word), "{error}");
+        }
+        let section = r#"{"mqtt": {"broker": "mqtts://b", "ca_file": "ca.pem"}}"#;
+        assert!(load(section, &[]).is_ok());
+    }
+
+    #[test]
     fn the_server_does_not_listen_where_it_publishes() {
         for filter in ["latchlight/devices/+/down", "latchlight/#", "#", "+/alerts/#"] {
             let section = format!(r#"{{"mqtt": {{"topics": ["{filter}"]}}}}"#);

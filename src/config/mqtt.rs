@@ -1,7 +1,7 @@
 //! `mqtt`: the broker, embedded or outside, and the topics.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
@@ -33,7 +33,8 @@ pub struct MqttSettings {
     /// The password at an outside broker.
     pub password: Option<String>,
     /// The authority that signed an outside broker's certificate, as PEM;
-    /// without it, the system's.
+    /// without it, the system's. This file and the next two stand below the
+    /// folder of config.json where they are relative.
     pub ca_file: Option<PathBuf>,
     /// This server's certificate for an outside broker, as PEM.
     pub cert_file: Option<PathBuf>,
@@ -96,6 +97,13 @@ impl MqttSettings {
         }
     }
 
+    /// Puts the files that are relative below the folder of config.json.
+    pub fn place_files(&mut self, folder: &Path) {
+        for file in [&mut self.ca_file, &mut self.cert_file, &mut self.key_file] {
+            *file = file.take().map(|file| folder.join(file));
+        }
+    }
+
     pub(super) fn check(&self) -> Result<(), String> {
         topics::check_prefix(&self.prefix).map_err(|error| format!("mqtt.prefix: {error}"))?;
         if !self.listen.ip().is_loopback() {
@@ -126,6 +134,22 @@ impl MqttSettings {
                 "mqtt.broker: put the credentials into mqtt.username and mqtt.password, not into the URL"
                     .to_owned(),
             );
+        }
+        let files = [
+            ("mqtt.ca_file", &self.ca_file),
+            ("mqtt.cert_file", &self.cert_file),
+            ("mqtt.key_file", &self.key_file),
+        ];
+        match files.iter().find(|(_, file)| file.is_some()) {
+            Some((key, _)) if self.broker.starts_with("mqtt://") => {
+                return Err(format!("{key} is for TLS, and mqtt:// is without: use mqtts://"));
+            }
+            _ => {}
+        }
+        if self.broker.starts_with("mqtts://[") {
+            return Err("mqtt.broker: paho-mqtt verifies a certificate by a host's name or its \
+                        IPv4 address, not by an IPv6 address: name the host"
+                .to_owned());
         }
         if self.cert_file.is_some() != self.key_file.is_some() {
             return Err("mqtt.cert_file and mqtt.key_file belong together".to_owned());

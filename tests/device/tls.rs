@@ -8,8 +8,10 @@ use openssl::ssl::{SslConnector, SslMethod, SslVersion};
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use tokio::process::Command;
+use tokio::time::timeout;
 
-use crate::harness::{Server, configured, program};
+use crate::harness::{PATIENCE, Server, configured, program};
 use crate::mosquitto::Mosquitto;
 use crate::real_clients::{operate, paho_door_over_tls};
 
@@ -124,6 +126,53 @@ async fn a_broker_that_wants_a_certificate_gets_the_servers() {
     server.logged("connected to the broker").await;
     let (status, _) = server.get("/readyz").await;
     assert_eq!(status, 200);
+}
+
+#[tokio::test]
+async fn files_are_found_beside_config_json() {
+    let authority = Authority::new();
+    let more = format!("require_certificate true\ncafile {}\n", authority.ca().display());
+    let mosquitto = authority.mosquitto("localhost", &more);
+    let mut settings = settings(&mosquitto, Path::new("certificates/ca.pem"));
+    settings["mqtt"]["cert_file"] = json!("certificates/own.pem");
+    settings["mqtt"]["key_file"] = json!("certificates/own.key");
+    let folder = configured(settings);
+    let certificates = folder.path().join("certificates");
+    let (certificate, key) = authority.sign("latchlight");
+    fs::create_dir(&certificates).unwrap();
+    fs::copy(authority.ca(), certificates.join("ca.pem")).unwrap();
+    fs::copy(certificate, certificates.join("own.pem")).unwrap();
+    fs::copy(key, certificates.join("own.key")).unwrap();
+    let server = Server::start_in(folder);
+    server.logged("connected to the broker").await;
+}
+
+#[tokio::test]
+async fn a_file_that_is_not_good_stops_the_start_and_its_setting_is_named() {
+    let authority = Authority::new();
+    let (certificate, key) = authority.sign("latchlight");
+    let (_, another_key) = authority.sign("another");
+    let ca = authority.ca();
+    let nowhere = Path::new("nowhere.pem");
+    for (ca, certificate, key, named) in [
+        (nowhere, &*certificate, &*key, "mqtt.ca_file"),
+        (&*key, &*certificate, &*key, "mqtt.ca_file"),
+        (&*ca, nowhere, &*key, "mqtt.cert_file"),
+        (&*ca, &*key, &*key, "mqtt.cert_file"),
+        (&*ca, &*certificate, nowhere, "mqtt.key_file"),
+        (&*ca, &*certificate, &*ca, "mqtt.key_file"),
+        (&*ca, &*certificate, &*another_key, "mqtt.key_file"),
+    ] {
+        let folder = configured(json!({ "mqtt": {
+            "broker": "mqtts://localhost", "ca_file": ca, "cert_file": certificate, "key_file": key
+        } }));
+        let mut program = Command::from(program(&folder.path().join("config.json")));
+        let ended = timeout(PATIENCE, program.kill_on_drop(true).output()).await;
+        let ended = ended.expect("it starts").unwrap();
+        let said = String::from_utf8(ended.stderr).unwrap();
+        let last = said.lines().last().unwrap();
+        assert!(!ended.status.success() && last.contains(named), "{named}: {last}");
+    }
 }
 
 #[tokio::test]
