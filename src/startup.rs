@@ -180,9 +180,10 @@ async fn link(
         return Ok((Arc::new(link), Some(address)));
     }
     let broker = settings.mqtt.broker_without_credentials();
-    tracing::info!(
+    tracing::warn!(
         %broker,
-        "an outside broker is used: that devices reach their own topics only is up to its access rules"
+        "an outside broker is used: who may say and hear what, sessions and limits are its \
+         operator's, see docs/outside-brokers.md"
     );
     let link = PahoLink::start(&settings.mqtt, topics.filters(), topics.server_online(), events)?;
     Ok((Arc::new(link), None))

@@ -6,6 +6,7 @@ mod commands;
 mod doors;
 mod harness;
 mod mosquitto;
+mod outside_access;
 mod process;
 mod real_clients;
 mod restart;

@@ -87,6 +87,12 @@ async fn the_whole_server_runs_on_a_real_mosquitto() {
     let mosquitto = Mosquitto::start();
     let broker = format!("mqtt://{}", mosquitto.address());
     let server = Server::start_with(json!({ "mqtt": { "broker": broker } }));
+    server
+        .logged(
+            "an outside broker is used: who may say and hear what, sessions and limits are its \
+             operator's, see docs/outside-brokers.md",
+        )
+        .await;
     let _door = paho_door(&mosquitto.address(), "5");
     operate(&server).await;
     let (status, _) = server.get("/readyz").await;
