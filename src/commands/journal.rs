@@ -13,9 +13,13 @@ use crate::state::DeviceId;
 /// How many writes may wait; who comes later waits for a place.
 const WAITING: usize = 1024;
 
+/// One statement for all that waits, and so one transaction and one trip to
+/// the database's thread. `?` is a JSON array with an array per command.
 const WRITE: &str = "INSERT INTO commands \
     (id, device, verb, issuer, status, detail, issued_at, sent_at, delivered_at, ended_at, expires_at) \
-    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) \
+    SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, \
+           value ->> 6, value ->> 7, value ->> 8, value ->> 9, value ->> 10 \
+    FROM json_each(?) WHERE true \
     ON CONFLICT (id) DO UPDATE SET status = excluded.status, detail = excluded.detail, \
     sent_at = excluded.sent_at, delivered_at = excluded.delivered_at, ended_at = excluded.ended_at";
 
@@ -104,33 +108,36 @@ impl Journal {
 async fn write_batches(pool: SqlitePool, mut receiver: mpsc::Receiver<Entry>) {
     let mut batch = Vec::new();
     while receiver.recv_many(&mut batch, WAITING).await > 0 {
-        let result = write(&pool, &batch).await.map_err(JournalError::from);
+        let result = write(&pool, &batch).await;
         for entry in batch.drain(..) {
             let _ = entry.done.send(result.clone());
         }
     }
 }
 
-async fn write(pool: &SqlitePool, batch: &[Entry]) -> Result<(), sqlx::Error> {
-    let mut transaction = pool.begin_with("BEGIN IMMEDIATE").await?;
-    for command in batch.iter().flat_map(|entry| &entry.commands) {
-        let time = |time: Option<Timestamp>| time.map(Timestamp::as_millisecond);
-        sqlx::query(WRITE)
-            .bind(command.id.to_string())
-            .bind(command.device.as_str())
-            .bind(command.verb.as_str())
-            .bind(&command.issuer)
-            .bind(command.status.as_str())
-            .bind(&command.detail)
-            .bind(command.issued_at.as_millisecond())
-            .bind(time(command.sent_at))
-            .bind(time(command.delivered_at))
-            .bind(time(command.ended_at))
-            .bind(command.expires_at.as_millisecond())
-            .execute(&mut *transaction)
-            .await?;
-    }
-    transaction.commit().await
+async fn write(pool: &SqlitePool, batch: &[Entry]) -> Result<(), JournalError> {
+    let commands: Vec<_> = batch.iter().flat_map(|entry| &entry.commands).map(row).collect();
+    let rows = serde_json::to_string(&commands).map_err(|e| JournalError(e.to_string().into()))?;
+    sqlx::query(WRITE).bind(rows).execute(pool).await?;
+    Ok(())
+}
+
+/// A command in the order of the columns.
+fn row(command: &Command) -> impl serde::Serialize {
+    let time = |time: Option<Timestamp>| time.map(Timestamp::as_millisecond);
+    (
+        command.id.to_string(),
+        command.device.as_str(),
+        command.verb.as_str(),
+        &command.issuer,
+        command.status.as_str(),
+        &command.detail,
+        command.issued_at.as_millisecond(),
+        time(command.sent_at),
+        time(command.delivered_at),
+        time(command.ended_at),
+        command.expires_at.as_millisecond(),
+    )
 }
 
 fn read(row: &SqliteRow) -> Result<Command, JournalError> {
