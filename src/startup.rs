@@ -110,6 +110,7 @@ impl Application {
             plugins,
             pictures,
             database: database.clone(),
+            runtime: tokio::runtime::Handle::current(),
             settings: Arc::new(settings.http.clone()),
         };
         Ok(Self { http, http_address, mqtt_address, services, actor, link, state, database })

@@ -5,7 +5,7 @@ use tokio::sync::watch;
 use super::{Command, CommandId, Verb};
 use crate::state::DeviceId;
 
-/// Watches one command.
+/// Watches one command: a look at it at any time, and a wait for its end.
 #[derive(Debug, Clone)]
 pub struct CommandHandle {
     command: watch::Receiver<Command>,

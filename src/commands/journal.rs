@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use sqlx::sqlite::SqliteRow;
-use sqlx::{Row, SqlitePool};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteRow};
+use sqlx::{ConnectOptions as _, Row, SqliteConnection, SqlitePool};
 use tokio::sync::{mpsc, oneshot};
 
 use super::{Command, CommandId};
@@ -63,7 +63,7 @@ impl Journal {
             );
         }
         let (sender, receiver) = mpsc::channel(WAITING);
-        tokio::spawn(write_batches(pool.clone(), receiver));
+        tokio::spawn(write_batches(pool.connect_options(), receiver));
         Ok(Self { pool, sender })
     }
 
@@ -105,20 +105,34 @@ impl Journal {
     }
 }
 
-async fn write_batches(pool: SqlitePool, mut receiver: mpsc::Receiver<Entry>) {
+/// Writes on a connection of its own, which knows the newest pages as long as
+/// nobody else writes.
+async fn write_batches(options: Arc<SqliteConnectOptions>, mut receiver: mpsc::Receiver<Entry>) {
     let mut batch = Vec::new();
+    let mut connection = None;
     while receiver.recv_many(&mut batch, WAITING).await > 0 {
-        let result = write(&pool, &batch).await;
+        let result = write(&options, &mut connection, &batch).await;
+        if result.is_err() {
+            connection = None;
+        }
         for entry in batch.drain(..) {
             let _ = entry.done.send(result.clone());
         }
     }
 }
 
-async fn write(pool: &SqlitePool, batch: &[Entry]) -> Result<(), JournalError> {
+async fn write(
+    options: &SqliteConnectOptions,
+    connection: &mut Option<SqliteConnection>,
+    batch: &[Entry],
+) -> Result<(), JournalError> {
     let commands: Vec<_> = batch.iter().flat_map(|entry| &entry.commands).map(row).collect();
     let rows = serde_json::to_string(&commands).map_err(|e| JournalError(e.to_string().into()))?;
-    sqlx::query(WRITE).bind(rows).execute(pool).await?;
+    let connection = match connection {
+        Some(connection) => connection,
+        none => none.insert(options.connect().await?),
+    };
+    sqlx::query(WRITE).bind(rows).execute(connection).await?;
     Ok(())
 }
 

@@ -239,16 +239,15 @@ impl Watching<'_> {
         match event {
             FlightEvent::Sent => {
                 self.sent = true;
-                self.command.send_modify(|command| {
+                self.note(|command, now| {
                     command.status = Status::Sent;
-                    command.sent_at = Some(Timestamp::now());
+                    command.sent_at = Some(now);
                 });
                 None
             }
             FlightEvent::Delivered => {
                 self.sent = true;
-                self.command.send_modify(|command| {
-                    let now = Timestamp::now();
+                self.note(|command, now| {
                     command.status = Status::Delivered;
                     command.sent_at.get_or_insert(now);
                     command.delivered_at = Some(now);
@@ -264,6 +263,14 @@ impl Watching<'_> {
                 None
             }
         }
+    }
+
+    /// Whoever looks sees it; those who wait are woken by the end alone.
+    fn note(&self, change: impl FnOnce(&mut Command, Timestamp)) {
+        self.command.send_if_modified(|command| {
+            change(command, Timestamp::now());
+            false
+        });
     }
 
     fn on_signal(&self, signal: Signal) -> Option<Ending> {

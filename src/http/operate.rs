@@ -12,6 +12,7 @@ use actix_web::{HttpRequest, HttpResponse};
 use futures_util::future::join_all;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use tracing::Instrument as _;
 
 use super::command_view::{self, CommandView};
 use super::query::Wait;
@@ -68,18 +69,19 @@ pub(super) async fn operate(
     let stopping = request.app_data::<Data<Stopping>>().cloned();
     let stopping = stopping
         .ok_or_else(|| ApiError::Internal(anyhow::anyhow!("nobody told how the server stops")))?;
-    let outcome = match key_of(request)? {
-        None => perform(services, &stopping, &identity, wish).await?,
-        Some(key) => {
-            // A client that gives up waiting will ask again with its key: the
-            // answer must be there by then, so the work goes on without it.
-            let services = services.clone();
-            let once =
-                async move { perform_once(&services, &stopping, &identity, &key, wish).await };
-            let done = actix_web::rt::spawn(once).await;
-            done.map_err(|error| ApiError::Internal(anyhow::Error::new(error)))??
+    let key = key_of(request)?;
+    let services = services.clone();
+    let runtime = services.runtime.clone();
+    // A client that gives up waiting may ask again with its key: the answer
+    // must be there by then, so the work goes on without it.
+    let work = async move {
+        match key {
+            None => perform(&services, &stopping, &identity, wish).await,
+            Some(key) => perform_once(&services, &stopping, &identity, &key, wish).await,
         }
     };
+    let done = runtime.spawn(work.in_current_span()).await;
+    let outcome = done.map_err(|error| ApiError::Internal(anyhow::Error::new(error)))??;
     Ok(outcome.into_response())
 }
 

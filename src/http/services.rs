@@ -28,6 +28,8 @@ pub struct Services {
     pub pictures: Pictures,
     /// Asked by `/readyz` whether it answers.
     pub database: Database,
+    /// Where work goes on, also without the app that asked for it.
+    pub runtime: tokio::runtime::Handle,
     /// The section `http` of the settings.
     pub settings: Arc<HttpSettings>,
 }

@@ -2,8 +2,10 @@
 //! while a packet is not whole.
 
 use std::cell::RefCell;
-use std::io;
+use std::io::{self, Read as _};
 
+use socket2::SockRef;
+use tokio::io::Interest;
 use tokio::net::TcpStream;
 
 /// How much is read at once.
@@ -17,6 +19,20 @@ thread_local! {
 #[derive(Debug, Default)]
 pub(crate) struct Carry {
     bytes: Vec<u8>,
+}
+
+/// Reads once. A socket that gave less than there was room for is empty: it is
+/// not asked again before the system says that more has come.
+fn read_socket(stream: &TcpStream, buffer: &mut [u8]) -> io::Result<usize> {
+    let mut read = 0;
+    let drained = stream.try_io(Interest::READABLE, || {
+        read = (&*SockRef::from(stream)).read(buffer)?;
+        if 0 < read && read < buffer.len() { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(()) }
+    });
+    match drained {
+        Err(error) if read == 0 => Err(error),
+        _ => Ok(read),
+    }
 }
 
 /// What a look at the socket brought.
@@ -48,7 +64,7 @@ impl Carry {
             let mut buffer = buffer.borrow_mut();
             let carried = self.bytes.len();
             buffer[..carried].copy_from_slice(&self.bytes);
-            let read = match stream.try_read(&mut buffer[carried..]) {
+            let read = match read_socket(stream, &mut buffer[carried..]) {
                 Ok(0) => return Ok(Read::End),
                 Ok(read) => read,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
