@@ -13,9 +13,12 @@ pub fn init(settings: &LogSettings) {
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_span_events(FmtSpan::NONE)
+        // A line that cannot be written, for nobody reads them any more, is
+        // lost; what it was about goes on.
+        .log_internal_errors(false)
         .with_writer(std::io::stderr);
     // An error means that a subscriber is there already, which tests have.
-    let _ = match settings.format {
+    let begun = match settings.format {
         LogFormat::Text => {
             let colours = std::io::IsTerminal::is_terminal(&std::io::stderr())
                 && std::env::var_os("NO_COLOR").is_none();
@@ -23,4 +26,9 @@ pub fn init(settings: &LogSettings) {
         }
         LogFormat::Json => builder.json().flatten_event(true).try_init(),
     };
+    if begun.is_ok() {
+        std::panic::set_hook(Box::new(|panic| {
+            tracing::error!(what = %panic, "a part of the server panicked");
+        }));
+    }
 }

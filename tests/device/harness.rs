@@ -3,6 +3,8 @@
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -26,6 +28,7 @@ pub(crate) struct Server {
     pub(crate) http: String,
     pub(crate) mqtt: Option<String>,
     log: Mutex<mpsc::UnboundedReceiver<Value>>,
+    close_log: Arc<AtomicBool>,
     app: reqwest::Client,
 }
 
@@ -48,11 +51,14 @@ impl Server {
     /// A server by this command, which serves from this folder.
     pub(crate) fn start_by(mut program: Command, folder: TempDir) -> Self {
         let mut child = program.stderr(Stdio::piped()).spawn().unwrap();
+        // What a plugin writes there by itself is no JSON.
         let mut lines = BufReader::new(child.stderr.take().unwrap()).lines().map(|line| {
             let line = line.unwrap();
-            serde_json::from_str::<Value>(&line).unwrap_or_else(|_| panic!("{line}"))
+            serde_json::from_str::<Value>(&line).unwrap_or(Value::String(line))
         });
         let (logged, log) = mpsc::unbounded_channel();
+        let close_log = Arc::new(AtomicBool::new(false));
+        let log_closed = close_log.clone();
         let ready = loop {
             let line = lines.next().expect("the server ended before it was ready");
             logged.send(line.clone()).unwrap();
@@ -64,6 +70,9 @@ impl Server {
         std::thread::spawn(move || {
             for line in lines {
                 let _ = logged.send(line);
+                if log_closed.load(Ordering::SeqCst) {
+                    break;
+                }
             }
         });
         let board = ready["board"].as_str().unwrap();
@@ -73,8 +82,14 @@ impl Server {
             http: board.trim_end_matches('/').to_owned(),
             mqtt: ready["mqtt"].as_str().map(str::to_owned),
             log: Mutex::new(log),
+            close_log,
             app: reqwest::Client::new(),
         }
+    }
+
+    /// Reads one more line of its log, then closes the pipe.
+    pub(crate) fn close_log(&self) {
+        self.close_log.store(true, Ordering::SeqCst);
     }
 
     pub(crate) fn config_path(&self) -> PathBuf {

@@ -79,6 +79,21 @@ async fn who_was_told_ok_is_in_the_roster_whenever_the_server_is_killed() {
 }
 
 #[tokio::test]
+async fn the_server_goes_on_when_nobody_reads_its_log_any_more() {
+    let server = Server::start();
+    let mut door = Device::join(&server, "front", r#"lock {"features":["ack"]}"#).await;
+    server.close_log();
+    for _ in 0..3 {
+        let (answer, ()) = tokio::join!(server.post("/lock?device=front"), async {
+            let (_, id, _) = door.hear_command().await;
+            door.say(&format!("ack {id} ok")).await;
+        });
+        assert_eq!(answer.0, 200, "{}", answer.1);
+    }
+    server.stop();
+}
+
+#[tokio::test]
 async fn a_malformed_config_json_stops_the_start_and_is_left_alone() {
     let folder = tempfile::TempDir::new().unwrap();
     let path = folder.path().join("config.json");
