@@ -1,5 +1,6 @@
 //! The retained `state` of each device, for everyone to see.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -20,25 +21,37 @@ struct StateMessage<'a> {
 }
 
 /// Publishes the state of each device that changed, for ever; one task runs
-/// this. While the link is down nothing is published: when it is up again,
-/// all devices count as changed.
+/// this. While the link is down, changes wait here, the latest of each device:
+/// also that it was removed, for its state is still retained over there.
 pub(super) async fn run(state: State, topics: Arc<Topics>, link: Arc<dyn Link>) {
+    let mut untold = HashSet::new();
     loop {
         for id in state.changes().await {
-            if !link.is_up() {
-                continue;
+            if !state.is_known(id.as_str()) {
+                drop_base(&id, &topics, link.as_ref()).await;
             }
+            untold.insert(id);
+        }
+        if !link.is_up() {
+            continue;
+        }
+        for id in std::mem::take(&mut untold) {
             let device = state.device(&id);
-            if device.is_none()
-                && let Some(filter) = topics.drop_base(&id)
-                && let Err(error) = link.unsubscribe(&filter).await
-            {
-                tracing::warn!(%filter, error = format!("{error:#}"), "listen no more");
-            }
             if let Err(error) = publish(&id, device.as_deref(), &topics, link.as_ref()).await {
                 tracing::warn!(device = %id, error = format!("{error:#}"), "publish the state");
+                if !link.is_up() {
+                    untold.insert(id);
+                }
             }
         }
+    }
+}
+
+/// Listens no more where a removed device spoke.
+async fn drop_base(id: &DeviceId, topics: &Topics, link: &dyn Link) {
+    let Some(filter) = topics.drop_base(id) else { return };
+    if let Err(error) = link.unsubscribe(&filter).await {
+        tracing::warn!(%filter, error = format!("{error:#}"), "listen no more");
     }
 }
 

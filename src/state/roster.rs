@@ -294,16 +294,12 @@ impl State {
         }
     }
 
-    /// The devices that changed, came or went since the last call; waits
-    /// until there is one. One reader only.
+    /// Waits for a change; gives the devices that changed, came or went since
+    /// the last call. That may be none: where all shall be told of anew, and
+    /// there is none. One reader only.
     pub async fn changes(&self) -> Vec<DeviceId> {
-        loop {
-            let changed: Vec<_> = self.inner.changed.lock().drain().collect();
-            if !changed.is_empty() {
-                return changed;
-            }
-            self.inner.change.notified().await;
-        }
+        self.inner.change.notified().await;
+        self.inner.changed.lock().drain().collect()
     }
 
     /// Tells of every device anew.

@@ -125,6 +125,11 @@ impl Server {
         (response.status().as_u16(), response.json().await.unwrap_or(Value::Null))
     }
 
+    pub(crate) async fn delete(&self, path: &str) -> u16 {
+        let response = self.app.delete(format!("{}{path}", self.http)).send().await.unwrap();
+        response.status().as_u16()
+    }
+
     pub(crate) async fn post_json(&self, path: &str, body: Value) -> (u16, Value) {
         let request = self.app.post(format!("{}{path}", self.http)).json(&body);
         let response = request.send().await.unwrap();

@@ -7,6 +7,7 @@ mod doors;
 mod harness;
 mod mosquitto;
 mod outside_access;
+mod outside_away;
 mod process;
 mod real_clients;
 mod restart;

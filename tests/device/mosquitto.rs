@@ -10,8 +10,9 @@ use crate::process::Process;
 
 /// A mosquitto of this test's own, on a free port.
 pub(crate) struct Mosquitto {
-    _process: Process,
-    _folder: TempDir,
+    process: Option<Process>,
+    folder: TempDir,
+    environment: Vec<(String, String)>,
     port: u16,
 }
 
@@ -26,25 +27,49 @@ impl Mosquitto {
         for _ in 0..5 {
             let folder = TempDir::new().unwrap();
             let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-            let config = folder.path().join("mosquitto.conf");
             // It keeps the test's user, so that it may read the test's files.
-            let text = format!("user root\nlistener {port} 127.0.0.1\n{lines}\n");
-            std::fs::write(&config, text).unwrap();
-            let mut mosquitto = Command::new("/usr/sbin/mosquitto");
-            mosquitto.arg("-c").arg(&config).envs(environment.iter().copied());
-            mosquitto.stdout(Stdio::null()).stderr(Stdio::null());
-            let mut process = Process::spawn(&mut mosquitto);
-            while process.is_running() {
-                if TcpStream::connect(("127.0.0.1", port)).is_ok() {
-                    return Self { _process: process, _folder: folder, port };
-                }
-                std::thread::sleep(Duration::from_millis(5));
+            let text = format!(
+                "user root\nlistener {port} 127.0.0.1\npersistence_location {}/\n{lines}\n",
+                folder.path().display()
+            );
+            std::fs::write(folder.path().join("mosquitto.conf"), text).unwrap();
+            let environment =
+                environment.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+            let mut mosquitto = Self { process: None, folder, environment, port };
+            if mosquitto.starts() {
+                return mosquitto;
             }
             // Somebody else took the port in between: take another.
         }
         panic!(
             "mosquitto does not start: is it installed (script/bootstrap), are its lines right?"
         );
+    }
+
+    fn starts(&mut self) -> bool {
+        let mut mosquitto = Command::new("/usr/sbin/mosquitto");
+        mosquitto.arg("-c").arg(self.folder.path().join("mosquitto.conf"));
+        mosquitto.envs(self.environment.iter().map(|(key, value)| (key, value)));
+        mosquitto.stdout(Stdio::null()).stderr(Stdio::null());
+        let mut process = Process::spawn(&mut mosquitto);
+        while process.is_running() {
+            if TcpStream::connect(("127.0.0.1", self.port)).is_ok() {
+                self.process = Some(process);
+                return true;
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        false
+    }
+
+    /// Ends it, so that it saves what it is to keep.
+    pub(crate) fn stop(&mut self) {
+        self.process.take().unwrap().stop();
+    }
+
+    /// The same again, on the same port.
+    pub(crate) fn start_again(&mut self) {
+        assert!(self.starts(), "mosquitto does not start again");
     }
 
     pub(crate) fn address(&self) -> String {

@@ -100,9 +100,9 @@ impl PahoLink {
         while !self.stop.is_cancelled() {
             match self.connect(&options).await {
                 Ok(()) => {
-                    tracing::info!(%broker, "connected to the broker");
                     pause = FIRST_PAUSE;
                     self.up.store(true, Ordering::SeqCst);
+                    tracing::info!(%broker, "connected to the broker");
                     let _ = self.events.send(LinkEvent::Up).await;
                     self.take_in(&stream).await;
                     self.up.store(false, Ordering::SeqCst);
