@@ -8,10 +8,11 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use latchlight_mqtt::{DecodeError, Disconnect, Framing, Packet, ReasonCode, frame};
+use latchlight_mqtt::{DecodeError, Disconnect, Framing, Packet, PacketType, ReasonCode, frame};
 use tokio::io::{Interest, Ready};
 use tokio::net::TcpStream;
 
+use crate::Time;
 use crate::broker::Core;
 use crate::deadlines::Timers;
 use crate::handlers::{self, Client, Next};
@@ -19,11 +20,23 @@ use crate::line::Closing;
 use crate::listener::Place;
 use crate::live::Ticket;
 use crate::opening::open;
-use crate::read_buffer::{Carry, Read};
+use crate::read_buffer::{CHUNK, Carry, Read, Taken};
 use crate::transport::Transport as _;
 
 /// How long the last words to a client may take.
 const LAST_WORDS: Duration = Duration::from_millis(500);
+
+/// For how long a connection's packets are handled before the others of its
+/// thread come in between, in ms.
+const TURN: Time = 5;
+
+/// After how many messages the clock is looked at for that; after packets of
+/// other types it always is.
+const LOOK_AFTER: usize = 16;
+
+/// What a read counts at least, towards the chunk after which the others come
+/// in between.
+const LEAST_READ: usize = CHUNK / 8;
 
 /// Why a connection ends.
 #[derive(Debug)]
@@ -75,25 +88,12 @@ pub(crate) async fn run(
 }
 
 async fn serve(mut client: Client, stream: &TcpStream, mut carry: Carry) -> (Client, End) {
-    let end = match first_batch(&mut client, &mut carry) {
-        Ok(()) => loop {
-            if let Err(end) = step(&mut client, stream, &mut carry).await {
-                break end;
-            }
-        },
-        Err(end) => end,
+    let end = loop {
+        if let Err(end) = step(&mut client, stream, &mut carry).await {
+            break end;
+        }
     };
     (client, end)
-}
-
-/// Handles what came together with CONNECT.
-fn first_batch(client: &mut Client, carry: &mut Carry) -> Result<(), End> {
-    let held = carry.take_held();
-    let outcome = take_packets(client, &held);
-    client.flush();
-    let (taken, _) = outcome?;
-    *carry = Carry::holding(held[taken..].to_vec());
-    Ok(())
 }
 
 /// What a connection's task does next, as its line says.
@@ -114,6 +114,10 @@ async fn step(client: &mut Client, stream: &TcpStream, carry: &mut Carry) -> Res
     if is_paused(client) {
         return Box::pin(pause(client, stream, blocked)).await;
     }
+    if carry.has_more() {
+        tokio::task::yield_now().await;
+        return in_batch(client, |client| carry.go_on(|bytes| take_packets(client, bytes)));
+    }
     let interest =
         if blocked { Interest::READABLE | Interest::WRITABLE } else { Interest::READABLE };
     let ready = tokio::select! {
@@ -122,7 +126,12 @@ async fn step(client: &mut Client, stream: &TcpStream, carry: &mut Carry) -> Res
     };
     write(client, ready);
     if ready.is_readable() || ready.is_read_closed() {
-        read(client, stream, carry)?;
+        client.turn += read(client, stream, carry)?.max(LEAST_READ);
+        // Of a socket that always has more, the runtime would never look away.
+        if client.turn >= CHUNK {
+            client.turn = 0;
+            tokio::task::yield_now().await;
+        }
     }
     Ok(())
 }
@@ -178,44 +187,62 @@ fn write(client: &Client, ready: Ready) {
     }
 }
 
-/// Reads once and handles what came, as one batch.
-fn read(client: &mut Client, stream: &TcpStream, carry: &mut Carry) -> Result<(), End> {
+/// Reads once and handles what came; gives how many bytes that were.
+fn read(client: &mut Client, stream: &TcpStream, carry: &mut Carry) -> Result<usize, End> {
+    let read = |client: &mut Client| carry.read(stream, |bytes| take_packets(client, bytes));
+    match in_batch(client, read)? {
+        Read::End => Err(End::Gone),
+        Read::Nothing => Ok(0),
+        Read::Some(read) => {
+            client.core.counters.bytes_in.add(read as u64);
+            Ok(read)
+        }
+    }
+}
+
+/// Handles packets as one batch.
+fn in_batch<T>(
+    client: &mut Client,
+    handle: impl FnOnce(&mut Client) -> Result<T, End>,
+) -> Result<T, End> {
     // A hook that panics ends its client, not the broker.
-    let handle = || carry.read(stream, |bytes| take_packets(client, bytes));
-    let read = catch_unwind(AssertUnwindSafe(handle)).unwrap_or_else(|_| {
-        tracing::error!(client = %client.info.client_id, "handling a packet panicked");
+    let handled = catch_unwind(AssertUnwindSafe(|| handle(client))).unwrap_or_else(|_| {
+        tracing::error!(client = ?client.info.client_id, "handling a packet panicked");
         Err(End::protocol(ReasonCode::UnspecifiedError))
     });
     // What the good packets before a bad one brought about goes out.
     client.flush();
-    match read? {
-        Read::End => return Err(End::Gone),
-        Read::Nothing => {}
-        Read::Some(read) => client.core.counters.bytes_in.add(read as u64),
-    }
-    Ok(())
+    handled
 }
 
-/// Handles all whole packets; gives how many bytes they were, and how many
-/// are missing of the next one.
-fn take_packets(client: &mut Client, bytes: &[u8]) -> Result<(usize, usize), End> {
+/// Handles the whole packets, as many as fit into a turn.
+fn take_packets(client: &mut Client, bytes: &[u8]) -> Result<Taken, End> {
     let limit = client.core.options.max_packet_size as usize;
     let now = client.core.clock.now();
-    let mut taken = 0;
+    let (mut handled, mut messages) = (0, 0);
     loop {
-        match frame(&bytes[taken..], limit)? {
+        match frame(&bytes[handled..], limit)? {
             Framing::Incomplete { needed } => {
-                if taken > 0 {
+                if handled > 0 {
                     client.session.last_packet.store(now, Ordering::Relaxed);
                 }
-                return Ok((taken, if taken < bytes.len() { needed } else { 0 }));
+                let missing = if handled < bytes.len() { needed } else { 0 };
+                return Ok(Taken { handled, missing, has_more: false });
             }
             Framing::Complete(header) => {
-                let packet = &bytes[taken..taken + header.total_len()];
-                taken += packet.len();
+                let packet = &bytes[handled..handled + header.total_len()];
+                handled += packet.len();
                 match handlers::handle(client, packet, header, now)? {
                     Next::Go => {}
                     Next::End(end) => return Err(end),
+                }
+                let is_message = header.packet_type()? == PacketType::Publish;
+                messages += usize::from(is_message);
+                let looks = !is_message || messages % LOOK_AFTER == 0;
+                if looks && client.core.clock.now() - now >= TURN {
+                    client.session.last_packet.store(now, Ordering::Relaxed);
+                    let has_more = handled < bytes.len();
+                    return Ok(Taken { handled, missing: 0, has_more });
                 }
             }
         }

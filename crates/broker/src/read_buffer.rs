@@ -9,16 +9,29 @@ use tokio::io::Interest;
 use tokio::net::TcpStream;
 
 /// How much is read at once.
-const CHUNK: usize = 64 * 1024;
+pub(crate) const CHUNK: usize = 64 * 1024;
 
 thread_local! {
     static BUFFER: RefCell<Vec<u8>> = RefCell::new(vec![0; CHUNK]);
 }
 
-/// What came of a packet that is not whole yet; empty most of the time.
+/// What came and was not handled yet: mostly nothing, else a packet that is
+/// not whole, or whole ones whose turn comes later.
 #[derive(Debug, Default)]
 pub(crate) struct Carry {
     bytes: Vec<u8>,
+    has_more: bool,
+}
+
+/// What was made of the bytes that are there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Taken {
+    /// How many were whole packets, and were handled.
+    pub(crate) handled: usize,
+    /// How many are missing of the next packet.
+    pub(crate) missing: usize,
+    /// Whole packets may be left, for another turn.
+    pub(crate) has_more: bool,
 }
 
 /// Reads once. A socket that gave less than there was room for is empty: it is
@@ -47,15 +60,14 @@ pub(crate) enum Read {
 }
 
 impl Carry {
-    /// Reads once and calls `take` with all that is there; it gives how much
-    /// of it was whole packets, and how much is still missing of the next.
+    /// Reads once and calls `take` with all that is there.
     ///
     /// # Errors
     /// The socket's, or what `take` says.
     pub(crate) fn read<E: From<io::Error>>(
         &mut self,
         stream: &TcpStream,
-        take: impl FnOnce(&[u8]) -> Result<(usize, usize), E>,
+        take: impl FnOnce(&[u8]) -> Result<Taken, E>,
     ) -> Result<Read, E> {
         if self.bytes.len() > CHUNK / 2 {
             return self.read_large(stream, take);
@@ -74,11 +86,12 @@ impl Carry {
             };
             let all = carried + read;
             self.bytes = Vec::new();
-            let (taken, missing) = take(&buffer[..all])?;
-            if taken < all {
+            let Taken { handled, missing, has_more } = take(&buffer[..all])?;
+            self.has_more = has_more;
+            if handled < all {
                 // Room for the rest of a large packet, as it comes in.
-                self.bytes.reserve_exact((all - taken + missing).min(CHUNK));
-                self.bytes.extend_from_slice(&buffer[taken..all]);
+                self.bytes.reserve_exact((all - handled + missing).min(CHUNK));
+                self.bytes.extend_from_slice(&buffer[handled..all]);
             }
             Ok(Read::Some(read))
         })
@@ -88,7 +101,7 @@ impl Carry {
     fn read_large<E: From<io::Error>>(
         &mut self,
         stream: &TcpStream,
-        take: impl FnOnce(&[u8]) -> Result<(usize, usize), E>,
+        take: impl FnOnce(&[u8]) -> Result<Taken, E>,
     ) -> Result<Read, E> {
         self.bytes.reserve(CHUNK);
         let read = match stream.try_read_buf(&mut self.bytes) {
@@ -97,20 +110,37 @@ impl Carry {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(Read::Nothing),
             Err(error) => return Err(error.into()),
         };
-        let (taken, _) = take(&self.bytes)?;
-        if taken > 0 {
-            self.bytes = self.bytes[taken..].to_vec();
-        }
+        self.keep_rest(take(&self.bytes)?);
         Ok(Read::Some(read))
     }
 
     /// Begins with these bytes, which came before.
     pub(crate) fn holding(bytes: Vec<u8>) -> Self {
-        Self { bytes }
+        let has_more = !bytes.is_empty();
+        Self { bytes, has_more }
     }
 
-    /// Takes out what is held.
-    pub(crate) fn take_held(&mut self) -> Vec<u8> {
-        std::mem::take(&mut self.bytes)
+    /// Whether whole packets may be held; they come before anything is read.
+    pub(crate) fn has_more(&self) -> bool {
+        self.has_more
+    }
+
+    /// Calls `take` with what is held.
+    ///
+    /// # Errors
+    /// What `take` says.
+    pub(crate) fn go_on<E>(
+        &mut self,
+        take: impl FnOnce(&[u8]) -> Result<Taken, E>,
+    ) -> Result<(), E> {
+        self.keep_rest(take(&self.bytes)?);
+        Ok(())
+    }
+
+    fn keep_rest(&mut self, taken: Taken) {
+        self.has_more = taken.has_more;
+        if taken.handled > 0 {
+            self.bytes = self.bytes[taken.handled..].to_vec();
+        }
     }
 }

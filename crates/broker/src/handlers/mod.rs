@@ -40,6 +40,8 @@ pub(crate) struct Client {
     pub(crate) batch: Batch,
     /// Since when it waits for slow readers.
     pub(crate) paused_at: Option<Time>,
+    /// How much it was read since the others of its thread came in between.
+    pub(crate) turn: usize,
 }
 
 /// What follows a packet.
@@ -107,6 +109,7 @@ impl Client {
             acks,
             batch,
             paused_at: None,
+            turn: 0,
         }
     }
 
