@@ -63,6 +63,7 @@ impl Application {
         let public_url = settings.http.public_url(http_address);
 
         let topics = Arc::new(Topics::new(&settings));
+        adopt_base_topics(&state, &topics);
         let presence = Arc::new(Presence::default());
         let (events, incoming) = mpsc::channel(EVENTS);
         let (link, mqtt_address) = link(&settings, &topics, events).await?;
@@ -72,7 +73,6 @@ impl Application {
             state: state.clone(),
             presence: presence.clone(),
         };
-        adopt_base_topics(&state, &outbox).await;
         let launcher = Arc::new(outbox.clone());
         let commands =
             Commands::open(&database, launcher, state.clone(), settings.commands.clone())
@@ -190,12 +190,11 @@ async fn link(
     Ok((Arc::new(link), None))
 }
 
-/// Listens where restored devices with base topics of their own speak.
-async fn adopt_base_topics(state: &State, outbox: &LinkOutbox) {
-    use crate::actions::Outbox as _;
+/// Restored devices have their base topics back before anybody can connect.
+fn adopt_base_topics(state: &State, topics: &Topics) {
     for device in state.devices() {
         let Some(base) = &device.base_topic else { continue };
-        if let Err(error) = outbox.adopt(&device.id, base).await {
+        if let Err(error) = topics.adopt_base(&device.id, base) {
             tracing::error!(device = %device.id, %error, "its base topic is not listened on");
         }
     }

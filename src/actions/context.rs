@@ -39,11 +39,12 @@ pub trait Outbox: Send + Sync {
     /// It could not be sent.
     async fn ask_to_report(&self, device: &Device) -> Result<(), String>;
 
-    /// Listens where a device with a base topic of its own speaks.
+    /// Listens where a device with a base topic of its own speaks, and no
+    /// more where it did before; without one, as any other device's.
     ///
     /// # Errors
     /// The topic cannot be its own.
-    async fn adopt(&self, device: &DeviceId, base: &str) -> Result<(), String>;
+    async fn adopt(&self, device: &DeviceId, base: Option<&str>) -> Result<(), String>;
 
     /// Whether the device can be reached, as far as that is known.
     fn presence(&self, device: &DeviceId) -> Option<bool>;

@@ -63,9 +63,9 @@ impl Action for HandShake {
             "" => Offer::default(),
             json => parse("hand_shake", json)?,
         };
-        if let Some(base) = &offer.base {
-            context.outbox.adopt(&id, base).await.map_err(ActionError::bad_input)?;
-        }
+        let known = context.state.device(&id);
+        let outbox = &context.outbox;
+        outbox.adopt(&id, offer.base.as_deref()).await.map_err(ActionError::bad_input)?;
         let has = |feature| offer.features.contains(&feature);
         let joining = Joining {
             id: id.clone(),
@@ -80,12 +80,18 @@ impl Action for HandShake {
             },
             base_topic: offer.base,
         };
-        let known = context.state.device(&id).is_some();
-        context.state.join(joining).await.map_err(to_action_error)?;
-        if let Some(online) = context.outbox.presence(&id) {
+        if let Err(error) = context.state.join(joining).await {
+            // It goes on as it was.
+            let base = known.as_ref().and_then(|known| known.base_topic.as_deref());
+            if let Err(error) = outbox.adopt(&id, base).await {
+                tracing::error!(device = %id, %error, "go back to its base topic");
+            }
+            return Err(to_action_error(error));
+        }
+        if let Some(online) = outbox.presence(&id) {
             context.state.set_online(&id, online);
         }
-        tracing::info!(device = %id, %kind, known, "device joined");
+        tracing::info!(device = %id, %kind, known = known.is_some(), "device joined");
         Ok(Answer::done())
     }
 }

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::link::Link;
 use super::presence::Presence;
-use super::topics::{AnswerWord, Topics};
+use super::topics::{Adopted, AnswerWord, Topics};
 use crate::actions::Outbox;
 use crate::commands::{Dispatch, Flight, Launcher};
 use crate::state::{Device, DeviceId, State};
@@ -59,11 +59,22 @@ impl Outbox for LinkOutbox {
         sent.map_err(|error| format!("ask {} to report: {error:#}", device.id))
     }
 
-    async fn adopt(&self, device: &DeviceId, base: &str) -> Result<(), String> {
-        let filter = self.topics.adopt_base(device, base)?;
-        self.link.adopted(device, &format!("{base}/down"));
-        let heard = self.link.subscribe(&filter).await;
-        heard.map_err(|error| format!("listen on `{filter}`: {error:#}"))
+    async fn adopt(&self, device: &DeviceId, base: Option<&str>) -> Result<(), String> {
+        let adopted = base.map(|base| self.topics.adopt_base(device, base)).transpose()?;
+        let (adopted, left) = match adopted {
+            None => (None, self.topics.drop_base(device)),
+            Some(None) => (None, None),
+            Some(Some(Adopted { up, down, left })) => (Some((up, down)), left),
+        };
+        if let Some(left) = left
+            && let Err(error) = self.link.unsubscribe(&left).await
+        {
+            tracing::warn!(filter = left, error = format!("{error:#}"), "listen no more");
+        }
+        let Some((up, down)) = adopted else { return Ok(()) };
+        self.link.adopted(device, &down);
+        let heard = self.link.subscribe(&up).await;
+        heard.map_err(|error| format!("listen on `{up}`: {error:#}"))
     }
 
     fn presence(&self, device: &DeviceId) -> Option<bool> {

@@ -41,6 +41,17 @@ pub enum Source {
     Extra,
 }
 
+/// The topics of a device that brought a base topic along.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Adopted {
+    /// Where it speaks: the filter to subscribe to.
+    pub up: String,
+    /// Where it listens.
+    pub down: String,
+    /// Where it spoke before: the filter to listen on no more.
+    pub left: Option<String>,
+}
+
 /// A topic that the server may publish to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Destination(String);
@@ -163,22 +174,29 @@ impl Topics {
         self.extra.iter().any(|filter| matches(filter, topic)).then_some(Source::Extra)
     }
 
-    /// Where a device listens.
+    /// Where a device listens. A base topic that could not be adopted, as
+    /// after a change of the settings, may be another device's, and does not
+    /// count.
     pub fn down(&self, device: &Device) -> String {
-        match (self.settled.get(device.id.as_str()), &device.base_topic) {
-            (Some(pair), _) => pair.down.clone(),
-            (None, Some(base)) => format!("{base}/down"),
-            (None, None) => format!("{}/devices/{}/down", self.prefix, device.id),
+        if let Some(pair) = self.settled.get(device.id.as_str()) {
+            return pair.down.clone();
         }
+        let own = device.base_topic.as_ref().map(|base| format!("{base}/down"));
+        own.filter(|down| self.listeners.read().get(down) == Some(&device.id))
+            .unwrap_or_else(|| format!("{}/devices/{}/down", self.prefix, device.id))
     }
 
-    /// Notes a base topic; gives the filter to subscribe to.
+    /// Notes a base topic, in the place of the device's one before. Nothing
+    /// comes of it where config.json settles the device's topics.
     ///
     /// # Errors
     /// The topic has wildcards or a `$`, stands below the prefix, or is heard
     /// or spoken on by someone else.
-    pub fn adopt_base(&self, id: &DeviceId, base: &str) -> Result<String, String> {
+    pub fn adopt_base(&self, id: &DeviceId, base: &str) -> Result<Option<Adopted>, String> {
         check_base(&self.prefix, base)?;
+        if self.settled.contains_key(id.as_str()) {
+            return Ok(None);
+        }
         let (up, down) = (format!("{base}/up"), format!("{base}/down"));
         if self.extra.iter().any(|filter| matches(filter, &up) || matches(filter, &down)) {
             return Err(format!("the base topic `{base}` is one that the server listens on"));
@@ -190,22 +208,19 @@ impl Topics {
                 return Err(format!("the base topic `{base}` belongs to {owner}"));
             }
         }
+        let left = forget(&mut speakers, &mut listeners, id).filter(|left| *left != up);
         speakers.insert(up.clone(), id.clone());
-        listeners.insert(down, id.clone());
-        Ok(up)
+        listeners.insert(down.clone(), id.clone());
+        Ok(Some(Adopted { up, down, left }))
     }
 
-    /// Forgets the base topic of a device that left, or took another; gives
-    /// the filter to listen on no more.
+    /// Forgets the base topic of a device that left, or has none any more;
+    /// gives the filter to listen on no more.
     pub fn drop_base(&self, id: &DeviceId) -> Option<String> {
         if self.settled.contains_key(id.as_str()) {
             return None;
         }
-        self.listeners.write().retain(|_, owner| owner != id);
-        let mut speakers = self.speakers.write();
-        let up = speakers.iter().find(|(_, owner)| *owner == id).map(|(topic, _)| topic.clone());
-        speakers.retain(|_, owner| owner != id);
-        up
+        forget(&mut self.speakers.write(), &mut self.listeners.write(), id)
     }
 
     /// The gate, for a command: `commands/` alone can make a [`Dispatch`].
@@ -284,7 +299,8 @@ impl Topics {
     }
 
     /// Refuses what a client of the embedded broker may not publish to: a
-    /// device's `down`, and what the server alone says.
+    /// device's `down`, what the server alone says, and below a device all
+    /// that is not the device's to say, for it may listen to the whole branch.
     ///
     /// # Errors
     /// It is such a topic.
@@ -294,7 +310,8 @@ impl Topics {
         }
         match below(topic, &self.prefix).map(|rest| rest.split('/').collect::<Vec<_>>()).as_deref()
         {
-            Some(["devices", _, "state"] | ["apps", _, "down"] | ["alerts" | "server", ..]) => {
+            Some(["devices", _, "up" | "online" | "picture"]) => Ok(()),
+            Some(["devices" | "alerts" | "server", ..] | ["apps", _, "down"]) => {
                 Err(Refused::Reserved(topic.to_owned()))
             }
             _ => Ok(()),
@@ -328,6 +345,16 @@ impl Topics {
             Some(branch) => listeners.get(&format!("{branch}/down")).cloned(),
         }
     }
+}
+
+/// Takes a device's topics out; gives the one on which it spoke.
+fn forget(
+    speakers: &mut HashMap<String, DeviceId>,
+    listeners: &mut HashMap<String, DeviceId>,
+    id: &DeviceId,
+) -> Option<String> {
+    listeners.retain(|_, owner| owner != id);
+    speakers.extract_if(|_, owner| owner == id).map(|(topic, _)| topic).last()
 }
 
 fn join(word: AnswerWord, rest: &str) -> String {

@@ -93,6 +93,33 @@ async fn a_base_topic_of_its_own_is_taken_unless_it_is_somebody_elses() {
 }
 
 #[tokio::test]
+async fn a_device_has_one_base_topic_and_who_is_not_taken_in_has_none() {
+    let server = Server::start();
+    let mut garage = Device::join(&server, "garage", "lock").await;
+    let mut shed = Device::join(&server, "shed", "light").await;
+    let offer = |base: &str| format!("{{\"base\": \"{base}\"}}");
+    garage.subscribe("yard/+/down", QoS::AtLeastOnce).await;
+    garage.say(&format!("hand_shake lock {}", offer("yard/one"))).await;
+    assert_eq!(garage.hear().await, "ok hand_shake");
+    // It is a lock: as a light, it is not taken in, and its topics stay.
+    garage.say(&format!("hand_shake light {}", offer("yard/two"))).await;
+    assert!(garage.hear().await.starts_with("error hand_shake"));
+    garage.publish("yard/one/up", "state locked", false).await;
+    server.device_when("garage", |device| device["state"] == "locked").await;
+    // What it does not have, or has no more, another may take.
+    shed.subscribe("shed/two/down", QoS::AtLeastOnce).await;
+    for base in ["yard/two", "shed/two"] {
+        shed.say(&format!("hand_shake light {}", offer(base))).await;
+        server.device_when("shed", |device| device["base_topic"] == base).await;
+    }
+    garage.say(&format!("hand_shake lock {}", offer("yard/two"))).await;
+    assert_eq!(garage.hear().await, "ok hand_shake");
+    garage.publish("yard/one/up", "state unlocked", false).await;
+    garage.publish("yard/two/up", "state jammed", false).await;
+    server.device_when("garage", |device| device["state"] == "jammed").await;
+}
+
+#[tokio::test]
 async fn a_device_that_leaves_is_offline() {
     let server = Server::start();
     let door = Device::join(&server, "front", "lock").await;

@@ -58,6 +58,42 @@ async fn c1_a_retained_command_is_refused_in_every_version_and_nothing_is_stored
 }
 
 #[tokio::test]
+async fn c1_what_was_retained_where_a_device_listens_from_now_on_is_purged() {
+    let server = Server::start();
+    let connect = |id| Connect::new(ProtocolVersion::V5, id);
+    let mut mallory = Device::connect(server.mqtt(), connect("mallory")).await;
+    mallory.publish("yard/front/down", "unlock", true).await;
+    let mut door = Device::connect(server.mqtt(), connect("front")).await;
+    door.subscribe("yard/front/down", QoS::AtMostOnce).await;
+    assert_eq!(door.hear_publish().await.payload, "unlock", "it is nobody's topic yet");
+    door.say("hand_shake lock {\"features\": [\"ack\"], \"base\": \"yard/front\"}").await;
+    assert_eq!(door.hear().await, "ok hand_shake");
+    let mut door = Device::connect(server.mqtt(), connect("front")).await;
+    door.subscribe("yard/front/down", QoS::AtLeastOnce).await;
+    door.hears_nothing_for(A_WHILE).await;
+    for retain in [false, true] {
+        let reason = mallory.publish("yard/front/down", "unlock", retain).await;
+        assert_eq!(reason, ReasonCode::NotAuthorized);
+    }
+}
+
+#[tokio::test]
+async fn c9_below_a_device_clients_publish_only_what_is_the_devices_to_say() {
+    let server = Server::start();
+    let mut door = Device::join(&server, "front", ACKS).await;
+    door.subscribe("latchlight/devices/front/#", QoS::AtLeastOnce).await;
+    let mut mallory =
+        Device::connect(server.mqtt(), Connect::new(ProtocolVersion::V5, "mallory")).await;
+    for leaf in ["x", "down/", "down/x", "state", "state/x", "up/x", ""] {
+        for retain in [false, true] {
+            let topic = format!("latchlight/devices/front/{leaf}");
+            let reason = mallory.publish(&topic, "unlock", retain).await;
+            assert_eq!(reason, ReasonCode::NotAuthorized, "{topic}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn c1_a_will_is_no_way_to_a_command_either() {
     let server = Server::start();
     for topic in ["latchlight/devices/front/down", "latchlight/apps/x/up", "latchlight/alerts/x"] {

@@ -224,7 +224,7 @@ impl Outbox for Nowhere {
         Ok(())
     }
 
-    async fn adopt(&self, _: &DeviceId, _: &str) -> Result<(), String> {
+    async fn adopt(&self, _: &DeviceId, _: Option<&str>) -> Result<(), String> {
         Ok(())
     }
 

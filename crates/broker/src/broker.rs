@@ -172,6 +172,13 @@ impl Broker {
         sessions.iter().filter(holds).filter_map(|session| session.client()).collect()
     }
 
+    /// Forgets the retained message of a topic; true if there was one. With
+    /// an access hook that refuses the topic from before this is called, none
+    /// is kept there afterwards.
+    pub fn forget_retained(&self, topic: &str) -> bool {
+        self.core.retained.lock().remove(topic).is_some()
+    }
+
     /// Closes the connection of a client; its session stays. False: it has
     /// none.
     pub fn disconnect(&self, client_id: &str, reason: ReasonCode) -> bool {

@@ -8,6 +8,7 @@ use latchlight_mqtt::ReasonCode;
 use rustc_hash::FxHashMap;
 
 use crate::ClientInfo;
+use crate::access::PublishRequest;
 use crate::broker::Core;
 use crate::inline::InlineSink;
 use crate::line::Closing;
@@ -193,6 +194,14 @@ impl Core {
             }
         }
         tally.reason()
+    }
+
+    /// What was allowed when a message came may be forbidden since it is kept:
+    /// then it is not kept.
+    pub(crate) fn recheck_retained(&self, client: &ClientInfo, request: &PublishRequest<'_>) {
+        if self.access.authorize_publish(client, request).is_err() {
+            self.retained.lock().remove(request.topic);
+        }
     }
 
     fn deliver(

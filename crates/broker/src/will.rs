@@ -42,19 +42,21 @@ impl Core {
     /// perhaps changed since it connected.
     pub(crate) fn publish_will(&self, will: PendingWill) {
         let PendingWill { mut message, client, .. } = will;
-        let request = PublishRequest {
-            topic: &message.topic,
-            qos: message.qos,
-            retain: message.retain,
-            will: true,
-        };
-        if self.access.authorize_publish(&client, &request).is_err() {
+        if self.access.authorize_publish(&client, &request(&message)).is_err() {
             self.counters.publishes_refused.one();
             return;
         }
         let now = self.clock.now();
         let interval = message.properties.message_expiry_interval;
         message.expires_at = interval.map(|seconds| now + u64::from(seconds) * 1000);
-        self.publish_and_flush(&Forward::of_message(&Arc::new(message), now), None, false);
+        let message = Arc::new(message);
+        self.publish_and_flush(&Forward::of_message(&message, now), None, false);
+        if message.retain {
+            self.recheck_retained(&client, &request(&message));
+        }
     }
+}
+
+fn request(will: &Message) -> PublishRequest<'_> {
+    PublishRequest { topic: &will.topic, qos: will.qos, retain: will.retain, will: true }
 }

@@ -4,7 +4,8 @@
 
 mod support;
 
-use std::sync::{Arc, Mutex};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use async_trait::async_trait;
 use latchlight_broker::{
@@ -56,6 +57,57 @@ impl Access for Rules {
             false => Ok(()),
         }
     }
+}
+
+/// Allows everything but what is retained on `door/down`, once that has become
+/// a door's.
+#[derive(Clone, Default)]
+struct Adoption {
+    broker: Arc<OnceLock<latchlight_broker::Broker>>,
+    adopted: Arc<AtomicBool>,
+    asked: Arc<AtomicUsize>,
+}
+
+#[async_trait]
+impl Access for Adoption {
+    async fn authenticate(&self, _: &ConnectRequest<'_>) -> Result<Arc<str>, ReasonCode> {
+        Ok("anyone".into())
+    }
+
+    fn authorize_publish(
+        &self,
+        _: &ClientInfo,
+        request: &PublishRequest<'_>,
+    ) -> Result<(), Refusal> {
+        if self.adopted.load(Ordering::SeqCst) && request.retain {
+            return Err(Refusal::Disconnect(ReasonCode::NotAuthorized));
+        }
+        if request.topic == "door/down" && self.asked.fetch_add(1, Ordering::SeqCst) > 0 {
+            // The topic becomes a door's while this very message is on its way.
+            self.adopted.store(true, Ordering::SeqCst);
+            assert!(self.broker.get().unwrap().forget_retained("door/down"));
+        }
+        Ok(())
+    }
+
+    fn authorize_subscribe(&self, _: &ClientInfo, _: &str) -> Result<(), ReasonCode> {
+        Ok(())
+    }
+}
+
+/// C1: neither what was there before is kept, nor what comes at that moment.
+#[test]
+fn nothing_is_retained_on_a_topic_that_is_forbidden_from_now_on() {
+    let rules = Adoption::default();
+    let broker = TestBroker::with_access(rules.clone());
+    rules.broker.set(broker.clone()).ok().unwrap();
+    let mut client = Client::connect(broker.address(), V5, "client");
+    for _ in 0..2 {
+        client.publish_retained("door/down", "unlock", AtLeastOnce);
+    }
+    assert_eq!(broker.counters().retained_messages, 0);
+    client.subscribe("door/down", AtLeastOnce);
+    client.expect_nothing();
 }
 
 #[test]

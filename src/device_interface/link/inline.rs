@@ -169,6 +169,10 @@ impl Link for InlineLink {
     }
 
     fn adopted(&self, device: &DeviceId, down: &str) {
+        // C1: what somebody left there would be taken for a command.
+        if self.broker.forget_retained(down) {
+            tracing::warn!(%device, topic = down, "a retained message is purged");
+        }
         for client in self.broker.subscribed_to(down) {
             self.sessions.add(device.clone(), &client);
         }

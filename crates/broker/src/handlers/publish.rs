@@ -38,7 +38,11 @@ pub(super) fn handle(client: &mut Client, packet: &[u8], now: Time) -> Result<Ne
             let Client { core, session, info, batch, version, .. } = &mut *client;
             let forward = Forward::of_view(packet, &view, *version, &route.topic, now);
             let publisher = super::Publisher { session, info };
-            core.publish(&forward, &route, Some(publisher), view.dup, batch)
+            let reason = core.publish(&forward, &route, Some(publisher), view.dup, batch);
+            if view.retain {
+                core.recheck_retained(info, &request);
+            }
+            reason
         }
         Err(refusal) => {
             client.core.counters.publishes_refused.one();
