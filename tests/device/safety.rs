@@ -127,6 +127,21 @@ async fn c3_a_device_that_never_acknowledges_is_cut_off_before_the_command_is_se
 }
 
 #[tokio::test]
+async fn c3_who_has_not_taken_a_command_is_cut_off_whatever_was_said_in_its_name() {
+    let server = Server::start_with(json!({ "commands": { "expires_in": 1 } }));
+    let mut door = Device::join(&server, "front", ACKS).await;
+    door.connection.set_auto_acknowledge(false);
+    let mut mallory =
+        Device::connect(server.mqtt(), Connect::new(ProtocolVersion::V5, "mallory")).await;
+    let (_, answer) = server.post("/unlock?device=front&wait=0").await;
+    let id = command_of(&answer);
+    mallory.publish("latchlight/devices/front/up", format!("ack {id} ok"), false).await;
+    assert_eq!(server.ended(&id).await["outcome"], "confirmed");
+    // In its buffers there may be the command still, for any time to come.
+    assert!(door.connection.closed_within(PATIENCE).await.is_ok());
+}
+
+#[tokio::test]
 async fn c3_a_device_that_comes_back_with_its_session_gets_no_old_command() {
     let server = Server::start_with(json!({ "commands": { "expires_in": 1 } }));
     let mut connect = Connect::new(ProtocolVersion::V5, "front");

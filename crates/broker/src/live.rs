@@ -63,7 +63,7 @@ impl LivePublish {
     }
 
     /// What a receiver has to be told by who sent this: it was answered by
-    /// other means, so that no connection need be reset at the deadline.
+    /// other means. See [`LiveReceipt::confirm`].
     pub fn receipt(&self) -> LiveReceipt {
         LiveReceipt { tickets: self.tickets.clone() }
     }
@@ -76,8 +76,10 @@ pub struct LiveReceipt {
 }
 
 impl LiveReceipt {
-    /// The receivers have it: no connection is reset at the deadline, and
-    /// what still waits unsent is given up.
+    /// Somebody has it: nothing more is told, and what still waits unsent is
+    /// given up. A receiver at QoS 0 keeps its connection at the deadline;
+    /// one that owes a PUBACK does so only if that comes, for until then the
+    /// message may arrive late, whoever it was that answered.
     pub fn confirm(&self) {
         for ticket in &self.tickets {
             ticket.confirm();
@@ -97,7 +99,9 @@ enum State {
     /// The window is full.
     Waiting(mpsc::UnboundedSender<LiveEvent>),
     /// It is on its way.
-    Sent(mpsc::UnboundedSender<LiveEvent>),
+    Sent { events: mpsc::UnboundedSender<LiveEvent>, owes_puback: bool },
+    /// It is on its way, and nobody needs to be told.
+    Confirmed,
     /// Nothing more will be told.
     Over,
 }
@@ -115,14 +119,14 @@ impl Ticket {
     }
 
     pub(crate) fn is_sent(&self) -> bool {
-        matches!(*self.state.lock(), State::Sent(_))
+        matches!(*self.state.lock(), State::Sent { .. } | State::Confirmed)
     }
 
-    pub(crate) fn sent(&self) {
+    pub(crate) fn sent(&self, owes_puback: bool) {
         let mut state = self.state.lock();
         if let State::Waiting(events) = &*state {
             self.tell(events, LiveStatus::Sent);
-            *state = State::Sent(events.clone());
+            *state = State::Sent { events: events.clone(), owes_puback };
         }
     }
 
@@ -143,15 +147,19 @@ impl Ticket {
     }
 
     fn confirm(&self) {
-        *self.state.lock() = State::Over;
+        let mut state = self.state.lock();
+        *state = match *state {
+            State::Sent { owes_puback: true, .. } | State::Confirmed => State::Confirmed,
+            _ => State::Over,
+        };
     }
 
     fn end(&self, what: LiveStatus) {
         let mut state = self.state.lock();
-        if let State::Waiting(events) | State::Sent(events) = &*state {
+        if let State::Waiting(events) | State::Sent { events, .. } = &*state {
             self.tell(events, what);
-            *state = State::Over;
         }
+        *state = State::Over;
     }
 
     fn tell(&self, events: &mpsc::UnboundedSender<LiveEvent>, what: LiveStatus) {

@@ -229,15 +229,32 @@ fn a_confirmed_one_leaves_the_connection_alone() {
         lock.subscribe("lock/down", granted);
         let mut live = publish(&broker, SHORT);
         assert_eq!(next(&broker, &mut live), Some(Sent));
-        lock.next_publish();
+        let received = lock.next_publish();
         live.receipt().confirm();
         assert_eq!(next(&broker, &mut live), None);
+        lock.acknowledge(&received);
         // The deadline passes, which is what this test is about.
         std::thread::sleep(SHORT + Duration::from_millis(200));
         lock.expect_nothing();
         lock.disconnect();
     }
     assert_eq!(broker.counters().live_resets, 0);
+}
+
+/// C3: who answered is perhaps not who was sent it, so that it may arrive late
+/// still.
+#[test]
+fn a_confirmed_one_that_is_not_acknowledged_is_cut_off_all_the_same() {
+    let broker = TestBroker::start();
+    let mut lock = Client::connect(broker.address(), V5, "lock");
+    lock.subscribe("lock/down", AtLeastOnce);
+    let mut live = publish(&broker, SHORT);
+    assert_eq!(next(&broker, &mut live), Some(Sent));
+    live.receipt().confirm();
+    assert_eq!(next(&broker, &mut live), None);
+    lock.next_publish();
+    lock.expect_closed();
+    assert_eq!(broker.counters().live_resets, 1);
 }
 
 /// A newer connection of the same client ends the older one before the loss

@@ -288,7 +288,7 @@ impl Outbound {
             self.live_unacknowledged.retain(|ticket| ticket.is_sent());
             self.live_unacknowledged.push(ticket.clone());
         }
-        ticket.sent();
+        ticket.sent(id.is_some());
     }
 
     /// Whether the client's window has room [MQTT-3.3.4-9].
