@@ -1,6 +1,7 @@
 //! Issuing commands: from an order to a record to the device's lane.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -30,10 +31,24 @@ pub(super) struct Core {
     pub(super) state: State,
     pub(super) settings: CommandSettings,
     /// What has not ended, by id, so that the same id acts once.
-    pub(super) under_way: Mutex<HashMap<CommandId, watch::Sender<Command>>>,
+    pub(super) under_way: Mutex<HashMap<CommandId, UnderWay>>,
     keys: IdempotencyKeys,
     closing: AtomicBool,
 }
+
+/// A command that has not ended, or whose end is not on record.
+pub(super) struct UnderWay {
+    command: watch::Sender<Command>,
+    /// Of a command whose id its issuer made: locked until it is on record,
+    /// for until then there may be no such command.
+    recording: Option<Recording>,
+}
+
+type Recording = Arc<tokio::sync::Mutex<()>>;
+
+/// A command that is not on record yet, and what holds those back who come
+/// with the same id.
+type Taken = (watch::Sender<Command>, Option<tokio::sync::OwnedMutexGuard<()>>);
 
 /// What is to be issued.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -102,9 +117,9 @@ impl Commands {
         let mut new = Vec::with_capacity(orders.len());
         for order in orders {
             match self.reserve(order).await {
-                Ok(Reserved::New(sender)) => {
-                    handles.push(CommandHandle::new(sender.subscribe()));
-                    new.push(sender);
+                Ok(Reserved::New(taken)) => {
+                    handles.push(CommandHandle::new(taken.0.subscribe()));
+                    new.push(taken);
                 }
                 Ok(Reserved::Known(handle)) => handles.push(handle),
                 Err(error) => {
@@ -113,7 +128,7 @@ impl Commands {
                 }
             }
         }
-        let record: Vec<Command> = new.iter().map(|sender| sender.borrow().clone()).collect();
+        let record: Vec<Command> = new.iter().map(|(sender, _)| sender.borrow().clone()).collect();
         if record.is_empty() {
             return Ok(handles);
         }
@@ -121,7 +136,7 @@ impl Commands {
             self.give_back(&new);
             return Err(error.into());
         }
-        for sender in new {
+        for (sender, _recorded) in new {
             let command = sender.borrow().clone();
             announce(&command);
             if command.status.is_ended() {
@@ -137,41 +152,72 @@ impl Commands {
     /// record is asked only when the id is taken, so that a command that ends
     /// meanwhile is found in one place or the other.
     async fn reserve(&self, order: Order) -> Result<Reserved, IssueError> {
-        let supplied = order.id;
-        let sender = {
-            let mut under_way = self.core.under_way.lock();
-            if let Some(taken) = supplied.and_then(|id| under_way.get(&id)) {
-                let handle = CommandHandle::new(taken.subscribe());
-                return order.known_as(handle);
-            }
-            let sender = watch::Sender::new(order.clone().into_command(&self.core.settings));
-            let id = sender.borrow().id;
-            under_way.insert(id, sender.clone());
-            sender
+        let Some(id) = order.id else {
+            let sender = watch::Sender::new(order.into_command(&self.core.settings));
+            let (command, id) = (sender.clone(), sender.borrow().id);
+            self.core.under_way.lock().insert(id, UnderWay { command, recording: None });
+            return Ok(Reserved::New((sender, None)));
         };
-        let Some(id) = supplied else { return Ok(Reserved::New(sender)) };
+        let taken = loop {
+            match self.take(id, &order) {
+                Ok(taken) => break taken,
+                Err(recording) => {
+                    if let Some(handle) = self.recorded(id, recording).await {
+                        return order.known_as(handle);
+                    }
+                }
+            }
+        };
         match self.core.journal.get(id).await {
-            Ok(None) => Ok(Reserved::New(sender)),
+            Ok(None) => Ok(Reserved::New(taken)),
             Ok(Some(command)) => {
-                self.give_back(&[sender]);
+                self.give_back(&[taken]);
                 order.known_as(CommandHandle::of_ended(command))
             }
             Err(error) => {
-                self.give_back(&[sender]);
+                self.give_back(&[taken]);
                 Err(error.into())
             }
         }
     }
 
-    fn give_back(&self, reserved: &[watch::Sender<Command>]) {
+    /// Takes an id, unless it is taken: then whoever has it is recording, or
+    /// has recorded.
+    fn take(&self, id: CommandId, order: &Order) -> Result<Taken, Recording> {
+        match self.core.under_way.lock().entry(id) {
+            Entry::Occupied(taken) => Err(taken.get().recording.clone().unwrap_or_default()),
+            Entry::Vacant(free) => {
+                let command = watch::Sender::new(order.clone().into_command(&self.core.settings));
+                let recording = Recording::default();
+                let held = recording.clone().try_lock_owned().ok();
+                free.insert(UnderWay { command: command.clone(), recording: Some(recording) });
+                Ok((command, held))
+            }
+        }
+    }
+
+    /// The command of an id that was taken, when it is on record; nothing
+    /// where it did not come to that, or where it has ended meanwhile.
+    async fn recorded(&self, id: CommandId, recording: Recording) -> Option<CommandHandle> {
+        drop(recording.lock().await);
+        let under_way = self.core.under_way.lock();
+        let same = |taken: &&UnderWay| {
+            taken.recording.as_ref().is_none_or(|held| Arc::ptr_eq(held, &recording))
+        };
+        let taken = under_way.get(&id).filter(same)?;
+        Some(CommandHandle::new(taken.command.subscribe()))
+    }
+
+    fn give_back(&self, taken: &[Taken]) {
         let mut under_way = self.core.under_way.lock();
-        for sender in reserved {
+        for (sender, _) in taken {
             under_way.remove(&sender.borrow().id);
         }
     }
 
     fn under_way(&self, id: CommandId) -> Option<CommandHandle> {
-        self.core.under_way.lock().get(&id).map(|sender| CommandHandle::new(sender.subscribe()))
+        let under_way = self.core.under_way.lock();
+        under_way.get(&id).map(|taken| CommandHandle::new(taken.command.subscribe()))
     }
 
     /// One command, under way or ended.
@@ -246,7 +292,7 @@ impl Commands {
             .under_way
             .lock()
             .values()
-            .map(|c| CommandHandle::new(c.subscribe()))
+            .map(|open| CommandHandle::new(open.command.subscribe()))
             .collect();
         if open.is_empty() {
             return;
@@ -260,7 +306,7 @@ impl Commands {
 }
 
 enum Reserved {
-    New(watch::Sender<Command>),
+    New(Taken),
     Known(CommandHandle),
 }
 

@@ -20,6 +20,10 @@ const SIGNALS: usize = 64;
 /// command is settled without it.
 const CUT: Duration = Duration::from_secs(2);
 
+/// How long after the record did not take the end of a command it is given
+/// that again.
+const RECORD_AGAIN: Duration = Duration::from_secs(1);
+
 /// The lanes of all devices that have commands under way.
 #[derive(Default)]
 pub(super) struct Lanes {
@@ -131,7 +135,7 @@ impl Core {
     }
 
     /// Records the end of a command, then tells it.
-    async fn settle(&self, command: &watch::Sender<Command>, (status, detail): Ending) {
+    async fn settle(self: &Arc<Self>, command: &watch::Sender<Command>, (status, detail): Ending) {
         let mut ended = command.borrow().clone();
         ended.end(status, detail);
         let took = ended.ended_at.map(|end| end.duration_since(ended.issued_at));
@@ -141,11 +145,25 @@ impl Core {
             "command ended"
         );
         if let Err(error) = self.journal.record(vec![ended.clone()]).await {
-            // What the device did is told all the same.
+            // What the device did is told all the same, and here it is known
+            // until the record has it.
             tracing::error!(command = %ended.id, %error, "record the end of a command");
+            tokio::spawn(self.clone().record_later(ended.clone()));
+        } else {
+            self.under_way.lock().remove(&ended.id);
         }
-        self.under_way.lock().remove(&ended.id);
         command.send_replace(ended);
+    }
+
+    async fn record_later(self: Arc<Self>, ended: Command) {
+        loop {
+            tokio::time::sleep(RECORD_AGAIN).await;
+            if self.journal.record(vec![ended.clone()]).await.is_ok() {
+                tracing::info!(command = %ended.id, "the end of a command is on record at last");
+                self.under_way.lock().remove(&ended.id);
+                return;
+            }
+        }
     }
 
     async fn carry_out(

@@ -1,15 +1,17 @@
 //! What a lock server must never get wrong, tried from outside. The lines of
 //! the safety list stand beside the tests: C1 to C5, C8, C23b.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use latchlight_client::Connection;
 use latchlight_mqtt::{
     Connect, Packet, ProtocolVersion, Publish, QoS, ReasonCode, TopicName, Will,
 };
-use serde_json::json;
+use serde_json::{Value, json};
+use sqlx::ConnectOptions as _;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 
-use crate::harness::{Device, PATIENCE, Server, command_of};
+use crate::harness::{Device, PATIENCE, Server, command_of, outcome_of};
 
 const ACKS: &str = "lock {\"features\": [\"ack\"]}";
 
@@ -207,6 +209,94 @@ async fn c5_the_same_command_id_acts_once_also_over_a_restart() {
     let (status, again) = server.post_json(path, body).await;
     assert_eq!((status, &again["devices"][0]["outcome"]), (200, &json!("confirmed")));
     door.hears_nothing_for(A_WHILE).await;
+}
+
+#[tokio::test]
+async fn c5_who_repeats_an_id_at_the_same_time_is_told_the_same() {
+    let server = Server::start();
+    let mut door = Device::join(&server, "front", ACKS).await;
+    let path = "/api/v1/devices/front/commands";
+    let repeat = |body: Value, wait: &str| {
+        let path = format!("{path}?wait={wait}");
+        let posts: Vec<_> = (0..8).map(|_| (path.clone(), body.clone())).collect();
+        let server = &server;
+        futures_util::future::join_all(
+            posts
+                .into_iter()
+                .map(|(path, body)| async move { server.post_json(&path, body).await }),
+        )
+    };
+    for _ in 0..10 {
+        let id = uuid::Uuid::now_v7().to_string();
+        let body = json!({ "verb": "unlock", "id": id });
+        for (status, answer) in repeat(body.clone(), "0").await {
+            assert_eq!((status, command_of(&answer)), (202, id.clone()));
+        }
+        assert_eq!(door.hear_command().await.1, id);
+        door.say(&format!("ack {id} ok")).await;
+        server.ended(&id).await;
+        for (status, answer) in repeat(body, "0").await {
+            assert_eq!((status, outcome_of(&answer)), (200, "confirmed"));
+        }
+        let other = json!({ "verb": "lock", "id": id });
+        for (status, answer) in repeat(other, "0").await {
+            assert_eq!(status, 422, "{answer}");
+        }
+    }
+    door.hears_nothing_for(A_WHILE).await;
+}
+
+/// As it is when the disk is full: the table is not there.
+#[tokio::test]
+async fn c28_what_cannot_be_recorded_is_not_issued_and_an_end_is_recorded_later() {
+    let server = Server::start();
+    let mut door = Device::join(&server, "front", ACKS).await;
+    let mut record = Record::of(&server).await;
+    let (_, answer) = server.post("/unlock?device=front&wait=0").await;
+    let (_, id, _) = door.hear_command().await;
+    record.take_away().await;
+    assert_eq!(server.post("/unlock?device=front").await.0, 503);
+    door.say(&format!("ack {id} ok")).await;
+    // It is known, though it cannot be written.
+    assert_eq!(command_of(&answer), id);
+    assert_eq!(server.ended(&id).await["outcome"], "confirmed");
+    let body = json!({ "verb": "unlock", "id": id });
+    let again = server.post_json("/api/v1/devices/front/commands", body).await;
+    assert_eq!((again.0, outcome_of(&again.1)), (200, "confirmed"));
+    record.bring_back().await;
+    record.until_ended(&id).await;
+    let server = Server::start_in(server.kill());
+    assert_eq!(server.ended(&id).await["outcome"], "confirmed");
+    door.hears_nothing_for(A_WHILE).await;
+}
+
+/// The database of a server, from outside.
+struct Record(SqliteConnection);
+
+impl Record {
+    async fn of(server: &Server) -> Self {
+        let path = server.folder.path().join("data/latchlight.db");
+        Self(SqliteConnectOptions::new().filename(path).connect().await.unwrap())
+    }
+
+    async fn take_away(&mut self) {
+        sqlx::query("ALTER TABLE commands RENAME TO away").execute(&mut self.0).await.unwrap();
+    }
+
+    async fn bring_back(&mut self) {
+        sqlx::query("ALTER TABLE away RENAME TO commands").execute(&mut self.0).await.unwrap();
+    }
+
+    async fn until_ended(&mut self, id: &str) {
+        let ended = "SELECT count(*) FROM commands WHERE id = ? AND ended_at IS NOT NULL";
+        let end = Instant::now() + PATIENCE;
+        while sqlx::query_scalar::<_, i64>(ended).bind(id).fetch_one(&mut self.0).await.unwrap()
+            == 0
+        {
+            assert!(Instant::now() < end, "its end is not recorded");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
 }
 
 #[tokio::test]
