@@ -1,0 +1,6 @@
+//! Limits, at limit + 1.
+
+mod bodies;
+mod heads;
+mod pictures;
+mod values;
