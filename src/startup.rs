@@ -57,8 +57,7 @@ impl Application {
         let data = data_folder(&settings.data, &beside)?;
         let state = State::open(file).context("restore the state")?;
         let database = Database::open(&settings.database, &data).await?;
-        let http = std::net::TcpListener::bind(settings.http.listen)
-            .with_context(|| format!("listen on http.listen {}", settings.http.listen))?;
+        let http = http::listen(&settings.http)?;
         let http_address = http.local_addr().context("read the address of http.listen")?;
         let public_url = settings.http.public_url(http_address);
 

@@ -29,12 +29,14 @@ pub struct HttpSettings {
     pub picture_max_pixels: u64,
     /// How many pictures are kept; the oldest give way.
     pub pictures_kept: u32,
-    /// How many connections may be open at once; who comes later waits.
+    /// How many connections may be open at once, rounded down so that the
+    /// threads share them evenly; who comes later waits.
     pub max_connections: usize,
-    /// How long a client may take for the head of a request, and again for
-    /// its body, in milliseconds.
+    /// How long a client may take for the head of its first request, and for
+    /// the body of each, in milliseconds.
     pub request_timeout_ms: u64,
-    /// How long an idle connection is kept, in milliseconds.
+    /// How long a connection is kept whose client asks for nothing, or takes
+    /// nothing of its answer, in milliseconds.
     pub keep_alive_ms: u64,
     /// How long the stop waits for the requests that are being answered, in
     /// milliseconds.
@@ -73,6 +75,11 @@ impl HttpSettings {
     /// How long a client may take for a request's head, and for its body.
     pub fn request_timeout(&self) -> Duration {
         Duration::from_millis(self.request_timeout_ms)
+    }
+
+    /// How long a connection is kept on which nothing moves.
+    pub fn keep_alive(&self) -> Duration {
+        Duration::from_millis(self.keep_alive_ms)
     }
 
     pub(super) fn check(&self) -> Result<(), String> {

@@ -4,8 +4,9 @@
 
 use std::time::Instant;
 
-use actix_web::body::{BoxBody, MessageBody};
+use actix_web::body::{BodyStream, BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use actix_web::middleware::Next;
 use actix_web::{Error, web};
@@ -61,7 +62,7 @@ async fn answer(
             request.error_response(error)
         }
     };
-    let mut response = explain(response, &id);
+    let mut response = in_turn(explain(response, &id));
     finish(response.headers_mut(), &id);
     tracing::debug!(
         status = response.status().as_u16(),
@@ -80,6 +81,19 @@ fn explain(response: ServiceResponse<BoxBody>, id: &RequestId) -> ServiceRespons
         None => ApiError::of_framework(error).response_to(instance, id.as_str()),
     };
     response.into_response(problem)
+}
+
+/// Gives an answer that has no body an empty stream for one. Otherwise actix
+/// puts it to what waits to be sent, however much that is, and goes on reading:
+/// a client that asks on and on and takes no answer would fill the memory.
+fn in_turn(mut response: ServiceResponse<BoxBody>) -> ServiceResponse<BoxBody> {
+    if !matches!(response.status(), StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED) {
+        return response;
+    }
+    // No byte of the stream is sent, so nothing needs to say where it ends.
+    response.response_mut().head_mut().no_chunking(true);
+    let nothing = futures_util::stream::empty::<Result<bytes::Bytes, Error>>();
+    response.map_body(|_, _| BodyStream::new(nothing).boxed())
 }
 
 fn finish(headers: &mut HeaderMap, id: &RequestId) {

@@ -30,7 +30,7 @@ use actix_web::{Resource, Route, guard};
 
 pub use error::ApiError;
 pub use origin::Origins;
-pub use server::run;
+pub use server::{listen, run};
 pub use services::Services;
 
 use routes::api::{actions, commands, devices, pictures, plugins};

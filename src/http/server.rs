@@ -7,13 +7,30 @@ use actix_web::dev::Server;
 use actix_web::middleware::from_fn;
 use actix_web::{App, HttpServer, web};
 use anyhow::Context as _;
+use socket2::SockRef;
 use tokio_util::sync::CancellationToken;
 
 use super::stopping::Stopping;
 use super::{Origins, Services, envelope, query, routes};
+use crate::config::HttpSettings;
 
 /// How long a closed connection may take to be gone.
 const DISCONNECT: Duration = Duration::from_secs(1);
+
+/// Listens where the settings say.
+///
+/// # Errors
+/// The address cannot be had.
+pub fn listen(settings: &HttpSettings) -> anyhow::Result<TcpListener> {
+    let listener = TcpListener::bind(settings.listen)
+        .with_context(|| format!("listen on http.listen {}", settings.listen))?;
+    // For all its connections: actix would wait for ever for a client that
+    // takes nothing of its answer.
+    SockRef::from(&listener)
+        .set_tcp_user_timeout(Some(settings.keep_alive()))
+        .context("limit how long a client may take nothing")?;
+    Ok(listener)
+}
 
 /// Answers on these listeners until `shutdown`; then takes no new connection,
 /// and lets the requests that are being answered finish within their limit.
@@ -45,6 +62,8 @@ fn build(
     let stop_patience = Duration::from_millis(settings.shutdown_timeout_ms);
     let stopping = web::Data::new(Stopping::new(shutdown.clone(), stop_patience));
     let workers = std::thread::available_parallelism().map_or(2, usize::from);
+    // Each worker has its share, and at least one connection.
+    let workers = workers.min(settings.max_connections);
     let mut server = HttpServer::new(move || {
         App::new()
             .app_data(origins.clone())
@@ -56,10 +75,10 @@ fn build(
             .configure(super::routes)
     })
     .workers(workers)
-    .max_connections(settings.max_connections.div_ceil(workers))
+    .max_connections(settings.max_connections / workers)
     .client_request_timeout(settings.request_timeout())
     .client_disconnect_timeout(DISCONNECT)
-    .keep_alive(Duration::from_millis(settings.keep_alive_ms))
+    .keep_alive(settings.keep_alive())
     .shutdown_timeout(settings.shutdown_timeout_ms.div_ceil(1000))
     .shutdown_signal(shutdown.cancelled_owned());
     for listener in listeners {

@@ -1,6 +1,7 @@
 //! Limits, at limit + 1.
 
 mod bodies;
+mod connections;
 mod heads;
 mod pictures;
 mod values;
