@@ -6,9 +6,9 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use sqlx::SqlitePool;
 use sqlx::migrate::Migrator;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{Connection as _, SqliteConnection, SqlitePool};
 
 use crate::config::DatabaseSettings;
 
@@ -19,6 +19,15 @@ static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
 pub struct Database {
     /// The connections. What is committed on one is on disk.
     pub pool: SqlitePool,
+}
+
+/// Whether a connection may be used again. Where a disk is full, SQLite ends a
+/// transaction by itself; sqlx then takes it for open, and no other one could
+/// begin on this connection any more.
+async fn is_whole(connection: &mut SqliteConnection) -> Result<bool, sqlx::Error> {
+    // What was to be rolled back is, when this has been answered.
+    connection.ping().await?;
+    Ok(!connection.is_in_transaction())
 }
 
 impl Database {
@@ -41,6 +50,7 @@ impl Database {
         let pool = SqlitePoolOptions::new()
             .max_connections(4)
             .acquire_timeout(Duration::from_secs(5))
+            .after_release(|connection, _| Box::pin(is_whole(connection)))
             .connect_with(options)
             .await
             .with_context(|| match &settings.url {
@@ -62,5 +72,24 @@ impl Database {
     /// Closes all connections, after what they are doing.
     pub async fn close(&self) {
         self.pool.close().await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_connection_whose_transaction_sqlite_has_ended_is_not_used_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let database = Database::open(&DatabaseSettings::default(), folder.path()).await.unwrap();
+        for _ in 0..10 {
+            let mut transaction = database.pool.begin_with("BEGIN IMMEDIATE").await.unwrap();
+            // As SQLite does by itself when the disk is full.
+            sqlx::query("ROLLBACK").execute(&mut *transaction).await.unwrap();
+            assert!(transaction.commit().await.is_err());
+        }
     }
 }
