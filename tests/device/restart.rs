@@ -110,6 +110,42 @@ async fn a_malformed_config_json_stops_the_start_and_is_left_alone() {
     assert_eq!(std::fs::read_to_string(&path).unwrap(), text);
 }
 
+/// C28: no database at all, a page overwritten, the end missing.
+#[tokio::test]
+async fn a_torn_database_is_kept_aside_and_begun_anew() {
+    let torn: [fn(&mut Vec<u8>); 3] = [
+        |bytes| *bytes = b"no database".repeat(1000),
+        |bytes| bytes[4096..8192].fill(0xA5),
+        |bytes| bytes.truncate(6000),
+    ];
+    for tear in torn {
+        let server = Server::start();
+        Device::join(&server, "front", r#"lock {"features":["ack"]}"#).await;
+        // A graceful stop leaves one file.
+        let folder = server.stop();
+        let path = folder.path().join("data/latchlight.db");
+        let mut bytes = std::fs::read(&path).unwrap();
+        tear(&mut bytes);
+        std::fs::write(&path, &bytes).unwrap();
+        let server = Server::start_in(folder);
+        let data = std::fs::read_dir(server.folder.path().join("data")).unwrap();
+        let mut kept = data.flatten().map(|entry| entry.path()).filter(|path| {
+            let name = path.file_name().unwrap().to_string_lossy();
+            name.starts_with("latchlight.db.torn-")
+                && !name.ends_with("-wal")
+                && !name.ends_with("-shm")
+        });
+        assert!(std::fs::read(kept.next().unwrap()).unwrap() == bytes, "it is kept as it was");
+        // The doors are there, and can be operated.
+        let mut door = Device::join(&server, "front", r#"lock {"features":["ack"]}"#).await;
+        let (answer, ()) = tokio::join!(server.post("/lock?device=front"), async {
+            let (_, id, _) = door.hear_command().await;
+            door.say(&format!("ack {id} ok")).await;
+        });
+        assert_eq!(answer.0, 200, "{}", answer.1);
+    }
+}
+
 #[tokio::test]
 async fn a_torn_state_section_is_kept_aside_and_begun_anew() {
     let folder = tempfile::TempDir::new().unwrap();
