@@ -8,9 +8,9 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use tempfile::NamedTempFile;
 
-/// How the temporary files of this writer begin; those that a crash left
-/// behind are removed at the next start.
-const TEMPORARY_PREFIX: &str = ".config.json.";
+/// How the names of this writer's temporary files end; those that a crash
+/// left behind are removed at the next start.
+const TEMPORARY_SUFFIX: &str = ".unfinished";
 
 /// config.json: the path, and how to read and replace what is there.
 #[derive(Debug, Clone)]
@@ -106,7 +106,8 @@ impl ConfigFile {
         self.temporary()?;
         let Ok(entries) = fs::read_dir(self.folder()) else { return Ok(()) };
         for entry in entries.flatten() {
-            if entry.file_name().to_string_lossy().starts_with(TEMPORARY_PREFIX) {
+            let name = entry.file_name().to_string_lossy().into_owned();
+            if name.starts_with(&self.temporary_prefix()) && name.ends_with(TEMPORARY_SUFFIX) {
                 tracing::info!(file = %entry.path().display(), "remove what an earlier stop left");
                 let _ = fs::remove_file(entry.path());
             }
@@ -177,9 +178,16 @@ impl ConfigFile {
         Ok(aside)
     }
 
+    /// `.config.json.`; another file beside this one has another.
+    fn temporary_prefix(&self) -> String {
+        let name = self.path.file_name().unwrap_or_default().to_string_lossy();
+        format!(".{name}.")
+    }
+
     fn temporary(&self) -> Result<NamedTempFile, FileError> {
         tempfile::Builder::new()
-            .prefix(TEMPORARY_PREFIX)
+            .prefix(&self.temporary_prefix())
+            .suffix(TEMPORARY_SUFFIX)
             .tempfile_in(self.folder())
             .map_err(|source| FileError::Folder { folder: self.folder().to_owned(), source })
     }
@@ -204,13 +212,25 @@ impl Staged<'_> {
 
 #[cfg(test)]
 mod tests {
+    use std::io::{BufRead as _, BufReader};
+    use std::os::unix::process::ExitStatusExt as _;
+    use std::process::{Command, Stdio};
+
     use super::*;
+    use crate::state::State;
 
     fn file_with(text: &str) -> (tempfile::TempDir, ConfigFile) {
         let folder = tempfile::tempdir().expect("temp dir");
         let path = folder.path().join("config.json");
         fs::write(&path, text).expect("write");
         (folder, ConfigFile::new(path))
+    }
+
+    fn names(folder: &tempfile::TempDir) -> Vec<String> {
+        let entries = fs::read_dir(folder.path()).expect("list").flatten();
+        let mut names: Vec<_> = entries.filter_map(|e| e.file_name().into_string().ok()).collect();
+        names.sort();
+        names
     }
 
     #[test]
@@ -249,17 +269,49 @@ mod tests {
         assert!(error.to_string().contains("unknown field `setings`"), "{error}");
     }
 
+    /// Where this is set, the test below is the process that is killed: it
+    /// stages this config.json, says so, and goes no further.
+    const STAGE: &str = "LATCHLIGHT_TEST_STAGE";
+
     #[test]
-    fn a_crash_between_write_and_rename_leaves_the_old_file_and_the_start_cleans_up() {
-        let (folder, file) = file_with("{\"settings\":{\"a\":1}}");
-        // What a killed process leaves: a whole temporary file, not renamed.
-        let staged = file.stage("{\"devices\":{}}").expect("stage");
-        let (_, left) = staged.temporary.keep().expect("keep");
-        assert!(left.exists());
-        assert_eq!(file.read().expect("read").state, "{}");
-        file.check_writable().expect("writable");
-        assert!(!left.exists());
-        assert_eq!(fs::read_dir(folder.path()).expect("list").count(), 1);
+    fn c7_kill_9_between_write_and_rename_leaves_the_old_file_and_the_next_start_cleans_up() {
+        const THIS: &str = "state::file::tests::c7_kill_9_between_write_and_rename_leaves_the_old_file_and_the_next_start_cleans_up";
+        if let Some(path) = std::env::var_os(STAGE) {
+            let file = ConfigFile::new(path);
+            let _staged = file.stage("{\"devices\":{}}").expect("stage");
+            eprintln!("staged");
+            loop {
+                std::thread::park();
+            }
+        }
+        let text = "{\"settings\":{\"a\":1},\"state\":{\"actions\":{\"lock\":\"built-in\"}}}";
+        let (folder, file) = file_with(text);
+        for killed in 1..=2 {
+            let mut child = Command::new(std::env::current_exe().expect("this program"))
+                .args(["--exact", THIS, "--nocapture"])
+                .env(STAGE, file.path())
+                .stdout(Stdio::null())
+                .stderr(Stdio::piped())
+                .spawn()
+                .expect("start");
+            let mut said = BufReader::new(child.stderr.take().expect("its stderr")).lines();
+            assert!(said.any(|line| line.expect("a line") == "staged"));
+            child.kill().expect("kill");
+            assert_eq!(child.wait().expect("wait").signal(), Some(9));
+            assert_eq!(fs::read_to_string(file.path()).expect("read"), text);
+            assert_eq!(names(&folder).len(), 1 + killed, "{:?}", names(&folder));
+        }
+        // One that is not even whole, and what is no business of this writer.
+        fs::write(folder.path().join(".config.json.x.unfinished"), "{\"sett").expect("write");
+        let others = [".config.json.swp", ".other.json.x.unfinished"];
+        for other in others {
+            fs::write(folder.path().join(other), "mine").expect("write");
+        }
+        State::open(file.clone()).expect("the next start");
+        assert_eq!(names(&folder), [others[0], others[1], "config.json"]);
+        assert_eq!(fs::read_to_string(file.path()).expect("read"), text);
+        file.replace_state("{}").expect("the next write");
+        assert_eq!(names(&folder).len(), 3, "{:?}", names(&folder));
     }
 
     #[test]

@@ -76,6 +76,12 @@ async fn who_was_told_ok_is_in_the_roster_whenever_the_server_is_killed() {
             assert!(!saved["state"]["devices"][id].is_null(), "{id} was told ok and is gone");
         }
     }
+    // Writes that were cut off leave nothing for good.
+    let folder = server.stop();
+    let names = std::fs::read_dir(folder.path()).unwrap().flatten().map(|entry| entry.file_name());
+    let mut names: Vec<_> = names.collect();
+    names.sort();
+    assert_eq!(names, ["config.json", "data"]);
 }
 
 #[tokio::test]
