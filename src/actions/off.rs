@@ -1,7 +1,7 @@
 //! `off [<device> [<command id>]]`, or `off {"device": …, "kind": …, "id": …}`.
 
 use async_trait::async_trait;
-use latchlight_plugin_api::{ActionError, ActionInfo};
+use latchlight_plugin_api::{ActionError, ActionInfo, Callers};
 
 use super::{Action, Answer, Context, Request, operate};
 use crate::commands::Verb;
@@ -11,7 +11,12 @@ pub(super) struct Off;
 #[async_trait]
 impl Action for Off {
     fn info(&self) -> ActionInfo {
-        operate::info(Verb::Off, "Switches a light off, or all.")
+        ActionInfo {
+            name: "off".to_owned(),
+            description: "Switches a light off, or all.".to_owned(),
+            callers: Callers::APPS_AND_GRANTED_DEVICES,
+            secret: false,
+        }
     }
 
     async fn perform(&self, request: Request, context: &Context) -> Result<Answer, ActionError> {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use latchlight_plugin_api::{ActionError, ActionInfo, Callers};
+use latchlight_plugin_api::ActionError;
 use serde::Deserialize;
 
 use super::request::parse;
@@ -17,15 +17,6 @@ struct Target {
     device: Option<DeviceId>,
     kind: Option<DeviceKind>,
     id: Option<CommandId>,
-}
-
-pub(super) fn info(verb: Verb, description: &str) -> ActionInfo {
-    ActionInfo {
-        name: verb.as_str().to_owned(),
-        description: description.to_owned(),
-        callers: Callers::APPS_AND_GRANTED_DEVICES,
-        secret: false,
-    }
 }
 
 /// Issues a command to each device that is meant.
