@@ -163,7 +163,7 @@ fn is_paused(client: &mut Client) -> bool {
     }
     batch.forget_slow();
     *paused_at = None;
-    false
+    batch.is_congested(core)
 }
 
 /// The client's messages have met a slow reader: until that has caught up, or

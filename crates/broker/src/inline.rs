@@ -1,7 +1,6 @@
 //! The client inside the process: no socket, no access checks.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -11,12 +10,12 @@ use latchlight_mqtt::{
     TopicName,
 };
 use parking_lot::Mutex;
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::mpsc;
 
 use crate::broker::Core;
+use crate::inline_queue::InlineSink;
 use crate::live::Ticket;
 use crate::message::{Forward, Message};
-use crate::session::Accepted;
 use crate::topics::{Subscriber, Subscription, Target};
 use crate::{ClientInfo, LivePublish};
 
@@ -65,7 +64,6 @@ pub struct InlineMessage {
 /// filter they match. Dropping it unsubscribes.
 pub struct InlineSubscription {
     filters: InlineFilters,
-    messages: mpsc::UnboundedReceiver<InlineMessage>,
 }
 
 /// The filters of an [`InlineSubscription`], to be changed while it receives;
@@ -75,16 +73,6 @@ pub struct InlineFilters {
     core: Arc<Core>,
     sink: Arc<InlineSink>,
     current: Arc<Mutex<Vec<TopicFilter>>>,
-}
-
-/// Where messages for an inline subscription go. The channel itself has no
-/// bound: who publishes is slowed down while more than
-/// [`crate::Options::inline_queue`] wait, and so nothing is dropped.
-#[derive(Debug)]
-pub(crate) struct InlineSink {
-    sender: mpsc::UnboundedSender<InlineMessage>,
-    waiting: AtomicUsize,
-    drained: Notify,
 }
 
 impl InlinePublish {
@@ -190,14 +178,8 @@ impl InlineClient {
         filters: impl IntoIterator<Item = TopicFilter>,
         options: SubscriptionOptions,
     ) -> Result<InlineSubscription, InvalidTopic> {
-        let (sender, messages) = mpsc::unbounded_channel();
-        let sink =
-            Arc::new(InlineSink { sender, waiting: AtomicUsize::new(0), drained: Notify::new() });
-        let current = Arc::default();
-        let subscription = InlineSubscription {
-            filters: InlineFilters { core: self.core.clone(), sink, current },
-            messages,
-        };
+        let (core, sink, current) = (self.core.clone(), Arc::default(), Arc::default());
+        let subscription = InlineSubscription { filters: InlineFilters { core, sink, current } };
         for filter in filters {
             subscription.filters.add(filter, options)?;
         }
@@ -240,9 +222,17 @@ impl InlineMessage {
 impl InlineSubscription {
     /// The next message; nothing when the broker is gone.
     pub async fn next(&mut self) -> Option<InlineMessage> {
-        let message = self.messages.recv().await?;
-        self.filters.sink.took(&self.filters.core);
-        Some(message)
+        let InlineFilters { core, sink, .. } = &self.filters;
+        loop {
+            if let Some(message) = sink.pop(&core.options) {
+                return Some(message);
+            }
+            tokio::select! {
+                biased;
+                () = sink.came() => {}
+                () = core.stop.cancelled() => return None,
+            }
+        }
     }
 
     /// Its filters.
@@ -255,11 +245,10 @@ impl Drop for InlineSubscription {
     fn drop(&mut self) {
         let InlineFilters { core, sink, current } = &self.filters;
         // First, so that nothing is added behind the removal.
-        self.messages.close();
+        sink.close();
         for filter in current.lock().drain(..) {
             core.index.remove(&filter, &Subscriber::Inline(sink.clone()));
         }
-        sink.drained.notify_waiters();
     }
 }
 
@@ -282,7 +271,7 @@ impl InlineFilters {
             return Err(InvalidTopic::TooLong);
         }
         let mut current = current.lock();
-        if sink.sender.is_closed() {
+        if sink.is_closed() {
             return Ok(());
         }
         let subscription = Subscription {
@@ -317,50 +306,5 @@ impl InlineFilters {
         let mut current = self.current.lock();
         current.retain(|known| known != filter);
         self.core.index.remove(filter, &Subscriber::Inline(self.sink.clone()))
-    }
-}
-
-impl InlineSink {
-    /// Takes a message in.
-    pub(crate) fn deliver(
-        &self,
-        forward: &Forward<'_>,
-        retain_as_published: bool,
-        dup: bool,
-        publisher: Option<Arc<ClientInfo>>,
-    ) -> Accepted {
-        self.push(InlineMessage {
-            topic: forward.topic().clone(),
-            payload: forward.shared_payload(),
-            qos: forward.qos,
-            retain: forward.retain && retain_as_published,
-            dup,
-            properties: forward.properties(),
-            publisher,
-        })
-    }
-
-    fn push(&self, message: InlineMessage) -> Accepted {
-        self.waiting.fetch_add(1, Ordering::Relaxed);
-        match self.sender.send(message) {
-            Ok(()) => Accepted::Yes,
-            Err(_) => Accepted::Not,
-        }
-    }
-
-    fn took(&self, core: &Core) {
-        let waiting = self.waiting.fetch_sub(1, Ordering::Relaxed) - 1;
-        if waiting == core.options.inline_queue / 2 {
-            self.drained.notify_waiters();
-        }
-    }
-
-    pub(crate) fn is_congested(&self, core: &Core) -> bool {
-        self.waiting.load(Ordering::Relaxed) > core.options.inline_queue && !self.sender.is_closed()
-    }
-
-    /// Waits until there may be room again.
-    pub(crate) async fn drained(&self) {
-        self.drained.notified().await;
     }
 }

@@ -41,6 +41,9 @@
 //! ([`Broker::counters`]); a publisher of MQTT 5 whose message nobody had room
 //! for is told 0x97 (Quota exceeded). Older versions have no word for that.
 //!
+//! What waits for an inline subscription is taken from its publishers in turn.
+//! Who has more than a fair share there is not read until that is taken.
+//!
 //! # Live publishes
 //! [`InlineClient::publish_live`] sends what must arrive now or never: it is
 //! not queued, not sent again, and cut off at its deadline with the connection
@@ -61,6 +64,7 @@ mod counters;
 mod deadlines;
 mod handlers;
 mod inline;
+mod inline_queue;
 mod line;
 mod listener;
 mod live;

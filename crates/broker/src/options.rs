@@ -46,7 +46,8 @@ pub struct Options {
     pub max_in_flight: u16,
     /// Messages that wait for one session.
     pub max_queued_messages: usize,
-    /// Bytes of topics and payloads that wait for one session.
+    /// Bytes of topics and payloads that wait for one session; beyond as many
+    /// that wait for an inline subscription, publishers are slowed down.
     pub max_queued_bytes: usize,
     /// What happens beyond these two.
     pub when_full: WhenFull,

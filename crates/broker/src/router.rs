@@ -10,7 +10,7 @@ use rustc_hash::FxHashMap;
 use crate::ClientInfo;
 use crate::access::PublishRequest;
 use crate::broker::Core;
-use crate::inline::InlineSink;
+use crate::inline_queue::InlineSink;
 use crate::line::Closing;
 use crate::message::Forward;
 use crate::session::{Accepted, Receiver};
@@ -48,7 +48,7 @@ pub(crate) struct Publisher<'a> {
 pub(crate) struct Batch {
     touched: Vec<Arc<Session>>,
     slow: FxHashMap<u64, Arc<Session>>,
-    slow_inline: Vec<Arc<InlineSink>>,
+    slow_inline: Vec<(Arc<InlineSink>, Arc<ClientInfo>)>,
 }
 
 impl Batch {
@@ -73,17 +73,17 @@ impl Batch {
         self.slow.entry(session.number).or_insert_with(|| session.clone());
     }
 
-    /// An inline subscription that has.
-    fn is_slow_inline(&mut self, sink: &Arc<InlineSink>) {
-        if !self.slow_inline.iter().any(|known| Arc::ptr_eq(known, sink)) {
-            self.slow_inline.push(sink.clone());
+    /// An inline subscription that has, of this publisher's.
+    fn is_slow_inline(&mut self, sink: &Arc<InlineSink>, publisher: &Arc<ClientInfo>) {
+        if !self.slow_inline.iter().any(|(known, _)| Arc::ptr_eq(known, sink)) {
+            self.slow_inline.push((sink.clone(), publisher.clone()));
         }
     }
 
-    /// The publisher has waited long enough.
+    /// The publisher has waited long enough for other clients. It waits on for
+    /// inline subscriptions: their queues have no other bound.
     pub(crate) fn forget_slow(&mut self) {
         self.slow.clear();
-        self.slow_inline.clear();
     }
 
     /// Whether the publisher is to wait for a reader, of those that were met.
@@ -94,7 +94,8 @@ impl Batch {
         let now = core.clock.now();
         self.slow
             .retain(|_, session| session.outbound.lock().is_worth_waiting_for(now, &core.options));
-        self.slow_inline.retain(|sink| sink.is_congested(core));
+        let options = &core.options;
+        self.slow_inline.retain(|(sink, publisher)| sink.is_congested_by(publisher, options));
         !self.slow.is_empty() || !self.slow_inline.is_empty()
     }
 
@@ -104,7 +105,7 @@ impl Batch {
         let caught_up = async {
             match (self.slow.values().next(), self.slow_inline.first()) {
                 (Some(session), _) => session.drained.notified().await,
-                (None, Some(sink)) => sink.drained().await,
+                (None, Some((sink, _))) => sink.drained().await,
                 (None, None) => {}
             }
         };
@@ -179,8 +180,10 @@ impl Core {
         for (sink, retain_as_published) in &route.inline {
             let info = publisher.map(|p| p.info.clone());
             tally.add(sink.deliver(forward, *retain_as_published, dup, info));
-            if sink.is_congested(self) {
-                batch.is_slow_inline(sink);
+            if let Some(publisher) = publisher
+                && sink.is_congested_by(publisher.info, &self.options)
+            {
+                batch.is_slow_inline(sink, publisher.info);
             }
         }
         for group in &route.groups {

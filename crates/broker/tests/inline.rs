@@ -3,6 +3,10 @@
 
 mod support;
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
 use latchlight_broker::{
     AllowAll, InlinePublish, InlineSubscription, Options, QoS, ReasonCode, RetainHandling,
     SubscriptionOptions, TopicFilter,
@@ -202,4 +206,73 @@ fn subscribe(
     options: SubscriptionOptions,
 ) -> InlineSubscription {
     broker.inline().subscribe(filter.try_into().unwrap(), options).unwrap()
+}
+
+/// Rule 8 of a lock server: who says much holds nobody else up.
+#[test]
+fn publishers_have_their_turns_whatever_waits_of_the_others() {
+    const MANY: u64 = 2_000;
+    let broker = TestBroker::start();
+    let mut messages = subscribe(&broker, "#", SubscriptionOptions::qos(AtLeastOnce));
+    let mut much = Client::connect(broker.address(), V5, "much");
+    for number in 0..MANY {
+        much.send(Packet::Publish(Publish::new("much", number.to_string())));
+    }
+    broker.until("it is all there", |broker| broker.counters().messages_in == MANY);
+    let mut little = Client::connect(broker.address(), V5, "little");
+    for number in 0..2 {
+        little.publish("little", &number.to_string(), AtLeastOnce);
+    }
+    let mut next = || {
+        let message = broker.wait(messages.next()).unwrap();
+        (message.topic.to_string(), String::from_utf8(message.payload.to_vec()).unwrap())
+    };
+    for expected in [("much", "0"), ("little", "0"), ("much", "1"), ("little", "1")] {
+        assert_eq!(next(), (expected.0.to_owned(), expected.1.to_owned()));
+    }
+    for number in 2..MANY {
+        assert_eq!(next(), ("much".to_owned(), number.to_string()));
+    }
+}
+
+/// However long it takes, and however many publish: the queue has a bound.
+#[test]
+fn what_is_not_taken_stops_its_publishers_and_not_the_others() {
+    const PUBLISHERS: usize = 4;
+    let broker = TestBroker::with_options(Options {
+        inline_queue: 100,
+        max_pause: Duration::from_millis(10),
+        ..Options::default()
+    });
+    let mut messages = subscribe(&broker, "a", SubscriptionOptions::qos(AtLeastOnce));
+    let stop = Arc::new(AtomicBool::new(false));
+    let floods: Vec<_> = (0..PUBLISHERS)
+        .map(|_| {
+            let mut client = Client::connect(broker.address(), V311, "");
+            let mut bytes = Vec::new();
+            let publish = Packet::Publish(Publish::new("a", vec![0; 1000]));
+            publish.encode(V311, &mut bytes).unwrap();
+            let stop = stop.clone();
+            std::thread::spawn(move || {
+                while !stop.load(Ordering::Relaxed) {
+                    client.send_bytes(&bytes);
+                }
+            })
+        })
+        .collect();
+    broker.until("they wait", |broker| broker.counters().messages_in > 100);
+    // Time for some fifty pauses, of which none may let more in.
+    std::thread::sleep(Duration::from_millis(500));
+    // What one read brings of each comes on top.
+    let most = 100 + PUBLISHERS as u64 * 200;
+    assert!(broker.counters().messages_in < most, "{:?}", broker.counters());
+    let mut other = Client::connect(broker.address(), V5, "other");
+    for number in 0..10 {
+        other.publish("a", &number.to_string(), AtLeastOnce);
+        let mut next = || broker.wait(messages.next()).unwrap().payload;
+        assert!((0..=2 * PUBLISHERS).any(|_| next() == number.to_string()));
+    }
+    stop.store(true, Ordering::Relaxed);
+    drop(messages);
+    floods.into_iter().for_each(|flood| flood.join().unwrap());
 }

@@ -8,7 +8,7 @@ use parking_lot::{Mutex, RwLock};
 use rustc_hash::FxHashMap;
 
 use super::Route;
-use crate::inline::InlineSink;
+use crate::inline_queue::InlineSink;
 use crate::session_handle::Session;
 
 /// All subscriptions. Readers take a read lock; what they found stays valid

@@ -6,7 +6,7 @@ use bytestring::ByteString;
 
 use super::index::SharedGroup;
 use super::{Subscriber, Subscription};
-use crate::inline::InlineSink;
+use crate::inline_queue::InlineSink;
 use crate::session::Receiver;
 use crate::session_handle::Session;
 
