@@ -93,7 +93,9 @@ impl InlineClient {
         Self { core }
     }
 
-    /// Publishes a message; gives what a PUBACK would say.
+    /// Publishes a message; gives what a PUBACK would say. What is to be kept
+    /// is, also where clients have filled the bounds for retained messages: an
+    /// older message would be a wrong one.
     pub fn publish(&self, publish: InlinePublish) -> ReasonCode {
         // What a client could not send, the process does not either.
         let size = publish.topic.as_str().len() + publish.payload.len();
@@ -105,7 +107,8 @@ impl InlineClient {
         }
         let now = self.core.clock.now();
         let message = message(publish, now);
-        let forward = Forward::of_message(&message, now);
+        let mut forward = Forward::of_message(&message, now);
+        forward.is_own = true;
         self.core.publish_and_flush(&forward, None, false)
     }
 

@@ -60,6 +60,8 @@ pub(crate) struct Forward<'a> {
     properties: Source<'a>,
     pub(crate) qos: QoS,
     pub(crate) retain: bool,
+    /// It is this process's, which is not to run into its clients' bounds.
+    pub(crate) is_own: bool,
     now: Time,
     /// The frame as it came, which receivers of the same shape get as it is.
     frame: Option<Encoded<'a>>,
@@ -121,6 +123,7 @@ impl<'a> Forward<'a> {
             properties: Source::View(view.properties),
             qos: view.qos,
             retain: view.retain,
+            is_own: false,
             now,
             frame: (plain && !view.topic.is_empty()).then_some(encoded),
             frame_shape: Shape { v5: version.is_v5(), with_id: view.packet_id.is_some() },
@@ -140,6 +143,7 @@ impl<'a> Forward<'a> {
             properties: Source::Owned(message.properties_at(now)),
             qos: message.qos,
             retain: message.retain,
+            is_own: false,
             now,
             frame: None,
             frame_shape: Shape { v5: false, with_id: false },

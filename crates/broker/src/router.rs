@@ -159,9 +159,14 @@ impl Core {
         batch: &mut Batch,
     ) -> ReasonCode {
         self.counters.messages_in.one();
-        if forward.retain && self.retained.lock().set(forward.keep(), &self.options).is_err() {
-            self.counters.retained_refused.one();
-            return ReasonCode::QuotaExceeded;
+        if forward.retain && !forward.is_own {
+            let kept = self.retained.lock().set(forward.keep(), &self.options);
+            if kept.is_err() {
+                self.counters.retained_refused.one();
+                return ReasonCode::QuotaExceeded;
+            }
+        } else if forward.retain {
+            self.retained.lock().set_own(forward.keep());
         }
         if forward.is_expired() {
             self.counters.dropped_expired.one();

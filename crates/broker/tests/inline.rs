@@ -208,6 +208,43 @@ fn subscribe(
     broker.inline().subscribe(filter.try_into().unwrap(), options).unwrap()
 }
 
+/// What it keeps is not held back by what clients have kept: the message before
+/// would be left, and be wrong.
+#[test]
+fn clients_that_fill_the_retained_store_do_not_keep_it_from_keeping_its_own() {
+    let broker = TestBroker::with_options(Options {
+        max_retained_messages: 2,
+        max_retained_bytes: 20,
+        ..Options::default()
+    });
+    let own = |topic: &str, payload: &'static str| {
+        let mut publish = InlinePublish::new(topic.try_into().unwrap(), payload);
+        publish.retain = true;
+        assert_ne!(broker.inline().publish(publish), ReasonCode::QuotaExceeded);
+    };
+    own("door", "locked");
+    let mut client = Client::connect(broker.address(), V5, "client");
+    client.publish_retained("fill", "123456", AtLeastOnce);
+    for (topic, payload) in [("fill", "1234567"), ("more", "1")] {
+        let refused = client.publish_retained(topic, payload, AtLeastOnce);
+        assert_eq!(refused, ReasonCode::QuotaExceeded);
+    }
+    client.subscribe("door", AtMostOnce);
+    assert_eq!(client.next_publish().payload, "locked");
+    own("door", "unlocked");
+    assert_eq!(client.next_publish().payload, "unlocked");
+    own("window", "open");
+    client.subscribe("+", AtMostOnce);
+    let mut kept: Vec<_> = (0..3).map(|_| client.next_message()).collect();
+    kept.sort();
+    let expected = [("door", "unlocked"), ("fill", "123456"), ("window", "open")];
+    assert_eq!(kept, expected.map(|(topic, payload)| (topic.to_owned(), payload.to_owned())));
+    own("door", "");
+    own("window", "");
+    assert_eq!(broker.counters().retained_messages, 1);
+    assert_eq!(broker.counters().retained_bytes, 10);
+}
+
 /// Rule 8 of a lock server: who says much holds nobody else up.
 #[test]
 fn publishers_have_their_turns_whatever_waits_of_the_others() {

@@ -38,23 +38,31 @@ impl Retained {
         self.bytes
     }
 
-    /// Keeps a message in the place of the one before; an empty payload takes
-    /// that away and keeps nothing [MQTT-3.3.1-6], [MQTT-3.3.1-7].
+    /// Keeps a client's message in the place of the one before; an empty
+    /// payload takes that away and keeps nothing [MQTT-3.3.1-6],
+    /// [MQTT-3.3.1-7].
     pub(crate) fn set(&mut self, message: Arc<Message>, options: &Options) -> Result<(), Full> {
-        let topic = message.topic.clone();
-        if message.payload.is_empty() {
-            self.remove(&topic);
-            return Ok(());
-        }
-        let before = self.root.get(&topic).cloned();
+        let before = self.root.get(&message.topic);
         let count = self.count + usize::from(before.is_none());
-        let bytes = self.bytes - before.as_ref().map_or(0, |m| m.size()) + message.size();
-        if count > options.max_retained_messages || bytes > options.max_retained_bytes {
+        let bytes = self.bytes - before.map_or(0, |m| m.size()) + message.size();
+        let full = count > options.max_retained_messages || bytes > options.max_retained_bytes;
+        if full && !message.payload.is_empty() {
             return Err(Full);
         }
-        if let Some(at) = before.and_then(|before| before.expires_at) {
-            self.expiring.remove(&(at, topic.clone()));
+        self.set_own(message);
+        Ok(())
+    }
+
+    /// The same for a message of this process, which the bounds count and do
+    /// not hold back.
+    pub(crate) fn set_own(&mut self, message: Arc<Message>) {
+        let topic = message.topic.clone();
+        self.remove(&topic);
+        if message.payload.is_empty() {
+            return;
         }
+        self.count += 1;
+        self.bytes += message.size();
         if let Some(at) = message.expires_at {
             self.expiring.insert((at, topic.clone()));
         }
@@ -63,8 +71,6 @@ impl Retained {
             node = node.children.entry(level.into()).or_default();
         }
         node.message = Some(message);
-        (self.count, self.bytes) = (count, bytes);
-        Ok(())
     }
 
     /// Forgets the message of a topic; gives it.
