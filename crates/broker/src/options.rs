@@ -46,7 +46,8 @@ pub struct Options {
     pub max_in_flight: u16,
     /// Messages that wait for one session.
     pub max_queued_messages: usize,
-    /// Bytes of topics and payloads that wait for one session; beyond as many
+    /// Bytes of topics and payloads that wait for one session, and again of
+    /// those that are in flight to it and kept to be sent again; beyond as many
     /// that wait for an inline subscription, publishers are slowed down.
     pub max_queued_bytes: usize,
     /// What happens beyond these two.

@@ -262,6 +262,47 @@ fn queued_bytes() {
     assert_eq!(publisher.publish("a", "", AtLeastOnce), ReasonCode::QuotaExceeded);
 }
 
+/// What a client has been sent and does not acknowledge is kept, within the
+/// same bound; it gets all of it again, and what waits after that.
+#[test]
+fn bytes_in_flight() {
+    let broker = with(|options| options.max_queued_bytes = 300);
+    let mut connect = Connect { clean_start: false, ..Connect::new(V5, "reader") };
+    connect.properties.make_mut().session_expiry_interval = Some(600);
+    let connect = || Client::connect_with(broker.address(), connect.clone()).0;
+    let mut reader = connect();
+    reader.subscribe("a", AtLeastOnce);
+    let mut publisher = Client::connect(broker.address(), V5, "publisher");
+    let publish = |publisher: &mut Client, number: u8| {
+        publisher.publish("a", &char::from(b'0' + number).to_string().repeat(99), AtLeastOnce)
+    };
+    for number in 0..6 {
+        assert_eq!(publish(&mut publisher, number), ReasonCode::Success);
+    }
+    assert_eq!(publish(&mut publisher, 6), ReasonCode::QuotaExceeded);
+    let first = reader.next_publish();
+    for expected in [b'1', b'2'] {
+        assert_eq!(reader.next_publish().payload[0], expected);
+    }
+    reader.expect_nothing();
+    reader.acknowledge(&first);
+    assert_eq!(reader.next_publish().payload[0], b'3');
+    reader.expect_nothing();
+    reader.vanish();
+    let mut reader = connect();
+    for expected in [b'1', b'2', b'3'] {
+        let again = reader.next_publish();
+        assert_eq!((again.payload[0], again.dup), (expected, true));
+        reader.acknowledge(&again);
+    }
+    for expected in [b'4', b'5'] {
+        let next = reader.next_publish();
+        assert_eq!(next.payload[0], expected);
+        reader.acknowledge(&next);
+    }
+    reader.expect_nothing();
+}
+
 /// Somebody else has room: the message is taken, and the drop is counted.
 #[test]
 fn one_full_queue_of_several_is_no_failure() {

@@ -17,6 +17,8 @@ pub(crate) struct InFlight {
     again: VecDeque<PacketId>,
     /// How many this connection was sent.
     sent: usize,
+    /// The bytes of all messages that are kept here.
+    bytes: usize,
     /// Counts what was sent, so that it is sent again in the same order.
     sequence: u64,
     last_id: PacketId,
@@ -59,6 +61,7 @@ impl Default for InFlight {
             open: FxHashMap::default(),
             again: VecDeque::new(),
             sent: 0,
+            bytes: 0,
             sequence: 0,
             last_id: PacketId::MIN,
         }
@@ -69,6 +72,11 @@ impl InFlight {
     /// How many of the client's window are taken.
     pub(crate) fn sent(&self) -> usize {
         self.sent
+    }
+
+    /// The bytes of what is kept to be sent again.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
     }
 
     /// Whether something of an earlier connection has to go first.
@@ -91,18 +99,29 @@ impl InFlight {
         self.last_id = id.next();
         self.sequence += 1;
         self.sent += 1;
+        self.bytes += size(message.as_ref());
         let awaits = if qos == QoS::ExactlyOnce { Awaits::PubRec } else { Awaits::PubAck };
         self.open.insert(id, Open { sequence: self.sequence, sent: true, awaits, message, live });
         id
     }
 
-    pub(crate) fn get_mut(&mut self, id: PacketId) -> Option<&mut Open> {
-        self.open.get_mut(&id)
+    /// What an exchange awaits.
+    pub(crate) fn awaits(&self, id: PacketId) -> Option<Awaits> {
+        self.open.get(&id).map(|open| open.awaits)
+    }
+
+    /// PUBREC has come: the message is not needed any more.
+    pub(crate) fn received(&mut self, id: PacketId) {
+        if let Some(open) = self.open.get_mut(&id) {
+            open.awaits = Awaits::PubComp;
+            self.bytes -= size(open.message.take().as_ref());
+        }
     }
 
     pub(crate) fn close(&mut self, id: PacketId) -> Option<Open> {
         let open = self.open.remove(&id)?;
         self.sent -= usize::from(open.sent);
+        self.bytes -= size(open.message.as_ref());
         if self.open.is_empty() && self.open.capacity() > 64 {
             self.open = FxHashMap::default();
         }
@@ -145,8 +164,12 @@ impl InFlight {
     pub(crate) fn clear(&mut self) {
         self.open = FxHashMap::default();
         self.again = VecDeque::new();
-        self.sent = 0;
+        (self.sent, self.bytes) = (0, 0);
     }
+}
+
+fn size(kept: Option<&Kept>) -> usize {
+    kept.map_or(0, |kept| kept.message.size())
 }
 
 #[cfg(test)]

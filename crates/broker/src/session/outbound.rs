@@ -254,7 +254,7 @@ impl Outbound {
         // QoS 2 would hold its packet id beyond the connection.
         let qos = message.qos.min(receiver.qos).min(QoS::AtLeastOnce);
         let waiting = Waiting { message: message.clone(), qos, ticket: ticket.clone(), deadline };
-        let room = qos == QoS::AtMostOnce || self.has_room(options);
+        let room = qos == QoS::AtMostOnce || self.has_window(options);
         match &self.sender {
             Some(sender)
                 if room && self.live.is_empty() && sender.out.len() <= options.high_water =>
@@ -292,9 +292,15 @@ impl Outbound {
     }
 
     /// Whether the client's window has room [MQTT-3.3.4-9].
-    fn has_room(&self, options: &Options) -> bool {
+    fn has_window(&self, options: &Options) -> bool {
         let theirs = self.sender.as_ref().map_or(u16::MAX, |s| s.limits.receive_maximum);
         self.in_flight.sent() < usize::from(theirs.min(options.max_in_flight).max(1))
+    }
+
+    /// Whether one more message may be in flight: what is kept to be sent
+    /// again is bounded as the queue is.
+    fn has_room(&self, options: &Options) -> bool {
+        self.has_window(options) && self.in_flight.bytes() < options.max_queued_bytes
     }
 
     /// An acknowledgement of the client.
@@ -306,8 +312,7 @@ impl Outbound {
         counters: &Counters,
     ) {
         self.last_acknowledgement = now;
-        let awaits = self.in_flight.get_mut(ack.packet_id).map(|open| open.awaits);
-        match (ack.packet_type, awaits) {
+        match (ack.packet_type, self.in_flight.awaits(ack.packet_id)) {
             (PacketType::PubAck, Some(Awaits::PubAck))
             | (PacketType::PubComp, Some(Awaits::PubComp)) => self.complete(ack),
             // [MQTT-4.3.3-4]: a failure ends it, and no PUBREL is sent.
@@ -315,10 +320,7 @@ impl Outbound {
                 self.complete(ack);
             }
             (PacketType::PubRec, Some(Awaits::PubRec | Awaits::PubComp)) => {
-                if let Some(open) = self.in_flight.get_mut(ack.packet_id) {
-                    open.awaits = Awaits::PubComp;
-                    open.message = None;
-                }
+                self.in_flight.received(ack.packet_id);
                 self.release(ack, ReasonCode::Success);
             }
             // Nothing of that id is open: the client gets to close it.
@@ -352,22 +354,18 @@ impl Outbound {
             if sender.out.len() > options.high_water {
                 return;
             }
-            if !self.has_room(options) {
-                // What needs no place in the window may still go.
-                if self.queue.next_qos() != Some(QoS::AtMostOnce) || !self.pump_queue(now, counters)
-                {
-                    return;
+            if self.has_window(options) {
+                if self.send_again(now, counters) {
+                    continue;
                 }
-                continue;
+                if let Some(waiting) = self.live.pop(now) {
+                    self.send_live(waiting, now);
+                    continue;
+                }
             }
-            if self.send_again(now, counters) {
-                continue;
-            }
-            if let Some(waiting) = self.live.pop(now) {
-                self.send_live(waiting, now);
-                continue;
-            }
-            if !self.pump_queue(now, counters) {
+            // What needs no place in the window may go without room in it.
+            let may_go = self.has_room(options) || self.queue.next_qos() == Some(QoS::AtMostOnce);
+            if !may_go || !self.pump_queue(now, counters) {
                 return;
             }
         }
