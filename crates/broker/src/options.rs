@@ -44,7 +44,8 @@ pub struct Options {
     /// How many messages of QoS 1 and 2 may be in flight to a client, whatever
     /// more it allows.
     pub max_in_flight: u16,
-    /// Messages that wait for one session.
+    /// Messages that wait for one session; while more retained ones than that
+    /// wait for it, it gets no subscription that brings more.
     pub max_queued_messages: usize,
     /// Bytes of topics and payloads that wait for one session, and again of
     /// those that are in flight to it and kept to be sent again; beyond as many

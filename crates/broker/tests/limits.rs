@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 
 use latchlight_broker::{Options, WhenFull};
 use latchlight_mqtt::{
-    Connect, Packet, PacketId, ProtocolVersion, Publish, QoS, ReasonCode, SubscriptionOptions,
+    Connect, Packet, PacketId, ProtocolVersion, Publish, QoS, ReasonCode, Subscribe,
+    SubscribeFilter, SubscriptionOptions,
 };
 use support::{Client, TestBroker, VERSIONS};
 
@@ -301,6 +302,61 @@ fn bytes_in_flight() {
         reader.acknowledge(&next);
     }
     reader.expect_nothing();
+}
+
+/// Retained messages wait for a reader without a bound of their own, but it
+/// cannot have them wait over and over.
+#[test]
+fn retained_messages_that_wait() {
+    let broker = with(|options| options.max_queued_messages = 10);
+    let mut publisher = Client::connect(broker.address(), V5, "publisher");
+    for number in 0..11 {
+        publisher.publish_retained(&number.to_string(), "x", AtLeastOnce);
+    }
+    let mut reader = with_window_of_one(&broker, true);
+    let options = SubscriptionOptions::qos(AtLeastOnce);
+    // One is in flight, ten wait: no more than may.
+    assert_eq!(reader.try_subscribe("+", options), ReasonCode::GrantedQoS1);
+    let first = reader.next_publish();
+    assert_eq!(reader.try_subscribe("0", options), ReasonCode::GrantedQoS1);
+    for filter in ["+", "1"] {
+        assert_eq!(reader.try_subscribe(filter, options), ReasonCode::QuotaExceeded);
+    }
+    // What brings none is no matter.
+    assert_eq!(reader.try_subscribe("$share/group/1", options), ReasonCode::GrantedQoS1);
+    reader.acknowledge(&first);
+    for _ in 0..11 {
+        let received = reader.next_publish();
+        reader.acknowledge(&received);
+    }
+    reader.expect_nothing();
+    assert_eq!(reader.try_subscribe("1", options), ReasonCode::GrantedQoS1);
+}
+
+#[test]
+fn retained_messages_that_one_packet_asks_for() {
+    let broker = with(|options| options.max_queued_messages = 10);
+    let mut publisher = Client::connect(broker.address(), V5, "publisher");
+    for number in 0..11 {
+        publisher.publish_retained(&number.to_string(), "x", AtLeastOnce);
+    }
+    let filter = |filter: &str| SubscribeFilter {
+        filter: filter.try_into().unwrap(),
+        options: SubscriptionOptions::qos(AtLeastOnce),
+    };
+    let mut reader = Client::connect(broker.address(), V5, "reader");
+    reader.send(Packet::Subscribe(Subscribe {
+        packet_id: PacketId::MIN,
+        filters: vec![filter("+"), filter("#"), filter("nothing/+")],
+        properties: Default::default(),
+    }));
+    match reader.next() {
+        Packet::SubAck(ack) => assert_eq!(
+            ack.reasons,
+            [ReasonCode::GrantedQoS1, ReasonCode::QuotaExceeded, ReasonCode::GrantedQoS1]
+        ),
+        other => panic!("expected SUBACK, received {other:?}"),
+    }
 }
 
 /// Somebody else has room: the message is taken, and the drop is counted.

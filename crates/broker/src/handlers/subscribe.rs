@@ -16,17 +16,18 @@ pub(super) fn handle(client: &mut Client, packet: &[u8], now: Time) -> Result<Ne
     let identifier = subscribe.properties.subscription_identifiers.first().copied();
     let mut reasons = Vec::with_capacity(subscribe.filters.len());
     let mut wanted = Vec::new();
-    for filter in subscribe.filters {
-        match add(client, &filter, identifier) {
-            Ok(is_new) => {
+    let mut backlog = client.session.outbound.lock().owed.retained_waiting();
+    for (number, filter) in subscribe.filters.into_iter().enumerate() {
+        let added = if number < client.core.options.max_subscriptions {
+            make_way(client, &filter, &mut backlog)
+                .and_then(|sends| add(client, &filter, identifier).map(|()| sends))
+        } else {
+            Err(ReasonCode::QuotaExceeded)
+        };
+        match added {
+            Ok(sends) => {
                 reasons.push(granted(filter.options.qos));
-                // [MQTT-3.3.1-9] to [MQTT-3.3.1-11]; a shared one gets none.
-                let sends = match filter.options.retain_handling {
-                    RetainHandling::Send => true,
-                    RetainHandling::SendIfNew => is_new,
-                    RetainHandling::DoNotSend => false,
-                };
-                if sends && filter.filter.shared().is_none() {
+                if sends {
                     wanted.push(filter);
                 }
             }
@@ -51,12 +52,39 @@ fn granted(qos: QoS) -> ReasonCode {
     }
 }
 
-/// Adds one subscription; true if it is new to its session.
+/// Whether a subscription brings retained messages; refused where too many
+/// wait for the client already. `backlog` counts them, with those that it will
+/// bring.
+fn make_way(
+    client: &Client,
+    wanted: &SubscribeFilter,
+    backlog: &mut usize,
+) -> Result<bool, ReasonCode> {
+    let Client { core, session, .. } = client;
+    let SubscribeFilter { filter, options } = wanted;
+    // [MQTT-3.3.1-9] to [MQTT-3.3.1-11]; a shared one gets none.
+    let sends = match options.retain_handling {
+        RetainHandling::Send => true,
+        RetainHandling::SendIfNew => !session.subscriptions.lock().contains_key(filter),
+        RetainHandling::DoNotSend => false,
+    };
+    if !sends || filter.shared().is_some() {
+        return Ok(false);
+    }
+    let brings = core.retained.lock().count_matching(filter.filter());
+    if brings > 0 && *backlog > core.options.max_queued_messages {
+        return Err(ReasonCode::QuotaExceeded);
+    }
+    *backlog += brings;
+    Ok(true)
+}
+
+/// Adds one subscription, or changes that of the same filter.
 fn add(
     client: &Client,
     wanted: &SubscribeFilter,
     identifier: Option<u32>,
-) -> Result<bool, ReasonCode> {
+) -> Result<(), ReasonCode> {
     let core = &client.core;
     let SubscribeFilter { filter, options } = wanted;
     core.check_topic(filter.filter()).map_err(|_| ReasonCode::TopicFilterInvalid)?;
@@ -91,7 +119,7 @@ fn add(
     for observer in &core.observers {
         observer.subscribed(&client.info, filter.as_str(), options.qos);
     }
-    Ok(is_new)
+    Ok(())
 }
 
 fn send_retained(

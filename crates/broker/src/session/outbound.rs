@@ -241,6 +241,11 @@ impl Outbound {
         }
     }
 
+    /// How many retained messages wait, which no bound counts.
+    pub(crate) fn retained_waiting(&self) -> usize {
+        self.queue.retained_waiting()
+    }
+
     /// A live publish: now, or when the window has room, or not at all.
     pub(crate) fn deliver_live(
         &mut self,

@@ -43,7 +43,12 @@ impl Queue {
 
     /// Whether retained messages wait: newer ones of any QoS go behind them.
     pub(crate) fn holds_retained(&self) -> bool {
-        self.waiting.len() > self.counted
+        self.retained_waiting() > 0
+    }
+
+    /// How many retained messages wait.
+    pub(crate) fn retained_waiting(&self) -> usize {
+        self.waiting.len() - self.counted
     }
 
     /// Whether half of what may wait does: time to slow publishers down.

@@ -99,6 +99,14 @@ impl Retained {
         found
     }
 
+    /// How many messages a filter matches, at the most.
+    pub(crate) fn count_matching(&self, filter: &str) -> usize {
+        let levels: Vec<&str> = filter.split('/').collect();
+        let mut count = 0;
+        self.root.collect(&levels, true, &mut |_| count += 1);
+        count
+    }
+
     /// Forgets what has expired; gives how many that were.
     pub(crate) fn expire(&mut self, now: Time) -> usize {
         let mut expired = 0;
