@@ -136,12 +136,20 @@ impl Actor {
         }
     }
 
+    fn on_presence(&self, id: &DeviceId, online: bool) {
+        let Parts { state, presence, link, .. } = &*self.parts;
+        // A link that knows by itself is not told.
+        if link.presence(id).is_none() {
+            presence.tell(id, online, state.is_known(id.as_str()));
+        }
+    }
+
     async fn on_message(&mut self, incoming: Incoming) {
         let Some(source) = self.parts.topics.source(&incoming.topic) else { return };
         if let Source::Online(id) = &source {
             match incoming.payload.as_ref() {
-                b"online" => self.parts.presence.tell(id, true),
-                b"offline" => self.parts.presence.tell(id, false),
+                b"online" => self.on_presence(id, true),
+                b"offline" => self.on_presence(id, false),
                 b"" => self.parts.presence.forget(id),
                 _ => tracing::warn!(device = %id, "presence is `online` or `offline`"),
             }
@@ -149,7 +157,7 @@ impl Actor {
         }
         // Rule 2: what is retained was said some other time.
         if incoming.retained {
-            tracing::warn!(topic = %incoming.topic, "a retained message is not acted on");
+            tracing::warn!(topic = ?incoming.topic, "a retained message is not acted on");
             return;
         }
         if let Source::Device(id) | Source::Picture(id) = &source {
@@ -173,7 +181,7 @@ impl Actor {
         match self.admit(&incoming, caller) {
             Ok((key, work)) => self.enter(key, Job { work, answer_to }),
             Err(Some((word, rest))) => {
-                tracing::warn!(topic = %incoming.topic, answer = %rest, "not performed");
+                tracing::warn!(topic = ?incoming.topic, answer = ?rest, "not performed");
                 self.say_aside(answer_to, word, rest);
             }
             Err(None) => {}

@@ -88,7 +88,7 @@ async fn answer(parts: Arc<Parts>, word: &str, result: Result<Answer, ActionErro
     }
     if !unknown::is_answered(word) {
         if let Err(error) = result {
-            tracing::warn!(action = word, %error, "not taken");
+            tracing::warn!(action = word, error = ?error.message, "not taken");
         }
         return;
     }
@@ -104,7 +104,7 @@ async fn answer(parts: Arc<Parts>, word: &str, result: Result<Answer, ActionErro
             }
         }
         Err(error) => {
-            tracing::warn!(action = word, %error, "refused");
+            tracing::warn!(action = word, error = ?error.message, "refused");
             // Some messages name the action themselves, for who reads them elsewhere.
             let named = error.message.strip_prefix(word).and_then(|m| m.strip_prefix(": "));
             let rest = join(word, named.unwrap_or(&error.message));

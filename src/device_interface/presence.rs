@@ -14,6 +14,10 @@ use crate::state::{Device, DeviceId};
 /// it was last heard.
 const HEARD_FOR: Duration = Duration::from_secs(15 * 60);
 
+/// How many that have not joined are remembered: their hand shake may come
+/// after they have told that they are there.
+const STRANGERS: usize = 10_000;
+
 /// What devices said on their `online` topics.
 #[derive(Default)]
 pub struct Presence {
@@ -21,9 +25,13 @@ pub struct Presence {
 }
 
 impl Presence {
-    /// A device says whether it is there, or its will does.
-    pub fn tell(&self, device: &DeviceId, online: bool) {
-        self.told.lock().insert(device.clone(), online);
+    /// A device says whether it is there, or its will does; `joined` tells
+    /// whether it is in the roster.
+    pub fn tell(&self, device: &DeviceId, online: bool, joined: bool) {
+        let mut told = self.told.lock();
+        if joined || told.len() < STRANGERS {
+            told.insert(device.clone(), online);
+        }
     }
 
     /// The device is gone for good, or the broker is.
@@ -43,5 +51,22 @@ impl Presence {
                 ago.unsigned_abs() < HEARD_FOR
             }),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn strangers_are_remembered_up_to_a_bound_and_who_has_joined_always() {
+        let presence = Presence::default();
+        let id = |number: usize| format!("d{number}").parse::<DeviceId>().expect("an id");
+        for number in 0..=STRANGERS {
+            presence.tell(&id(number), true, false);
+        }
+        assert_eq!(presence.told.lock().len(), STRANGERS);
+        presence.tell(&id(STRANGERS), true, true);
+        assert!(presence.told.lock().contains_key(&id(STRANGERS)));
     }
 }

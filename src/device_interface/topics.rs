@@ -293,7 +293,7 @@ impl Topics {
         }
         self.refuse_reserved(topic)?;
         if self.source(topic).is_some() {
-            return Err(Refused::Listening(topic.to_owned()));
+            return Err(Refused::Listening(shown(topic)));
         }
         Ok(Destination(topic.to_owned()))
     }
@@ -306,13 +306,13 @@ impl Topics {
     /// It is such a topic.
     pub fn refuse_reserved(&self, topic: &str) -> Result<(), Refused> {
         if self.is_command_topic(topic) {
-            return Err(Refused::CommandTopic(topic.to_owned()));
+            return Err(Refused::CommandTopic(shown(topic)));
         }
         match below(topic, &self.prefix).map(|rest| rest.split('/').collect::<Vec<_>>()).as_deref()
         {
             Some(["devices", _, "up" | "online" | "picture"]) => Ok(()),
             Some(["devices" | "alerts" | "server", ..] | ["apps", _, "down"]) => {
-                Err(Refused::Reserved(topic.to_owned()))
+                Err(Refused::Reserved(shown(topic)))
             }
             _ => Ok(()),
         }

@@ -5,6 +5,7 @@
 mod commands;
 mod doors;
 mod harness;
+mod log;
 mod mosquitto;
 mod outside_access;
 mod outside_away;

@@ -33,13 +33,13 @@ impl Access for LinkAccess {
     ) -> Result<(), Refusal> {
         let PublishRequest { topic, retain, will, .. } = *request;
         if let Err(error) = self.topics.refuse_reserved(topic) {
-            tracing::warn!(client = %client.client_id, %error, "a publish is refused");
+            tracing::warn!(client = ?client.client_id, %error, "a publish is refused");
             return Err(Refusal::Disconnect(ReasonCode::NotAuthorized));
         }
         // C1: what is kept would be acted on at some other time; and a will is
         // said when nobody asks for it.
         if (retain || will) && self.topics.is_spoken_topic(topic) {
-            tracing::warn!(client = %client.client_id, topic, retain, will, "a publish is refused");
+            tracing::warn!(client = ?client.client_id, topic, retain, will, "a publish is refused");
             return Err(Refusal::Disconnect(ReasonCode::NotAuthorized));
         }
         Ok(())
