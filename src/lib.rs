@@ -13,6 +13,7 @@ pub mod identity;
 pub mod pictures;
 pub mod plugin_host;
 pub mod simulate;
+pub mod sole_use;
 pub mod startup;
 pub mod state;
 pub mod telemetry;

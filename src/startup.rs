@@ -21,6 +21,7 @@ use crate::http::{self, Services};
 use crate::identity::Permissions;
 use crate::pictures::{PictureLimits, Pictures};
 use crate::plugin_host::{PluginHost, ServerServices};
+use crate::sole_use::SoleUse;
 use crate::state::{ConfigFile, State};
 
 /// How many events of the link may wait for the device interface. A full
@@ -43,17 +44,20 @@ pub struct Application {
     link: Arc<dyn Link>,
     state: State,
     database: Database,
+    /// Let go of when everything has been saved.
+    sole_use: SoleUse,
 }
 
 impl Application {
     /// Builds everything, binds the listeners and restores the roster.
     ///
     /// # Errors
-    /// A listener, the database or config.json cannot be had; nothing was
-    /// overwritten.
+    /// A listener, the database or config.json cannot be had, or another
+    /// server has it; nothing was overwritten.
     pub async fn build(mut settings: Settings, file: ConfigFile) -> anyhow::Result<Self> {
         let beside = file.folder().to_owned();
         settings.mqtt.place_files(&beside);
+        let sole_use = SoleUse::of(file.path())?;
         let data = data_folder(&settings.data, &beside)?;
         let state = State::open(file).context("restore the state")?;
         let database = Database::open(&settings.database, &data).await?;
@@ -112,7 +116,17 @@ impl Application {
             runtime: tokio::runtime::Handle::current(),
             settings: Arc::new(settings.http.clone()),
         };
-        Ok(Self { http, http_address, mqtt_address, services, actor, link, state, database })
+        Ok(Self {
+            http,
+            http_address,
+            mqtt_address,
+            services,
+            actor,
+            link,
+            state,
+            database,
+            sole_use,
+        })
     }
 
     /// Where the API and the board listen.
@@ -131,7 +145,7 @@ impl Application {
     /// # Errors
     /// The HTTP server failed, or the state could not be saved.
     pub async fn run_until_stopped(self, stop: CancellationToken) -> anyhow::Result<()> {
-        let Self { http, services, actor, link, state, database, .. } = self;
+        let Self { http, services, actor, link, state, database, sole_use, .. } = self;
         let writer = tokio::spawn(state.clone().run_writer(LAST_KNOWN_EVERY));
         let stop_actor = CancellationToken::new();
         let actor: JoinHandle<()> = tokio::spawn(actor.run(stop_actor.clone()));
@@ -154,6 +168,7 @@ impl Application {
         writer.abort();
         let saved = state.flush().await.context("save the state");
         database.close().await;
+        drop(sole_use);
         served.context("serve HTTP")?;
         saved?;
         tracing::info!("stopped; the state is saved");

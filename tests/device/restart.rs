@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::harness::{Device, Server, command_of};
+use crate::harness::{Device, PATIENCE, Server, command_of, program};
 
 const ACKS: &str = "lock {\"features\": [\"ack\"]}";
 
@@ -81,7 +81,28 @@ async fn who_was_told_ok_is_in_the_roster_whenever_the_server_is_killed() {
     let names = std::fs::read_dir(folder.path()).unwrap().flatten().map(|entry| entry.file_name());
     let mut names: Vec<_> = names.collect();
     names.sort();
-    assert_eq!(names, ["config.json", "data"]);
+    assert_eq!(names, ["config.json", "config.json.lock", "data"]);
+}
+
+#[tokio::test]
+async fn a_second_server_on_the_same_config_json_does_not_start_and_spoils_nothing() {
+    let server = Server::start();
+    Device::join(&server, "front", "lock").await;
+    let before = std::fs::read(server.config_path()).unwrap();
+    let mut second = tokio::process::Command::from(program(&server.config_path()));
+    let ended = tokio::time::timeout(PATIENCE, second.kill_on_drop(true).output()).await;
+    let ended = ended.expect("the second server ends by itself").unwrap();
+    assert!(!ended.status.success());
+    let said = String::from_utf8_lossy(&ended.stderr).into_owned();
+    let path = server.config_path().display().to_string();
+    assert!(said.contains(&format!("another server uses {path}:")), "{said}");
+    assert!(std::fs::read(server.config_path()).unwrap() == before);
+    // The first one works on.
+    Device::join(&server, "shed", "lock").await;
+    // A lock that a killed server leaves, hinders no other.
+    let server = Server::start_in(server.kill());
+    let (_, list) = server.get("/api/v1/devices").await;
+    assert_eq!(list["devices"].as_array().unwrap().len(), 2, "{list}");
 }
 
 #[tokio::test]
