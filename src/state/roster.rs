@@ -14,6 +14,10 @@ use super::{
     ConfigFile, Device, DeviceId, DeviceKind, DeviceState, Features, FileError, LastKnown,
 };
 
+/// How many devices there may be: whoever says `hand_shake` is written to disk
+/// and remembered.
+const MOST_DEVICES: usize = 10_000;
+
 /// The roster of devices, shared by everything in the server; cheap to clone.
 #[derive(Clone)]
 pub struct State {
@@ -64,6 +68,9 @@ pub enum StateError {
         /// Whose it is.
         owner: DeviceId,
     },
+    /// There are as many as may be.
+    #[error("the roster is full: there are {MOST_DEVICES} devices")]
+    Full,
     /// No such device.
     #[error("there is no device {0}")]
     Unknown(DeviceId),
@@ -159,8 +166,8 @@ impl State {
     /// returns, the roster on disk has it.
     ///
     /// # Errors
-    /// It was known as another kind, its base topic is another's, or the
-    /// roster could not be saved (then it has not joined).
+    /// It was known as another kind, its base topic is another's, the roster
+    /// is full, or could not be saved (then it has not joined).
     pub async fn join(&self, joining: Joining) -> Result<Arc<Device>, StateError> {
         let (before, device) = self.admit(&joining)?;
         let same = before.as_ref().is_some_and(|b| SavedDevice::of(b) == SavedDevice::of(&device));
@@ -204,6 +211,7 @@ impl State {
                 });
             }
             Some(known) => Device::clone(known),
+            None if devices.len() >= MOST_DEVICES => return Err(StateError::Full),
             None => new_device(joining, now),
         };
         device.profile.clone_from(&joining.profile);
@@ -356,5 +364,30 @@ fn new_device(joining: &Joining, now: Timestamp) -> Device {
         online: false,
         last_heard: Some(now),
         joined_at: now,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_roster_takes_those_whom_it_knows_and_nobody_else() {
+        let folder = tempfile::tempdir().expect("folder");
+        let path = folder.path().join("config.json");
+        std::fs::write(&path, "{}").expect("write");
+        let state = State::open(ConfigFile::new(path)).expect("open");
+        let joining = |number: usize| Joining {
+            id: format!("d{number}").parse().expect("an id"),
+            kind: DeviceKind::Lock,
+            profile: "words".to_owned(),
+            features: Features::default(),
+            base_topic: None,
+        };
+        for number in 0..MOST_DEVICES {
+            assert!(state.admit(&joining(number)).is_ok());
+        }
+        assert!(matches!(state.admit(&joining(MOST_DEVICES)), Err(StateError::Full)));
+        assert!(state.admit(&joining(0)).is_ok());
     }
 }
