@@ -18,8 +18,9 @@ pub(super) struct Writer {
     lazy: AtomicBool,
     wanted: Notify,
     progress: watch::Sender<Progress>,
-    /// Held while a write is under way, so that no older one overtakes it.
-    writing: Mutex<()>,
+    /// Held while a write is under way, so that no older one overtakes it;
+    /// also while nobody waits for that write any more.
+    writing: Arc<Mutex<()>>,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -41,7 +42,7 @@ impl Writer {
             lazy: AtomicBool::new(false),
             wanted: Notify::new(),
             progress: watch::Sender::default(),
-            writing: Mutex::new(()),
+            writing: Arc::default(),
         }
     }
 
@@ -95,18 +96,20 @@ impl Writer {
 
     /// Takes a snapshot and writes it, after whoever writes meanwhile.
     pub(super) async fn write(&self, snapshot: &impl Fn() -> SavedState) -> Result<(), String> {
-        let _turn = self.writing.lock().await;
+        let turn = self.writing.clone().lock_owned().await;
         // Taken before the snapshot: the snapshot has at least these changes.
         let number = self.newest.load(Ordering::SeqCst);
         self.lazy.store(false, Ordering::SeqCst);
         let state = snapshot();
         let file = self.file.clone();
-        let result = tokio::task::spawn_blocking(move || {
-            let text = serde_json::to_string(&state).map_err(|error| error.to_string())?;
-            file.replace_state(&text).map_err(|error| error.to_string())
-        })
-        .await
-        .unwrap_or_else(|error| Err(error.to_string()));
+        let written = tokio::task::spawn_blocking(move || {
+            let text = serde_json::to_string(&state).map_err(|error| error.to_string());
+            (text.and_then(|text| file.replace_state(&text).map_err(|e| e.to_string())), turn)
+        });
+        let (result, _turn) = match written.await {
+            Ok((result, turn)) => (result, Some(turn)),
+            Err(error) => (Err(error.to_string()), None),
+        };
         self.progress.send_modify(|progress| match &result {
             Ok(()) => {
                 progress.saved = progress.saved.max(number);
