@@ -15,7 +15,7 @@ use crate::config::DatabaseSettings;
 static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
 
 /// The database in the data folder; its log and index stand beside it.
-const FILE: &str = "latchlight.db";
+pub const FILE: &str = "latchlight.db";
 
 /// An open database; cheap to clone.
 #[derive(Debug, Clone)]

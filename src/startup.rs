@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use crate::actions::{Context, Registry};
 use crate::commands::Commands;
 use crate::config::Settings;
-use crate::database::Database;
+use crate::database::{self, Database};
 use crate::device_interface::link::{InlineLink, Link, LinkEvent, PahoLink};
 use crate::device_interface::topics::Topics;
 use crate::device_interface::{Actor, LinkOutbox, Parts, Presence};
@@ -45,7 +45,7 @@ pub struct Application {
     state: State,
     database: Database,
     /// Let go of when everything has been saved.
-    sole_use: SoleUse,
+    sole_use: [SoleUse; 2],
 }
 
 impl Application {
@@ -57,8 +57,9 @@ impl Application {
     pub async fn build(mut settings: Settings, file: ConfigFile) -> anyhow::Result<Self> {
         let beside = file.folder().to_owned();
         settings.mqtt.place_files(&beside);
-        let sole_use = SoleUse::of(file.path())?;
+        let of_config = SoleUse::of(file.path())?;
         let data = data_folder(&settings.data, &beside)?;
+        let of_data = SoleUse::of(&data.join(database::FILE))?;
         let state = State::open(file).context("restore the state")?;
         let database = Database::open(&settings.database, &data).await?;
         let http = http::listen(&settings.http)?;
@@ -125,7 +126,7 @@ impl Application {
             link,
             state,
             database,
-            sole_use,
+            sole_use: [of_config, of_data],
         })
     }
 

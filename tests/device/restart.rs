@@ -1,5 +1,6 @@
 //! The server stops or is killed, and comes back.
 
+use std::path::Path;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -84,19 +85,30 @@ async fn who_was_told_ok_is_in_the_roster_whenever_the_server_is_killed() {
     assert_eq!(names, ["config.json", "config.json.lock", "data"]);
 }
 
+/// What a server says that does not start.
+async fn ends_by_itself(config: &Path) -> String {
+    let mut server = tokio::process::Command::from(program(config));
+    let ended = tokio::time::timeout(PATIENCE, server.kill_on_drop(true).output()).await;
+    let ended = ended.expect("the server ends by itself").unwrap();
+    assert!(!ended.status.success());
+    String::from_utf8_lossy(&ended.stderr).into_owned()
+}
+
 #[tokio::test]
 async fn a_second_server_on_the_same_config_json_does_not_start_and_spoils_nothing() {
     let server = Server::start();
     Device::join(&server, "front", "lock").await;
     let before = std::fs::read(server.config_path()).unwrap();
-    let mut second = tokio::process::Command::from(program(&server.config_path()));
-    let ended = tokio::time::timeout(PATIENCE, second.kill_on_drop(true).output()).await;
-    let ended = ended.expect("the second server ends by itself").unwrap();
-    assert!(!ended.status.success());
-    let said = String::from_utf8_lossy(&ended.stderr).into_owned();
+    let said = ends_by_itself(&server.config_path()).await;
     let path = server.config_path().display().to_string();
     assert!(said.contains(&format!("another server uses {path}:")), "{said}");
     assert!(std::fs::read(server.config_path()).unwrap() == before);
+    // Nor does one on another file beside it, which has the same data folder.
+    let other = server.folder.path().join("other.json");
+    std::fs::write(&other, &before).unwrap();
+    let said = ends_by_itself(&other).await;
+    let path = server.folder.path().join("data/latchlight.db");
+    assert!(said.contains(&format!("another server uses {}:", path.display())), "{said}");
     // The first one works on.
     Device::join(&server, "shed", "lock").await;
     // A lock that a killed server leaves, hinders no other.
