@@ -16,6 +16,7 @@ use crate::deadlines::{Deadlines, Timers};
 use crate::line::Closing;
 use crate::live::Ticket;
 use crate::session_handle::Session;
+use crate::store::{Recorder, Store, Writer, restore};
 use crate::threads::Threads;
 use crate::time::Clock;
 use crate::topics::{Index, Retained, Subscriber};
@@ -28,6 +29,7 @@ pub struct BrokerBuilder {
     access: Option<Arc<dyn Access>>,
     observers: Vec<Arc<dyn Observer>>,
     listeners: Vec<std::net::TcpListener>,
+    store: Option<Box<dyn Store>>,
 }
 
 /// A broker that serves; cheap to clone. Dropping it does not end it: see
@@ -36,6 +38,7 @@ pub struct BrokerBuilder {
 pub struct Broker {
     core: Arc<Core>,
     threads: Arc<Mutex<Option<Threads>>>,
+    writer: Arc<Mutex<Option<Writer>>>,
     addresses: Arc<[SocketAddr]>,
 }
 
@@ -45,6 +48,8 @@ pub(crate) struct Core {
     pub(crate) access: Arc<dyn Access>,
     pub(crate) observers: Vec<Arc<dyn Observer>>,
     pub(crate) clock: Clock,
+    /// Notes what outlives the broker, if it has a store.
+    pub(crate) recorder: Option<Arc<Recorder>>,
     pub(crate) counters: Counters,
     pub(crate) index: Index,
     pub(crate) retained: Mutex<Retained>,
@@ -52,12 +57,9 @@ pub(crate) struct Core {
     pub(crate) deadlines: Deadlines,
     pub(crate) stop: CancellationToken,
     pub(crate) runtime: std::sync::OnceLock<tokio::runtime::Handle>,
-    /// When the broker started, in Unix milliseconds: part of the client ids
-    /// that it assigns.
-    pub(crate) started: u64,
     /// How many client ids it assigned.
     pub(crate) assigned: AtomicU64,
-    /// How many sessions there were.
+    /// The number of the next session; 0 is nobody's.
     pub(crate) session_numbers: AtomicU64,
 }
 
@@ -95,18 +97,30 @@ impl BrokerBuilder {
         self
     }
 
-    /// Begins to serve, on threads of its own.
+    /// What outlives the broker is kept here; without this, nothing is.
+    #[must_use]
+    pub fn store(mut self, store: impl Store) -> Self {
+        self.store = Some(Box::new(store));
+        self
+    }
+
+    /// Restores what the store has, and begins to serve, on threads of its
+    /// own.
     ///
     /// # Errors
-    /// A listener or a thread cannot be had.
+    /// A listener or a thread cannot be had, or the store not be read.
     pub fn serve(self) -> std::io::Result<Broker> {
         let addresses: Result<Vec<_>, _> =
             self.listeners.iter().map(std::net::TcpListener::local_addr).collect();
+        let clock = Clock::start();
+        let backlog = self.options.max_store_backlog;
+        let recorder = self.store.is_some().then(|| Arc::new(Recorder::new(clock, backlog)));
         let core = Arc::new(Core {
             options: self.options,
             access: self.access.unwrap_or_else(|| Arc::new(DenyAll)),
             observers: self.observers,
-            clock: Clock::start(),
+            clock,
+            recorder: recorder.clone(),
             counters: Counters::default(),
             index: Index::default(),
             retained: Mutex::default(),
@@ -114,14 +128,21 @@ impl BrokerBuilder {
             deadlines: Deadlines::default(),
             stop: CancellationToken::new(),
             runtime: std::sync::OnceLock::new(),
-            started: started(),
             assigned: AtomicU64::new(0),
-            session_numbers: AtomicU64::new(0),
+            session_numbers: AtomicU64::new(1),
         });
+        let writer = match (recorder, self.store) {
+            (Some(recorder), Some(mut store)) => {
+                restore(&core, &recorder, store.as_mut()).map_err(std::io::Error::other)?;
+                Some(Writer::start(&core, &recorder, store)?)
+            }
+            _ => None,
+        };
         let threads = Threads::start(&core, self.listeners)?;
         Ok(Broker {
             core,
             threads: Arc::new(Mutex::new(Some(threads))),
+            writer: Arc::new(Mutex::new(writer)),
             addresses: addresses?.into(),
         })
     }
@@ -176,7 +197,7 @@ impl Broker {
     /// an access hook that refuses the topic from before this is called, none
     /// is kept there afterwards.
     pub fn forget_retained(&self, topic: &str) -> bool {
-        self.core.retained.lock().remove(topic).is_some()
+        self.core.remove_retained(topic)
     }
 
     /// Closes the connection of a client; its session stays. False: it has
@@ -206,21 +227,23 @@ impl Broker {
                 line.close(Closing { reason, say: true, reset: false });
             }
         }
-        let threads = self.threads.lock().take();
-        if let Some(threads) = threads {
+        let (threads, writer) = (self.threads.lock().take(), self.writer.lock().take());
+        let end = move || {
             // The threads end when their connections have.
-            let _ = tokio::task::spawn_blocking(move || threads.join()).await;
-        }
+            if let Some(threads) = threads {
+                threads.join();
+            }
+            if let Some(writer) = writer {
+                writer.stop();
+            }
+        };
+        let _ = tokio::task::spawn_blocking(end).await;
     }
 }
 
-fn started() -> u64 {
-    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-    since.map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
-}
-
 impl Core {
-    /// Ends a session: nobody will come back to it. `epoch` is its last
+    /// Ends a session, within [`Recorder::together`] because of its will:
+    /// nobody will come back to it. `epoch` is its last
     /// connection; a newer one makes it live on.
     pub(crate) fn discard(&self, session: &Arc<Session>, epoch: u64) {
         let will = {
@@ -231,6 +254,8 @@ impl Core {
             }
             // No epoch comes after this one.
             line.epoch += 1;
+            line.owed.end_log();
+            session.set_stored(false);
             self.deadlines.set(session, &mut line.timers, Timers::default());
             let current = sessions.get(&*session.client_id);
             if current.is_some_and(|current| Arc::ptr_eq(current, session)) {

@@ -38,6 +38,9 @@ const LOOK_AFTER: usize = 16;
 /// in between.
 const LEAST_READ: usize = CHUNK / 8;
 
+/// How often last words look whether the store has let them go.
+const LOOK_AGAIN: Duration = Duration::from_millis(2);
+
 /// Why a connection ends.
 #[derive(Debug)]
 pub(crate) enum End {
@@ -310,14 +313,25 @@ async fn say_goodbye(client: &Client, stream: &TcpStream, reason: ReasonCode) {
     let sent = async {
         loop {
             session.flush(core.clock.now(), &core.options, &core.counters);
-            let waits = {
+            let (waits, ready) = {
                 let mut line = session.outbound.lock();
-                line.epoch == client.epoch
-                    && !line.closing.is_some_and(|closing| closing.reset)
-                    && line.owed.output().is_some_and(|output| !output.is_empty())
+                let counts = line.epoch == client.epoch
+                    && !line.closing.is_some_and(|closing| closing.reset);
+                let output = line.owed.output().filter(|output| counts && !output.is_empty());
+                (output.is_some(), output.is_some_and(|output| output.has_ready()))
             };
-            if !waits || stream.writable().await.is_err() {
+            if !waits {
                 return;
+            }
+            if ready {
+                if stream.writable().await.is_err() {
+                    return;
+                }
+            } else if core.recorder.as_ref().is_none_or(|recorder| recorder.is_failing()) {
+                return;
+            } else {
+                // It goes out behind what waits for the store.
+                tokio::time::sleep(LOOK_AGAIN).await;
             }
         }
     };
@@ -328,6 +342,8 @@ async fn say_goodbye(client: &Client, stream: &TcpStream, reason: ReasonCode) {
 /// live publishes that are lost with it.
 fn leave(client: &Client, stream: &TcpStream, keeps_will: bool) -> Vec<Arc<Ticket>> {
     let Client { core, session, session_expiry: expiry, .. } = client;
+    // The will leaves the store in the commit in which its receivers get it.
+    let _together = core.recorder.as_ref().map(|recorder| recorder.together());
     let (lost, will) = {
         let mut line = session.outbound.lock();
         if line.epoch != client.epoch {
@@ -347,6 +363,11 @@ fn leave(client: &Client, stream: &TcpStream, keeps_will: bool) -> Vec<Arc<Ticke
         let now = core.clock.now();
         let delay = line.will.as_ref().map(|will| will.delay.min(*expiry));
         let will = if delay == Some(0) { line.will.take() } else { None };
+        if let Some(recorder) = core.recorder.as_ref().filter(|_| line.owed.is_logged()) {
+            let gone_since = Some(core.clock.unix_of(now));
+            recorder.session(session.number, &session.record(*expiry, gone_since));
+            recorder.will(session.number, line.will.as_ref());
+        }
         let timers = Timers {
             will: delay.filter(|delay| *delay > 0).map(|delay| now + delay),
             end: (*expiry > 0).then(|| now.saturating_add(*expiry)),

@@ -73,6 +73,13 @@ counters! {
     retained_bytes,
     /// Retained messages that were refused at a bound.
     retained_refused,
+    /// Messages of QoS 1 and 2 for sessions that outlive their connection,
+    /// dropped because the store did not keep up or could not write.
+    dropped_store_full,
+    /// Commits to the store.
+    store_commits,
+    /// Commits that failed, and were tried again.
+    store_errors,
     /// Connections reset because a live publish was not acknowledged in time.
     live_resets,
 }

@@ -105,7 +105,7 @@ pub(crate) async fn keep_house(core: Arc<Core>) {
         if now >= next_sweep {
             next_sweep = now + SWEEP;
             core.close_stalled(now);
-            core.retained.lock().expire(now);
+            core.expire_retained(now);
         }
     }
 }
@@ -120,6 +120,8 @@ struct Work {
 impl Core {
     /// Does what is due for a session, whose entry at `at` was taken out.
     fn do_due(&self, session: &Arc<Session>, at: Time, now: Time) {
+        // The will leaves the store in the commit in which its receivers get it.
+        let _together = self.recorder.as_ref().map(|recorder| recorder.together());
         let work = {
             let mut line = session.outbound.lock();
             if line.timers.scheduled == Some(at) {
@@ -140,6 +142,9 @@ impl Core {
             if line.timers.will.is_some_and(|will| will <= now) {
                 line.timers.will = None;
                 work.will = line.will.take();
+                if let Some(recorder) = self.recorder.as_ref().filter(|_| line.owed.is_logged()) {
+                    recorder.will(session.number, None);
+                }
             }
             if line.timers.end.is_some_and(|end| end <= now) {
                 line.timers.end = None;
@@ -153,6 +158,17 @@ impl Core {
         }
         if let Some(epoch) = work.ends {
             self.discard(session, epoch);
+        }
+    }
+
+    fn expire_retained(&self, now: Time) {
+        let mut retained = self.retained.lock();
+        let expired = retained.expire(now);
+        if let Some(recorder) = &self.recorder {
+            // Still locked: a newer message of the topic comes after this.
+            for topic in &expired {
+                recorder.not_retained(topic);
+            }
         }
     }
 

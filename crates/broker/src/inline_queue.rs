@@ -82,7 +82,7 @@ impl InlineSink {
         if is_first {
             self.came.notify_one();
         }
-        Accepted::Yes
+        Accepted::Yes(None)
     }
 
     /// The next message; nothing: none waits.

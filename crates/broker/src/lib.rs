@@ -49,9 +49,19 @@
 //! not queued, not sent again, and cut off at its deadline with the connection
 //! that it was sent on. It is how a lock is told to open.
 //!
+//! # What outlives the broker
+//! With a [`Store`] ([`BrokerBuilder::store`]), sessions that outlive their
+//! connection, what they are owed, and retained messages are there again after
+//! a restart, whatever ended the broker. These are on disk before they are
+//! sent: PUBACK, PUBREC and PUBCOMP of what such a session gets or says, the
+//! PUBLISH and PUBREL of QoS 2 to one, SUBACK and UNSUBACK, and a CONNACK that
+//! begins or ends one. All that waits at a moment shares one commit; what has
+//! nothing to do with such sessions waits for none. A store that cannot write,
+//! or does not keep up, takes no messages: a publisher of MQTT 5 is told 0x97,
+//! an older one gets no answer.
+//!
 //! # Not there yet, but with its place
-//! Stores (answers are written after the batch, where they can wait for the
-//! disk), TLS, WebSocket and Unix sockets (`Transport`), enhanced
+//! TLS, WebSocket and Unix sockets (`Transport`), enhanced
 //! authentication, `$SYS` topics, interceptors, access checks at delivery, and
 //! what a leaving member of a shared subscription has in flight going to
 //! another one.
@@ -76,6 +86,7 @@ mod read_buffer;
 mod router;
 mod session;
 mod session_handle;
+mod store;
 mod threads;
 mod time;
 mod topics;
@@ -94,4 +105,5 @@ pub use latchlight_mqtt::{
 pub use live::{LiveEvent, LivePublish, LiveReceipt, LiveStatus};
 pub use observer::Observer;
 pub use options::{Options, WhenFull};
+pub use store::{Change, MemoryStore, Store, StoreError};
 pub use time::Time;

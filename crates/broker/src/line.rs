@@ -159,7 +159,7 @@ impl Line {
         self.write(now, counters)?;
         for _ in 0..ROUNDS {
             self.owed.pump(now, options, counters);
-            if self.owed.output().is_none_or(|output| output.is_empty()) {
+            if self.owed.output().is_none_or(|output| !output.has_ready()) {
                 return Ok(());
             }
             self.write(now, counters)?;
@@ -174,7 +174,7 @@ impl Line {
             return Err(io::ErrorKind::WouldBlock.into());
         }
         let Some(transport) = self.transport.as_deref() else { return Ok(()) };
-        while let Some(output) = self.owed.output().filter(|output| !output.is_empty()) {
+        while let Some(output) = self.owed.output().filter(|output| output.has_ready()) {
             let written = output.write_to(|slices| transport.try_write(slices))?;
             if written == 0 {
                 return Err(io::ErrorKind::WriteZero.into());

@@ -73,6 +73,9 @@ pub struct Options {
     pub max_retained_messages: usize,
     /// Bytes of retained topics and payloads.
     pub max_retained_bytes: usize,
+    /// Bytes that may wait for the store before it counts as full: what it
+    /// would have to keep is refused then.
+    pub max_store_backlog: usize,
     /// Messages that may wait for an inline subscription before publishers
     /// are slowed down.
     pub inline_queue: usize,
@@ -105,6 +108,7 @@ impl Default for Options {
             topic_alias_maximum: 32,
             max_retained_messages: 1_000_000,
             max_retained_bytes: 256 * 1024 * 1024,
+            max_store_backlog: 64 * 1024 * 1024,
             inline_queue: 4096,
         }
     }

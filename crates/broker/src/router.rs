@@ -49,9 +49,21 @@ pub(crate) struct Batch {
     touched: Vec<Arc<Session>>,
     slow: FxHashMap<u64, Arc<Session>>,
     slow_inline: Vec<(Arc<InlineSink>, Arc<ClientInfo>)>,
+    /// What its packets have brought about is on disk after this commit.
+    commit: Option<u64>,
 }
 
 impl Batch {
+    /// The answers wait for this commit.
+    pub(crate) fn acknowledge_after(&mut self, commit: u64) {
+        self.commit = self.commit.max(Some(commit));
+    }
+
+    /// The commit that answers have to wait for, if any.
+    pub(crate) fn take_commit(&mut self) -> Option<u64> {
+        self.commit.take()
+    }
+
     /// A session whose output has grown.
     pub(crate) fn touch(&mut self, session: &Arc<Session>) {
         self.touched.push(session.clone());
@@ -159,14 +171,9 @@ impl Core {
         batch: &mut Batch,
     ) -> ReasonCode {
         self.counters.messages_in.one();
-        if forward.retain && !forward.is_own {
-            let kept = self.retained.lock().set(forward.keep(), &self.options);
-            if kept.is_err() {
-                self.counters.retained_refused.one();
-                return ReasonCode::QuotaExceeded;
-            }
-        } else if forward.retain {
-            self.retained.lock().set_own(forward.keep());
+        if forward.retain && !self.retain(forward, batch) {
+            self.counters.retained_refused.one();
+            return ReasonCode::QuotaExceeded;
         }
         if forward.is_expired() {
             self.counters.dropped_expired.one();
@@ -196,7 +203,7 @@ impl Core {
                 let Subscriber::Session(session) = &member.subscriber else { continue };
                 let accepted = self.deliver(forward, session, &member.receiver(), batch);
                 tally.add(accepted);
-                if accepted == Accepted::Yes {
+                if matches!(accepted, Accepted::Yes(_)) {
                     break;
                 }
             }
@@ -208,8 +215,36 @@ impl Core {
     /// then it is not kept.
     pub(crate) fn recheck_retained(&self, client: &ClientInfo, request: &PublishRequest<'_>) {
         if self.access.authorize_publish(client, request).is_err() {
-            self.retained.lock().remove(request.topic);
+            self.remove_retained(request.topic);
         }
+    }
+
+    /// Forgets the retained message of a topic; true if there was one.
+    pub(crate) fn remove_retained(&self, topic: &str) -> bool {
+        let mut retained = self.retained.lock();
+        let known = retained.remove(topic).is_some();
+        if let Some(recorder) = self.recorder.as_ref().filter(|_| known) {
+            recorder.not_retained(topic);
+        }
+        known
+    }
+
+    /// Keeps a retained message; false: there is no room for it.
+    fn retain(&self, forward: &Forward<'_>, batch: &mut Batch) -> bool {
+        let message = forward.keep();
+        let mut retained = self.retained.lock();
+        if forward.is_own {
+            retained.set_own(message.clone());
+        } else if self.recorder.as_ref().is_some_and(|recorder| recorder.is_full())
+            || retained.set(message.clone(), &self.options).is_err()
+        {
+            return false;
+        }
+        if let Some(recorder) = &self.recorder {
+            // Still locked: the store gets them in the same order.
+            batch.acknowledge_after(recorder.retained(&message));
+        }
+        true
     }
 
     fn deliver(
@@ -222,6 +257,9 @@ impl Core {
         let retain = forward.retain && receiver.retain_as_published;
         let mut line = session.outbound.lock();
         let accepted = line.owed.deliver(forward, receiver, retain, &self.options, &self.counters);
+        if let Accepted::Yes(Some(commit)) = accepted {
+            batch.acknowledge_after(commit);
+        }
         if accepted == Accepted::Disconnect {
             let reason = ReasonCode::QuotaExceeded;
             line.close(Closing { reason, say: true, reset: false });
@@ -255,7 +293,7 @@ struct Tally {
 impl Tally {
     fn add(&mut self, accepted: Accepted) {
         match accepted {
-            Accepted::Yes => self.taken += 1,
+            Accepted::Yes(_) => self.taken += 1,
             Accepted::Full | Accepted::Disconnect => self.full += 1,
             Accepted::Not => {}
         }

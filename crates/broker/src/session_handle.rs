@@ -12,7 +12,15 @@ use tokio::sync::Notify;
 use crate::counters::Counters;
 use crate::line::{Closing, Line};
 use crate::session::Inbound;
+use crate::store::SessionRecord;
 use crate::{ClientInfo, Options, Time};
+
+/// A subscription as its session holds it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Held {
+    pub(crate) options: SubscriptionOptions,
+    pub(crate) identifier: Option<u32>,
+}
 
 /// A session, for as long as it lives.
 #[derive(Debug)]
@@ -23,12 +31,14 @@ pub(crate) struct Session {
     pub(crate) number: u64,
     pub(crate) outbound: Mutex<Line>,
     pub(crate) inbound: Mutex<Inbound>,
-    pub(crate) subscriptions: Mutex<FxHashMap<TopicFilter, SubscriptionOptions>>,
+    pub(crate) subscriptions: Mutex<FxHashMap<TopicFilter, Held>>,
     subscription_count: AtomicUsize,
     /// Wakes publishers that wait for this reader.
     pub(crate) drained: Notify,
     pub(crate) last_packet: AtomicU64,
     connected: AtomicBool,
+    /// The store has it.
+    stored: AtomicBool,
     ended: AtomicBool,
 }
 
@@ -45,6 +55,7 @@ impl Session {
             drained: Notify::new(),
             last_packet: AtomicU64::new(0),
             connected: AtomicBool::new(false),
+            stored: AtomicBool::new(false),
             ended: AtomicBool::new(false),
         })
     }
@@ -57,8 +68,22 @@ impl Session {
         self.connected.store(connected, Ordering::Relaxed);
     }
 
+    /// The session as the store has it.
+    pub(crate) fn record(&self, expiry: Time, gone_since: Option<u64>) -> SessionRecord {
+        let (client_id, identity) = (self.client_id.clone(), self.identity.clone());
+        SessionRecord { client_id, identity, expiry, gone_since }
+    }
+
+    pub(crate) fn is_stored(&self) -> bool {
+        self.stored.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn set_stored(&self, stored: bool) {
+        self.stored.store(stored, Ordering::Relaxed);
+    }
+
     /// The session takes no more subscriptions; gives those that it has.
-    pub(crate) fn end(&self) -> FxHashMap<TopicFilter, SubscriptionOptions> {
+    pub(crate) fn end(&self) -> FxHashMap<TopicFilter, Held> {
         let mut subscriptions = self.subscriptions.lock();
         self.ended.store(true, Ordering::Relaxed);
         std::mem::take(&mut *subscriptions)

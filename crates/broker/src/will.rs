@@ -35,6 +35,19 @@ impl PendingWill {
         };
         Self { message, delay, client: client.clone() }
     }
+
+    /// One of an earlier run.
+    pub(crate) fn restored(message: Message, delay: Time, client: ClientInfo) -> Self {
+        Self { message, delay, client: Arc::new(client) }
+    }
+
+    pub(crate) fn message(&self) -> &Message {
+        &self.message
+    }
+
+    pub(crate) fn client(&self) -> &ClientInfo {
+        &self.client
+    }
 }
 
 impl Core {

@@ -10,6 +10,11 @@ pub(super) fn handle(client: &mut Client, packet: &[u8], now: Time) -> Result<Ne
     let ack = AckView::decode(packet, client.version)?;
     if ack.packet_type == PacketType::PubRel {
         let reason = client.session.inbound.lock().release(ack.packet_id);
+        if let Some(recorder) = client.core.recorder.as_ref().filter(|_| client.session.is_stored())
+        {
+            let commit = recorder.released(client.session.number, ack.packet_id);
+            client.batch.acknowledge_after(commit);
+        }
         // [MQTT-4.3.3-11]
         let version = client.version;
         encode_ack(PacketType::PubComp, ack.packet_id, reason, version, &mut client.acks);

@@ -12,9 +12,10 @@ use super::Client;
 use crate::access::ConnectRequest;
 use crate::broker::Core;
 use crate::deadlines::{KeepAlive, Timers};
-use crate::line::{Closing, TaskBell};
-use crate::session::ConnectionLimits;
+use crate::line::{Closing, Line, TaskBell};
+use crate::session::{Answer, ConnectionLimits};
 use crate::session_handle::Session;
+use crate::store::{SessionLog, Wait};
 use crate::transport::Transport;
 use crate::will::PendingWill;
 use crate::{ClientInfo, Options, Time};
@@ -66,8 +67,12 @@ pub(crate) async fn establish(
     let Entered { session, epoch, task } = entered;
     for observer in &core.observers {
         observer.connected(&info);
-        let held: Vec<_> =
-            session.subscriptions.lock().iter().map(|(f, o)| (f.clone(), o.qos)).collect();
+        let held: Vec<_> = session
+            .subscriptions
+            .lock()
+            .iter()
+            .map(|(f, held)| (f.clone(), held.options.qos))
+            .collect();
         for (filter, qos) in held {
             observer.subscribed(&info, filter.as_str(), qos);
         }
@@ -117,8 +122,14 @@ fn enter(
             (session, known)
         }
     };
+    // A will leaves the store in the commit in which its receivers get it.
+    let _together = core.recorder.as_ref().map(|recorder| recorder.together());
+    let forgotten = replaced.as_ref().and_then(|replaced| {
+        replaced.set_stored(false);
+        replaced.outbound.lock().owed.end_log()
+    });
     let answer = Packet::ConnAck(Box::new(connack(connect, info, present, &core.options)));
-    let (entered, due) = begin(core, session, connect, info, stream, &answer);
+    let (entered, due) = begin(core, session, connect, info, stream, &answer, forgotten);
     // Another CONNECT of this client has waited until here.
     drop(sessions);
     if let Some(replaced) = replaced {
@@ -139,6 +150,7 @@ fn begin(
     info: &Arc<ClientInfo>,
     stream: &Arc<TcpStream>,
     answer: &Packet,
+    forgotten: Option<u64>,
 ) -> (Entered, Option<PendingWill>) {
     let now = core.clock.now();
     session.last_packet.store(now, Ordering::Relaxed);
@@ -164,12 +176,42 @@ fn begin(
     let keep_alive = (interval > 0).then_some(KeepAlive { at: now + interval, interval });
     let timers = Timers { keep_alive, ..Timers::default() };
     core.deadlines.set(&session, &mut line.timers, timers);
-    let durable = session_expiry(connect, &core.options) > 0;
-    line.owed.connect(limits(connect), durable, answer, now, &core.options, &core.counters);
+    let expiry = session_expiry(connect, &core.options);
+    let after = record(core, &session, &mut line, expiry).max(forgotten);
+    let after = after.zip(core.recorder.clone()).map(|(commit, recorder)| Wait {
+        recorder,
+        session: Arc::downgrade(&session),
+        commit,
+    });
+    let answer = Answer { packet: answer, after };
+    line.owed.connect(limits(connect), expiry > 0, answer, now, &core.options, &core.counters);
     session.set_connected(true);
     let epoch = line.epoch;
     drop(line);
     (Entered { session, epoch, task }, due)
+}
+
+/// Notes a session that outlives its connection, or that it does so no more;
+/// gives the commit that CONNACK has to wait for.
+fn record(core: &Core, session: &Arc<Session>, line: &mut Line, expiry: Time) -> Option<u64> {
+    let recorder = core.recorder.as_ref()?;
+    if expiry == 0 {
+        session.set_stored(false);
+        return line.owed.end_log();
+    }
+    let is_new = !line.owed.is_logged();
+    let mut commit = recorder.session(session.number, &session.record(expiry, None));
+    if is_new {
+        line.owed.begin_log(SessionLog::new(recorder, session, 0));
+        session.set_stored(true);
+        for (filter, held) in &*session.subscriptions.lock() {
+            recorder.subscribed(session.number, filter, held);
+        }
+    }
+    if !is_new || line.will.is_some() {
+        commit = recorder.will(session.number, line.will.as_ref());
+    }
+    is_new.then_some(commit)
 }
 
 /// Ends a session that a clean start replaced [MQTT-3.1.2-4].
@@ -245,5 +287,5 @@ fn connack(connect: &Connect, info: &ClientInfo, present: bool, options: &Option
 
 fn assign_client_id(core: &Core) -> String {
     let number = core.assigned.fetch_add(1, Ordering::Relaxed);
-    format!("auto-{:x}-{number:x}", core.started)
+    format!("auto-{:x}-{number:x}", core.clock.started())
 }

@@ -18,6 +18,7 @@ use crate::connection::End;
 use crate::line::TaskBell;
 use crate::router::{Batch, Publisher};
 use crate::session_handle::Session;
+use crate::store::Wait;
 use crate::{ClientInfo, Time};
 
 /// A client that was let in, as its connection holds it.
@@ -136,6 +137,11 @@ impl Client {
         if line.epoch == self.epoch
             && let Some(output) = line.owed.output()
         {
+            if let (Some(recorder), Some(commit)) = (&self.core.recorder, self.batch.take_commit())
+            {
+                let (recorder, session) = (recorder.clone(), Arc::downgrade(&self.session));
+                Wait { recorder, session, commit }.hold(output);
+            }
             output.append(|out| out.extend_from_slice(&acks));
             if line.schedule() {
                 self.batch.touch(&self.session);
@@ -146,6 +152,7 @@ impl Client {
     /// Writes what the packets of one read have brought about.
     pub(crate) fn flush(&mut self) {
         self.flush_acks();
+        self.batch.take_commit();
         self.batch.flush(&self.core);
     }
 

@@ -23,6 +23,7 @@ pub(super) fn handle(client: &mut Client, packet: &[u8], now: Time) -> Result<Ne
         // [MQTT-4.3.3-10]: it was taken before; the answer is the same.
         if inbound.was_taken(id) {
             drop(inbound);
+            note_taken(client, id);
             acknowledge(client, view.qos, id, ReasonCode::Success);
             return Ok(Next::Go);
         }
@@ -31,6 +32,12 @@ pub(super) fn handle(client: &mut Client, packet: &[u8], now: Time) -> Result<Ne
             return Err(End::protocol(ReasonCode::ReceiveMaximumExceeded));
         }
     }
+    let core = client.core.clone();
+    let stored = core.recorder.as_ref().filter(|_| client.session.is_stored());
+    // That it was taken is part of the commit in which its receivers get it:
+    // otherwise it could be taken once more, or never.
+    let together =
+        stored.filter(|_| view.qos == QoS::ExactlyOnce).map(|recorder| recorder.together());
     let request =
         PublishRequest { topic: &route.topic, qos: view.qos, retain: view.retain, will: false };
     let reason = match client.core.access.authorize_publish(&client.info, &request) {
@@ -52,7 +59,9 @@ pub(super) fn handle(client: &mut Client, packet: &[u8], now: Time) -> Result<Ne
     let Some(id) = view.packet_id else { return Ok(Next::Go) };
     if view.qos == QoS::ExactlyOnce && !reason.is_error() {
         client.session.inbound.lock().take(id);
+        note_taken(client, id);
     }
+    drop(together);
     acknowledge(client, view.qos, id, reason);
     Ok(Next::Go)
 }
@@ -98,6 +107,14 @@ fn refused(client: &Client, qos: QoS, refusal: Refusal) -> Result<ReasonCode, En
         Refusal::Ignore(reason) | Refusal::Disconnect(reason) if can_say => Ok(reason),
         Refusal::Ignore(_) => Ok(ReasonCode::Success),
         Refusal::Disconnect(reason) => Err(End::protocol(reason)),
+    }
+}
+
+/// PUBREC waits until it is on disk that the message was taken.
+fn note_taken(client: &mut Client, id: PacketId) {
+    if let Some(recorder) = client.core.recorder.as_ref().filter(|_| client.session.is_stored()) {
+        let commit = recorder.taken(client.session.number, id);
+        client.batch.acknowledge_after(commit);
     }
 }
 

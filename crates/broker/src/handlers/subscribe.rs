@@ -7,6 +7,7 @@ use latchlight_mqtt::{
 use super::{Client, Next};
 use crate::Time;
 use crate::connection::End;
+use crate::session_handle::Held;
 use crate::topics::{Subscriber, Subscription};
 
 pub(super) fn handle(client: &mut Client, packet: &[u8], now: Time) -> Result<Next, End> {
@@ -81,14 +82,15 @@ fn make_way(
 
 /// Adds one subscription, or changes that of the same filter.
 fn add(
-    client: &Client,
+    client: &mut Client,
     wanted: &SubscribeFilter,
     identifier: Option<u32>,
 ) -> Result<(), ReasonCode> {
-    let core = &client.core;
+    let core = client.core.clone();
     let SubscribeFilter { filter, options } = wanted;
     core.check_topic(filter.filter()).map_err(|_| ReasonCode::TopicFilterInvalid)?;
     core.access.authorize_subscribe(&client.info, filter.filter())?;
+    let subscription = Held { options: *options, identifier };
     let is_new = {
         let mut held = client.session.subscriptions.lock();
         let is_new = !held.contains_key(filter);
@@ -99,7 +101,7 @@ fn add(
         if client.session.has_ended() {
             return Err(ReasonCode::UnspecifiedError);
         }
-        held.insert(filter.clone(), *options);
+        held.insert(filter.clone(), subscription);
         client.session.note_subscriptions(held.len());
         core.index.add(
             filter,
@@ -115,6 +117,10 @@ fn add(
     };
     if is_new {
         core.counters.subscriptions.one();
+    }
+    if let Some(recorder) = core.recorder.as_ref().filter(|_| client.session.is_stored()) {
+        let commit = recorder.subscribed(client.session.number, filter, &subscription);
+        client.batch.acknowledge_after(commit);
     }
     for observer in &core.observers {
         observer.subscribed(&client.info, filter.as_str(), options.qos);

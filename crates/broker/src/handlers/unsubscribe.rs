@@ -20,6 +20,10 @@ pub(super) fn handle(client: &mut Client, packet: &[u8]) -> Result<Next, End> {
         if known {
             core.index.remove(filter, &Subscriber::Session(client.session.clone()));
             core.counters.subscriptions.sub(1);
+            if let Some(recorder) = core.recorder.as_ref().filter(|_| client.session.is_stored()) {
+                let commit = recorder.unsubscribed(client.session.number, filter);
+                client.batch.acknowledge_after(commit);
+            }
             for observer in &core.observers {
                 observer.unsubscribed(&client.info, filter.as_str());
             }

@@ -31,6 +31,8 @@ pub(crate) struct Open {
     /// This connection was sent it.
     sent: bool,
     pub(crate) awaits: Awaits,
+    /// Its number in the store, where that has it.
+    pub(crate) stored: Option<u64>,
     /// Kept only where the session may outlive its connection.
     pub(crate) message: Option<Kept>,
     /// A live publish: never sent again.
@@ -44,6 +46,10 @@ pub(crate) struct Kept {
     pub(crate) qos: QoS,
     pub(crate) retain: bool,
     pub(crate) identifiers: Box<[u32]>,
+    /// Its number in the store, where that has it.
+    pub(crate) stored: Option<u64>,
+    /// It may have been sent in an earlier run of the broker.
+    pub(crate) dup: bool,
 }
 
 /// The packet that goes on with an exchange.
@@ -101,7 +107,9 @@ impl InFlight {
         self.sent += 1;
         self.bytes += size(message.as_ref());
         let awaits = if qos == QoS::ExactlyOnce { Awaits::PubRec } else { Awaits::PubAck };
-        self.open.insert(id, Open { sequence: self.sequence, sent: true, awaits, message, live });
+        let stored = message.as_ref().and_then(|kept| kept.stored);
+        let open = Open { sequence: self.sequence, sent: true, awaits, stored, message, live };
+        self.open.insert(id, open);
         id
     }
 
@@ -110,12 +118,36 @@ impl InFlight {
         self.open.get(&id).map(|open| open.awaits)
     }
 
-    /// PUBREC has come: the message is not needed any more.
-    pub(crate) fn received(&mut self, id: PacketId) {
-        if let Some(open) = self.open.get_mut(&id) {
-            open.awaits = Awaits::PubComp;
-            self.bytes -= size(open.message.take().as_ref());
-        }
+    /// PUBREC has come: the message is not needed any more. Gives its number
+    /// in the store.
+    pub(crate) fn received(&mut self, id: PacketId) -> Option<u64> {
+        let open = self.open.get_mut(&id)?;
+        open.awaits = Awaits::PubComp;
+        self.bytes -= size(open.message.take().as_ref());
+        open.stored
+    }
+
+    /// An exchange of an earlier run of the broker goes on; they come in the
+    /// order in which they were opened.
+    pub(crate) fn restore(
+        &mut self,
+        id: PacketId,
+        awaits: Awaits,
+        stored: u64,
+        kept: Option<Kept>,
+    ) {
+        self.sequence += 1;
+        self.bytes += size(kept.as_ref());
+        let open = Open {
+            sequence: self.sequence,
+            sent: false,
+            awaits,
+            stored: Some(stored),
+            message: kept,
+            live: None,
+        };
+        self.open.insert(id, open);
+        self.again.push_back(id);
     }
 
     pub(crate) fn close(&mut self, id: PacketId) -> Option<Open> {
@@ -187,7 +219,15 @@ mod tests {
             expires_at: None,
         };
         let message = Arc::new(message);
-        Some(Kept { message, qos: QoS::AtLeastOnce, retain: false, identifiers: Box::default() })
+        let identifiers = Box::default();
+        Some(Kept {
+            message,
+            qos: QoS::AtLeastOnce,
+            retain: false,
+            identifiers,
+            stored: None,
+            dup: false,
+        })
     }
 
     #[test]

@@ -14,7 +14,8 @@ mod sender;
 mod tests;
 
 pub(crate) use aliases::TopicAs;
+pub(crate) use in_flight::Kept;
 pub(crate) use inbound::Inbound;
-pub(crate) use outbound::{Accepted, Outbound, Receiver};
+pub(crate) use outbound::{Accepted, Answer, Outbound, Receiver};
 pub(crate) use output_buffer::OutputBuffer;
 pub(crate) use sender::ConnectionLimits;

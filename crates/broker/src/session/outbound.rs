@@ -2,16 +2,17 @@
 
 use std::sync::Arc;
 
-use latchlight_mqtt::{AckView, Packet, PacketType, QoS, ReasonCode};
+use latchlight_mqtt::{AckView, Packet, PacketId, PacketType, QoS, ReasonCode};
 
 use super::OutputBuffer;
-use super::in_flight::{Awaits, InFlight, Kept};
+use super::in_flight::{Awaits, InFlight, Kept, Open};
 use super::live_queue::{LiveQueue, Waiting};
 use super::queue::{Pushed, Queue};
 use super::sender::{ConnectionLimits, Sender, first_byte};
 use crate::counters::Counters;
 use crate::live::Ticket;
 use crate::message::{Forward, Message};
+use crate::store::{MessageState, Restored, SessionLog, Wait};
 use crate::{Options, Time};
 
 /// How far beyond the high-water mark QoS 0 may pile up while publishers are
@@ -26,11 +27,18 @@ pub(crate) struct Receiver {
     pub(crate) identifiers: Vec<u32>,
 }
 
+/// The answer to CONNECT, and what has to be on disk before it.
+pub(crate) struct Answer<'a> {
+    pub(crate) packet: &'a Packet,
+    pub(crate) after: Option<Wait>,
+}
+
 /// What became of a message at one receiver.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Accepted {
-    /// It is in the output buffer, or waits in the queue.
-    Yes,
+    /// It is in the output buffer, or waits in the queue; and on disk after
+    /// this commit, if there is a store that keeps it.
+    Yes(Option<u64>),
     /// It was dropped at a bound, and counted.
     Full,
     /// It was not for this receiver: nobody is connected, or it is too large
@@ -51,23 +59,70 @@ pub(crate) struct Outbound {
     live_unacknowledged: Vec<Arc<Ticket>>,
     /// The session outlives its connection.
     durable: bool,
+    /// Where it is noted, if the broker has a store and the session is
+    /// durable.
+    log: Option<SessionLog>,
     last_acknowledgement: Time,
 }
 
 impl Outbound {
+    /// The session has a place in the store from now on; what waits for it
+    /// already is noted.
+    pub(crate) fn begin_log(&mut self, mut log: SessionLog) {
+        for kept in self.queue.iter_mut().filter(|kept| kept.qos != QoS::AtMostOnce) {
+            let sequence = log.next();
+            kept.stored = Some(sequence);
+            log.owed(sequence, MessageState::Waits, Some(kept), true);
+        }
+        self.log = Some(log);
+    }
+
+    /// The store forgets the session; gives the commit after which it has.
+    pub(crate) fn end_log(&mut self) -> Option<u64> {
+        self.log.take().map(SessionLog::forget)
+    }
+
+    /// What an earlier run of the broker owed the client.
+    pub(crate) fn restore(&mut self, log: SessionLog, owed: impl Iterator<Item = Restored>) {
+        self.durable = true;
+        self.log = Some(log);
+        for Restored { stored, state, kept } in owed {
+            match (state, kept) {
+                (MessageState::Waits, Some(kept)) => self.queue.restore(kept),
+                (MessageState::Waits, None) => {}
+                (MessageState::Sent(id), kept) => {
+                    self.in_flight.restore(id, Awaits::PubRec, stored, kept);
+                }
+                (MessageState::Released(id), _) => {
+                    self.in_flight.restore(id, Awaits::PubComp, stored, None);
+                }
+            }
+        }
+    }
+
+    pub(crate) fn is_logged(&self) -> bool {
+        self.log.is_some()
+    }
+
     /// A connection begins: the answer to CONNECT comes first, what is open
     /// is sent again, and what waits follows.
     pub(crate) fn connect(
         &mut self,
         limits: ConnectionLimits,
         durable: bool,
-        answer: &Packet,
+        answer: Answer<'_>,
         now: Time,
         options: &Options,
         counters: &Counters,
     ) {
         self.durable = durable;
-        self.sender = Some(Sender::new(limits, answer, options));
+        let mut sender = Sender::new(limits, options);
+        if let Some(wait) = answer.after {
+            wait.hold(&mut sender.out);
+        }
+        // [MQTT-3.2.0-1]
+        sender.say(answer.packet);
+        self.sender = Some(sender);
         self.pump(now, options, counters);
     }
 
@@ -159,15 +214,63 @@ impl Outbound {
             counters.dropped_too_large.one();
             return Accepted::Not;
         }
-        let message = self.durable.then(|| kept(forward, qos, receiver, retain));
-        let id = self.in_flight.open(qos, message, None);
+        if !self.durable {
+            let id = self.in_flight.open(qos, None, None);
+            return match sender.send(forward, receiver, first_byte(qos, retain), Some(id)) {
+                true => {
+                    counters.messages_out.one();
+                    Accepted::Yes(None)
+                }
+                false => {
+                    self.in_flight.close(id);
+                    counters.dropped_too_large.one();
+                    Accepted::Not
+                }
+            };
+        }
+        if self.log.as_ref().is_some_and(SessionLog::is_full) {
+            counters.dropped_store_full.one();
+            return Accepted::Full;
+        }
+        let mut kept = kept(forward, qos, receiver, retain);
+        kept.stored = self.log.as_mut().map(SessionLog::next);
+        let id = self.in_flight.open(qos, Some(kept.clone()), None);
+        let commit = self.note_sent(&kept, id, true);
+        let Some(sender) = &mut self.sender else { return Accepted::Not };
         if sender.send(forward, receiver, first_byte(qos, retain), Some(id)) {
             counters.messages_out.one();
-            Accepted::Yes
+            Accepted::Yes(commit)
         } else {
-            self.in_flight.close(id);
+            self.close(id);
             counters.dropped_too_large.one();
             Accepted::Not
+        }
+    }
+
+    /// Notes that a message is about to be sent; of QoS 2, that waits until
+    /// the packet id is on disk.
+    fn note_sent(&mut self, kept: &Kept, id: PacketId, new: bool) -> Option<u64> {
+        let (Some(log), Some(stored)) = (&self.log, kept.stored) else { return None };
+        if kept.qos != QoS::ExactlyOnce {
+            return new.then(|| log.owed(stored, MessageState::Waits, Some(kept), true));
+        }
+        let commit = log.owed(stored, MessageState::Sent(id), Some(kept), new);
+        if let Some(sender) = &mut self.sender {
+            log.wait(commit).hold(&mut sender.out);
+        }
+        Some(commit)
+    }
+
+    /// An exchange is over.
+    fn close(&mut self, id: PacketId) -> Option<Open> {
+        let open = self.in_flight.close(id)?;
+        self.note_done(open.stored);
+        Some(open)
+    }
+
+    fn note_done(&self, stored: Option<u64>) {
+        if let (Some(log), Some(stored)) = (&self.log, stored) {
+            log.done(stored);
         }
     }
 
@@ -201,18 +304,25 @@ impl Outbound {
             return Accepted::Not;
         }
         counters.messages_out.one();
-        Accepted::Yes
+        Accepted::Yes(None)
     }
 
-    fn enqueue(&mut self, kept: Kept, options: &Options, counters: &Counters) -> Accepted {
+    fn enqueue(&mut self, mut kept: Kept, options: &Options, counters: &Counters) -> Accepted {
         if self.sender.is_none() && !self.durable {
             return Accepted::Not;
         }
-        match self.queue.push(kept, options) {
-            Pushed::Waits => Accepted::Yes,
+        let log = self.log.as_mut().filter(|_| kept.qos != QoS::AtMostOnce);
+        if log.as_ref().is_some_and(|log| log.is_full()) {
+            counters.dropped_store_full.one();
+            return Accepted::Full;
+        }
+        kept.stored = log.map(SessionLog::next);
+        match self.queue.push(kept.clone(), options) {
+            Pushed::Waits => Accepted::Yes(self.note_waits(&kept)),
             Pushed::Instead(dropped) => {
-                counters.dropped_queue_full.add(dropped as u64);
-                Accepted::Yes
+                counters.dropped_queue_full.add(dropped.len() as u64);
+                dropped.iter().for_each(|dropped| self.note_done(dropped.stored));
+                Accepted::Yes(self.note_waits(&kept))
             }
             Pushed::Dropped => {
                 counters.dropped_queue_full.one();
@@ -223,6 +333,11 @@ impl Outbound {
                 Accepted::Disconnect
             }
         }
+    }
+
+    fn note_waits(&self, kept: &Kept) -> Option<u64> {
+        let (log, stored) = (self.log.as_ref()?, kept.stored?);
+        Some(log.owed(stored, MessageState::Waits, Some(kept), true))
     }
 
     /// Retained messages that a new subscription brings: all of them, as fast
@@ -236,8 +351,12 @@ impl Outbound {
     ) {
         for message in messages {
             let qos = message.qos.min(most);
+            let log = self.log.as_mut().filter(|_| qos != QoS::AtMostOnce);
+            let stored = log.map(SessionLog::next);
             let identifiers = identifiers.into();
-            self.queue.push_retained(Kept { message, qos, retain: true, identifiers });
+            let kept = Kept { message, qos, retain: true, identifiers, stored, dup: false };
+            self.note_waits(&kept);
+            self.queue.push_retained(kept);
         }
     }
 
@@ -278,7 +397,8 @@ impl Outbound {
     fn send_live(&mut self, waiting: Waiting, now: Time) {
         let Waiting { message, qos, ticket, .. } = waiting;
         let Some(sender) = &mut self.sender else { return ticket.gone_unsent() };
-        let kept = Kept { message, qos, retain: false, identifiers: Box::default() };
+        let identifiers = Box::default();
+        let kept = Kept { message, qos, retain: false, identifiers, stored: None, dup: false };
         let id = match qos {
             QoS::AtMostOnce => None,
             _ => Some(self.in_flight.open(qos, None, Some(ticket.clone()))),
@@ -325,7 +445,7 @@ impl Outbound {
                 self.complete(ack);
             }
             (PacketType::PubRec, Some(Awaits::PubRec | Awaits::PubComp)) => {
-                self.in_flight.received(ack.packet_id);
+                self.note_released(ack.packet_id);
                 self.release(ack, ReasonCode::Success);
             }
             // Nothing of that id is open: the client gets to close it.
@@ -337,6 +457,16 @@ impl Outbound {
         self.pump(now, options, counters);
     }
 
+    /// PUBREL waits until it is on disk that the client has the message.
+    fn note_released(&mut self, id: PacketId) {
+        let stored = self.in_flight.received(id);
+        let (Some(log), Some(stored)) = (&self.log, stored) else { return };
+        let commit = log.owed(stored, MessageState::Released(id), None, false);
+        if let Some(sender) = &mut self.sender {
+            log.wait(commit).hold(&mut sender.out);
+        }
+    }
+
     fn release(&mut self, ack: AckView, reason: ReasonCode) {
         if let Some(sender) = &mut self.sender {
             sender.acknowledge(PacketType::PubRel, ack.packet_id, reason);
@@ -344,7 +474,7 @@ impl Outbound {
     }
 
     fn complete(&mut self, ack: AckView) {
-        let ticket = self.in_flight.close(ack.packet_id).and_then(|open| open.live);
+        let ticket = self.close(ack.packet_id).and_then(|open| open.live);
         match ticket {
             Some(ticket) if ack.reason.is_error() => ticket.lost(),
             Some(ticket) => ticket.delivered(),
@@ -389,7 +519,7 @@ impl Outbound {
                 counters.messages_out.one();
             }
             _ => {
-                self.in_flight.close(id);
+                self.close(id);
                 counters.dropped_too_large.one();
             }
         }
@@ -402,16 +532,21 @@ impl Outbound {
             return false;
         }
         let (next, expired) = self.queue.pop(now);
-        counters.dropped_expired.add(expired);
-        let (Some(kept), Some(sender)) = (next, &mut self.sender) else { return false };
+        counters.dropped_expired.add(expired.len() as u64);
+        expired.iter().for_each(|expired| self.note_done(expired.stored));
+        let Some(kept) = next else { return false };
         let id = (kept.qos != QoS::AtMostOnce).then(|| {
             let message = self.durable.then(|| kept.clone());
             self.in_flight.open(kept.qos, message, None)
         });
-        if sender.send_kept(&kept, id, false, now) {
+        if let Some(id) = id {
+            self.note_sent(&kept, id, false);
+        }
+        let Some(sender) = &mut self.sender else { return false };
+        if sender.send_kept(&kept, id, kept.dup, now) {
             counters.messages_out.one();
         } else {
-            id.and_then(|id| self.in_flight.close(id));
+            id.and_then(|id| self.close(id));
             counters.dropped_too_large.one();
         }
         true
@@ -424,5 +559,7 @@ fn kept(forward: &Forward<'_>, qos: QoS, receiver: &Receiver, retain: bool) -> K
         qos,
         retain,
         identifiers: receiver.identifiers.as_slice().into(),
+        stored: None,
+        dup: false,
     }
 }

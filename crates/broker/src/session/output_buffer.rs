@@ -2,8 +2,11 @@
 
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
+use std::sync::Arc;
 
 use bytes::Bytes;
+
+use crate::store::Recorder;
 
 /// From this size on, the tail becomes a segment and a new one begins.
 const TAIL_SIZE: usize = 128 * 1024;
@@ -27,6 +30,16 @@ pub(crate) struct OutputBuffer {
     /// How much of the first segment (or of the tail) was written.
     written: usize,
     len: usize,
+    /// What waits for the store; there while something does.
+    barriers: Option<Box<Barriers>>,
+}
+
+/// From where on the bytes wait for which commit.
+#[derive(Debug)]
+struct Barriers {
+    recorder: Arc<Recorder>,
+    /// How many bytes come before each, counted from the first that waits.
+    at: VecDeque<(usize, u64)>,
 }
 
 #[derive(Debug)]
@@ -52,6 +65,45 @@ impl OutputBuffer {
 
     pub(crate) fn is_empty(&self) -> bool {
         self.len == 0
+    }
+
+    /// What is appended from here on is not written before this commit; true:
+    /// somebody has to write it then.
+    pub(crate) fn wait_for(&mut self, recorder: &Arc<Recorder>, commit: u64) -> bool {
+        if recorder.committed() >= commit {
+            return false;
+        }
+        let make = || Box::new(Barriers { recorder: recorder.clone(), at: VecDeque::new() });
+        let barriers = self.barriers.get_or_insert_with(make);
+        if barriers.at.back().is_some_and(|(_, last)| *last >= commit) {
+            return false;
+        }
+        barriers.at.push_back((self.len, commit));
+        true
+    }
+
+    /// Whether something may be written.
+    pub(crate) fn has_ready(&self) -> bool {
+        let Some(barriers) = &self.barriers else { return self.len > 0 };
+        let committed = barriers.recorder.committed();
+        let next = barriers.at.iter().find(|(_, commit)| *commit > committed);
+        next.map_or(self.len, |(at, _)| *at) > 0
+    }
+
+    /// How many bytes may be written.
+    fn ready(&mut self) -> usize {
+        let Some(barriers) = &mut self.barriers else { return self.len };
+        let committed = barriers.recorder.committed();
+        while barriers.at.front().is_some_and(|(_, commit)| *commit <= committed) {
+            barriers.at.pop_front();
+        }
+        match barriers.at.front() {
+            Some((at, _)) => *at,
+            None => {
+                self.barriers = None;
+                self.len
+            }
+        }
     }
 
     /// Appends what `write` writes, which must only append.
@@ -83,7 +135,8 @@ impl OutputBuffer {
         self.segments.push_back(Segment::Shared(bytes));
     }
 
-    /// Writes as much as `write` takes; gives how much that was.
+    /// Writes as much of what is ready as `write` takes; gives how much that
+    /// was.
     ///
     /// # Errors
     /// What `write` says.
@@ -94,11 +147,18 @@ impl OutputBuffer {
         const MOST: usize = 64;
         let mut slices = [IoSlice::new(&[]); MOST];
         let mut count = 0;
+        let mut left = self.ready();
         let all = self.segments.iter().map(Segment::bytes).chain([self.tail.as_slice()]);
         for (slice, bytes) in slices.iter_mut().zip(all) {
             let skip = if count == 0 { self.written } else { 0 };
-            *slice = IoSlice::new(&bytes[skip..]);
+            let bytes = &bytes[skip..];
+            let bytes = &bytes[..bytes.len().min(left)];
+            left -= bytes.len();
+            *slice = IoSlice::new(bytes);
             count += 1;
+            if left == 0 {
+                break;
+            }
         }
         let written = write(&slices[..count])?;
         self.advance(written);
@@ -108,6 +168,9 @@ impl OutputBuffer {
     fn advance(&mut self, written: usize) {
         self.len -= written;
         self.written += written;
+        if let Some(barriers) = &mut self.barriers {
+            barriers.at.iter_mut().for_each(|(at, _)| *at -= written);
+        }
         while let Some(first) = self.segments.front() {
             let len = first.bytes().len();
             if self.written < len {

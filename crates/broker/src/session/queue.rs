@@ -26,11 +26,11 @@ struct Waiting {
 }
 
 /// What became of a message that wanted in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug)]
 pub(crate) enum Pushed {
     Waits,
-    /// This many older ones were dropped for it.
-    Instead(usize),
+    /// These older ones were dropped for it.
+    Instead(Vec<Kept>),
     Dropped,
     /// The session is to be disconnected.
     Disconnect,
@@ -68,7 +68,7 @@ impl Queue {
 
     pub(crate) fn push(&mut self, kept: Kept, options: &Options) -> Pushed {
         let size = kept.message.size();
-        let mut dropped = 0;
+        let mut dropped = Vec::new();
         while self.counted >= options.max_queued_messages
             || self.bytes + size > options.max_queued_bytes
         {
@@ -81,25 +81,37 @@ impl Queue {
                         return Pushed::Dropped;
                     };
                     self.uncount(&oldest);
-                    dropped += 1;
+                    dropped.push(oldest.kept);
                 }
             }
         }
         self.counted += 1;
         self.bytes += size;
         self.waiting.push_back(Waiting { kept, retained: false });
-        if dropped > 0 { Pushed::Instead(dropped) } else { Pushed::Waits }
+        if dropped.is_empty() { Pushed::Waits } else { Pushed::Instead(dropped) }
     }
 
-    /// The oldest one that has not expired, and how many had.
-    pub(crate) fn pop(&mut self, now: Time) -> (Option<Kept>, u64) {
-        let mut expired = 0;
+    /// An earlier run of the broker has left this.
+    pub(crate) fn restore(&mut self, kept: Kept) {
+        self.counted += 1;
+        self.bytes += kept.message.size();
+        self.waiting.push_back(Waiting { kept, retained: false });
+    }
+
+    /// All that waits, oldest first.
+    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Kept> {
+        self.waiting.iter_mut().map(|waiting| &mut waiting.kept)
+    }
+
+    /// The oldest one that has not expired, and those that had.
+    pub(crate) fn pop(&mut self, now: Time) -> (Option<Kept>, Vec<Kept>) {
+        let mut expired = Vec::new();
         while let Some(waiting) = self.waiting.pop_front() {
             self.uncount(&waiting);
             if !waiting.kept.message.is_expired(now) {
                 return (Some(waiting.kept), expired);
             }
-            expired += 1;
+            expired.push(waiting.kept);
         }
         self.waiting = VecDeque::new();
         (None, expired)

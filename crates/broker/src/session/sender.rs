@@ -29,17 +29,14 @@ pub(crate) struct Sender {
 }
 
 impl Sender {
-    /// CONNACK is the first thing that is sent [MQTT-3.2.0-1].
-    pub(crate) fn new(limits: ConnectionLimits, answer: &Packet, options: &Options) -> Self {
+    pub(crate) fn new(limits: ConnectionLimits, options: &Options) -> Self {
         let aliases = limits.topic_alias_maximum.min(options.topic_alias_maximum);
-        let mut sender = Self {
+        Self {
             limits,
             out: OutputBuffer::default(),
             aliases: OutboundAliases::new(aliases),
             last_progress: 0,
-        };
-        sender.say(answer);
-        sender
+        }
     }
 
     /// Appends a message that is being routed; false: larger than the client

@@ -11,7 +11,7 @@ use latchlight_mqtt::{
 use proptest::prelude::*;
 use tokio::sync::mpsc;
 
-use super::{Accepted, ConnectionLimits, Outbound, Receiver};
+use super::{Accepted, Answer, ConnectionLimits, Outbound, Receiver};
 use crate::counters::Counters;
 use crate::live::{LiveEvent, LiveStatus, Ticket};
 use crate::message::{Forward, Message};
@@ -40,7 +40,8 @@ impl Scene {
         };
         let answer = Packet::ConnAck(Box::new(ConnAck::new(false, ReasonCode::Success)));
         let Self { outbound, options, counters, now } = self;
-        outbound.connect(limits, durable, &answer, *now, options, counters);
+        let answer_now = Answer { packet: &answer, after: None };
+        outbound.connect(limits, durable, answer_now, *now, options, counters);
         let mut packets = self.received();
         assert_eq!(packets.remove(0), answer, "it comes first");
         packets
@@ -120,7 +121,7 @@ fn the_window_is_kept_and_filled_as_it_opens() {
     for payload in ["1", "2", "3"] {
         assert_eq!(
             scene.deliver(message(payload, QoS::AtLeastOnce), QoS::AtLeastOnce),
-            Accepted::Yes
+            Accepted::Yes(None)
         );
     }
     let first = scene.received_publishes();

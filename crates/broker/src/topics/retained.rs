@@ -107,13 +107,13 @@ impl Retained {
         count
     }
 
-    /// Forgets what has expired; gives how many that were.
-    pub(crate) fn expire(&mut self, now: Time) -> usize {
-        let mut expired = 0;
+    /// Forgets what has expired; gives their topics.
+    pub(crate) fn expire(&mut self, now: Time) -> Vec<ByteString> {
+        let mut expired = Vec::new();
         while self.expiring.first().is_some_and(|(at, _)| *at <= now) {
             if let Some((_, topic)) = self.expiring.pop_first() {
                 self.remove(&topic);
-                expired += 1;
+                expired.push(topic);
             }
         }
         expired
@@ -239,7 +239,7 @@ mod tests {
         retained.set(message("a", "1", Some(10)), &Options::default()).expect("room");
         assert_eq!(retained.matching("a", 9).len(), 1);
         assert_eq!(retained.matching("a", 10).len(), 0);
-        assert_eq!(retained.expire(10), 1);
+        assert_eq!(retained.expire(10).len(), 1);
         assert_eq!((retained.count(), retained.bytes()), (0, 0));
     }
 }

@@ -2,6 +2,7 @@
 #![allow(dead_code, unreachable_pub, unused_imports, clippy::unwrap_used)]
 
 mod client;
+mod disk;
 
 use std::net::{SocketAddr, TcpListener};
 use std::time::{Duration, Instant};
@@ -10,6 +11,7 @@ use latchlight_broker::{Access, AllowAll, Broker, BrokerBuilder, CountersSnapsho
 use latchlight_mqtt::ProtocolVersion;
 
 pub use client::{Client, PATIENCE};
+pub use disk::Disk;
 
 /// Every version that the broker speaks.
 pub const VERSIONS: [ProtocolVersion; 3] =

@@ -1,0 +1,296 @@
+//! Gathers changes for the next commit.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
+
+use latchlight_mqtt::{PacketId, TopicFilter};
+use parking_lot::{Condvar, Mutex, MutexGuard, RwLock, RwLockReadGuard};
+use rustc_hash::FxHashMap;
+
+use super::keys::{self, Key};
+use super::record::{self, MessageState, SessionRecord};
+use crate::message::Message;
+use crate::session::{Kept, OutputBuffer};
+use crate::session_handle::{Held, Session};
+use crate::time::Clock;
+use crate::will::PendingWill;
+
+/// Notes what changes. Each note gives the number of the commit that it is
+/// part of.
+#[derive(Debug)]
+pub(crate) struct Recorder {
+    clock: Clock,
+    most_bytes: usize,
+    pub(super) pending: Mutex<Pending>,
+    /// Held by who notes several changes that belong together.
+    together: RwLock<()>,
+    /// Something is pending, or no more will be.
+    pub(super) filled: Condvar,
+    committed: AtomicU64,
+    /// Whose output waits for which commit.
+    waiting: Mutex<Vec<(u64, Weak<Session>)>>,
+    pub(super) failing: AtomicBool,
+}
+
+/// The changes of the next commit.
+#[derive(Debug, Default)]
+pub(super) struct Pending {
+    /// The number of that commit.
+    pub(super) commit: u64,
+    pub(super) entries: FxHashMap<Key, Entry>,
+    pub(super) forgotten: Vec<u64>,
+    bytes: usize,
+    pub(super) stopping: bool,
+}
+
+#[derive(Debug)]
+pub(super) struct Entry {
+    /// Nothing: the key goes.
+    pub(super) value: Option<Vec<u8>>,
+    /// The store does not have the key.
+    fresh: bool,
+}
+
+impl Recorder {
+    pub(crate) fn new(clock: Clock, most_bytes: usize) -> Self {
+        Self {
+            clock,
+            most_bytes,
+            pending: Mutex::new(Pending { commit: 1, ..Pending::default() }),
+            together: RwLock::new(()),
+            filled: Condvar::new(),
+            committed: AtomicU64::new(0),
+            waiting: Mutex::default(),
+            failing: AtomicBool::new(false),
+        }
+    }
+
+    /// What is noted while this is held is part of one commit. It must not be
+    /// taken where it is held already.
+    pub(crate) fn together(&self) -> RwLockReadGuard<'_, ()> {
+        self.together.read()
+    }
+
+    /// Takes out what is pending, when it is whole.
+    pub(super) fn take(&self) -> Pending {
+        let _nobody_notes = self.together.write();
+        let mut pending = self.pending.lock();
+        let (commit, stopping) = (pending.commit + 1, pending.stopping);
+        std::mem::replace(&mut *pending, Pending { commit, stopping, ..Pending::default() })
+    }
+
+    /// The number of the last commit.
+    pub(crate) fn committed(&self) -> u64 {
+        self.committed.load(Ordering::Acquire)
+    }
+
+    /// Whether it takes no more messages: the store does not keep up, or
+    /// cannot write at all.
+    pub(crate) fn is_full(&self) -> bool {
+        self.is_failing() || self.pending.lock().bytes > self.most_bytes
+    }
+
+    /// Whether the last try to commit has failed.
+    pub(crate) fn is_failing(&self) -> bool {
+        self.failing.load(Ordering::Relaxed)
+    }
+
+    /// What is written is of this version.
+    pub(super) fn format(&self) -> u64 {
+        self.put(keys::format(), vec![record::FORMAT], false)
+    }
+
+    /// A session has this much to its name now.
+    pub(crate) fn session(&self, number: u64, record: &SessionRecord) -> u64 {
+        self.put(keys::session(number), record.encode(), false)
+    }
+
+    pub(crate) fn subscribed(&self, number: u64, filter: &TopicFilter, held: &Held) -> u64 {
+        self.put(keys::subscription(number, filter), record::encode_subscription(held), false)
+    }
+
+    pub(crate) fn unsubscribed(&self, number: u64, filter: &TopicFilter) -> u64 {
+        self.delete(keys::subscription(number, filter))
+    }
+
+    /// A client's QoS 2 message was taken, and not released yet.
+    pub(crate) fn taken(&self, number: u64, id: PacketId) -> u64 {
+        self.put(keys::unreleased(number, id), Vec::new(), false)
+    }
+
+    pub(crate) fn released(&self, number: u64, id: PacketId) -> u64 {
+        self.delete(keys::unreleased(number, id))
+    }
+
+    pub(crate) fn will(&self, number: u64, will: Option<&PendingWill>) -> u64 {
+        match will {
+            Some(will) => {
+                let (message, client) = (will.message(), will.client());
+                let value = record::encode_will(message, will.delay, client, &self.clock);
+                self.put(keys::will(number), value, false)
+            }
+            None => self.delete(keys::will(number)),
+        }
+    }
+
+    pub(crate) fn retained(&self, message: &Message) -> u64 {
+        let key = keys::retained(&message.topic);
+        if message.payload.is_empty() {
+            return self.delete(key);
+        }
+        self.put(key, record::encode_retained(message, &self.clock), false)
+    }
+
+    pub(crate) fn not_retained(&self, topic: &str) -> u64 {
+        self.delete(keys::retained(topic))
+    }
+
+    /// Nothing of this session is needed any more.
+    pub(crate) fn forget(&self, number: u64) -> u64 {
+        let prefix = number.to_be_bytes();
+        let mut pending = self.pending.lock();
+        let Pending { entries, bytes, .. } = &mut *pending;
+        entries.retain(|key, entry| {
+            let stays = !key.starts_with(&prefix);
+            if !stays {
+                *bytes -= size(key, entry);
+            }
+            stays
+        });
+        pending.forgotten.push(number);
+        self.noted(pending)
+    }
+
+    fn put(&self, key: Key, value: Vec<u8>, fresh: bool) -> u64 {
+        let mut pending = self.pending.lock();
+        let before = pending.entries.remove(&key);
+        let fresh = before.as_ref().map_or(fresh, |before| before.fresh);
+        let entry = Entry { value: Some(value), fresh };
+        pending.bytes -= before.map_or(0, |before| size(&key, &before));
+        pending.bytes += size(&key, &entry);
+        pending.entries.insert(key, entry);
+        self.noted(pending)
+    }
+
+    fn delete(&self, key: Key) -> u64 {
+        let mut pending = self.pending.lock();
+        let before = pending.entries.remove(&key);
+        pending.bytes -= before.as_ref().map_or(0, |before| size(&key, before));
+        // What the store never had need not be deleted there.
+        if before.is_none_or(|before| !before.fresh) {
+            let entry = Entry { value: None, fresh: false };
+            pending.bytes += size(&key, &entry);
+            pending.entries.insert(key, entry);
+        }
+        self.noted(pending)
+    }
+
+    fn noted(&self, pending: MutexGuard<'_, Pending>) -> u64 {
+        let commit = pending.commit;
+        drop(pending);
+        self.filled.notify_one();
+        commit
+    }
+
+    /// Has the session's output written once this commit is made. Where it
+    /// was made just now, whoever appends to the output writes it.
+    fn write_after(&self, commit: u64, session: Weak<Session>) {
+        let mut waiting = self.waiting.lock();
+        if self.committed() < commit {
+            waiting.push((commit, session));
+        }
+    }
+
+    /// A commit was made: gives whose output waited for it.
+    pub(super) fn made(&self, commit: u64) -> Vec<Weak<Session>> {
+        self.committed.store(commit, Ordering::Release);
+        let mut waiting = self.waiting.lock();
+        let all = std::mem::take(&mut *waiting);
+        let (due, rest): (Vec<_>, Vec<_>) = all.into_iter().partition(|(at, _)| *at <= commit);
+        *waiting = rest;
+        due.into_iter().map(|(_, session)| session).collect()
+    }
+}
+
+impl Pending {
+    pub(super) fn is_empty(&self) -> bool {
+        self.entries.is_empty() && self.forgotten.is_empty()
+    }
+}
+
+fn size(key: &Key, entry: &Entry) -> usize {
+    // What an entry of the map takes, about.
+    64 + key.len() + entry.value.as_ref().map_or(0, Vec::len)
+}
+
+/// A commit that the output of a session's connection has to wait for.
+#[derive(Debug)]
+pub(crate) struct Wait {
+    pub(crate) recorder: Arc<Recorder>,
+    pub(crate) session: Weak<Session>,
+    pub(crate) commit: u64,
+}
+
+impl Wait {
+    /// What is appended to the output from here on waits for the commit.
+    pub(crate) fn hold(self, output: &mut OutputBuffer) {
+        if output.wait_for(&self.recorder, self.commit) {
+            self.recorder.write_after(self.commit, self.session);
+        }
+    }
+}
+
+/// Notes what one session is owed.
+#[derive(Debug)]
+pub(crate) struct SessionLog {
+    recorder: Arc<Recorder>,
+    number: u64,
+    session: Weak<Session>,
+    next: u64,
+}
+
+impl SessionLog {
+    /// `next` is a sequence number beyond all that the session has used.
+    pub(crate) fn new(recorder: &Arc<Recorder>, session: &Arc<Session>, next: u64) -> Self {
+        let (recorder, number) = (recorder.clone(), session.number);
+        Self { recorder, number, session: Arc::downgrade(session), next }
+    }
+
+    pub(crate) fn is_full(&self) -> bool {
+        self.recorder.is_full()
+    }
+
+    /// The next sequence number.
+    pub(crate) fn next(&mut self) -> u64 {
+        self.next += 1;
+        self.next
+    }
+
+    /// A message is new, or has come this far; `kept` until it is released.
+    pub(crate) fn owed(
+        &self,
+        sequence: u64,
+        state: MessageState,
+        kept: Option<&Kept>,
+        new: bool,
+    ) -> u64 {
+        let Recorder { clock, .. } = &*self.recorder;
+        let value = record::encode_owed(state, kept, clock);
+        self.recorder.put(keys::message(self.number, sequence), value, new)
+    }
+
+    /// A message is owed no more.
+    pub(crate) fn done(&self, sequence: u64) -> u64 {
+        self.recorder.delete(keys::message(self.number, sequence))
+    }
+
+    /// The session is to be forgotten.
+    pub(crate) fn forget(self) -> u64 {
+        self.recorder.forget(self.number)
+    }
+
+    /// What is to be on disk before more is sent.
+    pub(crate) fn wait(&self, commit: u64) -> Wait {
+        Wait { recorder: self.recorder.clone(), session: self.session.clone(), commit }
+    }
+}

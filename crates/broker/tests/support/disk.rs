@@ -1,0 +1,103 @@
+//! A store on a disk of the test's own: what was committed stays when the
+//! power goes, all else is lost.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Condvar, Mutex};
+
+use latchlight_broker::{Change, Store, StoreError};
+
+/// Clones share the disk.
+#[derive(Clone, Default)]
+pub struct Disk {
+    shared: Arc<Shared>,
+}
+
+#[derive(Default)]
+struct Shared {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    entries: BTreeMap<Vec<u8>, Vec<u8>>,
+    mode: Mode,
+    commits: usize,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Default)]
+enum Mode {
+    #[default]
+    Works,
+    /// Commits wait.
+    Hangs,
+    /// Commits fail.
+    Fails,
+}
+
+impl Disk {
+    /// Commits wait from now on.
+    pub fn hang(&self) {
+        self.set(Mode::Hangs);
+    }
+
+    /// Commits fail from now on, as on a full disk.
+    pub fn fail(&self) {
+        self.set(Mode::Fails);
+    }
+
+    pub fn work(&self) {
+        self.set(Mode::Works);
+    }
+
+    fn set(&self, mode: Mode) {
+        self.shared.state.lock().unwrap().mode = mode;
+        self.shared.changed.notify_all();
+    }
+
+    /// The power goes: gives the disk as the next start finds it. What the
+    /// broker does after this moment reaches no disk.
+    pub fn cut(&self) -> Self {
+        self.fail();
+        let next = Self::default();
+        next.shared.state.lock().unwrap().entries =
+            self.shared.state.lock().unwrap().entries.clone();
+        next
+    }
+
+    pub fn len(&self) -> usize {
+        self.shared.state.lock().unwrap().entries.len()
+    }
+
+    pub fn commits(&self) -> usize {
+        self.shared.state.lock().unwrap().commits
+    }
+}
+
+impl Store for Disk {
+    fn restore(&mut self, each: &mut dyn FnMut(&[u8], &[u8])) -> Result<(), StoreError> {
+        let state = self.shared.state.lock().unwrap();
+        state.entries.iter().for_each(|(key, value)| each(key, value));
+        Ok(())
+    }
+
+    fn commit(&mut self, changes: &mut dyn Iterator<Item = Change<'_>>) -> Result<(), StoreError> {
+        let state = self.shared.state.lock().unwrap();
+        let hangs = |state: &mut State| state.mode == Mode::Hangs;
+        let mut state = self.shared.changed.wait_while(state, hangs).unwrap();
+        if state.mode == Mode::Fails {
+            return Err(StoreError::new("no space left on device"));
+        }
+        state.commits += 1;
+        for change in changes {
+            match change {
+                Change::DeletePrefix(prefix) => {
+                    state.entries.retain(|key, _| !key.starts_with(prefix));
+                }
+                Change::Put(key, value) => drop(state.entries.insert(key.into(), value.into())),
+                Change::Delete(key) => drop(state.entries.remove(key)),
+            }
+        }
+        Ok(())
+    }
+}
