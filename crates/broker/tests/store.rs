@@ -261,9 +261,7 @@ fn a_will_that_waits_and_a_session_that_runs_out_are_kept_to_their_times() {
     connect.will = Some(will);
     let (client, _) = Client::connect_with(broker.address(), connect);
     client.vanish();
-    broker.until("it is gone", |broker| broker.clients().is_empty());
-    // A commit that comes after that of its end.
-    Client::connect(broker.address(), V5, "last").publish_retained("r", "x", AtLeastOnce);
+    all_committed(&broker);
 
     let broker = after_power_cut(broker, &disk.cut());
     let mut watcher = Client::connect(broker.address(), V5, "watcher");
@@ -279,7 +277,7 @@ fn a_store_that_cannot_write_is_no_lie_and_stops_nobody_else() {
     let mut reader = resume(&broker, V5, "reader").0;
     reader.subscribe("kept", AtLeastOnce);
     reader.vanish();
-    broker.until("it is gone", |broker| broker.clients().is_empty());
+    all_committed(&broker);
     disk.fail();
     let mut first = Client::connect(broker.address(), V5, "first");
     let id = first.next_id();
@@ -317,7 +315,7 @@ fn the_backlog_of_the_store_is_bounded() {
     let mut reader = resume(&broker, V5, "reader").0;
     reader.subscribe("kept", AtLeastOnce);
     reader.vanish();
-    broker.until("it is gone", |broker| broker.clients().is_empty());
+    all_committed(&broker);
     disk.hang();
     let mut writer = Client::connect(broker.address(), V5, "writer");
     for _ in 0..40 {
@@ -522,6 +520,13 @@ impl Endpoint {
             self.client().puback(id);
         }
     }
+}
+
+/// Everybody has gone, and that is in the store.
+fn all_committed(broker: &TestBroker) {
+    broker.until("they are gone", |broker| broker.clients().is_empty());
+    // Its commit comes after those.
+    Client::connect(broker.address(), V5, "last").publish_retained("last", "", AtLeastOnce);
 }
 
 fn on(disk: &Disk) -> TestBroker {
