@@ -10,6 +10,7 @@ pub mod database;
 pub mod device_interface;
 pub mod http;
 pub mod identity;
+pub mod open_files;
 pub mod pictures;
 pub mod plugin_host;
 pub mod simulate;

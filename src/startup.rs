@@ -19,6 +19,7 @@ use crate::device_interface::topics::Topics;
 use crate::device_interface::{Actor, LinkOutbox, Parts, Presence};
 use crate::http::{self, Services};
 use crate::identity::Permissions;
+use crate::open_files::OpenFiles;
 use crate::pictures::{PictureLimits, Pictures};
 use crate::plugin_host::{PluginHost, ServerServices};
 use crate::sole_use::SoleUse;
@@ -57,6 +58,9 @@ impl Application {
     pub async fn build(mut settings: Settings, file: ConfigFile) -> anyhow::Result<Self> {
         let beside = file.folder().to_owned();
         settings.mqtt.place_files(&beside);
+        let files = OpenFiles::ask();
+        let of_apps = &mut settings.http.max_connections;
+        *of_apps = files.for_apps().clamp(1, *of_apps);
         let of_config = SoleUse::of(file.path())?;
         let data = data_folder(&settings.data, &beside)?;
         let of_data = SoleUse::of(&data.join(database::FILE))?;
@@ -70,7 +74,7 @@ impl Application {
         adopt_base_topics(&state, &topics);
         let presence = Arc::new(Presence::default());
         let (events, incoming) = mpsc::channel(EVENTS);
-        let (link, mqtt_address) = link(&settings, &topics, events).await?;
+        let (link, mqtt_address) = link(&settings, files, &topics, events).await?;
         let outbox = LinkOutbox {
             topics: topics.clone(),
             link: link.clone(),
@@ -187,11 +191,12 @@ fn data_folder(data: &Path, beside: &Path) -> anyhow::Result<PathBuf> {
 
 async fn link(
     settings: &Settings,
+    files: OpenFiles,
     topics: &Arc<Topics>,
     events: mpsc::Sender<LinkEvent>,
 ) -> anyhow::Result<(Arc<dyn Link>, Option<SocketAddr>)> {
     if settings.mqtt.is_embedded() {
-        let link = InlineLink::start(&settings.mqtt, topics.clone(), events).await?;
+        let link = InlineLink::start(&settings.mqtt, files, topics.clone(), events).await?;
         let address = link.address();
         return Ok((Arc::new(link), Some(address)));
     }

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use sqlx::ConnectOptions as _;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 
-use crate::harness::{Device, PATIENCE, Server, command_of, outcome_of};
+use crate::harness::{Device, PATIENCE, Server, command_of, configured, outcome_of};
 
 const ACKS: &str = "lock {\"features\": [\"ack\"]}";
 
@@ -181,6 +181,36 @@ async fn c4_a_device_that_is_away_is_answered_for_at_once() {
     let (status, answer) = server.post("/unlock?device=front&wait=9").await;
     assert_eq!((status, &answer["devices"][0]["outcome"]), (409, &json!("offline")));
     assert!(begin.elapsed() < Duration::from_secs(5), "it waited for nothing");
+}
+
+/// C13, C16: who takes all the connections that there are leaves the server
+/// files to work with, and the apps theirs.
+#[tokio::test]
+async fn c13_a_crowd_of_connections_does_not_keep_doors_from_being_operated() {
+    let folder = configured(json!({}));
+    let mut few = std::process::Command::new("sh");
+    few.args(["-c", "ulimit -n 200; exec \"$@\"", "sh", env!("CARGO_BIN_EXE_latchlight")])
+        .args(["serve", "--config"])
+        .arg(folder.path().join("config.json"));
+    let server = Server::start_by(few, folder);
+    let mut door = Device::join(&server, "front", ACKS).await;
+    let mut crowd = Vec::new();
+    loop {
+        let connect = Connect::new(ProtocolVersion::V5, format!("c{}", crowd.len()));
+        match Connection::connect(server.mqtt(), connect).await {
+            Ok((connection, _)) => crowd.push(connection),
+            Err(_) => break,
+        }
+        assert!(crowd.len() < 200, "more than there may be");
+    }
+    let (answer, ()) = tokio::join!(server.post("/unlock?device=front&wait=9"), async {
+        let (_, id, _) = door.hear_command().await;
+        door.say(&format!("ack {id} ok")).await;
+    });
+    assert_eq!(answer.0, 200, "{}", answer.1);
+    // A roster that changes can be saved.
+    door.say("hand_shake lock").await;
+    assert_eq!(door.hear().await, "ok hand_shake");
 }
 
 #[tokio::test]

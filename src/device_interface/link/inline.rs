@@ -23,6 +23,7 @@ use super::{Incoming, Link, LinkEvent};
 use crate::commands::{Dispatch, Flight, FlightEnd, FlightEvent, Receipt};
 use crate::config::MqttSettings;
 use crate::device_interface::topics::{CommandMessage, Destination, Topics};
+use crate::open_files::OpenFiles;
 use crate::state::{Device, DeviceId};
 
 const SUBSCRIPTION: SubscriptionOptions = SubscriptionOptions {
@@ -61,6 +62,7 @@ impl InlineLink {
     /// The address cannot be had.
     pub async fn start(
         settings: &MqttSettings,
+        files: OpenFiles,
         topics: Arc<Topics>,
         events: mpsc::Sender<LinkEvent>,
     ) -> anyhow::Result<Self> {
@@ -71,7 +73,7 @@ impl InlineLink {
         let clients = Mutex::default();
         let sessions = Arc::new(Sessions { topics: topics.clone(), events: presence, clients });
         let broker = Broker::builder()
-            .options(Options::default())
+            .options(options(files))
             .access(LinkAccess::new(topics.clone()))
             .observer(Watch(sessions.clone()))
             .listener(listener)
@@ -101,6 +103,11 @@ impl InlineLink {
     pub fn address(&self) -> SocketAddr {
         self.address
     }
+}
+
+fn options(files: OpenFiles) -> Options {
+    let default = Options::default();
+    Options { max_connections: default.max_connections.min(files.for_devices()), ..default }
 }
 
 /// Changes of presence, which the broker's threads must not wait to tell.
