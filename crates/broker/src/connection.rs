@@ -1,7 +1,7 @@
-//! One connection: its socket, from CONNECT to the last byte. The session
+//! One connection: its transport, from CONNECT to the last byte. The session
 //! behind it is free of I/O; this is where the two meet.
 
-use std::io;
+use std::io::{self, IoSlice};
 use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -10,7 +10,6 @@ use std::time::Duration;
 
 use latchlight_mqtt::{DecodeError, Disconnect, Framing, Packet, PacketType, ReasonCode, frame};
 use tokio::io::{Interest, Ready};
-use tokio::net::TcpStream;
 
 use crate::Time;
 use crate::broker::Core;
@@ -21,7 +20,7 @@ use crate::listener::Place;
 use crate::live::Ticket;
 use crate::opening::open;
 use crate::read_buffer::{CHUNK, Carry, Read, Taken};
-use crate::transport::Transport as _;
+use crate::transport::Transport;
 
 /// How long the last words to a client may take.
 const LAST_WORDS: Duration = Duration::from_millis(500);
@@ -74,25 +73,25 @@ impl End {
 /// Serves a connection to its end.
 pub(crate) async fn run(
     core: Arc<Core>,
-    stream: Arc<TcpStream>,
+    transport: Arc<dyn Transport>,
     address: SocketAddr,
     _place: Place,
 ) {
     // Each phase is boxed, so that a connection holds only what it is in.
     let opening = Box::pin(async {
         tokio::select! {
-            opened = open(&core, &stream, address) => opened,
+            opened = open(&core, &transport, address) => opened,
             () = core.stop.cancelled() => None,
         }
     });
     let Some((client, carry)) = opening.await else { return };
-    let (client, end) = Box::pin(serve(client, &stream, carry)).await;
-    Box::pin(finish(client, stream, end)).await;
+    let (client, end) = Box::pin(serve(client, &*transport, carry)).await;
+    Box::pin(finish(client, transport, end)).await;
 }
 
-async fn serve(mut client: Client, stream: &TcpStream, mut carry: Carry) -> (Client, End) {
+async fn serve(mut client: Client, transport: &dyn Transport, mut carry: Carry) -> (Client, End) {
     let end = loop {
-        if let Err(end) = step(&mut client, stream, &mut carry).await {
+        if let Err(end) = step(&mut client, transport, &mut carry).await {
             break end;
         }
     };
@@ -105,8 +104,12 @@ struct Look {
     has_more: bool,
 }
 
-/// Waits for the socket or a wake-up, and does what there is to do.
-async fn step(client: &mut Client, stream: &TcpStream, carry: &mut Carry) -> Result<(), End> {
+/// Waits for the transport or a wake-up, and does what there is to do.
+async fn step(
+    client: &mut Client,
+    transport: &dyn Transport,
+    carry: &mut Carry,
+) -> Result<(), End> {
     let Look { blocked, has_more } = look(client)?;
     if has_more {
         client.session.flush(client.core.clock.now(), &client.core.options, &client.core.counters);
@@ -115,7 +118,7 @@ async fn step(client: &mut Client, stream: &TcpStream, carry: &mut Carry) -> Res
         return Ok(());
     }
     if is_paused(client) {
-        return Box::pin(pause(client, stream, blocked)).await;
+        return Box::pin(pause(client, transport, blocked)).await;
     }
     if carry.has_more() {
         tokio::task::yield_now().await;
@@ -124,12 +127,12 @@ async fn step(client: &mut Client, stream: &TcpStream, carry: &mut Carry) -> Res
     let interest =
         if blocked { Interest::READABLE | Interest::WRITABLE } else { Interest::READABLE };
     let ready = tokio::select! {
-        ready = stream.ready(interest) => ready?,
+        ready = transport.ready(interest) => ready?,
         () = client.task.wake.notified() => return Ok(()),
     };
     write(client, ready);
-    if ready.is_readable() || ready.is_read_closed() {
-        client.turn += read(client, stream, carry)?.max(LEAST_READ);
+    if ready.is_readable() {
+        client.turn += read(client, transport, carry)?.max(LEAST_READ);
         // Of a socket that always has more, the runtime would never look away.
         if client.turn >= CHUNK {
             client.turn = 0;
@@ -171,9 +174,9 @@ fn is_paused(client: &mut Client) -> bool {
 
 /// The client's messages have met a slow reader: until that has caught up, or
 /// stalled, nothing more is read of the client; it still gets what is its own.
-async fn pause(client: &mut Client, stream: &TcpStream, blocked: bool) -> Result<(), End> {
+async fn pause(client: &mut Client, transport: &dyn Transport, blocked: bool) -> Result<(), End> {
     let ready = tokio::select! {
-        ready = stream.ready(Interest::WRITABLE), if blocked => ready?,
+        ready = transport.ready(Interest::WRITABLE), if blocked => ready?,
         () = client.batch.drained() => Ready::EMPTY,
         () = client.task.wake.notified() => Ready::EMPTY,
     };
@@ -191,8 +194,8 @@ fn write(client: &Client, ready: Ready) {
 }
 
 /// Reads once and handles what came; gives how many bytes that were.
-fn read(client: &mut Client, stream: &TcpStream, carry: &mut Carry) -> Result<usize, End> {
-    let read = |client: &mut Client| carry.read(stream, |bytes| take_packets(client, bytes));
+fn read(client: &mut Client, transport: &dyn Transport, carry: &mut Carry) -> Result<usize, End> {
+    let read = |client: &mut Client| carry.read(transport, |bytes| take_packets(client, bytes));
     match in_batch(client, read)? {
         Read::End => Err(End::Gone),
         Read::Nothing => Ok(0),
@@ -253,7 +256,7 @@ fn take_packets(client: &mut Client, bytes: &[u8]) -> Result<Taken, End> {
 }
 
 /// The end of a connection: last words, then the session goes on without it.
-async fn finish(mut client: Client, stream: Arc<TcpStream>, end: End) {
+async fn finish(mut client: Client, transport: Arc<dyn Transport>, end: End) {
     client.flush();
     let (reason, said) = match &end {
         End::Gone => (ReasonCode::UnspecifiedError, false),
@@ -263,19 +266,19 @@ async fn finish(mut client: Client, stream: Arc<TcpStream>, end: End) {
     if let End::Closing(closing) = &end {
         count_end(&client.core, closing.reason);
         if closing.reset {
-            stream.reset_when_closed();
+            transport.reset_when_closed();
         } else if closing.say && client.version.is_v5() {
-            say_goodbye(&client, &stream, closing.reason).await;
+            say_goodbye(&client, &*transport, closing.reason).await;
         }
     }
     let shutting_down = reason == ReasonCode::ServerShuttingDown;
     // [MQTT-3.1.2-10]: a normal DISCONNECT takes the will away.
     let takes_will_away = said && reason != ReasonCode::DisconnectWithWill;
-    let mut lost = leave(&client, &stream, !takes_will_away && !shutting_down);
+    let mut lost = leave(&client, &*transport, !takes_will_away && !shutting_down);
     // Cut off by a takeover.
     lost.append(&mut client.task.take_lost());
     // The last holder closes the socket, or resets it; only then it is told.
-    drop(stream);
+    drop(transport);
     for ticket in lost {
         ticket.lost();
     }
@@ -291,7 +294,7 @@ fn count_end(core: &Core, reason: ReasonCode) {
 
 /// [MQTT-4.13.1-1]: DISCONNECT goes behind what was sent before; it takes a
 /// short while at the most.
-async fn say_goodbye(client: &Client, stream: &TcpStream, reason: ReasonCode) {
+async fn say_goodbye(client: &Client, transport: &dyn Transport, reason: ReasonCode) {
     let Client { core, session, .. } = client;
     let goodbye = Packet::Disconnect(Disconnect::new(reason));
     let is_own = {
@@ -306,7 +309,7 @@ async fn say_goodbye(client: &Client, stream: &TcpStream, reason: ReasonCode) {
         // Taken over; what was in the output is gone, perhaps within a packet.
         let mut bytes = Vec::new();
         if !client.task.was_cut() && goodbye.encode(client.version, &mut bytes).is_ok() {
-            let _ = stream.try_write(&bytes);
+            let _ = transport.try_write(&[IoSlice::new(&bytes)]);
         }
         return;
     }
@@ -324,7 +327,7 @@ async fn say_goodbye(client: &Client, stream: &TcpStream, reason: ReasonCode) {
                 return;
             }
             if ready {
-                if stream.writable().await.is_err() {
+                if transport.ready(Interest::WRITABLE).await.is_err() {
                     return;
                 }
             } else if core.recorder.as_ref().is_none_or(|recorder| recorder.is_failing()) {
@@ -340,7 +343,7 @@ async fn say_goodbye(client: &Client, stream: &TcpStream, reason: ReasonCode) {
 
 /// What happens to session and will when the connection is gone; gives the
 /// live publishes that are lost with it.
-fn leave(client: &Client, stream: &TcpStream, keeps_will: bool) -> Vec<Arc<Ticket>> {
+fn leave(client: &Client, transport: &dyn Transport, keeps_will: bool) -> Vec<Arc<Ticket>> {
     let Client { core, session, session_expiry: expiry, .. } = client;
     // The will leaves the store in the commit in which its receivers get it.
     let _together = core.recorder.as_ref().map(|recorder| recorder.together());
@@ -352,7 +355,7 @@ fn leave(client: &Client, stream: &TcpStream, keeps_will: bool) -> Vec<Arc<Ticke
         }
         let lost = line.owed.disconnect();
         if !lost.is_empty() || line.closing.is_some_and(|closing| closing.reset) {
-            stream.reset_when_closed();
+            transport.reset_when_closed();
         }
         line.transport = None;
         line.closing = None;

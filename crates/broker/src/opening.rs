@@ -7,11 +7,12 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use latchlight_mqtt::{ConnAck, DecodeError, Framing, Packet, PacketType, ProtocolVersion, frame};
-use tokio::net::TcpStream;
+use tokio::io::Interest;
 
 use crate::broker::Core;
 use crate::handlers::{self, Client};
 use crate::read_buffer::Carry;
+use crate::transport::Transport;
 
 /// How long a refusal may take to be sent.
 const REFUSAL: Duration = Duration::from_millis(500);
@@ -19,15 +20,16 @@ const REFUSAL: Duration = Duration::from_millis(500);
 /// Reads CONNECT and answers it; nothing: the client was not let in.
 pub(crate) async fn open(
     core: &Arc<Core>,
-    stream: &Arc<TcpStream>,
+    transport: &Arc<dyn Transport>,
     address: SocketAddr,
 ) -> Option<(Client, Carry)> {
-    let first = tokio::time::timeout(core.options.connect_timeout, read_connect(core, stream));
+    let first =
+        tokio::time::timeout(core.options.connect_timeout, read_connect(core, &**transport));
     let (packet, rest) = match first.await.ok()? {
         Ok(first) => first,
         Err(Some(error)) => {
             core.counters.protocol_errors.one();
-            refuse_version(stream, error).await;
+            refuse_version(&**transport, error).await;
             return None;
         }
         Err(None) => return None,
@@ -38,12 +40,12 @@ pub(crate) async fn open(
         return None;
     };
     let version = connect.version;
-    match handlers::connect::establish(core, *connect, stream, address).await {
+    match handlers::connect::establish(core, *connect, transport, address).await {
         Ok(client) => Some((client, Carry::holding(rest))),
         Err(reason) => {
             core.counters.connects_refused.one();
             let refusal = Packet::ConnAck(Box::new(ConnAck::new(false, reason)));
-            say(stream, &refusal, version).await;
+            say(&**transport, &refusal, version).await;
             None
         }
     }
@@ -51,7 +53,7 @@ pub(crate) async fn open(
 
 async fn read_connect(
     core: &Core,
-    stream: &TcpStream,
+    transport: &dyn Transport,
 ) -> Result<(Packet, Vec<u8>), Option<DecodeError>> {
     let mut bytes: Vec<u8> = Vec::new();
     let limit = core.options.max_connect_size as usize;
@@ -68,9 +70,9 @@ async fn read_connect(
                 if bytes.first().is_some_and(|first| first >> 4 != PacketType::Connect as u8) {
                     return Err(None);
                 }
-                stream.readable().await.map_err(|_| None)?;
+                transport.ready(Interest::READABLE).await.map_err(|_| None)?;
                 bytes.reserve(512);
-                match stream.try_read_buf(&mut bytes) {
+                match transport.try_read_buf(&mut bytes) {
                     Ok(0) => return Err(None),
                     Ok(read) => core.counters.bytes_in.add(read as u64),
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
@@ -83,7 +85,7 @@ async fn read_connect(
 
 /// A client whose version is not spoken here is told so in a way that it may
 /// understand [MQTT-3.1.2-2]; other mistakes are answered by the end.
-async fn refuse_version(stream: &TcpStream, error: DecodeError) {
+async fn refuse_version(transport: &dyn Transport, error: DecodeError) {
     let version = match error {
         DecodeError::UnsupportedVersion(level) if level > 5 => ProtocolVersion::V5,
         DecodeError::UnsupportedVersion(_) => ProtocolVersion::V311,
@@ -92,11 +94,11 @@ async fn refuse_version(stream: &TcpStream, error: DecodeError) {
         _ => return,
     };
     let refusal = Packet::ConnAck(Box::new(ConnAck::new(false, error.reason())));
-    say(stream, &refusal, version).await;
+    say(transport, &refusal, version).await;
 }
 
 /// Writes a packet to a connection that has no session.
-async fn say(stream: &TcpStream, packet: &Packet, version: ProtocolVersion) {
+async fn say(transport: &dyn Transport, packet: &Packet, version: ProtocolVersion) {
     let mut bytes = Vec::new();
     if packet.encode(version, &mut bytes).is_err() {
         return;
@@ -104,8 +106,8 @@ async fn say(stream: &TcpStream, packet: &Packet, version: ProtocolVersion) {
     let write = async {
         let mut rest = bytes.as_slice();
         while !rest.is_empty() {
-            stream.writable().await?;
-            match stream.try_write_vectored(&[IoSlice::new(rest)]) {
+            transport.ready(Interest::WRITABLE).await?;
+            match transport.try_write(&[IoSlice::new(rest)]) {
                 Ok(written) => rest = &rest[written..],
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 Err(error) => return Err(error),

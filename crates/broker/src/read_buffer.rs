@@ -2,11 +2,9 @@
 //! while a packet is not whole.
 
 use std::cell::RefCell;
-use std::io::{self, Read as _};
+use std::io;
 
-use socket2::SockRef;
-use tokio::io::Interest;
-use tokio::net::TcpStream;
+use crate::transport::Transport;
 
 /// How much is read at once.
 pub(crate) const CHUNK: usize = 64 * 1024;
@@ -34,21 +32,7 @@ pub(crate) struct Taken {
     pub(crate) has_more: bool,
 }
 
-/// Reads once. A socket that gave less than there was room for is empty: it is
-/// not asked again before the system says that more has come.
-fn read_socket(stream: &TcpStream, buffer: &mut [u8]) -> io::Result<usize> {
-    let mut read = 0;
-    let drained = stream.try_io(Interest::READABLE, || {
-        read = (&*SockRef::from(stream)).read(buffer)?;
-        if 0 < read && read < buffer.len() { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(()) }
-    });
-    match drained {
-        Err(error) if read == 0 => Err(error),
-        _ => Ok(read),
-    }
-}
-
-/// What a look at the socket brought.
+/// What a look at the transport brought.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Read {
     /// The peer said all it had to say.
@@ -63,20 +47,20 @@ impl Carry {
     /// Reads once and calls `take` with all that is there.
     ///
     /// # Errors
-    /// The socket's, or what `take` says.
+    /// The transport's, or what `take` says.
     pub(crate) fn read<E: From<io::Error>>(
         &mut self,
-        stream: &TcpStream,
+        transport: &dyn Transport,
         take: impl FnOnce(&[u8]) -> Result<Taken, E>,
     ) -> Result<Read, E> {
         if self.bytes.len() > CHUNK / 2 {
-            return self.read_large(stream, take);
+            return self.read_large(transport, take);
         }
         BUFFER.with(|buffer| {
             let mut buffer = buffer.borrow_mut();
             let carried = self.bytes.len();
             buffer[..carried].copy_from_slice(&self.bytes);
-            let read = match read_socket(stream, &mut buffer[carried..]) {
+            let read = match transport.try_read(&mut buffer[carried..]) {
                 Ok(0) => return Ok(Read::End),
                 Ok(read) => read,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
@@ -100,11 +84,11 @@ impl Carry {
     /// A packet that is larger than the common buffer grows in its own.
     fn read_large<E: From<io::Error>>(
         &mut self,
-        stream: &TcpStream,
+        transport: &dyn Transport,
         take: impl FnOnce(&[u8]) -> Result<Taken, E>,
     ) -> Result<Read, E> {
         self.bytes.reserve(CHUNK);
-        let read = match stream.try_read_buf(&mut self.bytes) {
+        let read = match transport.try_read_buf(&mut self.bytes) {
             Ok(0) => return Ok(Read::End),
             Ok(read) => read,
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(Read::Nothing),

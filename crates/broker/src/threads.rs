@@ -96,8 +96,8 @@ async fn serve(
             Some(Accepted { stream, address, place }) = accepted.recv() => {
                 match TcpStream::from_std(stream) {
                     Ok(stream) => {
-                        let stream = Arc::new(stream);
-                        connections.spawn(connection::run(core.clone(), stream, address, place));
+                        let transport = Arc::new(stream);
+                        connections.spawn(connection::run(core.clone(), transport, address, place));
                     }
                     Err(error) => tracing::warn!(%error, "take a connection in"),
                 }

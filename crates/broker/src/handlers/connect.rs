@@ -6,7 +6,6 @@ use std::sync::atomic::Ordering;
 use std::time::SystemTime;
 
 use latchlight_mqtt::{ConnAck, Connect, Packet, Properties, ProtocolVersion, ReasonCode};
-use tokio::net::TcpStream;
 
 use super::Client;
 use crate::access::ConnectRequest;
@@ -33,7 +32,7 @@ pub(super) fn expiry(seconds: u32, options: &Options) -> Time {
 pub(crate) async fn establish(
     core: &Arc<Core>,
     connect: Connect,
-    stream: &Arc<TcpStream>,
+    transport: &Arc<dyn Transport>,
     address: SocketAddr,
 ) -> Result<Client, ReasonCode> {
     // MQTT 5, 4.12.0-1: no method is known here.
@@ -63,7 +62,7 @@ pub(crate) async fn establish(
         core.check_topic(will.topic.as_str())?;
         core.access.authorize_will(&info, will)?;
     }
-    let entered = enter(core, &connect, &info, stream)?;
+    let entered = enter(core, &connect, &info, transport)?;
     let Entered { session, epoch, task } = entered;
     for observer in &core.observers {
         observer.connected(&info);
@@ -98,7 +97,7 @@ fn enter(
     core: &Arc<Core>,
     connect: &Connect,
     info: &Arc<ClientInfo>,
-    stream: &Arc<TcpStream>,
+    transport: &Arc<dyn Transport>,
 ) -> Result<Entered, ReasonCode> {
     let mut sessions = core.sessions.lock();
     let known = sessions.get(&*info.client_id).cloned();
@@ -129,7 +128,7 @@ fn enter(
         replaced.outbound.lock().owed.end_log()
     });
     let answer = Packet::ConnAck(Box::new(connack(connect, info, present, &core.options)));
-    let (entered, due) = begin(core, session, connect, info, stream, &answer, forgotten);
+    let (entered, due) = begin(core, session, connect, info, transport, &answer, forgotten);
     // Another CONNECT of this client has waited until here.
     drop(sessions);
     if let Some(replaced) = replaced {
@@ -148,7 +147,7 @@ fn begin(
     session: Arc<Session>,
     connect: &Connect,
     info: &Arc<ClientInfo>,
-    stream: &Arc<TcpStream>,
+    transport: &Arc<dyn Transport>,
     answer: &Packet,
     forgotten: Option<u64>,
 ) -> (Entered, Option<PendingWill>) {
@@ -162,8 +161,7 @@ fn begin(
     line.epoch += 1;
     let task = Arc::new(TaskBell::default());
     line.task = task.clone();
-    let transport: Arc<dyn Transport> = stream.clone();
-    line.transport = Some(transport);
+    line.transport = Some(transport.clone());
     line.closing = None;
     line.blocked = false;
     line.info = Some(info.clone());

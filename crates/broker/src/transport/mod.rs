@@ -1,0 +1,60 @@
+//! What a connection is read from and written to: a way to a client that
+//! never blocks. The place where TLS, WebSocket and others join the plain
+//! socket.
+
+mod tcp;
+
+use std::io::{self, IoSlice};
+use std::task::{Context, Poll};
+
+use tokio::io::{Interest, Ready};
+
+/// A way to a client that never blocks. Any thread may write; the
+/// connection's own task waits and reads.
+pub(crate) trait Transport: Send + Sync + std::fmt::Debug {
+    /// Says what it is ready for, of what is of interest. It may be wrong:
+    /// then reading or writing gives `WouldBlock`.
+    ///
+    /// # Errors
+    /// There is nothing to wait for any more.
+    fn poll_ready(&self, context: &mut Context<'_>, interest: Interest) -> Poll<io::Result<Ready>>;
+
+    /// Reads what is there, as far as there is room; 0 is the end.
+    ///
+    /// # Errors
+    /// `WouldBlock` where nothing is there now; anything else is the end.
+    fn try_read(&self, buffer: &mut [u8]) -> io::Result<usize>;
+
+    /// Reads into the room that a buffer has left.
+    ///
+    /// # Errors
+    /// As for `try_read`.
+    fn try_read_buf(&self, buffer: &mut Vec<u8>) -> io::Result<usize> {
+        let before = buffer.len();
+        buffer.resize(buffer.capacity(), 0);
+        let read = self.try_read(&mut buffer[before..]);
+        buffer.truncate(before + *read.as_ref().unwrap_or(&0));
+        read
+    }
+
+    /// Writes what fits. What was not written is what the next call begins
+    /// with.
+    ///
+    /// # Errors
+    /// `WouldBlock` where nothing fits now; anything else is the end.
+    fn try_write(&self, slices: &[IoSlice<'_>]) -> io::Result<usize>;
+
+    /// Makes the end of the connection a reset: what the system has not sent
+    /// yet is thrown away, and never arrives.
+    fn reset_when_closed(&self);
+}
+
+impl dyn Transport + '_ {
+    /// Waits until it is ready for something that is of interest.
+    ///
+    /// # Errors
+    /// There is nothing to wait for any more.
+    pub(crate) async fn ready(&self, interest: Interest) -> io::Result<Ready> {
+        std::future::poll_fn(|context| self.poll_ready(context, interest)).await
+    }
+}

@@ -1,0 +1,55 @@
+//! The plain TCP socket.
+
+use std::io::{self, IoSlice, Read as _};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use socket2::SockRef;
+use tokio::io::{Interest, Ready};
+use tokio::net::TcpStream;
+
+use super::Transport;
+
+impl Transport for TcpStream {
+    fn poll_ready(&self, context: &mut Context<'_>, interest: Interest) -> Poll<io::Result<Ready>> {
+        let mut ready = Ready::EMPTY;
+        if interest.is_readable() && self.poll_read_ready(context)?.is_ready() {
+            ready |= Ready::READABLE;
+        }
+        if interest.is_writable() && self.poll_write_ready(context)?.is_ready() {
+            ready |= Ready::WRITABLE;
+        }
+        if ready.is_empty() { Poll::Pending } else { Poll::Ready(Ok(ready)) }
+    }
+
+    /// A socket that gave less than there was room for is empty: it is not
+    /// asked again before the system says that more has come.
+    fn try_read(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        let mut read = 0;
+        let drained = self.try_io(Interest::READABLE, || {
+            read = (&*SockRef::from(self)).read(buffer)?;
+            let is_short = 0 < read && read < buffer.len();
+            if is_short { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(()) }
+        });
+        match drained {
+            Err(error) if read == 0 => Err(error),
+            _ => Ok(read),
+        }
+    }
+
+    fn try_read_buf(&self, mut buffer: &mut Vec<u8>) -> io::Result<usize> {
+        Self::try_read_buf(self, &mut buffer)
+    }
+
+    fn try_write(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        match slices {
+            [one] => Self::try_write(self, one),
+            all => self.try_write_vectored(all),
+        }
+    }
+
+    fn reset_when_closed(&self) {
+        // It fails where the peer has reset it already.
+        let _ = SockRef::from(self).set_linger(Some(Duration::ZERO));
+    }
+}
