@@ -16,7 +16,7 @@ use crate::config::Settings;
 use crate::database::{self, Database};
 use crate::device_interface::link::{InlineLink, Link, LinkEvent, PahoLink};
 use crate::device_interface::topics::Topics;
-use crate::device_interface::{Actor, LinkOutbox, Parts, Presence};
+use crate::device_interface::{Actor, LinkOutbox, Mistakes, Parts, Presence};
 use crate::http::{self, Services};
 use crate::identity::Permissions;
 use crate::open_files::OpenFiles;
@@ -105,6 +105,7 @@ impl Application {
             link: link.clone(),
             presence,
             state: state.clone(),
+            mistakes: Mistakes::default(),
         };
         let (actor, handle) = Actor::new(parts, incoming);
         let host = Arc::new(ServerServices { handle: handle.clone(), outbox });

@@ -15,6 +15,7 @@ use super::dispatch::{self, AnswerTo, Job, Work};
 use super::handle::{Handle, PendingCall};
 use super::lanes::{Entered, LaneKey, Lanes};
 use super::link::{Incoming, Link, LinkEvent};
+use super::mistakes::Mistakes;
 use super::payload::{InvalidPayload, Payload};
 use super::presence::Presence;
 use super::state_topics;
@@ -27,6 +28,12 @@ const CALLS: usize = 1024;
 
 /// How long the stop waits for the actions that are under way.
 const STOPPING: Duration = Duration::from_secs(5);
+
+/// A message that is not taken: why, and what to answer, if anything.
+struct NotTaken {
+    why: String,
+    answer: Option<(AnswerWord, String)>,
+}
 
 /// What the actor works with.
 pub struct Parts {
@@ -42,6 +49,8 @@ pub struct Parts {
     pub presence: Arc<Presence>,
     /// The roster.
     pub state: State,
+    /// The log of what is not taken.
+    pub mistakes: Mistakes,
 }
 
 /// The device interface's loop, and what it alone holds.
@@ -145,19 +154,28 @@ impl Actor {
     }
 
     async fn on_message(&mut self, incoming: Incoming) {
-        let Some(source) = self.parts.topics.source(&incoming.topic) else { return };
+        let Parts { topics, mistakes, .. } = &*self.parts;
+        let Some(source) = topics.source(&incoming.topic) else {
+            let topic = Caller::Topic(incoming.topic.to_string()).to_string();
+            mistakes.log(&topic, &topics.why_nobody(&incoming.topic));
+            return;
+        };
         if let Source::Online(id) = &source {
             match incoming.payload.as_ref() {
                 b"online" => self.on_presence(id, true),
                 b"offline" => self.on_presence(id, false),
                 b"" => self.parts.presence.forget(id),
-                _ => tracing::warn!(device = %id, "presence is `online` or `offline`"),
+                _ => mistakes.log(
+                    &Caller::Device(id.to_string()).to_string(),
+                    "on its `online` topic a device says `online` or `offline`",
+                ),
             }
             return self.look_for(id);
         }
         // Rule 2: what is retained was said some other time.
         if incoming.retained {
-            tracing::warn!(topic = ?incoming.topic, "a retained message is not acted on");
+            let topic = Caller::Topic(incoming.topic.to_string()).to_string();
+            mistakes.log(&topic, "a retained message is not acted on");
             return;
         }
         if let Source::Device(id) | Source::Picture(id) = &source {
@@ -178,45 +196,44 @@ impl Actor {
                 (Caller::Topic(incoming.topic.to_string()), AnswerTo::Nobody)
             }
         };
+        let speaker = caller.to_string();
         match self.admit(&incoming, caller) {
             Ok((key, work)) => self.enter(key, Job { work, answer_to }),
-            Err(Some((word, rest))) => {
-                tracing::warn!(topic = ?incoming.topic, answer = ?rest, "not performed");
-                self.say_aside(answer_to, word, rest);
+            Err(NotTaken { why, answer }) => {
+                self.parts.mistakes.log(&speaker, &why);
+                if let Some((word, rest)) = answer {
+                    self.say_aside(answer_to, word, rest);
+                }
             }
-            Err(None) => {}
         }
     }
 
-    /// The action that a message asks for, if its caller may; otherwise what
-    /// to answer, if anything.
-    fn admit(
-        &self,
-        incoming: &Incoming,
-        caller: Caller,
-    ) -> Result<(LaneKey, Work), Option<(AnswerWord, String)>> {
-        let payload = Payload::split(&incoming.payload).map_err(|error| match &error {
-            InvalidPayload::Word(word) => Some((AnswerWord::Unknown, word.clone())),
-            InvalidPayload::Rest(word) if !unknown::is_answered(word) => None,
-            _ => Some((AnswerWord::Error, error.to_string())),
+    /// The action that a message asks for, if its caller may.
+    fn admit(&self, incoming: &Incoming, caller: Caller) -> Result<(LaneKey, Work), NotTaken> {
+        let payload = Payload::split(&incoming.payload).map_err(|error| {
+            let why = error.to_string();
+            let answer = match error {
+                InvalidPayload::Word(word) => Some((AnswerWord::Unknown, word)),
+                InvalidPayload::Rest(word) if !unknown::is_answered(&word) => None,
+                _ => Some((AnswerWord::Error, why.clone())),
+            };
+            NotTaken { why, answer }
         })?;
         let word = payload.word;
-        let Some(registered) = self.parts.registry.get(word) else {
-            let answered = unknown::is_answered(word);
-            return Err(answered.then(|| (AnswerWord::Unknown, word.to_owned())));
-        };
+        let answered = unknown::is_answered(word);
+        let registered = self.parts.registry.get(word).ok_or_else(|| NotTaken {
+            why: format!("unknown word `{word}`"),
+            answer: answered.then(|| (AnswerWord::Unknown, word.to_owned())),
+        })?;
         let joined = match &caller {
             Caller::Device(id) => self.parts.state.is_known(id),
             _ => false,
         };
         let permitted = self.parts.context.permissions.may_call(&registered.info, &caller, joined);
-        if let Err(why) = permitted {
-            if !unknown::is_answered(word) {
-                tracing::debug!(%caller, %why, "not taken");
-                return Err(None);
-            }
-            return Err(Some((AnswerWord::Error, format!("{word} {why}"))));
-        }
+        permitted.map_err(|why| {
+            let answer = answered.then(|| (AnswerWord::Error, format!("{word} {why}")));
+            NotTaken { why: format!("{word}: {why}"), answer }
+        })?;
         let key = LaneKey {
             speaker: caller.to_string().into(),
             plugin: match &registered.origin {
@@ -265,12 +282,9 @@ impl Actor {
             Entered::Now(job) => self.start(key, job),
             Entered::Waits => {}
             Entered::Full(job) => {
-                tracing::warn!(speaker = %key.speaker, "too many messages wait: one is left out");
-                self.say_aside(
-                    job.answer_to,
-                    AnswerWord::Error,
-                    "busy: too many messages wait".into(),
-                );
+                let why = "busy: too many messages wait";
+                self.parts.mistakes.log(&key.speaker, why);
+                self.say_aside(job.answer_to, AnswerWord::Error, why.to_owned());
             }
         }
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_util::FutureExt as _;
-use latchlight_plugin_api::{ActionError, Reply};
+use latchlight_plugin_api::{ActionError, Caller, Reply};
 use tokio::sync::oneshot;
 
 use super::actor::Parts;
@@ -48,16 +48,27 @@ impl Work {
             Self::Picture(..) => "picture",
         }
     }
+
+    fn caller(&self) -> Caller {
+        match self {
+            Self::Action(_, request) => request.caller.clone(),
+            Self::Picture(device, _) => Caller::Device(device.to_string()),
+        }
+    }
 }
 
 /// Does the work and answers it. A panic becomes an error to the caller.
 pub(super) async fn perform(parts: Arc<Parts>, job: Job) {
-    let word = job.work.word().to_owned();
+    let (word, caller) = (job.work.word().to_owned(), job.work.caller());
     let result = AssertUnwindSafe(work(&parts, job.work)).catch_unwind().await;
     let result = result.unwrap_or_else(|_| {
         tracing::error!(action = %word, "the action panicked");
         Err(ActionError::internal("the action failed; the server's log has more"))
     });
+    if let (Err(error), false) = (&result, matches!(job.answer_to, AnswerTo::Caller(_))) {
+        let why = format!("{word}: {}", without(&word, &error.message));
+        parts.mistakes.log(&caller.to_string(), &why);
+    }
     answer(parts, &word, result, job.answer_to).await;
 }
 
@@ -87,9 +98,6 @@ async fn answer(parts: Arc<Parts>, word: &str, result: Result<Answer, ActionErro
         return;
     }
     if !unknown::is_answered(word) {
-        if let Err(error) = result {
-            tracing::warn!(action = word, error = ?error.message, "not taken");
-        }
         return;
     }
     match result {
@@ -104,10 +112,7 @@ async fn answer(parts: Arc<Parts>, word: &str, result: Result<Answer, ActionErro
             }
         }
         Err(error) => {
-            tracing::warn!(action = word, error = ?error.message, "refused");
-            // Some messages name the action themselves, for who reads them elsewhere.
-            let named = error.message.strip_prefix(word).and_then(|m| m.strip_prefix(": "));
-            let rest = join(word, named.unwrap_or(&error.message));
+            let rest = join(word, without(word, &error.message));
             say(&parts, &to, AnswerWord::Error, &rest).await;
         }
     }
@@ -149,6 +154,12 @@ async fn publish(parts: &Parts, to: &Destination, payload: Bytes) {
     if let Err(error) = parts.link.publish(to, payload, false).await {
         tracing::warn!(topic = to.as_str(), error = format!("{error:#}"), "send an answer");
     }
+}
+
+/// An error without the action's name: some name it themselves, for who reads
+/// them elsewhere.
+fn without<'a>(word: &str, error: &'a str) -> &'a str {
+    error.strip_prefix(word).and_then(|error| error.strip_prefix(": ")).unwrap_or(error)
 }
 
 fn join(word: &str, rest: &str) -> String {

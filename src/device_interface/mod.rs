@@ -10,6 +10,7 @@ mod dispatch;
 mod handle;
 mod lanes;
 pub mod link;
+mod mistakes;
 mod outbox;
 mod payload;
 mod presence;
@@ -18,5 +19,6 @@ pub mod topics;
 
 pub use actor::{Actor, Parts};
 pub use handle::{Handle, Operation, Selection};
+pub use mistakes::Mistakes;
 pub use outbox::LinkOutbox;
 pub use presence::Presence;

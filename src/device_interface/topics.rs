@@ -174,6 +174,21 @@ impl Topics {
         self.extra.iter().any(|filter| matches(filter, topic)).then_some(Source::Extra)
     }
 
+    /// Why nobody speaks on this topic, though the server may hear it.
+    pub fn why_nobody(&self, topic: &str) -> String {
+        let rest = below(topic, &self.prefix).and_then(|rest| rest.split_once('/'));
+        let (kind, name) = match rest {
+            Some((kind, rest)) => (kind, rest.split_once('/').map_or(rest, |(name, _)| name)),
+            None => ("", ""),
+        };
+        let why = match kind {
+            "devices" => name.parse::<DeviceId>().err().map(|error| error.to_string()),
+            "apps" => name.parse::<Identity>().err().map(|error| error.to_string()),
+            _ => None,
+        };
+        why.unwrap_or_else(|| "it is nobody's topic".to_owned())
+    }
+
     /// Where a device listens. A base topic that could not be adopted, as
     /// after a change of the settings, may be another device's, and does not
     /// count.

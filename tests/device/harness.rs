@@ -107,10 +107,29 @@ impl Server {
         std::mem::replace(&mut self.folder, TempDir::new().unwrap())
     }
 
-    /// Ends it by SIGTERM, and gives what it leaves.
-    pub(crate) fn stop(mut self) -> TempDir {
+    /// Tells it by SIGTERM to stop.
+    pub(crate) fn begin_to_stop(&self) {
         let kill = Command::new("kill").arg(self.child.id().to_string()).status();
         assert!(kill.unwrap().success());
+    }
+
+    /// Ends it by SIGTERM, and gives the rest of its log.
+    pub(crate) async fn stop_and_read_log(self) -> Vec<Value> {
+        self.begin_to_stop();
+        let mut rest = Vec::new();
+        let mut log = self.log.lock().await;
+        let read = async {
+            while let Some(line) = log.recv().await {
+                rest.push(line);
+            }
+        };
+        timeout(PATIENCE, read).await.expect("the server stops");
+        rest
+    }
+
+    /// Ends it by SIGTERM, and gives what it leaves.
+    pub(crate) fn stop(mut self) -> TempDir {
+        self.begin_to_stop();
         assert!(self.child.wait().unwrap().success(), "a graceful stop ends with 0");
         std::mem::replace(&mut self.folder, TempDir::new().unwrap())
     }

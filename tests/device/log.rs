@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use latchlight_mqtt::{Connect, ProtocolVersion};
 use serde_json::json;
 
-use crate::harness::Device;
+use crate::harness::{Device, Server};
 
 #[tokio::test]
 async fn what_strangers_say_makes_no_lines_of_its_own_in_the_log() {
@@ -49,4 +49,53 @@ async fn what_strangers_say_makes_no_lines_of_its_own_in_the_log() {
         let is_own = line.starts_with("20") && !line.contains('\u{1b}');
         assert!(is_own, "{line:?}");
     }
+}
+
+#[tokio::test]
+async fn who_makes_a_mistake_is_named_in_the_log_and_what_it_was() {
+    let server = Server::start();
+    let app = Connect::new(ProtocolVersion::V5, "app");
+    let mut app = Device::connect(server.mqtt(), app).await;
+    let on_up = |id: &str| format!("latchlight/devices/{id}/up");
+    for (topic, said, speaker, why) in [
+        (on_up("shed"), "hand_shake", "device:shed", "hand_shake: say what you are"),
+        // These are never answered, so that the log is all there is.
+        (on_up("shed"), "state locked", "device:shed", "state: `shed` has not joined"),
+        (on_up("shed"), "ack 1 ok", "device:shed", "ack: `shed` has not joined"),
+        (on_up("bad id!"), "state on", "topic:latchlight/devices/bad id!/up", "not a device id"),
+        ("latchlight/apps/a b/up".into(), "lock", "topic:latchlight/apps/a b/up", "an identity is"),
+        ("latchlight/apps/me/up".into(), "frobnicate", "app:me", "unknown word `frobnicate`"),
+        (
+            "latchlight/apps/me/up".into(),
+            "lock nosuch",
+            "app:me",
+            "lock: there is no device nosuch",
+        ),
+    ] {
+        app.publish(&topic, said, false).await;
+        let line = server.logged("not taken").await;
+        assert_eq!((&line["level"], &line["speaker"]), (&json!("WARN"), &json!(speaker)));
+        assert!(line["why"].as_str().unwrap().contains(why), "{line}");
+    }
+    let mut door = Device::join(&server, "front", "lock").await;
+    door.say("state purple").await;
+    let line = server.logged("not taken").await;
+    assert_eq!(line["speaker"], "device:front");
+    assert!(line["why"].as_str().unwrap().contains("a lock cannot be `purple`"), "{line}");
+}
+
+#[tokio::test]
+async fn a_flood_of_mistakes_is_a_few_lines_of_the_log() {
+    let server = Server::start();
+    let mut door = Device::join(&server, "front", "lock").await;
+    for _ in 0..1000 {
+        door.say("state purple").await;
+    }
+    door.say("last").await;
+    assert_eq!(door.hear().await, "unknown last");
+    let log = server.stop_and_read_log().await;
+    let messages = log.iter().filter_map(|line| line["message"].as_str());
+    let mistakes: Vec<_> = messages.filter(|message| message.starts_with("not taken")).collect();
+    assert_eq!(mistakes.len(), 5, "{mistakes:?}");
+    assert!(mistakes[4].ends_with("its further mistakes of this minute are not logged"));
 }
