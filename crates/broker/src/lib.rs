@@ -105,5 +105,7 @@ pub use latchlight_mqtt::{
 pub use live::{LiveEvent, LivePublish, LiveReceipt, LiveStatus};
 pub use observer::Observer;
 pub use options::{Options, WhenFull};
+#[cfg(feature = "sqlite")]
+pub use store::SqliteStore;
 pub use store::{Change, MemoryStore, Store, StoreError};
 pub use time::Time;

@@ -3,15 +3,14 @@
 
 mod support;
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use latchlight_broker::{AllowAll, Options};
 use latchlight_mqtt::{
-    Connect, Disconnect, Packet, ProtocolVersion, Publish, QoS, ReasonCode, Subscribe,
-    SubscribeFilter, SubscriptionOptions, Will,
+    Disconnect, Packet, ProtocolVersion, Publish, QoS, ReasonCode, Subscribe, SubscribeFilter,
+    SubscriptionOptions, Will,
 };
-use support::{Client, Disk, TestBroker, VERSIONS};
+use support::{Client, Disk, Endpoint, TestBroker, VERSIONS, resuming};
 
 use ProtocolVersion::{V5, V311};
 use QoS::{AtLeastOnce, AtMostOnce, ExactlyOnce};
@@ -352,11 +351,11 @@ fn nothing_that_was_acknowledged_is_lost_by_power_cuts() {
     let mut broker = on(&disk);
     let mut reader = Endpoint::new("reader");
     let mut writer = Endpoint::new("writer");
-    reader.connect(&broker);
+    reader.connect(broker.address());
     reader.client().subscribe("kept/#", ExactlyOnce);
     let mut sent = 0;
     for round in 0..CUTS {
-        writer.connect(&broker);
+        writer.connect(broker.address());
         // Some are sent without looking, so that the cut meets them half way.
         for number in 0..MESSAGES {
             let qos = if number % 2 == 0 { AtLeastOnce } else { ExactlyOnce };
@@ -373,153 +372,15 @@ fn nothing_that_was_acknowledged_is_lost_by_power_cuts() {
         }
         disk = disk.cut();
         broker = after_power_cut(broker, &disk);
-        reader.connect(&broker);
+        reader.connect(broker.address());
     }
-    writer.connect(&broker);
+    writer.connect(broker.address());
     while writer.has_open() {
         writer.take_one();
     }
     // What came again and again fills its window more than once.
     reader.take_all();
-    let wanted: Vec<String> = (1..=sent).map(|number| number.to_string()).collect();
-    for payload in wanted {
-        let (qos, times) = reader.received.get(&payload).copied().unwrap_or((AtMostOnce, 0));
-        match qos {
-            AtMostOnce => panic!("{payload} is lost, of {} that came", reader.received.len()),
-            AtLeastOnce => assert!(times >= 1),
-            ExactlyOnce => assert_eq!(times, 1, "{payload} came {times} times"),
-        }
-    }
-}
-
-/// A client that does what the standard asks of one that keeps its session.
-struct Endpoint {
-    name: &'static str,
-    client: Option<Client>,
-    /// What was published, by packet id, until it is over.
-    open: BTreeMap<u16, Publish>,
-    /// Of those, which were received and not completed.
-    released: Vec<u16>,
-    next_id: u16,
-    /// QoS 2 messages that were received and not released.
-    unreleased: Vec<u16>,
-    received: BTreeMap<String, (QoS, usize)>,
-    /// How many packets were taken.
-    taken: usize,
-}
-
-impl Endpoint {
-    fn new(name: &'static str) -> Self {
-        Self {
-            name,
-            client: None,
-            open: BTreeMap::new(),
-            released: Vec::new(),
-            next_id: 0,
-            unreleased: Vec::new(),
-            received: BTreeMap::new(),
-            taken: 0,
-        }
-    }
-
-    fn client(&mut self) -> &mut Client {
-        self.client.as_mut().unwrap()
-    }
-
-    /// Connects, and sends again what is open, in its order.
-    fn connect(&mut self, broker: &TestBroker) {
-        let (client, present) = resume(broker, V5, self.name);
-        // The first time there is none.
-        assert_eq!(present, self.client.is_some(), "the session of {}", self.name);
-        self.client = Some(client);
-        let mut again: Vec<_> = self.open.values().cloned().collect();
-        again.sort_by_key(|publish| {
-            std::str::from_utf8(&publish.payload).unwrap().parse::<usize>().unwrap()
-        });
-        for publish in again {
-            let id = publish.packet_id.unwrap();
-            if self.released.contains(&id.get()) {
-                self.client().pubrel(id);
-            } else {
-                self.client().send(Packet::Publish(Publish { dup: true, ..publish }));
-            }
-        }
-    }
-
-    fn has_open(&self) -> bool {
-        !self.open.is_empty()
-    }
-
-    fn begin_publish(&mut self, payload: &str, qos: QoS) {
-        loop {
-            self.next_id = self.next_id % 1000 + 1;
-            if !self.open.contains_key(&self.next_id) {
-                break;
-            }
-        }
-        let packet_id = latchlight_mqtt::PacketId::new(self.next_id);
-        let topic = format!("kept/{}", qos as u8);
-        let publish = Publish { qos, packet_id, ..Publish::new(topic, payload.to_owned()) };
-        self.open.insert(self.next_id, publish.clone());
-        self.client().send(Packet::Publish(publish));
-    }
-
-    /// Takes one packet and answers it; false: it was the answer to a ping.
-    fn take_one(&mut self) -> bool {
-        match self.client().next() {
-            Packet::PubAck(ack) => {
-                assert_eq!(ack.reason, ReasonCode::Success);
-                self.open.remove(&ack.packet_id.get());
-            }
-            Packet::PubRec(ack) => {
-                assert_eq!(ack.reason, ReasonCode::Success);
-                if !self.released.contains(&ack.packet_id.get()) {
-                    self.released.push(ack.packet_id.get());
-                }
-                self.client().pubrel(ack.packet_id);
-            }
-            Packet::PubComp(ack) => {
-                self.open.remove(&ack.packet_id.get());
-                self.released.retain(|id| *id != ack.packet_id.get());
-            }
-            Packet::PubRel(ack) => {
-                self.unreleased.retain(|id| *id != ack.packet_id.get());
-                self.client().pubcomp(ack.packet_id);
-            }
-            Packet::Publish(publish) => self.take(publish),
-            Packet::PingResp => return false,
-            other => panic!("unexpected {other:?}"),
-        }
-        self.taken += 1;
-        true
-    }
-
-    /// Takes all that there is, until nothing comes any more.
-    fn take_all(&mut self) {
-        let mut before = usize::MAX;
-        while self.taken != before {
-            before = self.taken;
-            self.client().send(Packet::PingReq);
-            while self.take_one() {}
-        }
-    }
-
-    fn take(&mut self, publish: Publish) {
-        let payload = String::from_utf8(publish.payload.to_vec()).unwrap();
-        let id = publish.packet_id.unwrap();
-        let is_new = publish.qos != ExactlyOnce || !self.unreleased.contains(&id.get());
-        if is_new {
-            self.received.entry(payload).or_insert((publish.qos, 0)).1 += 1;
-        }
-        if publish.qos == ExactlyOnce {
-            if is_new {
-                self.unreleased.push(id.get());
-            }
-            self.client().pubrec(id);
-        } else {
-            self.client().puback(id);
-        }
-    }
+    reader.assert_received(sent);
 }
 
 /// Everybody has gone, and that is in the store.
@@ -537,15 +398,6 @@ fn on(disk: &Disk) -> TestBroker {
 fn after_power_cut(mut broker: TestBroker, disk: &Disk) -> TestBroker {
     broker.close();
     on(disk)
-}
-
-fn resuming(version: ProtocolVersion, client_id: &str) -> Connect {
-    let mut connect = Connect::new(version, client_id);
-    connect.clean_start = false;
-    if version.is_v5() {
-        connect.properties.make_mut().session_expiry_interval = Some(3600);
-    }
-    connect
 }
 
 /// Connects to a session that outlives the connection; true: it was there.

@@ -12,12 +12,16 @@ mod memory;
 mod record;
 mod recorder;
 mod restore;
+#[cfg(feature = "sqlite")]
+mod sqlite;
 mod writer;
 
 pub use memory::MemoryStore;
 pub(crate) use record::{MessageState, SessionRecord};
 pub(crate) use recorder::{Recorder, SessionLog, Wait};
 pub(crate) use restore::{Restored, restore};
+#[cfg(feature = "sqlite")]
+pub use sqlite::SqliteStore;
 pub(crate) use writer::Writer;
 
 /// Why a store could not do what it was asked to.

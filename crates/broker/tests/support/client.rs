@@ -78,6 +78,13 @@ impl Client {
         self.stream.write_all(bytes).unwrap();
     }
 
+    /// Sends a packet, unless the other end has closed.
+    pub fn try_send(&mut self, packet: Packet) {
+        let mut bytes = Vec::new();
+        packet.encode(self.version, &mut bytes).unwrap();
+        self.try_send_bytes(&bytes);
+    }
+
     /// Sends what it can: the other end may close meanwhile.
     pub fn try_send_bytes(&mut self, bytes: &[u8]) {
         let _ = self.stream.write_all(bytes);

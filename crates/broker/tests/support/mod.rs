@@ -3,6 +3,7 @@
 
 mod client;
 mod disk;
+mod endpoint;
 
 use std::net::{SocketAddr, TcpListener};
 use std::time::{Duration, Instant};
@@ -12,6 +13,7 @@ use latchlight_mqtt::ProtocolVersion;
 
 pub use client::{Client, PATIENCE};
 pub use disk::Disk;
+pub use endpoint::{Endpoint, resuming};
 
 /// Every version that the broker speaks.
 pub const VERSIONS: [ProtocolVersion; 3] =

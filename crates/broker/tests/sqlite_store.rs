@@ -1,0 +1,184 @@
+//! The store on a real disk: killed, torn, and taken by somebody else.
+#![allow(clippy::unwrap_used)]
+
+mod support;
+
+use std::io::{BufRead, BufReader};
+use std::net::{SocketAddr, TcpListener};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+use latchlight_broker::{AllowAll, Broker, Change, SqliteStore, Store};
+use latchlight_mqtt::QoS;
+use support::{Endpoint, TestBroker};
+
+use QoS::{AtLeastOnce, ExactlyOnce};
+
+/// Tells the test of this name to be a broker with its store here.
+const BE_A_BROKER: &str = "LATCHLIGHT_TEST_STORE";
+
+/// `kill -9` of a broker that is at work, again and again.
+#[test]
+fn nothing_that_was_acknowledged_is_lost_by_kill_9() {
+    const KILLS: usize = 50;
+    const MESSAGES: usize = 20;
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("broker.db");
+    let mut reader = Endpoint::new("reader");
+    let mut writer = Endpoint::new("writer");
+    let mut sent = 0;
+    for round in 0..=KILLS {
+        let (mut child, address) = start_child(&file);
+        reader.connect(address);
+        if round == 0 {
+            reader.client().subscribe("kept/#", ExactlyOnce);
+        }
+        writer.connect(address);
+        if round == KILLS {
+            while writer.has_open() {
+                assert!(writer.take_one());
+            }
+            reader.take_all();
+            child.kill().unwrap();
+            child.wait().unwrap();
+            break;
+        }
+        for number in 0..MESSAGES {
+            let qos = if number % 2 == 0 { AtLeastOnce } else { ExactlyOnce };
+            sent += 1;
+            writer.begin_publish(&sent.to_string(), qos);
+        }
+        for _ in 0..round % (MESSAGES + 5) {
+            if writer.has_open() {
+                writer.take_one();
+            }
+        }
+        // What came again and again does not pile up.
+        if round % 5 == 4 {
+            reader.take_all();
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+    reader.assert_received(sent);
+}
+
+/// Not a test of its own: the process that the one above kills.
+#[test]
+fn a_broker_to_be_killed() {
+    let Some(file) = std::env::var_os(BE_A_BROKER) else { return };
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let store = SqliteStore::open(file).unwrap();
+    let builder = Broker::builder().access(AllowAll).store(store).listener(listener);
+    let broker = builder.serve().unwrap();
+    println!("listens on {}", broker.addresses()[0]);
+    loop {
+        std::thread::park();
+    }
+}
+
+fn start_child(file: &Path) -> (Child, SocketAddr) {
+    let mut child = Command::new(std::env::current_exe().unwrap())
+        .args(["a_broker_to_be_killed", "--exact", "--nocapture"])
+        .env(BE_A_BROKER, file)
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let address = loop {
+        let line = lines.next().expect("the child serves").unwrap();
+        if let Some((_, address)) = line.split_once("listens on ") {
+            break address.parse().unwrap();
+        }
+    };
+    (child, address)
+}
+
+#[test]
+fn a_torn_file_is_kept_aside_and_a_new_one_begun() {
+    for torn in
+        [&b"this is no database, and long enough not to be taken for an empty one"[..], &[0; 8192]]
+    {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("broker.db");
+        std::fs::write(&file, torn).unwrap();
+        let mut store = SqliteStore::open(&file).unwrap();
+        store.commit(&mut [Change::Put(b"key", b"value")].into_iter()).unwrap();
+        drop(store);
+        assert_eq!(entries(&file), [(b"key".to_vec(), b"value".to_vec())]);
+        let aside = std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap());
+        let aside: Vec<_> =
+            aside.filter(|entry| entry.file_name().to_str().unwrap().contains(".torn-")).collect();
+        assert_eq!(aside.len(), 1);
+        assert_eq!(std::fs::read(aside[0].path()).unwrap(), torn);
+    }
+}
+
+#[test]
+fn a_page_that_is_torn_is_noticed() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("broker.db");
+    let mut store = SqliteStore::open(&file).unwrap();
+    let keys: Vec<_> = (0..2000_u32).map(u32::to_be_bytes).collect();
+    store.commit(&mut keys.iter().map(|key| Change::Put(key, &[7; 100]))).unwrap();
+    drop(store);
+    let mut bytes = std::fs::read(&file).unwrap();
+    let middle = bytes.len() / 2 / 4096 * 4096;
+    bytes[middle..middle + 4096].fill(0xAA);
+    std::fs::write(&file, bytes).unwrap();
+    drop(SqliteStore::open(&file).unwrap());
+    assert!(entries(&file).is_empty());
+}
+
+#[test]
+fn a_file_that_another_process_uses_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("broker.db");
+    let mut first = SqliteStore::open(&file).unwrap();
+    first.commit(&mut [Change::Put(b"key", b"value")].into_iter()).unwrap();
+    let error = SqliteStore::open(&file).unwrap_err().to_string();
+    assert!(error.contains("another process uses it"), "{error}");
+    let nowhere = folder.path().join("no/such/folder/broker.db");
+    let error = SqliteStore::open(&nowhere).unwrap_err().to_string();
+    assert!(error.contains("no/such/folder"), "{error}");
+}
+
+#[test]
+fn a_prefix_takes_its_keys_and_no_others() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("broker.db");
+    let mut store = SqliteStore::open(&file).unwrap();
+    let key = |number: u64, rest: u8| [&number.to_be_bytes()[..], &[rest]].concat();
+    let keys = [key(1, 0), key(1, 255), key(2, 0), key(255, 7), key(256, 7)];
+    store.commit(&mut keys.iter().map(|key| Change::Put(key, b""))).unwrap();
+    let gone = [1_u64.to_be_bytes(), 255_u64.to_be_bytes()];
+    store.commit(&mut gone.iter().map(|prefix| Change::DeletePrefix(prefix))).unwrap();
+    drop(store);
+    let left: Vec<_> = entries(&file).into_iter().map(|(key, _)| key).collect();
+    assert_eq!(left, [key(2, 0), key(256, 7)]);
+}
+
+#[test]
+fn a_graceful_close_commits_what_is_pending() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("broker.db");
+    let mut broker = on(&file);
+    let mut client =
+        support::Client::connect(broker.address(), latchlight_mqtt::ProtocolVersion::V5, "a");
+    client.publish_retained("a", "kept at QoS 0", QoS::AtMostOnce);
+    broker.close();
+    let broker = on(&file);
+    assert_eq!(broker.counters().retained_messages, 1);
+}
+
+fn on(file: &Path) -> TestBroker {
+    let store = SqliteStore::open(file).unwrap();
+    TestBroker::build(|builder| builder.access(AllowAll).store(store))
+}
+
+fn entries(file: &Path) -> Vec<(Vec<u8>, Vec<u8>)> {
+    let mut all = Vec::new();
+    let mut store = SqliteStore::open(file).unwrap();
+    store.restore(&mut |key, value| all.push((key.to_vec(), value.to_vec()))).unwrap();
+    all
+}
