@@ -189,7 +189,7 @@ impl Broker {
     pub fn subscribed_to(&self, filter: &str) -> Vec<Arc<ClientInfo>> {
         let Ok(filter) = TopicFilter::try_from(filter) else { return Vec::new() };
         let sessions: Vec<_> = self.core.sessions.lock().values().cloned().collect();
-        let holds = |session: &&Arc<Session>| session.subscriptions.lock().contains_key(&filter);
+        let holds = |session: &&Arc<Session>| session.subscriptions.lock().contains(&filter);
         sessions.iter().filter(holds).filter_map(|session| session.client()).collect()
     }
 
@@ -255,6 +255,7 @@ impl Core {
             // No epoch comes after this one.
             line.epoch += 1;
             line.owed.end_log();
+            line.owed.clear(&self.counters);
             session.set_stored(false);
             self.deadlines.set(session, &mut line.timers, Timers::default());
             let current = sessions.get(&*session.client_id);
@@ -266,7 +267,7 @@ impl Core {
         };
         let subscriptions = session.end();
         self.counters.subscriptions.sub(subscriptions.len() as u64);
-        for filter in subscriptions.keys() {
+        for (filter, _) in subscriptions.iter() {
             self.index.remove(filter, &Subscriber::Session(session.clone()));
         }
         // [MQTT-3.1.2-8]: at the latest when the session ends.

@@ -95,6 +95,7 @@ async fn serve(mut client: Client, transport: &dyn Transport, mut carry: Carry) 
             break end;
         }
     };
+    client.count_partial(0);
     (client, end)
 }
 
@@ -201,6 +202,12 @@ fn read(client: &mut Client, transport: &dyn Transport, carry: &mut Carry) -> Re
         Read::Nothing => Ok(0),
         Read::Some(read) => {
             client.core.counters.bytes_in.add(read as u64);
+            let most = client.core.options.max_partial_bytes as u64;
+            if client.count_partial(carry.partial())
+                && client.core.counters.partial_bytes.get() > most
+            {
+                return Err(End::protocol(ReasonCode::QuotaExceeded));
+            }
             Ok(read)
         }
     }

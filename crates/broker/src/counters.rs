@@ -37,6 +37,11 @@ counters! {
     sessions,
     /// Subscriptions (gauge).
     subscriptions,
+    /// Bytes of messages that wait for sessions, or are kept to be sent again
+    /// (gauge).
+    waiting_bytes,
+    /// Bytes of large packets that are not whole yet (gauge).
+    partial_bytes,
     /// Messages that clients published and the broker took.
     messages_in,
     /// Messages that were written for clients.

@@ -23,6 +23,10 @@ pub struct Options {
     pub threads: usize,
     /// The largest packet that is taken, in bytes.
     pub max_packet_size: u32,
+    /// Bytes of packets that are not whole yet, of all connections together;
+    /// the connection that goes beyond is closed. Less than 32 KiB of one do
+    /// not count.
+    pub max_partial_bytes: usize,
     /// How long a connection may take to say CONNECT.
     pub connect_timeout: Duration,
     /// How many bytes a connection may send before CONNECT is complete.
@@ -51,7 +55,10 @@ pub struct Options {
     /// those that are in flight to it and kept to be sent again; beyond as many
     /// that wait for an inline subscription, publishers are slowed down.
     pub max_queued_bytes: usize,
-    /// What happens beyond these two.
+    /// Bytes of what waits for all sessions together, or is kept to be sent
+    /// again; what comes beyond is not taken.
+    pub max_waiting_bytes: usize,
+    /// What happens beyond the bounds of one session.
     pub when_full: WhenFull,
     /// Bytes that may wait for a socket before publishers are slowed down.
     pub high_water: usize,
@@ -65,6 +72,8 @@ pub struct Options {
     pub stalled_limit: Duration,
     /// Subscriptions of one session.
     pub max_subscriptions: usize,
+    /// Bytes of one session's filters; each of their levels counts for 128 more.
+    pub max_subscription_bytes: usize,
     /// Levels of a topic name or filter.
     pub max_topic_levels: usize,
     /// Topic aliases that a client may use towards the broker.
@@ -87,6 +96,7 @@ impl Default for Options {
         Self {
             threads: cores.min(4),
             max_packet_size: 16 * 1024 * 1024,
+            max_partial_bytes: 256 * 1024 * 1024,
             connect_timeout: Duration::from_secs(10),
             max_connect_size: 64 * 1024,
             max_connections: 100_000,
@@ -98,12 +108,14 @@ impl Default for Options {
             max_in_flight: 4096,
             max_queued_messages: 10_000,
             max_queued_bytes: 16 * 1024 * 1024,
+            max_waiting_bytes: 512 * 1024 * 1024,
             when_full: WhenFull::default(),
             high_water: 1024 * 1024,
             stalled_after: Duration::from_millis(50),
             max_pause: Duration::from_secs(1),
             stalled_limit: Duration::from_secs(60),
             max_subscriptions: 10_000,
+            max_subscription_bytes: 16 * 1024 * 1024,
             max_topic_levels: 128,
             topic_alias_maximum: 32,
             max_retained_messages: 1_000_000,

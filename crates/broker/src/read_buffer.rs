@@ -104,6 +104,11 @@ impl Carry {
         Self { bytes, has_more }
     }
 
+    /// How much of a large packet is held; nothing of a small one.
+    pub(crate) fn partial(&self) -> usize {
+        if self.bytes.len() > CHUNK / 2 { self.bytes.capacity() } else { 0 }
+    }
+
     /// Whether whole packets may be held; they come before anything is read.
     pub(crate) fn has_more(&self) -> bool {
         self.has_more

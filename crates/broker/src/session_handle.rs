@@ -22,6 +22,13 @@ pub(crate) struct Held {
     pub(crate) identifier: Option<u32>,
 }
 
+/// The subscriptions of a session, and what their filters take.
+#[derive(Debug, Default)]
+pub(crate) struct Subscriptions {
+    held: FxHashMap<TopicFilter, Held>,
+    bytes: usize,
+}
+
 /// A session, for as long as it lives.
 #[derive(Debug)]
 pub(crate) struct Session {
@@ -31,7 +38,7 @@ pub(crate) struct Session {
     pub(crate) number: u64,
     pub(crate) outbound: Mutex<Line>,
     pub(crate) inbound: Mutex<Inbound>,
-    pub(crate) subscriptions: Mutex<FxHashMap<TopicFilter, Held>>,
+    pub(crate) subscriptions: Mutex<Subscriptions>,
     subscription_count: AtomicUsize,
     /// Wakes publishers that wait for this reader.
     pub(crate) drained: Notify,
@@ -40,6 +47,46 @@ pub(crate) struct Session {
     /// The store has it.
     stored: AtomicBool,
     ended: AtomicBool,
+}
+
+impl Subscriptions {
+    pub(crate) fn len(&self) -> usize {
+        self.held.len()
+    }
+
+    pub(crate) fn contains(&self, filter: &TopicFilter) -> bool {
+        self.held.contains_key(filter)
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&TopicFilter, &Held)> {
+        self.held.iter()
+    }
+
+    /// Whether there is room for one more, of this filter.
+    pub(crate) fn has_room(&self, filter: &TopicFilter, options: &Options) -> bool {
+        self.held.len() < options.max_subscriptions
+            && self.bytes + size(filter) <= options.max_subscription_bytes
+    }
+
+    pub(crate) fn insert(&mut self, filter: TopicFilter, held: Held) {
+        let size = size(&filter);
+        if self.held.insert(filter, held).is_none() {
+            self.bytes += size;
+        }
+    }
+
+    /// False: it was none of them.
+    pub(crate) fn remove(&mut self, filter: &TopicFilter) -> bool {
+        let known = self.held.remove(filter).is_some();
+        self.bytes -= if known { size(filter) } else { 0 };
+        known
+    }
+}
+
+/// What a filter takes: it stands here, and level by level in the index.
+fn size(filter: &TopicFilter) -> usize {
+    const LEVEL: usize = 128;
+    filter.as_str().len() + LEVEL * filter.as_str().split('/').count()
 }
 
 impl Session {
@@ -83,7 +130,7 @@ impl Session {
     }
 
     /// The session takes no more subscriptions; gives those that it has.
-    pub(crate) fn end(&self) -> FxHashMap<TopicFilter, Held> {
+    pub(crate) fn end(&self) -> Subscriptions {
         let mut subscriptions = self.subscriptions.lock();
         self.ended.store(true, Ordering::Relaxed);
         std::mem::take(&mut *subscriptions)

@@ -304,6 +304,79 @@ fn bytes_in_flight() {
     reader.expect_nothing();
 }
 
+#[test]
+fn waiting_bytes_of_all_sessions() {
+    // Each takes its topic and payload: 1 + 99 bytes.
+    let broker = with(|options| options.max_waiting_bytes = 300);
+    let payload = "x".repeat(99);
+    for id in ["a", "b"] {
+        let mut reader = durable(&broker, id);
+        reader.subscribe(id, AtLeastOnce);
+        reader.disconnect();
+    }
+    broker.until("they are gone", |broker| broker.clients().is_empty());
+    let mut publisher = Client::connect(broker.address(), V5, "publisher");
+    for topic in ["a", "a", "b"] {
+        assert_eq!(publisher.publish(topic, &payload, AtLeastOnce), ReasonCode::Success);
+    }
+    for topic in ["a", "b"] {
+        assert_eq!(publisher.publish(topic, &payload, AtLeastOnce), ReasonCode::QuotaExceeded);
+    }
+    assert_eq!(broker.counters().waiting_bytes, 300);
+    // What a session has in flight and may be sent again is no less.
+    let mut reader = durable(&broker, "a");
+    let received = reader.next_publish();
+    assert_eq!(publisher.publish("b", &payload, AtLeastOnce), ReasonCode::QuotaExceeded);
+    reader.acknowledge(&received);
+    reader.next_publish();
+    reader.expect_nothing();
+    assert_eq!(publisher.publish("b", &payload, AtLeastOnce), ReasonCode::Success);
+    // A session that ends holds nothing.
+    reader.disconnect();
+    for id in ["a", "b"] {
+        Client::connect(broker.address(), V5, id).disconnect();
+    }
+    broker.until("they have ended", |broker| broker.counters().waiting_bytes == 0);
+}
+
+#[test]
+fn subscription_bytes() {
+    // A filter of one letter takes 1 + 128 bytes.
+    let broker = with(|options| options.max_subscription_bytes = 3 * 129);
+    let mut client = Client::connect(broker.address(), V5, "client");
+    let options = SubscriptionOptions::qos(AtMostOnce);
+    for filter in ["a", "b", "a", "c"] {
+        assert_eq!(client.try_subscribe(filter, options), ReasonCode::Success);
+    }
+    assert_eq!(client.try_subscribe("d", options), ReasonCode::QuotaExceeded);
+    client.unsubscribe("a");
+    assert_eq!(client.try_subscribe("d/", options), ReasonCode::QuotaExceeded);
+    assert_eq!(client.try_subscribe("d", options), ReasonCode::Success);
+}
+
+#[test]
+fn partial_bytes() {
+    let broker = with(|options| options.max_partial_bytes = 700_000);
+    let mut bytes = Vec::new();
+    let packet = Packet::Publish(Publish::new("a", vec![b'x'; 900_000]));
+    packet.encode(V5, &mut bytes).unwrap();
+    let mut first = Client::connect(broker.address(), V5, "first");
+    first.send_bytes(&bytes[..400_000]);
+    broker.until("it is held", |broker| broker.counters().partial_bytes >= 400_000);
+    let mut second = Client::connect(broker.address(), V5, "second");
+    second.try_send_bytes(&bytes[..400_000]);
+    second.expect_disconnect(ReasonCode::QuotaExceeded);
+    // Small ones are no matter, and what is whole is not held any more.
+    let mut third = Client::connect(broker.address(), V5, "third");
+    third.publish("a", &"x".repeat(30_000), AtLeastOnce);
+    first.send_bytes(&bytes[400_000..500_000]);
+    drop(first);
+    broker.until("it is gone", |broker| broker.counters().partial_bytes == 0);
+    third.send_bytes(&bytes);
+    third.expect_nothing();
+    broker.until("it was taken", |broker| broker.counters().partial_bytes == 0);
+}
+
 /// Retained messages wait for a reader without a bound of their own, but it
 /// cannot have them wait over and over.
 #[test]

@@ -202,7 +202,7 @@ fn record(core: &Core, session: &Arc<Session>, line: &mut Line, expiry: Time) ->
     if is_new {
         line.owed.begin_log(SessionLog::new(recorder, session, 0));
         session.set_stored(true);
-        for (filter, held) in &*session.subscriptions.lock() {
+        for (filter, held) in session.subscriptions.lock().iter() {
             recorder.subscribed(session.number, filter, held);
         }
     }

@@ -43,6 +43,8 @@ pub(crate) struct Client {
     pub(crate) paused_at: Option<Time>,
     /// How much it was read since the others of its thread came in between.
     pub(crate) turn: usize,
+    /// How many bytes of a packet that is not whole are counted for it.
+    partial: usize,
 }
 
 /// What follows a packet.
@@ -111,7 +113,19 @@ impl Client {
             batch,
             paused_at: None,
             turn: 0,
+            partial: 0,
         }
+    }
+
+    /// Counts what is held of a packet that is not whole; true if that has
+    /// grown.
+    pub(crate) fn count_partial(&mut self, held: usize) -> bool {
+        let before = std::mem::replace(&mut self.partial, held);
+        if held != before {
+            self.core.counters.partial_bytes.add(held as u64);
+            self.core.counters.partial_bytes.sub(before as u64);
+        }
+        held > before
     }
 
     fn decode(&self, packet: &[u8]) -> Result<Packet, End> {

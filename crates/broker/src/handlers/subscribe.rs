@@ -66,7 +66,7 @@ fn make_way(
     // [MQTT-3.3.1-9] to [MQTT-3.3.1-11]; a shared one gets none.
     let sends = match options.retain_handling {
         RetainHandling::Send => true,
-        RetainHandling::SendIfNew => !session.subscriptions.lock().contains_key(filter),
+        RetainHandling::SendIfNew => !session.subscriptions.lock().contains(filter),
         RetainHandling::DoNotSend => false,
     };
     if !sends || filter.shared().is_some() {
@@ -93,8 +93,8 @@ fn add(
     let subscription = Held { options: *options, identifier };
     let is_new = {
         let mut held = client.session.subscriptions.lock();
-        let is_new = !held.contains_key(filter);
-        if is_new && held.len() >= core.options.max_subscriptions {
+        let is_new = !held.contains(filter);
+        if is_new && !held.has_room(filter, &core.options) {
             return Err(ReasonCode::QuotaExceeded);
         }
         // A clean start has just replaced the session: nobody would end this one.

@@ -14,7 +14,7 @@ pub(super) fn handle(client: &mut Client, packet: &[u8]) -> Result<Next, End> {
     let mut reasons = Vec::with_capacity(unsubscribe.filters.len());
     for filter in &unsubscribe.filters {
         let mut held = client.session.subscriptions.lock();
-        let known = held.remove(filter).is_some();
+        let known = held.remove(filter);
         client.session.note_subscriptions(held.len());
         drop(held);
         if known {

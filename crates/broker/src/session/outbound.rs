@@ -59,6 +59,8 @@ pub(crate) struct Outbound {
     live_unacknowledged: Vec<Arc<Ticket>>,
     /// The session outlives its connection.
     durable: bool,
+    /// How many of its bytes are counted among all that waits.
+    counted: usize,
     /// Where it is noted, if the broker has a store and the session is
     /// durable.
     log: Option<SessionLog>,
@@ -200,9 +202,27 @@ impl Outbound {
         options: &Options,
         counters: &Counters,
     ) -> Accepted {
+        let accepted = self.take_in(forward, receiver, retain, options, counters);
+        self.count(counters);
+        accepted
+    }
+
+    fn take_in(
+        &mut self,
+        forward: &Forward<'_>,
+        receiver: &Receiver,
+        retain: bool,
+        options: &Options,
+        counters: &Counters,
+    ) -> Accepted {
         let qos = forward.qos.min(receiver.qos);
         if qos == QoS::AtMostOnce {
             return self.deliver_at_most_once(forward, receiver, retain, options, counters);
+        }
+        let is_full = counters.waiting_bytes.get() >= options.max_waiting_bytes as u64;
+        if self.durable && is_full {
+            counters.dropped_queue_full.one();
+            return Accepted::Full;
         }
         let idle = self.has_room(options) && self.queue.is_empty() && !self.in_flight.has_again();
         let Some(sender) =
@@ -310,6 +330,10 @@ impl Outbound {
     fn enqueue(&mut self, mut kept: Kept, options: &Options, counters: &Counters) -> Accepted {
         if self.sender.is_none() && !self.durable {
             return Accepted::Not;
+        }
+        if counters.waiting_bytes.get() >= options.max_waiting_bytes as u64 {
+            counters.dropped_queue_full.one();
+            return Accepted::Full;
         }
         let log = self.log.as_mut().filter(|_| kept.qos != QoS::AtMostOnce);
         if log.as_ref().is_some_and(|log| log.is_full()) {
@@ -428,6 +452,23 @@ impl Outbound {
         self.has_window(options) && self.in_flight.bytes() < options.max_queued_bytes
     }
 
+    /// Counts what waits here among all that waits.
+    fn count(&mut self, counters: &Counters) {
+        let bytes = self.queue.bytes() + self.in_flight.bytes();
+        if bytes != self.counted {
+            counters.waiting_bytes.add(bytes as u64);
+            counters.waiting_bytes.sub(self.counted as u64);
+            self.counted = bytes;
+        }
+    }
+
+    /// The session has ended: nothing waits any more.
+    pub(crate) fn clear(&mut self, counters: &Counters) {
+        self.in_flight.clear();
+        self.queue.clear();
+        self.count(counters);
+    }
+
     /// An acknowledgement of the client.
     pub(crate) fn acknowledge(
         &mut self,
@@ -484,6 +525,11 @@ impl Outbound {
 
     /// Sends what waits, as far as window and output let it.
     pub(crate) fn pump(&mut self, now: Time, options: &Options, counters: &Counters) {
+        self.send_waiting(now, options, counters);
+        self.count(counters);
+    }
+
+    fn send_waiting(&mut self, now: Time, options: &Options, counters: &Counters) {
         loop {
             let Some(sender) = &mut self.sender else { return };
             if sender.out.len() > options.high_water {

@@ -129,6 +129,11 @@ impl Queue {
         }
     }
 
+    /// The bytes that the bounds count.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
     pub(crate) fn clear(&mut self) {
         *self = Self::default();
     }
