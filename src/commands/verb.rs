@@ -9,7 +9,7 @@ use crate::state::{DeviceKind, DeviceState};
 
 /// What a device is told to do. There is no toggle.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "lowercase", try_from = "String")]
 pub enum Verb {
     /// Move the bolt out.
     Lock,
@@ -76,6 +76,14 @@ impl FromStr for Verb {
             let shown: String = word.chars().take(40).flat_map(char::escape_default).collect();
             format!("`{shown}` is not something a device does: lock, unlock, on or off")
         })
+    }
+}
+
+impl TryFrom<String> for Verb {
+    type Error = String;
+
+    fn try_from(word: String) -> Result<Self, Self::Error> {
+        word.parse()
     }
 }
 

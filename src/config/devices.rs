@@ -2,6 +2,7 @@
 
 use serde::Deserialize;
 
+use super::value;
 use crate::commands::Verb;
 use crate::state::DeviceId;
 
@@ -11,6 +12,7 @@ use crate::state::DeviceId;
 #[serde(default, deny_unknown_fields)]
 pub struct DeviceSettings {
     /// Which other devices it may operate.
+    #[serde(deserialize_with = "value::list")]
     pub grants: Vec<Grant>,
     /// Its own pair of topics.
     pub topics: Option<DeviceTopics>,

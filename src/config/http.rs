@@ -5,15 +5,19 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use super::value;
+
 /// The settings of the API and the board.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct HttpSettings {
     /// Where the server listens; loopback only, until there are accounts.
+    #[serde(deserialize_with = "value::address")]
     pub listen: SocketAddr,
     /// The names by which the server may be called, as in a `Host` header;
     /// without a port they are taken with the listening port or without one.
     /// The address of `listen` is always among them.
+    #[serde(deserialize_with = "value::list")]
     pub hosts: Vec<String>,
     /// What links start with, and one more origin that counts as the server's
     /// own; without it, `http://` and the listening address.

@@ -1,8 +1,9 @@
 //! Reading the settings: defaults, then the file, then the environment.
 
+use std::collections::HashMap;
 use std::net::SocketAddr;
 
-use config::{Config, Environment, File, FileFormat};
+use config::{Config, ConfigError, Environment, File, FileFormat};
 
 use super::Settings;
 
@@ -10,10 +11,14 @@ use super::Settings;
 /// between the levels: `LATCHLIGHT_HTTP__LISTEN`.
 pub const ENVIRONMENT_PREFIX: &str = "LATCHLIGHT";
 
-/// What is wrong with the settings, with the path of the key.
+/// What is wrong with the settings, with the path of the key; the variable's
+/// name, where the environment set it.
 #[derive(Debug, thiserror::Error)]
-#[error("settings: {0}")]
-pub struct InvalidSettings(String);
+#[error("{place}: {why}")]
+pub struct InvalidSettings {
+    place: String,
+    why: String,
+}
 
 impl Settings {
     /// The settings from the text of the `settings` section and the process's
@@ -23,7 +28,15 @@ impl Settings {
     /// A key is unknown, a value has the wrong type or cannot be; the error
     /// names the key by its path.
     pub fn load(section: &str) -> Result<Self, InvalidSettings> {
-        Self::load_with(section, None)
+        // What has another name is nobody's business here, whatever is in it.
+        let variables = std::env::vars_os().filter_map(|(name, value)| {
+            let name = name.into_string().ok().filter(|name| key(name).is_some())?;
+            // Its value may be a secret.
+            Some(value.into_string().map(|value| (name.clone(), value)).map_err(|_| {
+                InvalidSettings { place: in_environment(&name), why: "not UTF-8".to_owned() }
+            }))
+        });
+        Self::load_with(section, variables.collect::<Result<_, _>>()?)
     }
 
     /// The same with a made-up environment, for tests.
@@ -32,22 +45,31 @@ impl Settings {
     /// As [`Settings::load`].
     pub fn load_with(
         section: &str,
-        environment: Option<std::collections::HashMap<String, String>>,
+        environment: HashMap<String, String>,
     ) -> Result<Self, InvalidSettings> {
+        let names: Vec<String> = environment.keys().cloned().collect();
+        Self::merge(section, environment).map_err(|why| {
+            let set = names.into_iter().find(|name| key(name).is_some_and(|key| is_at(&key, &why)));
+            let place = set.map_or_else(|| "settings".to_owned(), |name| in_environment(&name));
+            InvalidSettings { place, why }
+        })
+    }
+
+    fn merge(section: &str, environment: HashMap<String, String>) -> Result<Self, String> {
         let variables = Environment::with_prefix(ENVIRONMENT_PREFIX)
             .prefix_separator("_")
             .separator("__")
-            .source(environment);
+            .source(Some(environment));
         let merged = Config::builder()
             .add_source(File::from_str(section, FileFormat::Json))
             .add_source(variables)
             .build()
-            .map_err(|error| InvalidSettings(error.to_string()))?;
+            .map_err(|error| error.to_string())?;
         let settings: Self = serde_path_to_error::deserialize(merged).map_err(|error| {
             let path = error.path().to_string();
-            InvalidSettings(format!("{path}: {}", error.into_inner()))
+            format!("{path}: {}", without_key(error.into_inner()))
         })?;
-        settings.check().map_err(InvalidSettings)?;
+        settings.check()?;
         Ok(settings)
     }
 
@@ -71,6 +93,35 @@ impl Settings {
     }
 }
 
+fn in_environment(variable: &str) -> String {
+    format!("the environment's {variable}")
+}
+
+/// The key that a variable of the environment sets.
+fn key(variable: &str) -> Option<String> {
+    let name = variable.to_lowercase();
+    let key = name.strip_prefix(&ENVIRONMENT_PREFIX.to_lowercase())?.strip_prefix('_')?;
+    Some(key.replace("__", "."))
+}
+
+/// Whether an error, which begins with a path, is about this key or what is
+/// in it.
+fn is_at(key: &str, error: &str) -> bool {
+    let rest = error.strip_prefix(key);
+    rest.is_some_and(|rest| rest.starts_with([':', '.', '[', ' ']))
+}
+
+/// What the parser says, without the key, which it writes in a way of its own.
+fn without_key(error: ConfigError) -> String {
+    match error {
+        ConfigError::At { error, .. } => without_key(*error),
+        ConfigError::Type { unexpected, expected, .. } => {
+            format!("invalid type: {unexpected}, expected {expected}")
+        }
+        other => other.to_string(),
+    }
+}
+
 pub(super) fn not_loopback(key: &str, address: SocketAddr) -> String {
     format!(
         "{key}: {address} is not a loopback address. Until people and devices have identities, \
@@ -80,14 +131,12 @@ pub(super) fn not_loopback(key: &str, address: SocketAddr) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::HashMap;
-
     use super::*;
 
     fn load(section: &str, variables: &[(&str, &str)]) -> Result<Settings, String> {
         let variables: HashMap<_, _> =
             variables.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
-        Settings::load_with(section, Some(variables)).map_err(|error| error.to_string())
+        Settings::load_with(section, variables).map_err(|error| error.to_string())
     }
 
     #[test]
@@ -112,6 +161,90 @@ mod tests {
         let settings = settings.expect("both");
         assert_eq!(settings.http.listen.port(), 2);
         assert_eq!(settings.commands.expires_in, 7);
+    }
+
+    #[test]
+    fn a_list_in_the_environment_has_commas_or_is_json() {
+        let settings = load(
+            r#"{"mqtt": {"topics": ["old/#"]}}"#,
+            &[
+                ("LATCHLIGHT_MQTT__TOPICS", "weather/#, house/+/night"),
+                ("LATCHLIGHT_HTTP__HOSTS", r#"["home.example", "[::1]"]"#),
+                (
+                    "LATCHLIGHT_DEVICES__KEYPAD__GRANTS",
+                    r#"[{"actions": ["lock"], "devices": ["shed"]}]"#,
+                ),
+            ],
+        );
+        let settings = settings.expect("lists");
+        assert_eq!(settings.mqtt.topics, ["weather/#", "house/+/night"]);
+        assert_eq!(settings.http.hosts, ["home.example", "[::1]"]);
+        let keypad = settings.devices.values().next().expect("keypad");
+        assert!(keypad.grants(crate::commands::Verb::Lock, &"shed".parse().expect("id")));
+        let error = load("{}", &[("LATCHLIGHT_PLUGINS__ALLOW", r#"[{"file": 1}]"#)]);
+        let error = error.expect_err("no entry");
+        assert!(error.contains("plugins.allow: as a JSON list: [0].file"), "{error}");
+    }
+
+    #[test]
+    fn what_the_environment_set_wrongly_is_named_by_its_variable() {
+        for (name, value, why) in [
+            ("LATCHLIGHT_HTTP__LISEN", "x", "http.lisen: unknown field"),
+            ("LATCHLIGHT_FOO", "1", "foo: unknown field"),
+            ("LATCHLIGHT_HTTP__LISTEN", "8080", "`8080` is not an address"),
+            ("LATCHLIGHT_MQTT__TOPICS", "a/b,$SYS/x", "mqtt.topics[1]"),
+            ("LATCHLIGHT_LOG__LEVEL", "loud", "log.level: `loud`"),
+        ] {
+            let error = load(r#"{"mqtt": {"topics": []}}"#, &[(name, value)]).expect_err(name);
+            assert!(error.starts_with(&format!("the environment's {name}: ")), "{error}");
+            assert!(error.contains(why), "{error}");
+        }
+        // The file's fault stays the file's.
+        let error = load(r#"{"http": {"x": 1}}"#, &[("LATCHLIGHT_HTTP__LISTEN", "127.0.0.1:0")]);
+        assert!(error.as_ref().expect_err("x").starts_with("settings: http.x"), "{error:?}");
+    }
+
+    #[test]
+    fn a_value_that_cannot_be_is_shown_with_one_that_can() {
+        for (section, said) in [
+            (
+                r#"{"http": {"listen": 8080}}"#,
+                "http.listen: `8080` is not an address and a port, such as",
+            ),
+            (r#"{"http": {"listen": "localhost:9101"}}"#, "`localhost:9101` is not an address"),
+            (r#"{"mqtt": {"listen": "127.0.0.1:99999"}}"#, "`127.0.0.1:99999` is not an address"),
+            (
+                r#"{"mqtt": {"protocol": 4}}"#,
+                "mqtt.protocol: `4` is not a version of MQTT: 5 or 3.1.1",
+            ),
+            (r#"{"log": {"format": "xml"}}"#, "log.format: `xml` is not a format: text or json"),
+            (r#"{"log": {"level": "loud"}}"#, "log.level: `loud` is not a level: off, error,"),
+            (r#"{"log": {"level": "info,latchlight"}}"#, "log.level: `latchlight` is not a level"),
+            (
+                r#"{"log": {"level": "latchlight=loud"}}"#,
+                "log.level: `latchlight=loud` is no filter",
+            ),
+            (
+                r#"{"devices": {"a": {"grants": [{"actions": ["toggle"], "devices": []}]}}}"#,
+                "devices.a.grants[0].actions[0]: `toggle` is not something a device does",
+            ),
+            (
+                r#"{"plugins": {"allow": [{"file": "a", "sha256": "", "grants": 5}]}}"#,
+                "plugins.allow[0].sha256: not a SHA-256",
+            ),
+            (
+                r#"{"commands": {"expires_in": "soon"}}"#,
+                r#"commands.expires_in: invalid type: string "soon", expected an integer"#,
+            ),
+        ] {
+            let error = load(section, &[]).expect_err(section);
+            assert!(error.contains(said) && !error.contains("for key"), "{error}");
+        }
+        let protocol = load(r#"{"mqtt": {"protocol": 5}}"#, &[]).expect("a number").mqtt.protocol;
+        assert_eq!(protocol, crate::config::MqttProtocol::V5);
+        for level in ["INFO", "off", "warn,latchlight::commands=debug", "latchlight=trace"] {
+            assert!(load(&format!(r#"{{"log": {{"level": "{level}"}}}}"#), &[]).is_ok(), "{level}");
+        }
     }
 
     #[test]

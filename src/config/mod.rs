@@ -13,6 +13,7 @@ mod load;
 mod log;
 mod mqtt;
 mod plugins;
+mod value;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
+use super::value;
 use crate::device_interface::topics;
 
 /// The settings of MQTT.
@@ -15,11 +16,13 @@ pub struct MqttSettings {
     /// `mqtts://host:8883`.
     pub broker: String,
     /// Where the embedded broker listens, without TLS.
+    #[serde(deserialize_with = "value::address")]
     pub listen: SocketAddr,
     /// The first level, or levels, of every topic.
     pub prefix: String,
     /// More topic filters to listen on; what comes from them never gets an
     /// answer.
+    #[serde(deserialize_with = "value::list")]
     pub topics: Vec<String>,
     /// The version spoken to an outside broker.
     pub protocol: MqttProtocol,
@@ -44,13 +47,24 @@ pub struct MqttSettings {
 
 /// A version of MQTT, as spoken to an outside broker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
 pub enum MqttProtocol {
     /// MQTT 5.
-    #[serde(rename = "5")]
     V5,
     /// MQTT 3.1.1.
-    #[serde(rename = "3.1.1")]
     V311,
+}
+
+impl TryFrom<String> for MqttProtocol {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        match text.as_str() {
+            "5" => Ok(Self::V5),
+            "3.1.1" => Ok(Self::V311),
+            _ => Err(format!("`{}` is not a version of MQTT: 5 or 3.1.1", text.escape_debug())),
+        }
+    }
 }
 
 impl Default for MqttSettings {

@@ -8,6 +8,7 @@ use std::time::Duration;
 use latchlight_mqtt::TopicFilter;
 use serde::Deserialize;
 
+use super::value;
 use crate::commands::Verb;
 use crate::state::DeviceId;
 
@@ -19,6 +20,7 @@ pub struct PluginsSettings {
     /// it is relative.
     pub folder: PathBuf,
     /// The libraries that are loaded, in this order; no others are.
+    #[serde(deserialize_with = "value::list")]
     pub allow: Vec<AllowedPlugin>,
     /// How long a plugin may take to start, and for each call.
     pub time_limit_ms: u64,
@@ -228,7 +230,7 @@ mod tests {
 
     fn load(plugins: &str) -> Result<PluginsSettings, String> {
         let section = format!(r#"{{"plugins": {plugins}}}"#);
-        Settings::load_with(&section, Some(std::collections::HashMap::new()))
+        Settings::load_with(&section, std::collections::HashMap::new())
             .map(|settings| settings.plugins)
             .map_err(|error| error.to_string())
     }

@@ -81,7 +81,7 @@ impl Furnishing {
     /// A house with a lock, a light and a camera, and its plugins started.
     pub(crate) async fn move_in(self) -> House {
         let section = json!({ "plugins": self.plugins, "devices": self.devices }).to_string();
-        let settings = Settings::load_with(&section, Some(Default::default())).unwrap();
+        let settings = Settings::load_with(&section, Default::default()).unwrap();
         let context = context(&self.folder, &settings).await;
         let asked = Asked::default();
         let services =
