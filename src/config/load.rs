@@ -229,8 +229,8 @@ mod tests {
                 "devices.a.grants[0].actions[0]: `toggle` is not something a device does",
             ),
             (
-                r#"{"plugins": {"allow": [{"file": "a", "sha256": "", "grants": 5}]}}"#,
-                "plugins.allow[0].sha256: not a SHA-256",
+                r#"{"plugins": {"allow": [{"grants": 5}]}}"#,
+                "plugins.allow[0].grants: invalid type: ",
             ),
             (
                 r#"{"commands": {"expires_in": "soon"}}"#,
