@@ -11,6 +11,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, S
 use sqlx::{Connection as _, SqliteConnection, SqlitePool};
 
 use crate::config::DatabaseSettings;
+use crate::telemetry::one_line;
 
 static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
 
@@ -78,7 +79,7 @@ impl Database {
             Err(error) if is_torn(&error) && settings.url.is_none() => {
                 let kept = keep_aside(data).context("keep the torn database aside")?;
                 tracing::error!(
-                    kept = %kept.display(), error = format!("{error:#}"),
+                    kept = %kept.display(), error = one_line(&error),
                     "the database is torn: it is kept aside and begun anew, without what was \
                      recorded of commands, retries and pictures"
                 );

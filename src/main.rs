@@ -57,7 +57,7 @@ fn main() -> ExitCode {
     match run(Cli::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("latchlight: {error:#}");
+            eprintln!("latchlight: {}", telemetry::one_line(&error));
             ExitCode::FAILURE
         }
     }

@@ -5,6 +5,21 @@ use tracing_subscriber::fmt::format::FmtSpan;
 
 use crate::config::{LogFormat, LogSettings};
 
+/// An error and what caused it, in one line: some causes stand in what they
+/// caused already.
+pub fn one_line(error: &anyhow::Error) -> String {
+    error.chain().fold(String::new(), |mut line, cause| {
+        let cause = cause.to_string();
+        if !line.ends_with(&cause) {
+            if !line.is_empty() {
+                line.push_str(": ");
+            }
+            line.push_str(&cause);
+        }
+        line
+    })
+}
+
 /// Begins to log as the settings say. The second call in a process changes
 /// nothing.
 pub fn init(settings: &LogSettings) {
@@ -30,5 +45,22 @@ pub fn init(settings: &LogSettings) {
         std::panic::set_hook(Box::new(|panic| {
             tracing::error!(what = %panic, "a part of the server panicked");
         }));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use anyhow::Context as _;
+
+    use super::*;
+
+    #[test]
+    fn what_a_cause_says_again_is_said_once() {
+        let missing = std::io::Error::other("no such file");
+        let error = Err::<(), _>(missing).context("read a: no such file").context("start");
+        let error = error.expect_err("an error");
+        assert_eq!(one_line(&error), "start: read a: no such file");
+        let error = Err::<(), _>(std::io::Error::other("why")).context("what");
+        assert_eq!(one_line(&error.expect_err("an error")), "what: why");
     }
 }

@@ -34,6 +34,7 @@ use serde_json::{Map, Value};
 use crate::commands::JournalError;
 use crate::pictures::PictureError;
 use crate::state::StateError;
+use crate::telemetry::one_line;
 
 /// An answer that is no success.
 #[derive(Debug)]
@@ -179,7 +180,7 @@ impl ApiError {
     /// The answer to the request for this path, with this id.
     pub(super) fn response_to(&self, instance: &str, request_id: &str) -> HttpResponse {
         if let Self::Internal(error) = self {
-            tracing::error!(error = format!("{error:#}"), "request failed");
+            tracing::error!(error = one_line(error), "request failed");
         }
         let (kind, status, title) = self.describe();
         let more = if let Self::NotReady(checks) = self { Some(checks) } else { None };

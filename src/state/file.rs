@@ -1,5 +1,6 @@
 //! config.json on disk: read as a whole, written through a temporary file.
 
+use std::borrow::Cow;
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -52,7 +53,7 @@ pub enum FileError {
     },
     /// The folder cannot take a new file, so the state could not be saved.
     #[error(
-        "write to the folder {folder}: {source} (config.json is replaced through a temporary file beside it, so the server must be allowed to create files there)"
+        "write to the folder {folder}: {source} (the configuration is replaced through a temporary file beside it, so the server must be allowed to create files there)"
     )]
     Folder {
         /// The folder that holds config.json.
@@ -172,16 +173,19 @@ impl ConfigFile {
     /// The copy cannot be written.
     pub fn keep_aside(&self) -> Result<PathBuf, FileError> {
         let stamp = jiff::Timestamp::now().as_millisecond();
-        let aside = self.folder().join(format!("config.json.torn-{stamp}"));
+        let aside = self.folder().join(format!("{}.torn-{stamp}", self.name()));
         fs::copy(&self.path, &aside)
             .map_err(|source| FileError::Write { path: aside.clone(), source })?;
         Ok(aside)
     }
 
+    fn name(&self) -> Cow<'_, str> {
+        self.path.file_name().unwrap_or_default().to_string_lossy()
+    }
+
     /// `.config.json.`; another file beside this one has another.
     fn temporary_prefix(&self) -> String {
-        let name = self.path.file_name().unwrap_or_default().to_string_lossy();
-        format!(".{name}.")
+        format!(".{}.", self.name())
     }
 
     fn temporary(&self) -> Result<NamedTempFile, FileError> {
@@ -312,6 +316,15 @@ mod tests {
         assert_eq!(fs::read_to_string(file.path()).expect("read"), text);
         file.replace_state("{}").expect("the next write");
         assert_eq!(names(&folder).len(), 3, "{:?}", names(&folder));
+    }
+
+    #[test]
+    fn what_is_kept_aside_has_the_name_of_its_file() {
+        let (folder, file) = file_with("{}");
+        let other = ConfigFile::new(folder.path().join("c.json"));
+        fs::copy(file.path(), other.path()).expect("copy");
+        let aside = other.keep_aside().expect("kept");
+        assert!(aside.to_string_lossy().contains("/c.json.torn-"), "{}", aside.display());
     }
 
     #[test]

@@ -344,8 +344,8 @@ impl State {
 fn set_aside(file: &ConfigFile, why: &str) -> Result<SavedState, FileError> {
     let aside = file.keep_aside()?;
     tracing::error!(
-        kept = %aside.display(), %why,
-        "the state section of config.json is torn: it is kept aside and begun anew"
+        file = %file.path().display(), kept = %aside.display(), %why,
+        "the state section is torn: the file is kept aside, and the section begun anew"
     );
     Ok(SavedState::default())
 }
