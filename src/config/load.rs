@@ -83,10 +83,20 @@ impl Settings {
         self.log.check()?;
         self.commands.check()?;
         self.plugins.check()?;
+        self.check_topics()
+    }
+
+    /// A topic of two devices would have one do what the other is told.
+    fn check_topics(&self) -> Result<(), String> {
+        let mut owners = HashMap::new();
         for (id, device) in &self.devices {
-            if let Some(topics) = &device.topics {
-                crate::device_interface::topics::check_pair(&self.mqtt.prefix, topics)
-                    .map_err(|error| format!("devices.{id}.topics: {error}"))?;
+            let Some(topics) = &device.topics else { continue };
+            crate::device_interface::topics::check_pair(&self.mqtt.prefix, topics)
+                .map_err(|error| format!("devices.{id}.topics: {error}"))?;
+            for topic in [&topics.up, &topics.down] {
+                if let Some(owner) = owners.insert(topic, id) {
+                    return Err(format!("devices.{id}.topics: `{topic}` is a topic of {owner}"));
+                }
             }
         }
         Ok(())
@@ -292,6 +302,25 @@ mod tests {
         )
         .expect_err("toggle");
         assert!(error.contains("devices.keypad.grants[0].actions[0]"), "{error}");
+    }
+
+    #[test]
+    fn no_two_devices_have_a_topic_in_common() {
+        let with = |up: &str, down: &str| {
+            let pair = |up: &str, down: &str| {
+                format!(r#"{{"topics": {{"up": "{up}", "down": "{down}"}}}}"#)
+            };
+            let (front, garden) = (pair("a/up", "a/down"), pair(up, down));
+            load(&format!(r#"{{"devices": {{"front": {front}, "garden": {garden}}}}}"#), &[])
+        };
+        assert!(with("b/up", "b/down").is_ok());
+        for (up, down) in [("b/up", "a/down"), ("a/up", "b/down"), ("a/down", "b/down")] {
+            let error = with(up, down).expect_err("a topic twice");
+            assert!(
+                error.contains("devices.garden.topics") && error.contains("of front"),
+                "{error}"
+            );
+        }
     }
 
     #[test]
