@@ -50,6 +50,18 @@ pub enum Refusal {
     Disconnect(ReasonCode),
 }
 
+/// What becomes of a session when the rules have changed: see
+/// [`Broker::review`](crate::Broker::review).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Review {
+    /// It goes on, if its subscriptions are all still allowed.
+    Keep,
+    /// Its connection is closed; it waits for whoever signs in again.
+    Disconnect(ReasonCode),
+    /// Its connection is closed, and what waits in it is dropped.
+    End(ReasonCode),
+}
+
 /// Decides who may do what. Everything is denied that a hook does not allow.
 #[async_trait]
 pub trait Access: Send + Sync + 'static {
@@ -97,6 +109,14 @@ pub trait Access: Send + Sync + 'static {
             will: true,
         };
         self.authorize_publish(client, &request).map_err(|refusal| refusal.reason())
+    }
+
+    /// Looks again at a client that was let in, connected or not, when the
+    /// rules have changed. Its subscriptions need not be looked at: they are
+    /// given to [`Access::authorize_subscribe`] once more.
+    fn review(&self, client: &ClientInfo) -> Review {
+        let _ = client;
+        Review::Keep
     }
 }
 

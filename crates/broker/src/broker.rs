@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytestring::ByteString;
 use latchlight_mqtt::{ReasonCode, TopicFilter};
@@ -10,7 +10,7 @@ use parking_lot::Mutex;
 use rustc_hash::FxHashMap;
 use tokio_util::sync::CancellationToken;
 
-use crate::access::{Access, DenyAll};
+use crate::access::{Access, DenyAll, Review};
 use crate::counters::{Counters, CountersSnapshot};
 use crate::deadlines::{Deadlines, Timers};
 use crate::line::Closing;
@@ -61,6 +61,9 @@ pub(crate) struct Core {
     pub(crate) assigned: AtomicU64,
     /// The number of the next session; 0 is nobody's.
     pub(crate) session_numbers: AtomicU64,
+    /// How often all sessions were looked at again: who was let in by what the
+    /// access hook said before the last time is looked at once more.
+    pub(crate) reviews: AtomicU64,
 }
 
 impl BrokerBuilder {
@@ -130,6 +133,7 @@ impl BrokerBuilder {
             runtime: std::sync::OnceLock::new(),
             assigned: AtomicU64::new(0),
             session_numbers: AtomicU64::new(1),
+            reviews: AtomicU64::new(0),
         });
         let writer = match (recorder, self.store) {
             (Some(recorder), Some(mut store)) => {
@@ -139,12 +143,17 @@ impl BrokerBuilder {
             _ => None,
         };
         let threads = Threads::start(&core, self.listeners)?;
-        Ok(Broker {
+        let is_restored = writer.is_some();
+        let broker = Broker {
             core,
             threads: Arc::new(Mutex::new(Some(threads))),
             writer: Arc::new(Mutex::new(writer)),
             addresses: addresses?.into(),
-        })
+        };
+        if is_restored {
+            broker.review();
+        }
+        Ok(broker)
     }
 }
 
@@ -214,6 +223,18 @@ impl Broker {
         connected
     }
 
+    /// Asks the access hook again about every session, with and without a
+    /// connection, when its rules have changed; those that a store has brought
+    /// back are asked about when the broker begins. A session that was let in by
+    /// other rules, or has a subscription that is not allowed any more, ends:
+    /// its connection is closed and what waits in it is dropped. Gives how
+    /// many were not kept as they are.
+    pub fn review(&self) -> usize {
+        self.core.reviews.fetch_add(1, Ordering::SeqCst);
+        let sessions: Vec<_> = self.core.sessions.lock().values().cloned().collect();
+        sessions.iter().filter(|session| self.core.review(session)).count()
+    }
+
     /// Ends every connection, those of MQTT 5 with 0x8B (Server shutting
     /// down), then the threads. Wills are not published.
     pub async fn close(&self) {
@@ -274,6 +295,44 @@ impl Core {
         if let Some(will) = will {
             self.publish_will(will);
         }
+    }
+
+    /// Asks the access hook again about one session; true if it is not kept as
+    /// it is.
+    pub(crate) fn review(&self, session: &Arc<Session>) -> bool {
+        let known = session.outbound.lock().info.clone();
+        let client = known.clone().unwrap_or_else(|| Arc::new(session.absent_client()));
+        let (reason, ends) = match self.access.review(&client) {
+            // Where it comes from may matter: it is asked when somebody comes.
+            Review::Keep if known.is_none() => return false,
+            Review::Keep if self.allows_all_that(session, &client) => return false,
+            Review::Keep => (ReasonCode::NotAuthorized, true),
+            Review::Disconnect(reason) => (reason, false),
+            Review::End(reason) => (reason, true),
+        };
+        if ends {
+            session.revoke();
+        }
+        let epoch = {
+            let mut line = session.outbound.lock();
+            if line.owed.is_connected() {
+                // The connection's task ends the session.
+                line.close(Closing { reason, say: true, reset: false });
+                return true;
+            }
+            line.epoch
+        };
+        if ends {
+            self.discard(session, epoch);
+        }
+        ends
+    }
+
+    /// Whether a client may still have every subscription of a session.
+    pub(crate) fn allows_all_that(&self, session: &Session, client: &ClientInfo) -> bool {
+        let held: Vec<_> =
+            session.subscriptions.lock().iter().map(|(filter, _)| filter.clone()).collect();
+        held.iter().all(|filter| self.access.authorize_subscribe(client, filter.filter()).is_ok())
     }
 
     /// Resets the connection of a live publish's receiver that has not

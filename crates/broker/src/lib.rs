@@ -60,6 +60,11 @@
 //! or does not keep up, takes no messages: a publisher of MQTT 5 is told 0x97,
 //! an older one gets no answer.
 //!
+//! # Who may do what
+//! The access hook says it ([`Access`]). When what it says has changed,
+//! [`Broker::review`] asks it again about everybody who is there. With the
+//! feature `ledger`, users and rules come from a YAML or JSON file.
+//!
 //! # Not there yet, but with its place
 //! TLS, WebSocket and Unix sockets (`Transport`), enhanced
 //! authentication, `$SYS` topics, interceptors, access checks at delivery, and
@@ -72,9 +77,13 @@ mod client_info;
 mod connection;
 mod counters;
 mod deadlines;
+#[cfg(feature = "ledger")]
+pub mod document;
 mod handlers;
 mod inline;
 mod inline_queue;
+#[cfg(feature = "ledger")]
+pub mod ledger;
 mod line;
 mod listener;
 mod live;
@@ -93,7 +102,7 @@ mod topics;
 mod transport;
 mod will;
 
-pub use access::{Access, AllowAll, ConnectRequest, DenyAll, PublishRequest, Refusal};
+pub use access::{Access, AllowAll, ConnectRequest, DenyAll, PublishRequest, Refusal, Review};
 pub use broker::{Broker, BrokerBuilder};
 pub use client_info::ClientInfo;
 pub use counters::CountersSnapshot;

@@ -3,8 +3,9 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::time::SystemTime;
 
-use latchlight_mqtt::{SubscriptionOptions, TopicFilter};
+use latchlight_mqtt::{ProtocolVersion, SubscriptionOptions, TopicFilter};
 use parking_lot::Mutex;
 use rustc_hash::FxHashMap;
 use tokio::sync::Notify;
@@ -47,6 +48,7 @@ pub(crate) struct Session {
     /// The store has it.
     stored: AtomicBool,
     ended: AtomicBool,
+    revoked: AtomicBool,
 }
 
 impl Subscriptions {
@@ -104,6 +106,7 @@ impl Session {
             connected: AtomicBool::new(false),
             stored: AtomicBool::new(false),
             ended: AtomicBool::new(false),
+            revoked: AtomicBool::new(false),
         })
     }
 
@@ -141,6 +144,15 @@ impl Session {
         self.ended.load(Ordering::Relaxed)
     }
 
+    /// It is to end with its connection, and nobody takes it up.
+    pub(crate) fn revoke(&self) {
+        self.revoked.store(true, Ordering::SeqCst);
+    }
+
+    pub(crate) fn is_revoked(&self) -> bool {
+        self.revoked.load(Ordering::SeqCst)
+    }
+
     pub(crate) fn has_many_subscriptions(&self) -> bool {
         self.subscription_count.load(Ordering::Relaxed) != 1
     }
@@ -153,6 +165,17 @@ impl Session {
     pub(crate) fn client(&self) -> Option<Arc<ClientInfo>> {
         let line = self.outbound.lock();
         line.info.clone().filter(|_| line.owed.is_connected())
+    }
+
+    /// Who it is that nobody has seen since the broker began.
+    pub(crate) fn absent_client(&self) -> ClientInfo {
+        ClientInfo {
+            client_id: self.client_id.clone(),
+            identity: self.identity.clone(),
+            address: None,
+            version: ProtocolVersion::V5,
+            connected_at: SystemTime::UNIX_EPOCH,
+        }
     }
 
     /// Asks for the end of the connection of this epoch; its task does it.

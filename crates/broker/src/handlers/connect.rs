@@ -50,13 +50,16 @@ pub(crate) async fn establish(
         address: Some(address),
         version: connect.version,
     };
+    // Before it is let in: a change of the rules that it has seen is older.
+    let connected_at = SystemTime::now();
+    let reviews = core.reviews.load(Ordering::SeqCst);
     let identity = core.access.authenticate(&request).await?;
     let info = Arc::new(ClientInfo {
         client_id,
         identity,
         address: Some(address),
         version: connect.version,
-        connected_at: SystemTime::now(),
+        connected_at,
     });
     if let Some(will) = &connect.will {
         core.check_topic(will.topic.as_str())?;
@@ -77,6 +80,9 @@ pub(crate) async fn establish(
         }
     }
     session.flush(core.clock.now(), &core.options, &core.counters);
+    if core.reviews.load(Ordering::SeqCst) != reviews || session.is_revoked() {
+        core.review(&session);
+    }
     if core.stop.is_cancelled() {
         let reason = ReasonCode::ServerShuttingDown;
         session.close(epoch, Closing { reason, say: true, reset: false });
@@ -105,7 +111,12 @@ fn enter(
     if known.as_ref().is_some_and(|known| known.identity != info.identity) {
         return Err(ReasonCode::NotAuthorized);
     }
-    let present = known.is_some() && !connect.clean_start;
+    let is_revoked = known.as_ref().is_some_and(|known| {
+        // An earlier run has let its subscriptions in.
+        let is_restored = known.outbound.lock().info.is_none();
+        known.is_revoked() || (is_restored && !core.allows_all_that(known, info))
+    });
+    let present = known.is_some() && !connect.clean_start && !is_revoked;
     let (session, replaced) = match known {
         Some(known) if present => (known, None),
         known => {

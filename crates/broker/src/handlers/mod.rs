@@ -171,6 +171,9 @@ impl Client {
     }
 
     pub(crate) fn report_disconnected(&self, reason: ReasonCode) {
+        if self.session.is_revoked() {
+            self.core.discard(&self.session, self.epoch);
+        }
         for observer in &self.core.observers {
             observer.disconnected(&self.info, reason);
         }

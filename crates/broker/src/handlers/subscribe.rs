@@ -1,5 +1,7 @@
 //! SUBSCRIBE (MQTT 5, 3.8).
 
+use std::sync::atomic::Ordering;
+
 use latchlight_mqtt::{
     Packet, Properties, QoS, ReasonCode, RetainHandling, SubAck, SubscribeFilter,
 };
@@ -89,6 +91,7 @@ fn add(
     let core = client.core.clone();
     let SubscribeFilter { filter, options } = wanted;
     core.check_topic(filter.filter()).map_err(|_| ReasonCode::TopicFilterInvalid)?;
+    let reviews = core.reviews.load(Ordering::SeqCst);
     core.access.authorize_subscribe(&client.info, filter.filter())?;
     let subscription = Held { options: *options, identifier };
     let is_new = {
@@ -121,6 +124,10 @@ fn add(
     if let Some(recorder) = core.recorder.as_ref().filter(|_| client.session.is_stored()) {
         let commit = recorder.subscribed(client.session.number, filter, &subscription);
         client.batch.acknowledge_after(commit);
+    }
+    // Allowed by rules that have changed just then.
+    if core.reviews.load(Ordering::SeqCst) != reviews {
+        core.review(&client.session);
     }
     for observer in &core.observers {
         observer.subscribed(&client.info, filter.as_str(), options.qos);

@@ -1,0 +1,155 @@
+//! A YAML or JSON file as a typed value: every mistake is named with its path,
+//! and no value is shown, for it may be a secret.
+
+use std::path::{Path, PathBuf};
+
+use serde::de::DeserializeOwned;
+
+/// What a file is written in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    /// JSON (RFC 8259).
+    Json,
+    /// YAML 1.2.
+    Yaml,
+}
+
+/// Why a file is not what it should be.
+#[derive(Debug, thiserror::Error)]
+pub enum DocumentError {
+    /// It cannot be read.
+    #[error("{path}: {source}")]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// It does not say what it should.
+    #[error("{}{mistake}", path.as_ref().map(|path| format!("{}: ", path.display())).unwrap_or_default())]
+    Mistake {
+        /// The file, where it is one.
+        path: Option<PathBuf>,
+        /// What is wrong, and where.
+        mistake: String,
+    },
+}
+
+impl DocumentError {
+    /// A mistake that the reader of a value has found.
+    pub fn mistake(mistake: impl Into<String>) -> Self {
+        Self::Mistake { path: None, mistake: mistake.into() }
+    }
+
+    /// The same, with the file that it is in.
+    #[must_use]
+    pub fn in_file(self, file: &Path) -> Self {
+        match self {
+            Self::Mistake { mistake, .. } => Self::Mistake { path: Some(file.to_owned()), mistake },
+            read @ Self::Read { .. } => read,
+        }
+    }
+}
+
+impl Format {
+    /// What a file is written in: as its name says, or else as its first
+    /// character does.
+    pub fn of(path: &Path, text: &str) -> Self {
+        match path.extension().and_then(|extension| extension.to_str()) {
+            Some("json") => Self::Json,
+            Some("yaml" | "yml") => Self::Yaml,
+            _ if text.trim_start().starts_with('{') => Self::Json,
+            _ => Self::Yaml,
+        }
+    }
+}
+
+/// Reads a file.
+///
+/// # Errors
+/// It cannot be read, is no YAML or JSON, or is not what `T` is read from.
+pub fn read_file<T: DeserializeOwned>(path: &Path) -> Result<T, DocumentError> {
+    let text = std::fs::read_to_string(path)
+        .map_err(|source| DocumentError::Read { path: path.to_owned(), source })?;
+    read_str(&text, Format::of(path, &text)).map_err(|error| error.in_file(path))
+}
+
+/// Reads a text.
+///
+/// # Errors
+/// As [`read_file`].
+pub fn read_str<T: DeserializeOwned>(text: &str, format: Format) -> Result<T, DocumentError> {
+    match format {
+        Format::Json => read_json(text),
+        Format::Yaml => read_yaml(text),
+    }
+    .map_err(DocumentError::mistake)
+}
+
+fn read_json<T: DeserializeOwned>(text: &str) -> Result<T, String> {
+    let mut json = serde_json::Deserializer::from_str(text);
+    let value = serde_path_to_error::deserialize(&mut json).map_err(|error| {
+        let path = error.path().to_string();
+        let error = error.into_inner();
+        let said = error.to_string();
+        // The place is said here, and not before a path that is the whole.
+        let place = format!(" at line {} column {}", error.line(), error.column());
+        let said = said.strip_suffix(&place).unwrap_or(&said);
+        describe(&path, said, error.line(), error.column())
+    })?;
+    json.end().map_err(|error| without_values(&error.to_string()))?;
+    Ok(value)
+}
+
+fn read_yaml<T: DeserializeOwned>(text: &str) -> Result<T, String> {
+    let options = serde_saphyr::options! {
+        // Passed on, so that the reader of the value refuses them, as in JSON.
+        duplicate_keys: serde_saphyr::DuplicateKeyPolicy::LastWins,
+        strict_booleans: true,
+        with_snippet: false,
+    };
+    let mut path = None;
+    serde_saphyr::with_deserializer_from_str_with_options(text, options, |yaml| {
+        serde_path_to_error::deserialize(yaml).map_err(|error| {
+            path = Some(error.path().to_string());
+            error.into_inner()
+        })
+    })
+    .map_err(|error| {
+        let (line, column) = error
+            .location()
+            .map_or((0, 0), |location| (as_usize(location.line()), as_usize(location.column())));
+        let said = error.to_string();
+        let place = format!(" at line {line}, column {column}");
+        let said = said.strip_suffix(&place).unwrap_or(&said);
+        describe(path.as_deref().unwrap_or("."), said, line, column)
+    })
+}
+
+fn as_usize(number: impl TryInto<usize>) -> usize {
+    number.try_into().unwrap_or(0)
+}
+
+fn describe(path: &str, said: &str, line: usize, column: usize) -> String {
+    let said = without_values(said);
+    match path {
+        "." => format!("{said} (line {line}, column {column})"),
+        path => format!("{path}: {said} (line {line}, column {column})"),
+    }
+}
+
+/// What serde says of a wrong type or value, without the value.
+fn without_values(said: &str) -> String {
+    let Some((kind, rest)) = said.strip_prefix("invalid ").and_then(|rest| rest.split_once(": "))
+    else {
+        return said.to_owned();
+    };
+    let expected = rest.rsplit_once(", expected ").map(|(_, expected)| expected);
+    let found = rest.split(['"', '`']).next().unwrap_or_default().trim_end().trim_end_matches(',');
+    match expected {
+        Some(expected) if !found.contains(", expected") => {
+            format!("invalid {kind}: {found}, expected {expected}")
+        }
+        _ => said.to_owned(),
+    }
+}

@@ -1,0 +1,445 @@
+//! The auth ledger over real sockets: who gets in and what they may, what a
+//! file may say, and what a reload does to those who are there.
+#![allow(clippy::unwrap_used)]
+
+mod support;
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use latchlight_broker::document::{self, Format};
+use latchlight_broker::ledger::{Ledger, LedgerRules, PasswordHash};
+use latchlight_broker::{MemoryStore, QoS, ReasonCode};
+use latchlight_mqtt::{Connect, ProtocolVersion, SubscriptionOptions};
+use support::{Client, TestBroker, VERSIONS};
+
+use ProtocolVersion::V5;
+use QoS::{AtLeastOnce, AtMostOnce};
+
+/// A file of a ledger, and the broker that it rules.
+struct Ruled {
+    broker: TestBroker,
+    ledger: Ledger,
+    file: PathBuf,
+    _folder: tempfile::TempDir,
+}
+
+impl Ruled {
+    fn by(text: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("ledger.yaml");
+        std::fs::write(&file, with_hashes(text)).unwrap();
+        let ledger = Ledger::load(&file).unwrap();
+        Self { broker: TestBroker::with_access(ledger.clone()), ledger, file, _folder: folder }
+    }
+
+    /// Writes the file anew and reloads; gives how many sessions were not kept.
+    fn change(&self, text: &str) -> usize {
+        std::fs::write(&self.file, with_hashes(text)).unwrap();
+        self.ledger.reload().unwrap();
+        self.broker.review()
+    }
+
+    fn try_connect(&self, connect: Connect) -> ReasonCode {
+        Client::try_connect(self.broker.address(), connect).1.reason
+    }
+
+    fn connect(&self, connect: Connect) -> Client {
+        Client::connect_with(self.broker.address(), connect).0
+    }
+}
+
+/// Puts the hash of `x`, in quotes, in the place of each `HASH(x)`.
+fn with_hashes(text: &str) -> String {
+    let mut parts = text.split("HASH(");
+    let mut whole = parts.next().unwrap().to_owned();
+    for part in parts {
+        let (password, rest) = part.split_once(')').unwrap();
+        whole += &format!("'{}'", PasswordHash::of(password.as_bytes()).unwrap());
+        whole += rest;
+    }
+    whole
+}
+
+fn user(name: &str, password: &str, client_id: &str) -> Connect {
+    Connect {
+        username: Some(name.into()),
+        password: Some(password.to_owned().into()),
+        ..Connect::new(V5, client_id)
+    }
+}
+
+/// A session that outlives its connection.
+fn durable(mut connect: Connect, clean_start: bool) -> Connect {
+    connect.clean_start = clean_start;
+    connect.properties.make_mut().session_expiry_interval = Some(600);
+    connect
+}
+
+#[test]
+fn only_whom_the_ledger_lets_in_is_let_in() {
+    let ruled = Ruled::by(
+        "
+        users:
+          alice: {password: HASH(wonder)}
+          mallory: {password: HASH(right), disallow: true}
+          door: {password: HASH(knock), client: [door, '%u.*']}
+          far: {password: HASH(away), remote: 192.0.2.0/24}
+          meter: {}
+        auth:
+          - {client: 'sensor-*', remote: 127.0.0.0/8, allow: true}
+          - {username: meter, remote: [10.0.0.0/8, '127.0.0.1'], allow: true}
+          - {client: 'sensor-bad*', allow: false}
+          - {client: alices-stolen-phone, allow: false}
+        ",
+    );
+    let refused = ReasonCode::BadUserNameOrPassword;
+    for (connect, expected) in [
+        (user("alice", "wonder", "phone"), ReasonCode::Success),
+        (user("alice", "wrong", "phone"), refused),
+        (user("alice", "", "phone"), refused),
+        (user("nobody", "wonder", "phone"), refused),
+        (user("mallory", "right", "phone"), refused),
+        (user("alice", "wonder", "alices-stolen-phone"), refused),
+        (user("door", "knock", "door"), ReasonCode::Success),
+        (user("door", "knock", "door.2"), ReasonCode::Success),
+        (user("door", "knock", "doors"), refused),
+        (user("far", "away", "x"), refused),
+        (user("meter", "", "x"), ReasonCode::Success),
+        (Connect::new(V5, "sensor-1"), ReasonCode::Success),
+        (Connect::new(V5, "sensor-bad1"), ReasonCode::NotAuthorized),
+        (Connect::new(V5, "other"), ReasonCode::NotAuthorized),
+        // A rule that lets in whoever comes does not stand for a password.
+        (user("alice", "wrong", "sensor-2"), refused),
+        (Connect { username: Some("alice".into()), ..Connect::new(V5, "sensor-3") }, refused),
+        (user("stranger", "any", "sensor-4"), ReasonCode::Success),
+        (
+            Connect { username: Some("".into()), ..Connect::new(V5, "other") },
+            ReasonCode::NotAuthorized,
+        ),
+    ] {
+        let said = format!("{connect:?}");
+        assert_eq!(ruled.try_connect(connect), expected, "{said}");
+    }
+}
+
+#[test]
+fn each_does_with_topics_what_the_rules_say() {
+    let ruled = Ruled::by(
+        "
+        users:
+          alice:
+            password: HASH(a)
+            acl: {alice/#: read-write, alice/secret: deny}
+        auth: [{allow: true}]
+        acl:
+          - filters: {'news/#': read-only, 'drop/%c': write-only}
+          - {client: reader, filters: {'#': read-only}}
+          - {username: '*', filters: {'named/%u': read-write}}
+        ",
+    );
+    for version in VERSIONS {
+        let mut alice = ruled.connect(Connect { version, ..user("alice", "a", "phone") });
+        let ok = |reason: ReasonCode| !reason.is_error();
+        for (filter, allowed) in [
+            ("alice/a", true),
+            ("alice/#", false),
+            ("alice/secret", false),
+            ("news/#", true),
+            ("$share/group/news/a", true),
+            ("$share/group/drop/phone", false),
+            ("drop/phone", false),
+            ("named/alice", true),
+            ("named/+", false),
+            ("#", false),
+            ("$SYS/#", false),
+        ] {
+            let reason = alice.try_subscribe(filter, SubscriptionOptions::default());
+            assert_eq!(ok(reason), allowed, "{filter}");
+        }
+        alice.disconnect();
+    }
+    let mut alice = ruled.connect(user("alice", "a", "phone"));
+    for (topic, allowed) in [
+        ("alice/a", true),
+        ("alice/secret", false),
+        ("news/a", false),
+        ("drop/phone", true),
+        ("drop/other", false),
+        ("named/alice", true),
+        ("elsewhere", false),
+    ] {
+        let reason = alice.publish(topic, "x", AtLeastOnce);
+        assert_eq!(reason == ReasonCode::NotAuthorized, !allowed, "{topic}: {reason:?}");
+    }
+    let mut reader = ruled.connect(Connect::new(V5, "reader"));
+    reader.subscribe("#", AtMostOnce);
+    alice.publish("alice/a", "seen", AtLeastOnce);
+    assert_eq!(reader.next_message().1, "seen");
+}
+
+#[test]
+fn a_file_may_be_json_and_means_the_same() {
+    let yaml = "{default: allow, users: {a: {disallow: true, client: x, remote: '::1'}},
+        auth: [{remote: [10.0.0.0/8], allow: false}], acl: [{username: [b, c], filters: {'#': deny}}]}";
+    let json = r##"{"default": "allow", "users": {"a": {"disallow": true, "client": ["x"],
+        "remote": "::1"}}, "auth": [{"remote": "10.0.0.0/8", "allow": false}],
+        "acl": [{"username": ["b", "c"], "filters": {"#": "deny"}}]}"##;
+    let yaml: LedgerRules = document::read_str(yaml, Format::Yaml).unwrap();
+    let json: LedgerRules = document::read_str(json, Format::Json).unwrap();
+    assert_eq!(yaml, json);
+    // And it can be written again.
+    let written: LedgerRules =
+        document::read_str(&serde_json::to_string(&json).unwrap(), Format::Json).unwrap();
+    assert_eq!(written, json);
+}
+
+#[test]
+fn what_is_wrong_in_a_file_is_named_with_its_path_and_never_shown() {
+    let mistakes = [
+        ("{userz: {}}", "userz"),
+        ("{default: perhaps}", "default"),
+        ("{users: {alice: {password: S3CRET}}}", "users.alice.password"),
+        ("{users: {alice: {password: 5318008}}}", "users.alice.password"),
+        ("{users: {alice: {pasword: x}}}", "users.alice.pasword"),
+        ("{users: {alice: S3CRET}}", "users.alice"),
+        ("{users: [S3CRET]}", "users"),
+        ("{auth: [{client: a}]}", "auth[0]"),
+        ("{auth: [{client: 'a', allow: 'S3CRET'}]}", "auth[0].allow"),
+        ("{auth: [{allow: true}, {remote: 10.0.0.0/99, allow: true}]}", "auth[1].remote"),
+        ("{auth: [{remote: [10.0.0.1, localhost], allow: true}]}", "auth[0].remote[1]"),
+        ("{auth: [{username: [], allow: true}]}", "auth[0].username"),
+        ("{acl: [{filters: {a/#/b: deny}}]}", "acl[0].filters"),
+        ("{acl: [{filters: {a: 3}}]}", "acl[0].filters.a"),
+        ("{acl: [{filters: {}}]}", "acl[0].filters"),
+        ("{acl: [{}]}", "acl[0]"),
+        ("{users: {'': {}}}", "users"),
+    ];
+    for (yaml, path) in mistakes {
+        let json: Option<serde_json::Value> = document::read_str(yaml, Format::Yaml).ok();
+        let json = json.map(|value| value.to_string());
+        let texts = [(Some(yaml.to_owned()), Format::Yaml), (json, Format::Json)];
+        for (text, format) in texts.into_iter().filter_map(|(text, format)| Some((text?, format))) {
+            let rules = document::read_str(&text, format).and_then(Ledger::new);
+            let error = rules.expect_err(&text).to_string();
+            assert!(error.contains(path), "{text}: {error}");
+            assert!(!error.contains("S3CRET") && !error.contains("5318008"), "{text}: {error}");
+        }
+    }
+    for (twice, format) in [
+        (r#"{"users": {"alice": {}, "alice": {"disallow": true}}}"#, Format::Json),
+        ("users:\n  alice: {}\n  alice: {disallow: true}\n", Format::Yaml),
+    ] {
+        let error = document::read_str::<LedgerRules>(twice, format).unwrap_err().to_string();
+        assert!(error.contains("users") && error.contains("`alice` stands here twice"), "{error}");
+    }
+}
+
+#[test]
+fn a_password_in_the_place_of_a_hash_is_refused_with_the_command_that_makes_one() {
+    let argon2i =
+        "$argon2i$v=19$m=4096,t=3,p=1$c29tZXNhbHQ$iWh06vD8Fy27wf9npn6FXWiCX4K6pW6Ue1Bnzz07Z8A";
+    let endless =
+        "$argon2id$v=19$m=4194304,t=3,p=1$c29tZXNhbHQ$iWh06vD8Fy27wf9npn6FXWiCX4K6pW6Ue1Bnzz07Z8A";
+    for offered in ["hunter2", argon2i, endless, "$argon2id$v=19$m=19456,t=2,p=1$c29tZXNhbHQ"] {
+        let text = format!("users:\n  alice:\n    password: '{offered}'\n");
+        let error = document::read_str::<LedgerRules>(&text, Format::Yaml).unwrap_err().to_string();
+        assert!(error.contains("users.alice.password"), "{error}");
+        assert!(error.contains("latchlight-broker hash-password"), "{error}");
+        assert!(error.contains("line 3") && !error.contains(offered), "{error}");
+    }
+}
+
+/// C30
+#[test]
+fn no_debug_output_has_a_hash() {
+    let hash = PasswordHash::of(b"secret").unwrap();
+    let text = format!("users: {{alice: {{password: '{hash}'}}}}");
+    let rules: LedgerRules = document::read_str(&text, Format::Yaml).unwrap();
+    let ledger = Ledger::new(rules.clone()).unwrap();
+    for shown in [format!("{hash:?}"), format!("{rules:?}"), format!("{ledger:?}")] {
+        assert!(!shown.contains("argon2"), "{shown}");
+    }
+}
+
+/// C25, C11
+#[test]
+fn a_reload_ends_the_sessions_of_those_who_may_no_more_and_no_others() {
+    let first = "
+        users:
+          gone: {password: HASH(1)}
+          banned: {password: HASH(1)}
+          away: {password: HASH(1)}
+          stays: {password: HASH(1)}
+        auth: [{client: 'guest-*', allow: true}]
+        acl: [{filters: {'a/#': read-write}}]
+        ";
+    let ruled = Ruled::by(first);
+    let mut gone = ruled.connect(durable(user("gone", "1", "gone"), true));
+    let mut banned = ruled.connect(user("banned", "1", "banned"));
+    let mut away = ruled.connect(durable(user("away", "1", "away"), true));
+    let mut guest = ruled.connect(Connect::new(V5, "guest-1"));
+    let stays = std::fs::read_to_string(&ruled.file).unwrap();
+    let stays = stays.lines().find(|line| line.contains("stays:")).unwrap().to_owned();
+    let mut kept = ruled.connect(durable(user("stays", "1", "stays"), true));
+    for client in [&mut gone, &mut away, &mut kept] {
+        client.subscribe("a/b", AtLeastOnce);
+    }
+    away.disconnect();
+    ruled.broker.until("it is away", |broker| broker.clients().len() == 4);
+
+    let second = format!(
+        "
+        users:
+          banned: {{password: HASH(1), disallow: true}}
+{stays}
+        acl: [{{filters: {{'a/#': read-write}}}}]
+        "
+    );
+    assert_eq!(ruled.change(&second), 4);
+    for client in [&mut gone, &mut banned, &mut guest] {
+        client.expect_disconnect(ReasonCode::NotAuthorized);
+    }
+    kept.expect_nothing();
+    ruled.broker.until("their sessions are gone", |broker| broker.counters().sessions == 1);
+    assert_eq!(ruled.broker.counters().subscriptions, 1);
+    for name in ["gone", "banned", "away"] {
+        let reason = ruled.try_connect(durable(user(name, "1", name), false));
+        assert_eq!(reason, ReasonCode::BadUserNameOrPassword);
+    }
+    assert!(!kept.publish("a/c", "x", AtLeastOnce).is_error());
+}
+
+/// C25
+#[test]
+fn a_bad_file_keeps_the_rules_that_there_are() {
+    let ruled = Ruled::by("users: {alice: {password: HASH(a)}}");
+    let mut alice = ruled.connect(user("alice", "a", "phone"));
+    for bad in ["users: {alice: {password: plain}}", "users: [", "{acl: [{filters: {}}]}"] {
+        std::fs::write(&ruled.file, bad).unwrap();
+        let error = ruled.ledger.reload().unwrap_err().to_string();
+        assert!(error.contains("ledger.yaml"), "{error}");
+        assert_eq!(ruled.broker.review(), 0);
+    }
+    std::fs::remove_file(&ruled.file).unwrap();
+    assert!(ruled.ledger.reload().unwrap_err().to_string().contains("ledger.yaml"));
+    alice.expect_nothing();
+    assert_eq!(ruled.try_connect(user("alice", "a", "other")), ReasonCode::Success);
+}
+
+#[test]
+fn a_session_with_a_subscription_that_is_no_longer_allowed_ends() {
+    let rules =
+        |filters: &str| format!("{{auth: [{{allow: true}}], acl: [{{filters: {{{filters}}}}}]}}");
+    let ruled = Ruled::by(&rules("'a/#': read-write, 'b/#': read-write"));
+    let mut wide = ruled.connect(durable(Connect::new(V5, "wide"), true));
+    wide.subscribe("a/#", AtLeastOnce);
+    wide.subscribe("b/#", AtLeastOnce);
+    let mut narrow = ruled.connect(durable(Connect::new(V5, "narrow"), true));
+    narrow.subscribe("a/#", AtLeastOnce);
+    assert_eq!(ruled.change(&rules("'a/#': read-write, 'b/#': deny")), 1);
+    wide.expect_disconnect(ReasonCode::NotAuthorized);
+    narrow.expect_nothing();
+    let (_, connack) =
+        Client::connect_with(ruled.broker.address(), durable(Connect::new(V5, "wide"), false));
+    assert!(!connack.session_present);
+}
+
+#[test]
+fn another_password_closes_the_connections_that_came_by_the_old_one() {
+    let ruled =
+        Ruled::by("{users: {alice: {password: HASH(old)}}, acl: [{filters: {'#': read-write}}]}");
+    let mut alice = ruled.connect(durable(user("alice", "old", "phone"), true));
+    alice.subscribe("a", AtLeastOnce);
+    ruled.change("{users: {alice: {password: HASH(new)}}, acl: [{filters: {'#': read-write}}]}");
+    alice.expect_disconnect(ReasonCode::NotAuthorized);
+    assert!(ruled.try_connect(durable(user("alice", "old", "phone"), false)).is_error());
+    // The session waits for whoever knows the new one.
+    let connect = durable(user("alice", "new", "phone"), false);
+    let (mut alice, connack) = Client::connect_with(ruled.broker.address(), connect);
+    assert!(connack.session_present);
+    assert_eq!(ruled.broker.review(), 0);
+    alice.expect_nothing();
+}
+
+/// Nobody's will speaks for them when they may no more.
+#[test]
+fn the_will_of_somebody_who_was_removed_is_not_published() {
+    let acl = "acl: [{filters: {'#': read-write}}]";
+    let ruled = Ruled::by(&format!(
+        "{{users: {{alice: {{password: HASH(a)}}}}, auth: [{{client: watcher, allow: true}}], {acl}}}"
+    ));
+    let mut watcher = ruled.connect(Connect::new(V5, "watcher"));
+    watcher.subscribe("will", AtLeastOnce);
+    let will = latchlight_mqtt::Will {
+        topic: "will".try_into().unwrap(),
+        payload: "x".into(),
+        qos: AtLeastOnce,
+        retain: false,
+        properties: Default::default(),
+    };
+    let mut alice = ruled.connect(Connect { will: Some(will), ..user("alice", "a", "phone") });
+    ruled.change(&format!("{{auth: [{{client: watcher, allow: true}}], {acl}}}"));
+    alice.expect_disconnect(ReasonCode::NotAuthorized);
+    ruled.broker.until("it is gone", |broker| broker.counters().sessions == 1);
+    watcher.expect_nothing();
+}
+
+/// The threads that serve sockets do not check passwords.
+#[test]
+fn while_passwords_are_checked_others_are_served() {
+    let ruled = Ruled::by(
+        "{users: {alice: {password: HASH(a)}}, auth: [{client: busy, allow: true}],
+          acl: [{filters: {'#': read-write}}]}",
+    );
+    let mut busy = ruled.connect(Connect::new(V5, "busy"));
+    let address = ruled.broker.address();
+    let tries: Vec<_> = (0..12)
+        .map(|number| {
+            let connect = user("alice", "a", &format!("phone-{number}"));
+            std::thread::spawn(move || Client::try_connect(address, connect).1.reason)
+        })
+        .collect();
+    let mut served = 0;
+    let end = Instant::now() + Duration::from_secs(60);
+    while tries.iter().any(|one| !one.is_finished()) && Instant::now() < end {
+        busy.expect_nothing();
+        served += 1;
+    }
+    for one in tries {
+        assert_eq!(one.join().unwrap(), ReasonCode::Success);
+    }
+    // Each try takes milliseconds; had they been in the way, it were one per thread.
+    assert!(served > 12, "{served}");
+}
+
+/// What the rules say at a restart counts for those who were there before it.
+#[test]
+fn sessions_that_a_store_brings_back_are_held_to_the_rules_of_now() {
+    let store = MemoryStore::default();
+    let start = |text: &str| {
+        let rules = document::read_str(&with_hashes(text), Format::Yaml).unwrap();
+        let ledger = Ledger::new(rules).unwrap();
+        TestBroker::build(|builder| builder.access(ledger).store(store.clone()))
+    };
+    let alice = "alice: {password: HASH(a), remote: 127.0.0.1}";
+    let mut broker = start(&format!(
+        "{{users: {{{alice}, gone: {{password: HASH(g)}}}}, acl: [{{filters: {{'#': read-write}}}}]}}"
+    ));
+    let connect = |broker: &TestBroker, name, id, clean_start| {
+        Client::connect_with(broker.address(), durable(user(name, &name[..1], id), clean_start))
+    };
+    for (name, id, filter) in [("alice", "1", "a"), ("alice", "2", "b"), ("gone", "3", "a")] {
+        connect(&broker, name, id, true).0.subscribe(filter, AtLeastOnce);
+    }
+    broker.close();
+
+    let broker = start(&format!(
+        "{{users: {{{alice}}}, acl: [{{remote: 127.0.0.1, filters: {{a: read-only}}}}]}}"
+    ));
+    assert_eq!(broker.counters().sessions, 2);
+    assert!(connect(&broker, "alice", "1", false).1.session_present);
+    assert!(!connect(&broker, "alice", "2", false).1.session_present);
+    // The client id is free again.
+    assert!(!connect(&broker, "alice", "3", false).1.session_present);
+}
