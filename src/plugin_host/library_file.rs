@@ -5,6 +5,9 @@ use std::io::Read as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
+use latchlight_plugin_api::boundary::SYMBOL;
+use object::{Object as _, ObjectKind};
+
 use super::load_error::LoadError;
 use crate::config::{AllowedPlugin, Sha256Hex};
 
@@ -13,7 +16,10 @@ const LARGEST: u64 = 256 * 1024 * 1024;
 
 /// The bytes of an allowed plugin, if they are those that were allowed.
 pub(super) fn read_allowed(folder: &Path, allowed: &AllowedPlugin) -> Result<Vec<u8>, LoadError> {
-    let bytes = read(&folder.join(&allowed.file))?;
+    let bytes = read(&folder.join(&allowed.file)).map_err(|error| match error {
+        LoadError::Read(error) => LoadError::ReadFromFolder { folder: folder.to_owned(), error },
+        other => other,
+    })?;
     let found = Sha256Hex::of(&bytes);
     if found != allowed.sha256 {
         return Err(LoadError::Changed { found, allowed: allowed.sha256.clone() });
@@ -41,6 +47,22 @@ pub(super) fn read(path: &Path) -> Result<Vec<u8>, LoadError> {
     Ok(bytes)
 }
 
+/// Whether these bytes look like a plugin, as far as that can be seen without
+/// loading them.
+pub(super) fn check_is_plugin(bytes: &[u8]) -> Result<(), LoadError> {
+    let library = object::File::parse(bytes).map_err(|_| LoadError::NotDynamic)?;
+    if library.kind() != ObjectKind::Dynamic {
+        return Err(LoadError::NotDynamic);
+    }
+    // Mach-O puts an underscore before the names of C.
+    let is_symbol = |name: &[u8]| name.strip_prefix(b"_").unwrap_or(name) == SYMBOL.as_bytes();
+    let mut exports = library.exports().map_err(|_| LoadError::NotDynamic)?.flatten();
+    match exports.any(|export| export.name().name().is_some_and(is_symbol)) {
+        true => Ok(()),
+        false => Err(LoadError::NoSymbol),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -61,6 +83,12 @@ mod tests {
         assert_eq!(read_allowed(folder.path(), &allowed("p.so", b"one")).expect("same"), b"one");
         let changed = read_allowed(folder.path(), &allowed("p.so", b"two"));
         assert!(matches!(changed, Err(LoadError::Changed { .. })));
+    }
+
+    #[test]
+    fn a_file_is_known_by_the_sha_256_of_its_bytes() {
+        let sha256 = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+        assert_eq!(Sha256Hex::of(b"abc").as_str(), sha256);
     }
 
     #[test]

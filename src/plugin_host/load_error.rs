@@ -1,5 +1,7 @@
 //! Why a plugin is not there.
 
+use std::path::PathBuf;
+
 use latchlight_plugin_api::boundary::{API, SYMBOL};
 
 use crate::config::Sha256Hex;
@@ -7,9 +9,11 @@ use crate::config::Sha256Hex;
 /// Why a plugin was not read, loaded or started.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum LoadError {
-    #[error("it cannot be read from the plugin folder: {0}")]
+    #[error("it cannot be read: {0}")]
     Read(std::io::Error),
-    #[error("it is not a file directly in the plugin folder, but a link or something else")]
+    #[error("it cannot be read from the plugin folder {}: {error}", folder.display())]
+    ReadFromFolder { folder: PathBuf, error: std::io::Error },
+    #[error("it is not a plain file, but a link or something else")]
     NotAFile,
     #[error("it has more than {0} bytes")]
     TooLarge(u64),
@@ -23,6 +27,8 @@ pub(super) enum LoadError {
     Copy(std::io::Error),
     #[error("it is not a library that can be loaded here: {0}")]
     NotALibrary(String),
+    #[error("it is not a dynamic library")]
+    NotDynamic,
     #[error("it has no symbol `{SYMBOL}`: a plugin is made with `declare_plugin!`")]
     NoSymbol,
     #[error(

@@ -1,5 +1,7 @@
 //! What is loaded, what is not, and what is said of it.
 
+use std::path::Path;
+
 use latchlight::config::Sha256Hex;
 use latchlight::plugin_host::{PluginState, allow_line};
 use serde_json::json;
@@ -23,11 +25,38 @@ async fn an_allowed_plugin_is_started_and_its_actions_are_registered() {
 #[tokio::test]
 async fn the_line_that_is_printed_for_a_file_has_it_loaded() {
     let house = Furnishing::new();
-    let file = house.path("libdoorbell.so");
+    let file = house.path("lib\"doorbell.so");
     std::fs::copy(in_rust("doorbell"), &file).unwrap();
     let line = allow_line(&file).unwrap();
     let house = house.entry(serde_json::from_str(&line).unwrap()).move_in().await;
-    assert_eq!(house.report("libdoorbell.so").state, PluginState::Started);
+    assert_eq!(house.report("lib\"doorbell.so").state, PluginState::Started);
+}
+
+#[test]
+fn no_line_is_printed_for_what_is_no_plugin() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let refused = |file: &Path| allow_line(file).expect_err("no plugin").to_string();
+    let said = refused(&root.join("plugins/README.md"));
+    assert!(said.ends_with("plugins/README.md: it is not a dynamic library"), "{said}");
+    let said = refused(&in_c("no_symbol"));
+    assert!(said.contains("it has no symbol `latchlight_plugin`"), "{said}");
+    let said = refused(Path::new(env!("CARGO_BIN_EXE_latchlight")));
+    assert!(said.contains("it has no symbol"), "{said}");
+    let said = refused(&root.join("plugins"));
+    assert!(said.ends_with("it is not a plain file, but a link or something else"), "{said}");
+    let said = refused(&root.join("plugins/libnone.so"));
+    assert!(said.contains("it cannot be read: No such file"), "{said}");
+}
+
+#[tokio::test]
+async fn a_plugin_that_is_not_there_is_reported_with_the_folder_where_it_should_be() {
+    let house = Furnishing::new();
+    let folder = house.path("").display().to_string();
+    let entry = json!({ "file": "libnone.so", "sha256": "0".repeat(64) });
+    let house = house.entry(entry).move_in().await;
+    let said = house.report("libnone.so").error.unwrap();
+    let folder = folder.trim_end_matches('/');
+    assert!(said.contains(&format!("from the plugin folder {folder}: No such file")), "{said}");
 }
 
 #[tokio::test]

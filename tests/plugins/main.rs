@@ -11,4 +11,5 @@ mod house;
 mod libraries;
 mod loading;
 mod quarantine;
+mod readme;
 mod running_server;
