@@ -17,8 +17,10 @@ pub struct ConnectRequest<'a> {
     pub username: Option<&'a str>,
     /// The password. Never log it.
     pub password: Option<&'a [u8]>,
-    /// Where it comes from.
+    /// Where it comes from; nothing for what has no address.
     pub address: Option<SocketAddr>,
+    /// The name of the listener that it came by.
+    pub listener: &'a str,
     /// The version that it speaks.
     pub version: ProtocolVersion,
 }

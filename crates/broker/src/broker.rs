@@ -14,6 +14,7 @@ use crate::access::{Access, DenyAll, Review};
 use crate::counters::{Counters, CountersSnapshot};
 use crate::deadlines::{Deadlines, Timers};
 use crate::line::Closing;
+use crate::listener::{Hall, Listener, ListenerInfo};
 use crate::live::Ticket;
 use crate::session_handle::Session;
 use crate::store::{Recorder, Store, Writer, restore};
@@ -28,7 +29,7 @@ pub struct BrokerBuilder {
     options: Options,
     access: Option<Arc<dyn Access>>,
     observers: Vec<Arc<dyn Observer>>,
-    listeners: Vec<std::net::TcpListener>,
+    listeners: Vec<Listener>,
     store: Option<Box<dyn Store>>,
 }
 
@@ -39,7 +40,7 @@ pub struct Broker {
     core: Arc<Core>,
     threads: Arc<Mutex<Option<Threads>>>,
     writer: Arc<Mutex<Option<Writer>>>,
-    addresses: Arc<[SocketAddr]>,
+    hall: Arc<Hall>,
 }
 
 /// What all parts of a broker share.
@@ -93,10 +94,10 @@ impl BrokerBuilder {
         self
     }
 
-    /// A plain TCP listener, bound already.
+    /// Where connections come in: a bound TCP listener, or any [`Listener`].
     #[must_use]
-    pub fn listener(mut self, listener: std::net::TcpListener) -> Self {
-        self.listeners.push(listener);
+    pub fn listener(mut self, listener: impl Into<Listener>) -> Self {
+        self.listeners.push(listener.into());
         self
     }
 
@@ -113,8 +114,6 @@ impl BrokerBuilder {
     /// # Errors
     /// A listener or a thread cannot be had, or the store not be read.
     pub fn serve(self) -> std::io::Result<Broker> {
-        let addresses: Result<Vec<_>, _> =
-            self.listeners.iter().map(std::net::TcpListener::local_addr).collect();
         let clock = Clock::start();
         let backlog = self.options.max_store_backlog;
         let recorder = self.store.is_some().then(|| Arc::new(Recorder::new(clock, backlog)));
@@ -142,16 +141,23 @@ impl BrokerBuilder {
             }
             _ => None,
         };
-        let threads = Threads::start(&core, self.listeners)?;
         let is_restored = writer.is_some();
+        let (threads, hands) = Threads::start(&core)?;
         let broker = Broker {
+            hall: Arc::new(Hall::new(core.clone(), hands)),
             core,
             threads: Arc::new(Mutex::new(Some(threads))),
             writer: Arc::new(Mutex::new(writer)),
-            addresses: addresses?.into(),
         };
         if is_restored {
             broker.review();
+        }
+        for listener in self.listeners {
+            if let Err(error) = broker.add_listener(listener) {
+                broker.core.stop.cancel();
+                broker.join();
+                return Err(error);
+            }
         }
         Ok(broker)
     }
@@ -168,9 +174,30 @@ impl Broker {
         InlineClient::new(self.core.clone())
     }
 
-    /// Where the listeners are bound.
-    pub fn addresses(&self) -> &[SocketAddr] {
-        &self.addresses
+    /// Begins to listen there, too.
+    ///
+    /// # Errors
+    /// There is a listener of this name, it cannot listen, or the broker was
+    /// closed.
+    pub fn add_listener(&self, listener: impl Into<Listener>) -> std::io::Result<ListenerInfo> {
+        self.hall.add(listener.into())
+    }
+
+    /// Ends a listener, and waits until its socket is closed; its connections
+    /// stay. False: there is none of this name.
+    pub async fn remove_listener(&self, name: &str) -> bool {
+        self.hall.remove(name).await
+    }
+
+    /// The listeners, in the order in which they were added.
+    pub fn listeners(&self) -> Vec<ListenerInfo> {
+        self.hall.list()
+    }
+
+    /// Where those are bound that have an address.
+    pub fn addresses(&self) -> Vec<SocketAddr> {
+        let listeners = self.hall.list();
+        listeners.iter().filter_map(|listener| listener.address.socket()).collect()
     }
 
     /// What was counted.
@@ -248,17 +275,19 @@ impl Broker {
                 line.close(Closing { reason, say: true, reset: false });
             }
         }
+        let broker = self.clone();
+        let _ = tokio::task::spawn_blocking(move || broker.join()).await;
+    }
+
+    /// Waits for the threads, which end when their connections have.
+    fn join(&self) {
         let (threads, writer) = (self.threads.lock().take(), self.writer.lock().take());
-        let end = move || {
-            // The threads end when their connections have.
-            if let Some(threads) = threads {
-                threads.join();
-            }
-            if let Some(writer) = writer {
-                writer.stop();
-            }
-        };
-        let _ = tokio::task::spawn_blocking(end).await;
+        if let Some(threads) = threads {
+            threads.join();
+        }
+        if let Some(writer) = writer {
+            writer.stop();
+        }
     }
 }
 

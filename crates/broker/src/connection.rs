@@ -2,7 +2,6 @@
 //! behind it is free of I/O; this is where the two meet.
 
 use std::io::{self, IoSlice};
-use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -20,6 +19,7 @@ use crate::listener::Place;
 use crate::live::Ticket;
 use crate::opening::open;
 use crate::read_buffer::{CHUNK, Carry, Read, Taken};
+use crate::threads::Peer;
 use crate::transport::Transport;
 
 /// How long the last words to a client may take.
@@ -71,16 +71,11 @@ impl End {
 }
 
 /// Serves a connection to its end.
-pub(crate) async fn run(
-    core: Arc<Core>,
-    transport: Arc<dyn Transport>,
-    address: SocketAddr,
-    _place: Place,
-) {
+pub(crate) async fn run(core: Arc<Core>, transport: Arc<dyn Transport>, peer: Peer, _place: Place) {
     // Each phase is boxed, so that a connection holds only what it is in.
     let opening = Box::pin(async {
         tokio::select! {
-            opened = open(&core, &transport, address) => opened,
+            opened = open(&core, &transport, &peer) => opened,
             () = core.stop.cancelled() => None,
         }
     });

@@ -22,8 +22,37 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! `examples/` has a whole broker in a few lines, and a server that listens
-//! and commands from the same process under access rules of its own.
+//! `examples/` has a whole broker in a few lines, a server that listens and
+//! commands from the same process under access rules of its own, and one for
+//! each kind of listener.
+//!
+//! # Listeners
+//! A [`Listener`] is a value: plain TCP, a Unix socket, or connections within
+//! the process. Each has a name, which the access hook sees; they can be added
+//! and removed while the broker runs, and share its limits.
+//!
+//! ```
+//! use latchlight_broker::{AllowAll, Broker, Listener};
+//! use tokio::io::{AsyncReadExt, AsyncWriteExt};
+//!
+//! # tokio::runtime::Runtime::new()?.block_on(async {
+//! let broker = Broker::builder().access(AllowAll).serve()?;
+//! let (listener, connector) = Listener::memory();
+//! broker.add_listener(listener.named("tests"))?;
+//!
+//! let mut client = connector.connect().await?;
+//! let connect = [0x10, 12, 0, 4, b'M', b'Q', b'T', b'T', 4, 2, 0, 60, 0, 0];
+//! client.write_all(&connect).await?;
+//! let mut answer = [0; 4];
+//! client.read_exact(&mut answer).await?;
+//! assert_eq!(answer, [0x20, 2, 0, 0]);
+//!
+//! assert!(broker.remove_listener("tests").await);
+//! broker.close().await;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! # })?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 //!
 //! # How it works
 //! A session is free of I/O: it is given packets and the time, and gives bytes
@@ -66,8 +95,7 @@
 //! feature `ledger`, users and rules come from a YAML or JSON file.
 //!
 //! # Not there yet, but with its place
-//! TLS, WebSocket and Unix sockets (`Transport`), enhanced
-//! authentication, `$SYS` topics, interceptors, access checks at delivery, and
+//! TLS and WebSocket (`Transport`), enhanced authentication, `$SYS` topics, interceptors, access checks at delivery, and
 //! what a leaving member of a shared subscription has in flight going to
 //! another one.
 
@@ -111,6 +139,7 @@ pub use latchlight_mqtt::{
     Properties, ProtocolVersion, QoS, ReasonCode, RetainHandling, SubscriptionOptions, TopicFilter,
     TopicName, Will,
 };
+pub use listener::{Listener, ListenerAddress, ListenerInfo};
 pub use live::{LiveEvent, LivePublish, LiveReceipt, LiveStatus};
 pub use observer::Observer;
 pub use options::{Options, WhenFull};
@@ -118,3 +147,4 @@ pub use options::{Options, WhenFull};
 pub use store::SqliteStore;
 pub use store::{Change, MemoryStore, Store, StoreError};
 pub use time::Time;
+pub use transport::{MemoryConnector, MemoryStream};

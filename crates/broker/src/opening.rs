@@ -1,7 +1,6 @@
 //! The beginning of a connection: CONNECT is read and answered.
 
 use std::io::{self, IoSlice};
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,6 +11,7 @@ use tokio::io::Interest;
 use crate::broker::Core;
 use crate::handlers::{self, Client};
 use crate::read_buffer::Carry;
+use crate::threads::Peer;
 use crate::transport::Transport;
 
 /// How long a refusal may take to be sent.
@@ -21,7 +21,7 @@ const REFUSAL: Duration = Duration::from_millis(500);
 pub(crate) async fn open(
     core: &Arc<Core>,
     transport: &Arc<dyn Transport>,
-    address: SocketAddr,
+    peer: &Peer,
 ) -> Option<(Client, Carry)> {
     let first =
         tokio::time::timeout(core.options.connect_timeout, read_connect(core, &**transport));
@@ -40,7 +40,7 @@ pub(crate) async fn open(
         return None;
     };
     let version = connect.version;
-    match handlers::connect::establish(core, *connect, transport, address).await {
+    match handlers::connect::establish(core, *connect, transport, peer).await {
         Ok(client) => Some((client, Carry::holding(rest))),
         Err(reason) => {
             core.counters.connects_refused.one();

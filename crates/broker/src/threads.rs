@@ -8,12 +8,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tokio_util::task::TaskTracker;
 
 use crate::broker::Core;
-use crate::{connection, deadlines, listener};
+use crate::listener::{Place, Socket};
+use crate::{connection, deadlines};
 
 /// How long connections may take to end when the broker closes.
 const FAREWELL: Duration = Duration::from_secs(2);
@@ -33,9 +33,17 @@ pub(crate) struct Hands {
 /// A connection that was let in by the listener's limits, which bound how
 /// many of them can wait here.
 pub(crate) struct Accepted {
-    pub(crate) stream: std::net::TcpStream,
-    pub(crate) address: SocketAddr,
-    pub(crate) place: listener::Place,
+    pub(crate) socket: Socket,
+    pub(crate) peer: Peer,
+    pub(crate) place: Place,
+}
+
+/// Who is at the other end, as far as the listener knows.
+#[derive(Debug)]
+pub(crate) struct Peer {
+    pub(crate) address: Option<SocketAddr>,
+    /// The name of the listener.
+    pub(crate) listener: Arc<str>,
 }
 
 impl Hands {
@@ -47,29 +55,23 @@ impl Hands {
 }
 
 impl Threads {
-    pub(crate) fn start(
-        core: &Arc<Core>,
-        listeners: Vec<std::net::TcpListener>,
-    ) -> io::Result<Self> {
+    pub(crate) fn start(core: &Arc<Core>) -> io::Result<(Self, Hands)> {
         let count = core.options.threads.max(1);
         let (senders, receivers): (Vec<_>, Vec<_>) =
             (0..count).map(|_| mpsc::unbounded_channel()).unzip();
         let hands = Hands { threads: senders.into(), turn: Arc::default() };
-        let mut listeners = Some(listeners);
         let mut handles = Vec::with_capacity(count);
         for (number, receiver) in receivers.into_iter().enumerate() {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
             let core = core.clone();
             // The first thread also accepts and keeps house.
-            let mut first = None;
-            if let Some(listeners) = listeners.take() {
-                let _ = core.runtime.set(runtime.handle().clone());
-                first = Some((listeners, hands.clone()));
+            if core.runtime.set(runtime.handle().clone()).is_ok() {
+                runtime.spawn(deadlines::keep_house(core.clone()));
             }
             let thread = std::thread::Builder::new().name(format!("mqtt-{number}"));
-            handles.push(thread.spawn(move || runtime.block_on(serve(core, receiver, first)))?);
+            handles.push(thread.spawn(move || runtime.block_on(serve(core, receiver)))?);
         }
-        Ok(Self { handles })
+        Ok((Self { handles }, hands))
     }
 
     pub(crate) fn join(self) {
@@ -81,25 +83,16 @@ impl Threads {
     }
 }
 
-async fn serve(
-    core: Arc<Core>,
-    mut accepted: mpsc::UnboundedReceiver<Accepted>,
-    first: Option<(Vec<std::net::TcpListener>, Hands)>,
-) {
+async fn serve(core: Arc<Core>, mut accepted: mpsc::UnboundedReceiver<Accepted>) {
     let connections = TaskTracker::new();
-    if let Some((listeners, hands)) = first {
-        tokio::spawn(deadlines::keep_house(core.clone()));
-        listener::accept_all(&core, listeners, &hands);
-    }
     loop {
         tokio::select! {
-            Some(Accepted { stream, address, place }) = accepted.recv() => {
-                match TcpStream::from_std(stream) {
-                    Ok(stream) => {
-                        let transport = Arc::new(stream);
-                        connections.spawn(connection::run(core.clone(), transport, address, place));
+            Some(Accepted { socket, peer, place }) = accepted.recv() => {
+                match socket.into_transport() {
+                    Ok(transport) => {
+                        connections.spawn(connection::run(core.clone(), transport, peer, place));
                     }
-                    Err(error) => tracing::warn!(%error, "take a connection in"),
+                    Err(error) => tracing::debug!(%error, "take a connection in"),
                 }
             }
             () = core.stop.cancelled() => break,

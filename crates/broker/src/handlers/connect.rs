@@ -1,6 +1,5 @@
 //! CONNECT (MQTT 5, 3.1): who is let in, and with which session.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::SystemTime;
@@ -15,6 +14,7 @@ use crate::line::{Closing, Line, TaskBell};
 use crate::session::{Answer, ConnectionLimits};
 use crate::session_handle::Session;
 use crate::store::{SessionLog, Wait};
+use crate::threads::Peer;
 use crate::transport::Transport;
 use crate::will::PendingWill;
 use crate::{ClientInfo, Options, Time};
@@ -33,7 +33,7 @@ pub(crate) async fn establish(
     core: &Arc<Core>,
     connect: Connect,
     transport: &Arc<dyn Transport>,
-    address: SocketAddr,
+    peer: &Peer,
 ) -> Result<Client, ReasonCode> {
     // MQTT 5, 4.12.0-1: no method is known here.
     if connect.properties.authentication_method.is_some() {
@@ -47,7 +47,8 @@ pub(crate) async fn establish(
         client_id: &client_id,
         username: connect.username.as_deref(),
         password: connect.password.as_deref(),
-        address: Some(address),
+        address: peer.address,
+        listener: &peer.listener,
         version: connect.version,
     };
     // Before it is let in: a change of the rules that it has seen is older.
@@ -57,7 +58,7 @@ pub(crate) async fn establish(
     let info = Arc::new(ClientInfo {
         client_id,
         identity,
-        address: Some(address),
+        address: peer.address,
         version: connect.version,
         connected_at,
     });

@@ -1,73 +1,133 @@
 //! Listeners: where connections come in, and the limits that count before
 //! anything else is done for them.
 
-mod tcp;
+mod accept;
+mod hall;
+mod places;
+mod source;
+#[cfg(unix)]
+mod unix;
 
-use std::net::IpAddr;
+use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 
-use parking_lot::Mutex;
-use rustc_hash::FxHashMap;
+pub(crate) use hall::Hall;
+pub(crate) use places::Place;
+pub(crate) use source::Socket;
 
-use crate::broker::Core;
-use crate::threads::Hands;
+use crate::transport::{MemoryConnector, memory};
+use source::Source;
 
-/// How many connections there are, in all and per address.
-#[derive(Default)]
-pub(crate) struct Places {
-    taken: Mutex<Taken>,
+/// A place where connections come in, for
+/// [`BrokerBuilder::listener`](crate::BrokerBuilder::listener) and
+/// [`Broker::add_listener`](crate::Broker::add_listener).
+///
+/// Connections that have no address (by a Unix socket, within the process)
+/// count for the limit of all connections, and for none per address.
+#[derive(Debug)]
+pub struct Listener {
+    /// Nothing: as its address says.
+    name: Option<Arc<str>>,
+    source: Source,
 }
 
-#[derive(Default)]
-struct Taken {
-    all: usize,
-    by_address: FxHashMap<IpAddr, usize>,
+/// Where a listener is reached.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ListenerAddress {
+    /// By TCP.
+    Tcp(SocketAddr),
+    /// By a socket in the file system; nothing where it has no name there.
+    Unix(Option<PathBuf>),
+    /// By the connector that was made with it.
+    Memory,
 }
 
-/// One connection's place; given back when it is dropped.
-pub(crate) struct Place {
-    places: Arc<Places>,
-    core: Arc<Core>,
-    address: IpAddr,
+/// A listener of a running broker.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListenerInfo {
+    /// What it is called; no other listener of the broker has this name.
+    pub name: Arc<str>,
+    /// Where it is reached.
+    pub address: ListenerAddress,
 }
 
-/// Accepts on all listeners until the broker stops.
-pub(crate) fn accept_all(core: &Arc<Core>, listeners: Vec<std::net::TcpListener>, hands: &Hands) {
-    let places = Arc::new(Places::default());
-    for listener in listeners {
-        tokio::spawn(tcp::accept(core.clone(), listener, hands.clone(), places.clone()));
+impl Listener {
+    /// Plain TCP, bound already.
+    pub fn tcp(listener: std::net::TcpListener) -> Self {
+        Self { name: None, source: Source::Tcp(listener) }
+    }
+
+    /// A Unix socket at this path, whose file has this mode before anybody can
+    /// connect: `0o600` lets in its owner alone.
+    ///
+    /// A file that an earlier run has left there is replaced; one at which
+    /// somebody listens, or that is no socket, is not. The file goes with the
+    /// listener.
+    ///
+    /// To reset such a connection takes back nothing: what was written is with
+    /// the client.
+    ///
+    /// # Errors
+    /// The path is in use, or cannot be had.
+    #[cfg(unix)]
+    pub fn unix(path: impl Into<PathBuf>, mode: u32) -> std::io::Result<Self> {
+        let socket = unix::UnixSocket::bind(path.into(), mode)?;
+        Ok(Self { name: None, source: Source::Unix(socket) })
+    }
+
+    /// A Unix socket that was bound already; its file is its maker's affair.
+    #[cfg(unix)]
+    pub fn unix_socket(listener: std::os::unix::net::UnixListener) -> Self {
+        Self { name: None, source: Source::Unix(listener.into()) }
+    }
+
+    /// Connections within this process, by the connector, without a socket.
+    pub fn memory() -> (Self, MemoryConnector) {
+        let (connector, connections) = memory::connector();
+        (Self { name: None, source: Source::Memory(connections) }, connector)
+    }
+
+    /// Gives it a name, by which it can be removed, and which access hooks
+    /// see. Without this it is called as its address is, as in
+    /// `tcp 127.0.0.1:1883`, `unix /run/mqtt.sock`, `memory`.
+    #[must_use]
+    pub fn named(mut self, name: &str) -> Self {
+        self.name = Some(name.into());
+        self
     }
 }
 
-impl Places {
-    /// A place for one more connection, if there is one.
-    pub(crate) fn take(self: &Arc<Self>, core: &Arc<Core>, address: IpAddr) -> Option<Place> {
-        let mut taken = self.taken.lock();
-        let from_there = taken.by_address.get(&address).copied().unwrap_or(0);
-        if taken.all >= core.options.max_connections
-            || from_there >= core.options.max_connections_per_address
-        {
-            core.counters.connections_refused.one();
-            return None;
+impl From<std::net::TcpListener> for Listener {
+    fn from(listener: std::net::TcpListener) -> Self {
+        Self::tcp(listener)
+    }
+}
+
+#[cfg(unix)]
+impl From<std::os::unix::net::UnixListener> for Listener {
+    fn from(listener: std::os::unix::net::UnixListener) -> Self {
+        Self::unix_socket(listener)
+    }
+}
+
+impl ListenerAddress {
+    /// The address of a socket that has one.
+    pub fn socket(&self) -> Option<SocketAddr> {
+        match self {
+            Self::Tcp(address) => Some(*address),
+            Self::Unix(_) | Self::Memory => None,
         }
-        taken.all += 1;
-        *taken.by_address.entry(address).or_default() += 1;
-        core.counters.connections.add(1);
-        core.counters.connections_accepted.one();
-        Some(Place { places: self.clone(), core: core.clone(), address })
     }
 }
 
-impl Drop for Place {
-    fn drop(&mut self) {
-        self.core.counters.connections.sub(1);
-        let mut taken = self.places.taken.lock();
-        taken.all -= 1;
-        if let Some(count) = taken.by_address.get_mut(&self.address) {
-            *count -= 1;
-            if *count == 0 {
-                taken.by_address.remove(&self.address);
-            }
+impl std::fmt::Display for ListenerAddress {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Tcp(address) => write!(formatter, "tcp {address}"),
+            Self::Unix(Some(path)) => write!(formatter, "unix {}", path.display()),
+            Self::Unix(None) => formatter.write_str("unix"),
+            Self::Memory => formatter.write_str("memory"),
         }
     }
 }

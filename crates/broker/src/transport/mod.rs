@@ -2,12 +2,17 @@
 //! never blocks. The place where TLS, WebSocket and others join the plain
 //! socket.
 
+pub(crate) mod memory;
 mod tcp;
+#[cfg(unix)]
+mod unix;
 
 use std::io::{self, IoSlice};
 use std::task::{Context, Poll};
 
 use tokio::io::{Interest, Ready};
+
+pub use memory::{MemoryConnector, MemoryStream};
 
 /// A way to a client that never blocks. Any thread may write; the
 /// connection's own task waits and reads.

@@ -14,9 +14,9 @@ use latchlight_mqtt::{
 /// Longer than anything takes that works.
 pub const PATIENCE: Duration = Duration::from_secs(20);
 
-/// One connection to a broker.
-pub struct Client {
-    stream: TcpStream,
+/// One connection to a broker, by TCP or by another way.
+pub struct Client<S = TcpStream> {
+    stream: S,
     received: Vec<u8>,
     version: ProtocolVersion,
     next_id: u16,
@@ -33,17 +33,12 @@ impl Client {
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         stream.set_write_timeout(Some(PATIENCE)).unwrap();
         stream.set_nodelay(true).unwrap();
-        Self { stream, received: Vec::new(), version, next_id: 0 }
+        Self::new(stream, version)
     }
 
     /// Says CONNECT and gives what was answered, success or not.
     pub fn try_connect(address: SocketAddr, connect: Connect) -> (Self, ConnAck) {
-        let mut client = Self::open(address, connect.version);
-        client.send(Packet::Connect(Box::new(connect)));
-        match client.next() {
-            Packet::ConnAck(connack) => (client, *connack),
-            other => panic!("expected CONNACK, received {other:?}"),
-        }
+        Self::open(address, connect.version).say_connect(connect)
     }
 
     /// Says CONNECT, and is let in.
@@ -65,6 +60,47 @@ impl Client {
     /// Another handle of the same connection, to send by from another thread.
     pub fn second_handle(&self) -> Self {
         Self::over(self.stream.try_clone().unwrap(), self.version)
+    }
+
+    /// Goes without goodbye: the network is gone.
+    pub fn vanish(self) {
+        let socket = socket2::SockRef::from(&self.stream);
+        socket.set_linger(Some(Duration::ZERO)).unwrap();
+    }
+
+    /// Ends its own direction of the connection, and reads on.
+    pub fn finish_sending(&mut self) {
+        self.stream.shutdown(Shutdown::Write).unwrap();
+    }
+
+    /// The same where the server may have closed already.
+    pub fn finish_sending_if_open(&mut self) {
+        let _ = self.stream.shutdown(Shutdown::Write);
+    }
+}
+
+impl<S: Read + Write> Client<S> {
+    /// A connection on which nothing was said yet, by a stream that gives up
+    /// by itself.
+    pub fn new(stream: S, version: ProtocolVersion) -> Self {
+        Self { stream, received: Vec::new(), version, next_id: 0 }
+    }
+
+    /// The same, then a clean start under this client id.
+    pub fn connect_over(stream: S, version: ProtocolVersion, client_id: &str) -> Self {
+        let connect = Connect::new(version, client_id);
+        let (client, connack) = Self::new(stream, version).say_connect(connect);
+        assert_eq!(connack.reason, ReasonCode::Success);
+        client
+    }
+
+    /// Says CONNECT and gives what was answered, success or not.
+    pub fn say_connect(mut self, connect: Connect) -> (Self, ConnAck) {
+        self.send(Packet::Connect(Box::new(connect)));
+        match self.next() {
+            Packet::ConnAck(connack) => (self, *connack),
+            other => panic!("expected CONNACK, received {other:?}"),
+        }
     }
 
     /// Sends a packet.
@@ -323,22 +359,6 @@ impl Client {
     pub fn disconnect_with(mut self, disconnect: Disconnect) {
         self.send(Packet::Disconnect(disconnect));
         while self.try_next().is_some() {}
-    }
-
-    /// Goes without goodbye: the network is gone.
-    pub fn vanish(self) {
-        let socket = socket2::SockRef::from(&self.stream);
-        socket.set_linger(Some(Duration::ZERO)).unwrap();
-    }
-
-    /// Ends its own direction of the connection, and reads on.
-    pub fn finish_sending(&mut self) {
-        self.stream.shutdown(Shutdown::Write).unwrap();
-    }
-
-    /// The same where the server may have closed already.
-    pub fn finish_sending_if_open(&mut self) {
-        let _ = self.stream.shutdown(Shutdown::Write);
     }
 
     /// Reads what there is, whatever it is, until the server closes.

@@ -4,6 +4,7 @@
 mod client;
 mod disk;
 mod endpoint;
+mod exchange;
 
 use std::net::{SocketAddr, TcpListener};
 use std::time::{Duration, Instant};
@@ -14,6 +15,7 @@ use latchlight_mqtt::ProtocolVersion;
 pub use client::{Client, PATIENCE};
 pub use disk::Disk;
 pub use endpoint::{Endpoint, resuming};
+pub use exchange::exchange;
 
 /// Every version that the broker speaks.
 pub const VERSIONS: [ProtocolVersion; 3] =

@@ -1,0 +1,39 @@
+//! The Unix socket.
+
+use std::io::{self, IoSlice};
+use std::task::{Context, Poll};
+
+use tokio::io::{Interest, Ready};
+use tokio::net::UnixStream;
+
+use super::Transport;
+
+impl Transport for UnixStream {
+    fn poll_ready(&self, context: &mut Context<'_>, interest: Interest) -> Poll<io::Result<Ready>> {
+        let mut ready = Ready::EMPTY;
+        if interest.is_readable() && self.poll_read_ready(context)?.is_ready() {
+            ready |= Ready::READABLE;
+        }
+        if interest.is_writable() && self.poll_write_ready(context)?.is_ready() {
+            ready |= Ready::WRITABLE;
+        }
+        if ready.is_empty() { Poll::Pending } else { Poll::Ready(Ok(ready)) }
+    }
+
+    /// That it gave less than there was room for does not mean that it is
+    /// empty: a client may send descriptors along, which part what it says.
+    fn try_read(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        Self::try_read(self, buffer)
+    }
+
+    fn try_read_buf(&self, mut buffer: &mut Vec<u8>) -> io::Result<usize> {
+        Self::try_read_buf(self, &mut buffer)
+    }
+
+    fn try_write(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        self.try_write_vectored(slices)
+    }
+
+    /// There is nothing to throw away: what was written is with the client.
+    fn reset_when_closed(&self) {}
+}

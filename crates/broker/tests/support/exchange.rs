@@ -1,0 +1,47 @@
+//! What every kind of connection must carry, whatever lies between.
+
+use std::io::{Read, Write};
+
+use latchlight_mqtt::{Packet, Publish, QoS};
+
+use super::Client;
+
+/// Small messages of each QoS, a large one, and more than a connection holds
+/// for a client that reads only afterwards; all whole and in order.
+pub fn exchange<R: Read + Write, P: Read + Write>(reader: &mut Client<R>, from: &mut Client<P>) {
+    reader.subscribe("exchange/#", QoS::ExactlyOnce);
+    for qos in [QoS::AtMostOnce, QoS::AtLeastOnce, QoS::ExactlyOnce] {
+        from.publish("exchange/small", "locked", qos);
+        let publish = reader.next_publish();
+        assert_eq!((publish.qos, &publish.payload[..]), (qos, &b"locked"[..]));
+        reader.acknowledge(&publish);
+    }
+    let large: Vec<u8> = (0..3_000_000_u32).map(|number| (number / 7) as u8).collect();
+    let publish =
+        Publish { qos: QoS::AtLeastOnce, ..Publish::new("exchange/large", large.clone()) };
+    from.publish_packet(publish);
+    let publish = reader.next_publish();
+    assert!(publish.payload[..] == large, "{} bytes came", publish.payload.len());
+    reader.acknowledge(&publish);
+    many(reader, from);
+}
+
+fn many<R: Read + Write, P: Read + Write>(reader: &mut Client<R>, from: &mut Client<P>) {
+    const MANY: usize = 4_000;
+    let payload = |number: usize| format!("{number} {}", "x".repeat(number % 3_000));
+    let ids: Vec<_> = (0..MANY).map(|_| from.next_id()).collect();
+    for (number, id) in ids.iter().enumerate() {
+        let publish = Publish::new("exchange/many", payload(number));
+        let publish = Publish { qos: QoS::AtLeastOnce, packet_id: Some(*id), ..publish };
+        from.send(Packet::Publish(publish));
+    }
+    for id in ids {
+        from.next_puback(id);
+    }
+    for number in 0..MANY {
+        let publish = reader.next_publish();
+        assert!(publish.payload == payload(number), "message {number}");
+        reader.acknowledge(&publish);
+    }
+    reader.expect_nothing();
+}
