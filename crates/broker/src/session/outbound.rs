@@ -1,18 +1,21 @@
 //! What a client is owed: its window, its queue and its output.
 
+mod log;
+mod pump;
+
 use std::sync::Arc;
 
-use latchlight_mqtt::{AckView, Packet, PacketId, PacketType, QoS, ReasonCode};
+use latchlight_mqtt::{Packet, QoS};
 
 use super::OutputBuffer;
-use super::in_flight::{Awaits, InFlight, Kept, Open};
+use super::in_flight::{InFlight, Kept};
 use super::live_queue::{LiveQueue, Waiting};
 use super::queue::{Pushed, Queue};
 use super::sender::{ConnectionLimits, Sender, first_byte};
 use crate::counters::Counters;
 use crate::live::Ticket;
 use crate::message::{Forward, Message};
-use crate::store::{MessageState, Restored, SessionLog, Wait};
+use crate::store::{SessionLog, Wait};
 use crate::{Options, Time};
 
 /// How far beyond the high-water mark QoS 0 may pile up while publishers are
@@ -68,44 +71,6 @@ pub(crate) struct Outbound {
 }
 
 impl Outbound {
-    /// The session has a place in the store from now on; what waits for it
-    /// already is noted.
-    pub(crate) fn begin_log(&mut self, mut log: SessionLog) {
-        for kept in self.queue.iter_mut().filter(|kept| kept.qos != QoS::AtMostOnce) {
-            let sequence = log.next();
-            kept.stored = Some(sequence);
-            log.owed(sequence, MessageState::Waits, Some(kept), true);
-        }
-        self.log = Some(log);
-    }
-
-    /// The store forgets the session; gives the commit after which it has.
-    pub(crate) fn end_log(&mut self) -> Option<u64> {
-        self.log.take().map(SessionLog::forget)
-    }
-
-    /// What an earlier run of the broker owed the client.
-    pub(crate) fn restore(&mut self, log: SessionLog, owed: impl Iterator<Item = Restored>) {
-        self.durable = true;
-        self.log = Some(log);
-        for Restored { stored, state, kept } in owed {
-            match (state, kept) {
-                (MessageState::Waits, Some(kept)) => self.queue.restore(kept),
-                (MessageState::Waits, None) => {}
-                (MessageState::Sent(id), kept) => {
-                    self.in_flight.restore(id, Awaits::PubRec, stored, kept);
-                }
-                (MessageState::Released(id), _) => {
-                    self.in_flight.restore(id, Awaits::PubComp, stored, None);
-                }
-            }
-        }
-    }
-
-    pub(crate) fn is_logged(&self) -> bool {
-        self.log.is_some()
-    }
-
     /// A connection begins: the answer to CONNECT comes first, what is open
     /// is sent again, and what waits follows.
     pub(crate) fn connect(
@@ -267,33 +232,6 @@ impl Outbound {
         }
     }
 
-    /// Notes that a message is about to be sent; of QoS 2, that waits until
-    /// the packet id is on disk.
-    fn note_sent(&mut self, kept: &Kept, id: PacketId, new: bool) -> Option<u64> {
-        let (Some(log), Some(stored)) = (&self.log, kept.stored) else { return None };
-        if kept.qos != QoS::ExactlyOnce {
-            return new.then(|| log.owed(stored, MessageState::Waits, Some(kept), true));
-        }
-        let commit = log.owed(stored, MessageState::Sent(id), Some(kept), new);
-        if let Some(sender) = &mut self.sender {
-            log.wait(commit).hold(&mut sender.out);
-        }
-        Some(commit)
-    }
-
-    /// An exchange is over.
-    fn close(&mut self, id: PacketId) -> Option<Open> {
-        let open = self.in_flight.close(id)?;
-        self.note_done(open.stored);
-        Some(open)
-    }
-
-    fn note_done(&self, stored: Option<u64>) {
-        if let (Some(log), Some(stored)) = (&self.log, stored) {
-            log.done(stored);
-        }
-    }
-
     fn deliver_at_most_once(
         &mut self,
         forward: &Forward<'_>,
@@ -357,11 +295,6 @@ impl Outbound {
                 Accepted::Disconnect
             }
         }
-    }
-
-    fn note_waits(&self, kept: &Kept) -> Option<u64> {
-        let (log, stored) = (self.log.as_ref()?, kept.stored?);
-        Some(log.owed(stored, MessageState::Waits, Some(kept), true))
     }
 
     /// Retained messages that a new subscription brings: all of them, as fast
@@ -467,135 +400,6 @@ impl Outbound {
         self.in_flight.clear();
         self.queue.clear();
         self.count(counters);
-    }
-
-    /// An acknowledgement of the client.
-    pub(crate) fn acknowledge(
-        &mut self,
-        ack: AckView,
-        now: Time,
-        options: &Options,
-        counters: &Counters,
-    ) {
-        self.last_acknowledgement = now;
-        match (ack.packet_type, self.in_flight.awaits(ack.packet_id)) {
-            (PacketType::PubAck, Some(Awaits::PubAck))
-            | (PacketType::PubComp, Some(Awaits::PubComp)) => self.complete(ack),
-            // [MQTT-4.3.3-4]: a failure ends it, and no PUBREL is sent.
-            (PacketType::PubRec, Some(Awaits::PubRec)) if ack.reason.is_error() => {
-                self.complete(ack);
-            }
-            (PacketType::PubRec, Some(Awaits::PubRec | Awaits::PubComp)) => {
-                self.note_released(ack.packet_id);
-                self.release(ack, ReasonCode::Success);
-            }
-            // Nothing of that id is open: the client gets to close it.
-            (PacketType::PubRec, _) if !ack.reason.is_error() => {
-                self.release(ack, ReasonCode::PacketIdentifierNotFound);
-            }
-            _ => {}
-        }
-        self.pump(now, options, counters);
-    }
-
-    /// PUBREL waits until it is on disk that the client has the message.
-    fn note_released(&mut self, id: PacketId) {
-        let stored = self.in_flight.received(id);
-        let (Some(log), Some(stored)) = (&self.log, stored) else { return };
-        let commit = log.owed(stored, MessageState::Released(id), None, false);
-        if let Some(sender) = &mut self.sender {
-            log.wait(commit).hold(&mut sender.out);
-        }
-    }
-
-    fn release(&mut self, ack: AckView, reason: ReasonCode) {
-        if let Some(sender) = &mut self.sender {
-            sender.acknowledge(PacketType::PubRel, ack.packet_id, reason);
-        }
-    }
-
-    fn complete(&mut self, ack: AckView) {
-        let ticket = self.close(ack.packet_id).and_then(|open| open.live);
-        match ticket {
-            Some(ticket) if ack.reason.is_error() => ticket.lost(),
-            Some(ticket) => ticket.delivered(),
-            None => {}
-        }
-    }
-
-    /// Sends what waits, as far as window and output let it.
-    pub(crate) fn pump(&mut self, now: Time, options: &Options, counters: &Counters) {
-        self.send_waiting(now, options, counters);
-        self.count(counters);
-    }
-
-    fn send_waiting(&mut self, now: Time, options: &Options, counters: &Counters) {
-        loop {
-            let Some(sender) = &mut self.sender else { return };
-            if sender.out.len() > options.high_water {
-                return;
-            }
-            if self.has_window(options) {
-                if self.send_again(now, counters) {
-                    continue;
-                }
-                if let Some(waiting) = self.live.pop(now) {
-                    self.send_live(waiting, now);
-                    continue;
-                }
-            }
-            // What needs no place in the window may go without room in it.
-            let may_go = self.has_room(options) || self.queue.next_qos() == Some(QoS::AtMostOnce);
-            if !may_go || !self.pump_queue(now, counters) {
-                return;
-            }
-        }
-    }
-
-    /// Sends one of what an earlier connection left open; false: there is none.
-    fn send_again(&mut self, now: Time, counters: &Counters) -> bool {
-        let Some((id, awaits, kept)) = self.in_flight.next_again() else { return false };
-        let Some(sender) = &mut self.sender else { return false };
-        match (awaits, kept) {
-            (Awaits::PubComp, _) => {
-                sender.acknowledge(PacketType::PubRel, id, ReasonCode::Success);
-            }
-            // [MQTT-3.3.1-1]
-            (_, Some(kept)) if sender.send_kept(&kept, Some(id), true, now) => {
-                counters.messages_out.one();
-            }
-            _ => {
-                self.close(id);
-                counters.dropped_too_large.one();
-            }
-        }
-        true
-    }
-
-    /// Sends the next of the queue; false: there is none.
-    fn pump_queue(&mut self, now: Time, counters: &Counters) -> bool {
-        if self.queue.is_empty() {
-            return false;
-        }
-        let (next, expired) = self.queue.pop(now);
-        counters.dropped_expired.add(expired.len() as u64);
-        expired.iter().for_each(|expired| self.note_done(expired.stored));
-        let Some(kept) = next else { return false };
-        let id = (kept.qos != QoS::AtMostOnce).then(|| {
-            let message = self.durable.then(|| kept.clone());
-            self.in_flight.open(kept.qos, message, None)
-        });
-        if let Some(id) = id {
-            self.note_sent(&kept, id, false);
-        }
-        let Some(sender) = &mut self.sender else { return false };
-        if sender.send_kept(&kept, id, kept.dup, now) {
-            counters.messages_out.one();
-        } else {
-            id.and_then(|id| self.close(id));
-            counters.dropped_too_large.one();
-        }
-        true
     }
 }
 

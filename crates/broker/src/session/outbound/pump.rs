@@ -1,0 +1,129 @@
+//! What the client acknowledges, and what is sent for it.
+
+use latchlight_mqtt::{AckView, PacketType, QoS, ReasonCode};
+
+use super::Outbound;
+use crate::counters::Counters;
+use crate::session::in_flight::Awaits;
+use crate::{Options, Time};
+
+impl Outbound {
+    /// An acknowledgement of the client.
+    pub(crate) fn acknowledge(
+        &mut self,
+        ack: AckView,
+        now: Time,
+        options: &Options,
+        counters: &Counters,
+    ) {
+        self.last_acknowledgement = now;
+        match (ack.packet_type, self.in_flight.awaits(ack.packet_id)) {
+            (PacketType::PubAck, Some(Awaits::PubAck))
+            | (PacketType::PubComp, Some(Awaits::PubComp)) => self.complete(ack),
+            // [MQTT-4.3.3-4]: a failure ends it, and no PUBREL is sent.
+            (PacketType::PubRec, Some(Awaits::PubRec)) if ack.reason.is_error() => {
+                self.complete(ack);
+            }
+            (PacketType::PubRec, Some(Awaits::PubRec | Awaits::PubComp)) => {
+                self.note_released(ack.packet_id);
+                self.release(ack, ReasonCode::Success);
+            }
+            // Nothing of that id is open: the client gets to close it.
+            (PacketType::PubRec, _) if !ack.reason.is_error() => {
+                self.release(ack, ReasonCode::PacketIdentifierNotFound);
+            }
+            _ => {}
+        }
+        self.pump(now, options, counters);
+    }
+
+    fn release(&mut self, ack: AckView, reason: ReasonCode) {
+        if let Some(sender) = &mut self.sender {
+            sender.acknowledge(PacketType::PubRel, ack.packet_id, reason);
+        }
+    }
+
+    fn complete(&mut self, ack: AckView) {
+        let ticket = self.close(ack.packet_id).and_then(|open| open.live);
+        match ticket {
+            Some(ticket) if ack.reason.is_error() => ticket.lost(),
+            Some(ticket) => ticket.delivered(),
+            None => {}
+        }
+    }
+
+    /// Sends what waits, as far as window and output let it.
+    pub(crate) fn pump(&mut self, now: Time, options: &Options, counters: &Counters) {
+        self.send_waiting(now, options, counters);
+        self.count(counters);
+    }
+
+    fn send_waiting(&mut self, now: Time, options: &Options, counters: &Counters) {
+        loop {
+            let Some(sender) = &mut self.sender else { return };
+            if sender.out.len() > options.high_water {
+                return;
+            }
+            if self.has_window(options) {
+                if self.send_again(now, counters) {
+                    continue;
+                }
+                if let Some(waiting) = self.live.pop(now) {
+                    self.send_live(waiting, now);
+                    continue;
+                }
+            }
+            // What needs no place in the window may go without room in it.
+            let may_go = self.has_room(options) || self.queue.next_qos() == Some(QoS::AtMostOnce);
+            if !may_go || !self.pump_queue(now, counters) {
+                return;
+            }
+        }
+    }
+
+    /// Sends one of what an earlier connection left open; false: there is none.
+    fn send_again(&mut self, now: Time, counters: &Counters) -> bool {
+        let Some((id, awaits, kept)) = self.in_flight.next_again() else { return false };
+        let Some(sender) = &mut self.sender else { return false };
+        match (awaits, kept) {
+            (Awaits::PubComp, _) => {
+                sender.acknowledge(PacketType::PubRel, id, ReasonCode::Success);
+            }
+            // [MQTT-3.3.1-1]
+            (_, Some(kept)) if sender.send_kept(&kept, Some(id), true, now) => {
+                counters.messages_out.one();
+            }
+            _ => {
+                self.close(id);
+                counters.dropped_too_large.one();
+            }
+        }
+        true
+    }
+
+    /// Sends the next of the queue; false: there is none.
+    fn pump_queue(&mut self, now: Time, counters: &Counters) -> bool {
+        if self.queue.is_empty() {
+            return false;
+        }
+        let (next, expired) = self.queue.pop(now);
+        counters.dropped_expired.add(expired.len() as u64);
+        expired.iter().for_each(|expired| self.note_done(expired.stored));
+        let Some(kept) = next else { return false };
+        let id = (kept.qos != QoS::AtMostOnce).then(|| {
+            let message = self.durable.then(|| kept.clone());
+            self.in_flight.open(kept.qos, message, None)
+        });
+        if let Some(id) = id {
+            self.note_sent(&kept, id, false);
+        }
+        let Some(sender) = &mut self.sender else { return false };
+        if sender.send_kept(&kept, id, kept.dup, now) {
+            counters.messages_out.one();
+        } else {
+            id.and_then(|id| self.close(id));
+            counters.dropped_too_large.one();
+        }
+        true
+    }
+}
