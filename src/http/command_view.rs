@@ -18,10 +18,15 @@ pub(super) struct CommandView<'a> {
     outcome: &'static str,
     detail: Option<&'a str>,
     issuer: &'a str,
+    #[serde(serialize_with = "crate::timestamp::milliseconds")]
     issued_at: Timestamp,
+    #[serde(serialize_with = "crate::timestamp::milliseconds_or_null")]
     sent_at: Option<Timestamp>,
+    #[serde(serialize_with = "crate::timestamp::milliseconds_or_null")]
     delivered_at: Option<Timestamp>,
+    #[serde(serialize_with = "crate::timestamp::milliseconds_or_null")]
     ended_at: Option<Timestamp>,
+    #[serde(serialize_with = "crate::timestamp::milliseconds")]
     expires_at: Timestamp,
     link: String,
 }

@@ -10,6 +10,7 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use actix_web::middleware::Next;
 use actix_web::{Error, web};
+use bytes::BytesMut;
 use tracing::Instrument as _;
 
 use super::request_id::{RequestId, X_REQUEST_ID};
@@ -62,7 +63,7 @@ async fn answer(
             request.error_response(error)
         }
     };
-    let mut response = in_turn(explain(response, &id));
+    let mut response = in_turn(end_line(explain(response, &id)));
     finish(response.headers_mut(), &id);
     tracing::debug!(
         status = response.status().as_u16(),
@@ -81,6 +82,25 @@ fn explain(response: ServiceResponse<BoxBody>, id: &RequestId) -> ServiceRespons
         None => ApiError::of_framework(error).response_to(instance, id.as_str()),
     };
     response.into_response(problem)
+}
+
+/// Ends JSON with a newline, for who reads it in a terminal.
+fn end_line(response: ServiceResponse<BoxBody>) -> ServiceResponse<BoxBody> {
+    let media_type = response.headers().get(header::CONTENT_TYPE).map(HeaderValue::as_bytes);
+    let json = media_type.is_some_and(|media_type| {
+        [&b"application/json"[..], b"application/problem+json"].contains(&media_type)
+    });
+    if !json {
+        return response;
+    }
+    response.map_body(|_, body| match body.try_into_bytes() {
+        Ok(bytes) => {
+            let mut bytes = BytesMut::from(bytes);
+            bytes.extend_from_slice(b"\n");
+            BoxBody::new(bytes)
+        }
+        Err(body) => body,
+    })
 }
 
 /// Gives an answer that has no body an empty stream for one. Otherwise actix

@@ -59,3 +59,16 @@ async fn head_is_answered_like_get_without_a_body() {
     assert_eq!((answer.status, answer.body.len()), (200, 0));
     server.stop().await;
 }
+
+#[tokio::test]
+async fn json_ends_with_a_newline_for_who_reads_it_in_a_terminal() {
+    let server = Server::start().await;
+    for path in ["/hello", "/healthz", "/readyz", "/api/v1/devices", "/api/v1/nothing"] {
+        let answer = server.get(path).await;
+        assert_eq!(answer.body.iter().filter(|byte| **byte == b'\n').count(), 1, "{answer:?}");
+        assert!(answer.body.ends_with(b"}\n"), "{answer:?}");
+        assert_eq!(answer.header("content-length"), answer.body.len().to_string());
+    }
+    assert!(server.post("/lock").await.body.ends_with(b"}\n"));
+    server.stop().await;
+}

@@ -10,11 +10,11 @@ use crate::harness::{PATIENCE, Server, raw_request, raw_response};
 
 const HELLO: &str = "GET /hello HTTP/1.1\r\nHost: localhost\r\n\r\n";
 
-/// Reads an answer whose body ends with `}`.
+/// Reads an answer whose body is JSON.
 async fn answer(stream: &mut TcpStream) -> String {
     let mut bytes = Vec::new();
     let read = async {
-        while bytes.last() != Some(&b'}') {
+        while !bytes.ends_with(b"}\n") {
             assert_ne!(stream.read_buf(&mut bytes).await.unwrap(), 0, "closed");
         }
     };
