@@ -18,3 +18,4 @@ pub mod sole_use;
 pub mod startup;
 pub mod state;
 pub mod telemetry;
+mod timestamp;

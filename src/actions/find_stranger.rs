@@ -7,6 +7,7 @@ use serde_json::json;
 
 use super::{Action, Answer, Context, Request};
 use crate::pictures::PictureError;
+use crate::timestamp;
 
 pub(super) struct FindStranger;
 
@@ -31,7 +32,7 @@ impl Action for FindStranger {
             "device": device,
             "picture": picture.id,
             "link": link,
-            "at": jiff::Timestamp::now(),
+            "at": timestamp::now(),
         });
         context.outbox.alert("stranger", body).await.map_err(ActionError::unavailable)?;
         tracing::info!(%device, picture = %picture.id, "a stranger was seen");

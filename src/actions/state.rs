@@ -9,6 +9,7 @@ use serde_json::json;
 use super::request::parse;
 use super::{Action, Answer, Context, Request};
 use crate::state::{DeviceId, DeviceState};
+use crate::timestamp;
 
 pub(super) struct StateAction;
 
@@ -60,7 +61,7 @@ impl Action for StateAction {
 }
 
 async fn alert(what: &str, device: &DeviceId, context: &Context) {
-    let body = json!({ "device": device, "at": jiff::Timestamp::now() });
+    let body = json!({ "device": device, "at": timestamp::now() });
     if let Err(error) = context.outbox.alert(what, body).await {
         tracing::error!(%device, %error, alert = what, "raise an alert");
     }

@@ -15,6 +15,7 @@ use crate::state::{Device, DeviceId, DeviceKind, DeviceState, State};
 struct StateMessage<'a> {
     kind: DeviceKind,
     state: &'a DeviceState,
+    #[serde(serialize_with = "crate::timestamp::milliseconds")]
     since: jiff::Timestamp,
     battery: Option<u8>,
     online: bool,

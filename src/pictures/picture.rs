@@ -24,8 +24,10 @@ pub struct Picture {
     /// Bytes of the file that is kept.
     pub size: u64,
     /// When it came.
+    #[serde(serialize_with = "crate::timestamp::milliseconds")]
     pub received_at: Timestamp,
     /// When it was said to show a stranger.
+    #[serde(serialize_with = "crate::timestamp::milliseconds_or_null")]
     pub stranger_at: Option<Timestamp>,
 }
 

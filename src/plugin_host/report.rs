@@ -48,6 +48,7 @@ pub struct PluginReport {
     /// How many requests to the server, or replies, were not granted.
     pub refused: u64,
     /// Since when it is in quarantine.
+    #[serde(serialize_with = "crate::timestamp::milliseconds_or_null")]
     pub quarantined_since: Option<Timestamp>,
 }
 

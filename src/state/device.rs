@@ -77,6 +77,7 @@ pub struct LastKnown {
     /// The state.
     pub state: DeviceState,
     /// When the device came into it.
+    #[serde(serialize_with = "crate::timestamp::milliseconds")]
     pub since: Timestamp,
 }
 
@@ -97,6 +98,7 @@ pub struct Device {
     /// What it says it is.
     pub state: DeviceState,
     /// Since when it is in that state.
+    #[serde(serialize_with = "crate::timestamp::milliseconds")]
     pub since: Timestamp,
     /// What was known before the last start, as long as the state is unknown.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -106,7 +108,9 @@ pub struct Device {
     /// Whether it can be reached now.
     pub online: bool,
     /// When it last said anything.
+    #[serde(serialize_with = "crate::timestamp::milliseconds_or_null")]
     pub last_heard: Option<Timestamp>,
     /// When it joined.
+    #[serde(serialize_with = "crate::timestamp::milliseconds")]
     pub joined_at: Timestamp,
 }
