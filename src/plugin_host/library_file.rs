@@ -6,7 +6,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
 use latchlight_plugin_api::boundary::SYMBOL;
-use object::{Object as _, ObjectKind};
+use object::{Object as _, ObjectKind, ObjectSegment as _};
 
 use super::load_error::LoadError;
 use crate::config::{AllowedPlugin, Sha256Hex};
@@ -44,7 +44,18 @@ pub(super) fn read(path: &Path) -> Result<Vec<u8>, LoadError> {
     if bytes.len() as u64 > LARGEST {
         return Err(LoadError::TooLarge(LARGEST));
     }
+    if is_cut_short(&bytes) {
+        return Err(LoadError::CutShort);
+    }
     Ok(bytes)
+}
+
+/// Whether a library ends before its segments do. The system would map pages
+/// that nothing stands behind, and the first look at one would end the server.
+fn is_cut_short(bytes: &[u8]) -> bool {
+    let whole =
+        |library: object::File<'_>| library.segments().all(|segment| segment.data().is_ok());
+    bytes.starts_with(b"\x7fELF") && !object::File::parse(bytes).is_ok_and(whole)
 }
 
 /// Whether these bytes look like a plugin, as far as that can be seen without
@@ -89,6 +100,17 @@ mod tests {
     fn a_file_is_known_by_the_sha_256_of_its_bytes() {
         let sha256 = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
         assert_eq!(Sha256Hex::of(b"abc").as_str(), sha256);
+    }
+
+    #[test]
+    fn a_program_is_whole_and_no_beginning_of_it_is() {
+        let program = std::env::current_exe().expect("this program");
+        let bytes = std::fs::read(program).expect("read");
+        assert!(!is_cut_short(&bytes));
+        for length in [4, 40, 100, 5000, bytes.len() / 10, bytes.len() / 2] {
+            assert!(is_cut_short(&bytes[..length]), "{length}");
+        }
+        assert!(!is_cut_short(b"a text"));
     }
 
     #[test]

@@ -15,6 +15,8 @@ pub(super) enum LoadError {
     ReadFromFolder { folder: PathBuf, error: std::io::Error },
     #[error("it is not a plain file, but a link or something else")]
     NotAFile,
+    #[error("it is cut short: copy it anew")]
+    CutShort,
     #[error("it has more than {0} bytes")]
     TooLarge(u64),
     #[error(
