@@ -383,6 +383,46 @@ fn nothing_that_was_acknowledged_is_lost_by_power_cuts() {
     reader.assert_received(sent);
 }
 
+/// Sessions that begin, are replaced, run out and leave wills, while others
+/// publish and the store commits all the time: everybody goes on.
+#[test]
+fn who_comes_and_goes_holds_nobody_up() {
+    let disk = Disk::default();
+    let broker = on(&disk);
+    let address = broker.address();
+    let come_and_go = |name: String| {
+        for round in 0..60 {
+            let mut connect = resuming(V5, &name);
+            connect.clean_start = round % 3 == 0;
+            connect.properties.make_mut().session_expiry_interval = Some(1);
+            connect.will = Some(Will {
+                topic: "kept/will".try_into().unwrap(),
+                payload: "gone".into(),
+                qos: ExactlyOnce,
+                retain: round % 2 == 0,
+                properties: latchlight_mqtt::Properties::new(),
+            });
+            let (mut client, _) = Client::connect_with(address, connect);
+            let packet_id = client.next_id();
+            let options = SubscriptionOptions::qos(ExactlyOnce);
+            let filters = vec![SubscribeFilter { filter: "kept/#".try_into().unwrap(), options }];
+            let properties = latchlight_mqtt::Properties::new();
+            client.send(Packet::Subscribe(Subscribe { packet_id, filters, properties }));
+            let packet_id = Some(client.next_id());
+            let publish = Publish { qos: ExactlyOnce, packet_id, ..Publish::new("kept/x", "x") };
+            client.send(Packet::Publish(publish));
+            client.next();
+            client.vanish();
+        }
+    };
+    std::thread::scope(|scope| {
+        for number in 0..6 {
+            scope.spawn(move || come_and_go(format!("client-{number}")));
+        }
+    });
+    broker.until("their sessions end", |broker| broker.counters().sessions == 0);
+}
+
 /// Everybody has gone, and that is in the store.
 fn all_committed(broker: &TestBroker) {
     broker.until("they are gone", |broker| broker.clients().is_empty());

@@ -106,6 +106,8 @@ fn enter(
     info: &Arc<ClientInfo>,
     transport: &Arc<dyn Transport>,
 ) -> Result<Entered, ReasonCode> {
+    // A will leaves the store in the commit in which its receivers get it.
+    let _together = core.recorder.as_ref().map(|recorder| recorder.together());
     let mut sessions = core.sessions.lock();
     let known = sessions.get(&*info.client_id).cloned();
     // C10: a client id belongs to whom its session belongs to.
@@ -133,8 +135,6 @@ fn enter(
             (session, known)
         }
     };
-    // A will leaves the store in the commit in which its receivers get it.
-    let _together = core.recorder.as_ref().map(|recorder| recorder.together());
     let forgotten = replaced.as_ref().and_then(|replaced| {
         replaced.set_stored(false);
         replaced.outbound.lock().owed.end_log()

@@ -32,22 +32,14 @@ pub(super) fn handle(client: &mut Client, packet: &[u8], now: Time) -> Result<Ne
             return Err(End::protocol(ReasonCode::ReceiveMaximumExceeded));
         }
     }
-    let core = client.core.clone();
-    let stored = core.recorder.as_ref().filter(|_| client.session.is_stored());
-    // That it was taken is part of the commit in which its receivers get it:
-    // otherwise it could be taken once more, or never.
-    let together =
-        stored.filter(|_| view.qos == QoS::ExactlyOnce).map(|recorder| recorder.together());
     let request =
         PublishRequest { topic: &route.topic, qos: view.qos, retain: view.retain, will: false };
     let reason = match client.core.access.authorize_publish(&client.info, &request) {
         Ok(()) => {
-            let Client { core, session, info, batch, version, .. } = &mut *client;
-            let forward = Forward::of_view(packet, &view, *version, &route.topic, now);
-            let publisher = super::Publisher { session, info };
-            let reason = core.publish(&forward, &route, Some(publisher), view.dup, batch);
+            let forward = Forward::of_view(packet, &view, client.version, &route.topic, now);
+            let reason = take(client, &forward, &route, &view);
             if view.retain {
-                core.recheck_retained(info, &request);
+                client.core.recheck_retained(&client.info, &request);
             }
             reason
         }
@@ -56,14 +48,34 @@ pub(super) fn handle(client: &mut Client, packet: &[u8], now: Time) -> Result<Ne
             refused(client, view.qos, refusal)?
         }
     };
-    let Some(id) = view.packet_id else { return Ok(Next::Go) };
-    if view.qos == QoS::ExactlyOnce && !reason.is_error() {
+    if let Some(id) = view.packet_id {
+        acknowledge(client, view.qos, id, reason);
+    }
+    Ok(Next::Go)
+}
+
+/// Gives a message to its receivers; one of QoS 2 is known from now on, until
+/// it is released.
+fn take(
+    client: &mut Client,
+    forward: &Forward<'_>,
+    route: &Route,
+    view: &PublishView<'_>,
+) -> ReasonCode {
+    let core = client.core.clone();
+    let exactly_once = view.packet_id.filter(|_| view.qos == QoS::ExactlyOnce);
+    let stored = client.session.is_stored() && exactly_once.is_some();
+    // That it was taken is part of the commit in which its receivers get it:
+    // otherwise it could be taken once more, or never.
+    let _together = core.recorder.as_ref().filter(|_| stored).map(|recorder| recorder.together());
+    let Client { session, info, batch, .. } = &mut *client;
+    let publisher = super::Publisher { session, info };
+    let reason = core.publish(forward, route, Some(publisher), view.dup, batch);
+    if let Some(id) = exactly_once.filter(|_| !reason.is_error()) {
         client.session.inbound.lock().take(id);
         note_taken(client, id);
     }
-    drop(together);
-    acknowledge(client, view.qos, id, reason);
-    Ok(Next::Go)
+    reason
 }
 
 /// The route of the topic, or of the one that its alias stands for.

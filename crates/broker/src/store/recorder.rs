@@ -65,8 +65,8 @@ impl Recorder {
         }
     }
 
-    /// What is noted while this is held is part of one commit. It must not be
-    /// taken where it is held already.
+    /// What is noted while this is held is part of one commit. It comes before
+    /// every other lock, and must not be taken where it is held already.
     pub(crate) fn together(&self) -> RwLockReadGuard<'_, ()> {
         self.together.read()
     }
