@@ -162,9 +162,16 @@ impl Application {
             "latchlight is ready"
         );
         let commands = services.commands.clone();
-        let served = http::run(vec![http], services, stop.clone()).await;
+        let mut serving = std::pin::pin!(http::run(vec![http], services, stop.clone()));
+        let served = tokio::select! {
+            biased;
+            () = stop.cancelled() => {
+                tracing::info!("stopping: finish what is in hand");
+                serving.await
+            }
+            served = &mut serving => served,
+        };
         // From here on no app is answered any more: what it was promised, is done.
-        tracing::info!("stopping: finish what is in hand");
         commands.close(COMMANDS_END).await;
         stop_actor.cancel();
         if actor.await.is_err() {

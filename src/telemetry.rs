@@ -20,11 +20,24 @@ pub fn one_line(error: &anyhow::Error) -> String {
     })
 }
 
+/// What a level lets through. At `info` actix tells each step of its own at
+/// start and stop, which says nothing to who runs this server.
+fn filter(level: &str) -> String {
+    let mut parts = level.split(',').map(str::trim);
+    if parts.any(|part| part.eq_ignore_ascii_case("info")) {
+        // What stands later wins, should the level name it too.
+        format!("actix_server=warn,{level}")
+    } else {
+        level.to_owned()
+    }
+}
+
 /// Begins to log as the settings say. The second call in a process changes
 /// nothing.
 pub fn init(settings: &LogSettings) {
     // Checked when the settings were loaded.
-    let filter = EnvFilter::try_new(&settings.level).unwrap_or_else(|_| EnvFilter::new("info"));
+    let filter = EnvFilter::try_new(filter(&settings.level));
+    let filter = filter.unwrap_or_else(|_| EnvFilter::new("info"));
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_span_events(FmtSpan::NONE)

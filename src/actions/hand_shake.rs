@@ -88,10 +88,11 @@ impl Action for HandShake {
             }
             return Err(to_action_error(error));
         }
-        if let Some(online) = outbox.presence(&id) {
+        let online = outbox.presence(&id);
+        if let Some(online) = online {
             context.state.set_online(&id, online);
         }
-        tracing::info!(device = %id, %kind, known = known.is_some(), "device joined");
+        tracing::info!(device = %id, %kind, known = known.is_some(), online, "device joined");
         Ok(Answer::done())
     }
 }

@@ -141,7 +141,8 @@ impl Actor {
         let Some(device) = state.device(id) else { return };
         let online = presence.of(&device, link.as_ref());
         if state.set_online(id, online) {
-            tracing::info!(device = %id, online, "device came or went");
+            let how = if online { "online" } else { "offline" };
+            tracing::info!(device = %id, "device is {how}");
         }
     }
 

@@ -99,3 +99,33 @@ async fn a_flood_of_mistakes_is_a_few_lines_of_the_log() {
     assert_eq!(mistakes.len(), 5, "{mistakes:?}");
     assert!(mistakes[4].ends_with("its further mistakes of this minute are not logged"));
 }
+
+#[tokio::test]
+async fn a_start_and_a_stop_are_told_in_the_servers_own_words() {
+    let server = Server::start();
+    let mut door = Device::connect(server.mqtt(), Connect::new(ProtocolVersion::V5, "front")).await;
+    door.say("hand_shake lock").await;
+    assert_eq!(server.logged("device joined").await["online"], json!(false));
+    door.listen(latchlight_mqtt::QoS::AtLeastOnce).await;
+    assert_eq!(server.logged("device is online").await["device"], "front");
+    door.say("hand_shake lock").await;
+    assert_eq!(server.logged("device joined").await["online"], json!(true));
+    door.connection.abort();
+    assert_eq!(server.logged("device is offline").await["device"], "front");
+    let log = server.stop_and_read_log().await;
+    let messages: Vec<_> = log.iter().map(|line| line["message"].as_str().unwrap()).collect();
+    assert_eq!(messages, ["stopping: finish what is in hand", "stopped; the state is saved"]);
+}
+
+#[tokio::test]
+async fn a_stop_is_said_at_once_and_what_is_in_hand_is_finished() {
+    let server = Server::start();
+    let mut door = Device::join(&server, "front", r#"lock {"features": ["ack"]}"#).await;
+    let (answer, ()) = tokio::join!(server.post("/lock?device=front&wait=10"), async {
+        let (_, id, _) = door.hear_command().await;
+        server.begin_to_stop();
+        server.logged("stopping: finish what is in hand").await;
+        door.say(&format!("ack {id} ok")).await;
+    });
+    assert_eq!(answer.0, 200, "{}", answer.1);
+}
