@@ -8,6 +8,8 @@
 mod commands;
 mod database;
 mod devices;
+#[cfg(test)]
+mod documented;
 mod http;
 mod load;
 mod log;

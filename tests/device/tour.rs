@@ -1,46 +1,144 @@
 //! The README's tour, run as it stands there, on this test's own ports.
 
-use std::process::Command;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc;
 
-use crate::harness::Server;
+use serde_json::Value;
 
-/// The commands of the README's blocks that are marked as the tour.
-fn tour() -> String {
-    let readme = include_str!("../../README.md");
-    let blocks = readme.split("```sh tour\n").skip(1);
+use crate::harness::{PATIENCE, Server};
+
+const README: &str = include_str!("../../README.md");
+
+/// The README's blocks with this mark, one after the other.
+fn blocks(mark: &str) -> String {
+    let fence = format!("```{mark}\n");
+    let blocks = README.split(&fence).skip(1);
     blocks.map(|block| block.split("```").next().unwrap()).collect()
+}
+
+/// A shell with these commands of the README, on the server's ports.
+fn shell(commands: &str, server: &Server) -> Command {
+    let port = server.mqtt().rsplit_once(':').unwrap().1;
+    let commands = commands
+        .replace("simulate ", &format!("simulate --broker mqtt://{} ", server.mqtt()))
+        .replace("target/release/latchlight", env!("CARGO_BIN_EXE_latchlight"))
+        .replace("http://127.0.0.1:8080", &server.http)
+        .replace("-p 1883", &format!("-p {port}"))
+        .replace("curl ", "curl --silent --show-error --write-out '\\n' ");
+    let mut bash = Command::new("timeout");
+    bash.args(["60", "bash", "-euc", &commands]);
+    bash
+}
+
+/// What goes on in another terminal, line by line.
+struct Terminal {
+    child: Child,
+    lines: mpsc::Receiver<String>,
+}
+
+impl Terminal {
+    fn open(commands: &str, server: &Server) -> Self {
+        let mut shell = shell(commands, server);
+        let mut child = shell.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let output = BufReader::new(child.stdout.take().unwrap());
+        let (say, lines) = mpsc::channel();
+        std::thread::spawn(move || {
+            output.lines().map_while(Result::ok).try_for_each(|l| say.send(l))
+        });
+        Self { child, lines }
+    }
+
+    fn type_in(&mut self, line: &str) {
+        writeln!(self.child.stdin.as_mut().unwrap(), "{line}").unwrap();
+    }
+
+    /// Waits for a line with this in it.
+    fn shows(&self, part: &str) {
+        let shown = || self.lines.recv_timeout(PATIENCE).unwrap_or_else(|_| panic!("no {part}"));
+        while !shown().contains(part) {}
+    }
+}
+
+impl Drop for Terminal {
+    fn drop(&mut self) {
+        // `timeout` passes it on.
+        let _ = Command::new("kill").arg(self.child.id().to_string()).status();
+        let _ = self.child.wait();
+    }
+}
+
+/// Whether what was answered is what the README shows of it; `…` stands there
+/// for what differs each time.
+fn is_like(answered: &Value, shown: &Value) -> bool {
+    match (answered, shown) {
+        (Value::Object(answered), Value::Object(shown)) => {
+            shown.iter().all(|(key, shown)| answered.get(key).is_some_and(|a| is_like(a, shown)))
+        }
+        (Value::Array(answered), Value::Array(shown)) => {
+            answered.len() == shown.len() && answered.iter().zip(shown).all(|(a, s)| is_like(a, s))
+        }
+        (Value::String(answered), Value::String(shown)) => match shown.strip_suffix('…') {
+            // An id differs, and so does a time; a path before an id does not.
+            Some(shown) => {
+                shown.rsplit_once('/').is_none_or(|(path, _)| answered.starts_with(path))
+            }
+            None => answered == shown,
+        },
+        (answered, shown) => answered == shown,
+    }
+}
+
+fn json_lines(text: &str) -> Vec<Value> {
+    text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
 }
 
 #[tokio::test]
 async fn the_tour_works_as_the_readme_says() {
     let server = Server::start();
-    let port = server.mqtt().rsplit_once(':').unwrap().1;
-    let commands = tour()
-        .replace("target/release/latchlight", env!("CARGO_BIN_EXE_latchlight"))
-        .replace("http://127.0.0.1:8080", &server.http)
-        .replace("127.0.0.1:1883", server.mqtt())
-        .replace("-p 1883", &format!("-p {port}"))
-        .replace("curl ", "curl --silent --show-error ");
+    let mut simulator = Terminal::open(&blocks("sh simulator"), &server);
+    for device in ["lock-1", "lock-2", "light-1", "camera-1"] {
+        server.device_when(device, |device| device["online"] == true).await;
+    }
+    let watch = Terminal::open(&blocks("sh watch"), &server);
+    watch.shows("latchlight/server/online online");
+
+    let commands = blocks("sh tour");
     assert!(commands.matches("curl").count() >= 5, "{commands}");
-    let script = format!("set -eu\n{commands}\nkill %1\n");
-    let output = tokio::task::spawn_blocking(move || {
-        Command::new("bash").args(["-m", "-c", &script]).output().unwrap()
-    });
-    let output = output.await.unwrap();
+    let mut tour = shell(&commands, &server);
+    let output = tokio::task::spawn_blocking(move || tour.output().unwrap()).await.unwrap();
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(output.status.success(), "{said}\n{}", String::from_utf8_lossy(&output.stderr));
-    // A lock by HTTP, all unlocked (two locks and a light), one by /test.
+    // One unlocked, all locked (two locks and a light), one unlocked by /test.
     assert_eq!(said.matches("\"outcome\":\"confirmed\"").count(), 5, "{said}");
-    assert!(said.contains("\"outcome\":\"offline\""), "{said}");
+    assert!(said.contains("\nok lock lock-2 confirmed "), "{said}");
+    assert_eq!(said.matches("/state {\"kind\":").count(), 4, "{said}");
+    let answered = json_lines(&said);
+    let shown = json_lines(&blocks("json answer"));
+    assert_eq!(shown.len(), 3);
+    for shown in shown {
+        assert!(answered.iter().any(|answered| is_like(answered, &shown)), "{shown}\n{said}");
+    }
     let shed = server.device_when("shed", |shed| shed["state"] == "locked").await;
     assert_eq!(shed["kind"], "lock");
+
+    for word in ["jam lock-2", "free lock-2", "unplug light-1", "plug light-1", "press camera-1"] {
+        assert!(README.contains(&format!("`{word}`")), "{word}");
+    }
+    simulator.type_in("press camera-1");
+    watch.shows("latchlight/alerts/stranger");
+    simulator.type_in("jam lock-2");
+    simulator.shows("jams from now on");
+    simulator.type_in("unplug light-1");
+    server.device_when("light-1", |light| light["online"] == false).await;
+    simulator.type_in("plug light-1");
+    server.device_when("light-1", |light| light["online"] == true).await;
 }
 
 #[tokio::test]
 async fn the_readme_lists_every_action() {
     let server = Server::start();
-    let readme = include_str!("../../README.md");
-    let table = readme.split("## Actions").nth(1).unwrap().split("\n## ").next().unwrap();
+    let table = README.split("## Actions").nth(1).unwrap().split("\n## ").next().unwrap();
     let (_, listed) = server.get("/api/v1/actions").await;
     let actions = listed["actions"].as_array().unwrap();
     assert!(actions.len() >= 9, "{listed}");
