@@ -92,7 +92,10 @@ impl State {
     /// The file cannot be read or parsed, or its folder cannot be written to.
     pub fn open(file: ConfigFile) -> Result<Self, FileError> {
         file.check_writable()?;
-        let saved = match serde_json::from_str::<SavedState>(&file.read()?.state) {
+        let section = file.read()?.state;
+        let saved = match serde_json::from_str::<SavedState>(&section) {
+            // serde takes a list for the fields in their order.
+            Ok(_) if section.starts_with('[') => set_aside(&file, "a list, not an object")?,
             Ok(saved) => saved,
             Err(error) => set_aside(&file, &error.to_string())?,
         };

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::harness::{Device, PATIENCE, Server, command_of, program};
+use crate::harness::{Device, PATIENCE, Server, command_of, configured, program};
 
 const ACKS: &str = "lock {\"features\": [\"ack\"]}";
 
@@ -187,15 +187,20 @@ async fn a_torn_database_is_kept_aside_and_begun_anew() {
 
 #[tokio::test]
 async fn a_torn_state_section_is_kept_aside_and_begun_anew() {
-    let folder = tempfile::TempDir::new().unwrap();
-    let text = "{\"settings\": {\"http\":{\"listen\":\"127.0.0.1:0\"},\"mqtt\":{\"listen\":\"127.0.0.1:0\"},\"log\":{\"format\":\"json\"}}, \"state\": {\"devices\": 7}}";
-    std::fs::write(folder.path().join("config.json"), text).unwrap();
-    let server = Server::start_in(folder);
-    let (_, list) = server.get("/api/v1/devices").await;
-    assert_eq!(list["devices"], json!([]));
-    let aside = std::fs::read_dir(server.folder.path())
-        .unwrap()
-        .flatten()
-        .find(|entry| entry.file_name().to_string_lossy().starts_with("config.json.torn-"));
-    assert_eq!(std::fs::read_to_string(aside.unwrap().path()).unwrap(), text);
+    for state in [r#"{"devices": 7}"#, "[]", "7"] {
+        let folder = configured(json!({}));
+        let path = folder.path().join("config.json");
+        let text = std::fs::read_to_string(&path)
+            .unwrap()
+            .replace("\"state\":{}", &format!("\"state\":{state}"));
+        std::fs::write(&path, &text).unwrap();
+        let server = Server::start_in(folder);
+        let (_, list) = server.get("/api/v1/devices").await;
+        assert_eq!(list["devices"], json!([]));
+        let aside = std::fs::read_dir(server.folder.path())
+            .unwrap()
+            .flatten()
+            .find(|entry| entry.file_name().to_string_lossy().starts_with("config.json.torn-"));
+        assert_eq!(std::fs::read_to_string(aside.unwrap().path()).unwrap(), text, "{state}");
+    }
 }
