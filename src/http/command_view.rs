@@ -12,9 +12,10 @@ pub(super) struct CommandView<'a> {
     device: &'a DeviceId,
     command: CommandId,
     verb: Verb,
-    /// Where it is in its life.
+    /// Where it is in its life: `issued`, `sent`, `delivered`, then how it
+    /// ended.
     status: &'static str,
-    /// `pending`, or how it ended.
+    /// How it ended, in the same word, and `pending` until then.
     outcome: &'static str,
     detail: Option<&'a str>,
     issuer: &'a str,
