@@ -1,5 +1,6 @@
 //! All simulated devices together.
 use std::collections::HashMap;
+use std::io::IsTerminal as _;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,8 +19,12 @@ use crate::simulate::tally::Tally;
 const STAGGER: Duration = Duration::from_millis(2);
 
 /// Runs the devices until `shutdown` is cancelled, then disconnects them all and shows a summary.
-/// Fails where there is nothing to simulate.
+/// Fails where there is nothing to simulate, or nobody knows the broker's host.
 pub async fn run(args: SimulateArgs, shutdown: CancellationToken) -> anyhow::Result<()> {
+    // A broker that is not there yet is waited for; a host that nobody knows is a slip.
+    let address = &args.broker.address;
+    let known = tokio::net::lookup_host(address).await;
+    drop(known.with_context(|| format!("--broker: find the host of {address}"))?);
     run_with(args, operator::lines(), shutdown).await.map(drop)
 }
 
@@ -37,7 +42,9 @@ pub(super) async fn run_with(
         "locks: {}, lights: {}, cameras: {}; on {}, below {}/devices",
         args.locks, args.lights, args.cameras, args.broker.address, args.prefix
     ));
-    console.say(format_args!("{}", operator::USAGE));
+    if std::io::stdin().is_terminal() && !args.quiet {
+        console.say(format_args!("{}", operator::USAGE));
+    }
     let surroundings = Arc::new(Surroundings {
         broker: args.broker,
         version: args.mqtt.into(),

@@ -147,3 +147,29 @@ async fn the_readme_lists_every_action() {
         assert!(table.contains(&format!("`{name}`")), "the README does not list `{name}`");
     }
 }
+
+#[tokio::test]
+async fn the_simulator_ends_where_nobody_knows_the_brokers_host() {
+    let mut program = tokio::process::Command::new(env!("CARGO_BIN_EXE_latchlight"));
+    // Two dots: no name server need be asked.
+    program.args(["simulate", "--broker", "no..host"]).kill_on_drop(true);
+    let ended = tokio::time::timeout(PATIENCE, program.output()).await;
+    let ended = ended.expect("it ends by itself").unwrap();
+    assert!(!ended.status.success());
+    let said = String::from_utf8_lossy(&ended.stderr).into_owned();
+    assert!(said.contains("--broker") && said.contains("no..host:1883"), "{said}");
+}
+
+#[tokio::test]
+async fn the_simulator_says_what_to_type_only_where_somebody_types() {
+    let server = Server::start();
+    let mut program = Command::new(env!("CARGO_BIN_EXE_latchlight"));
+    program.args(["simulate", "--broker", server.mqtt()]).stdin(Stdio::null());
+    let mut simulator = program.stdout(Stdio::piped()).spawn().unwrap();
+    server.device_when("camera-1", |device| device["online"] == true).await;
+    let kill = Command::new("kill").arg(simulator.id().to_string()).status();
+    assert!(kill.unwrap().success());
+    let said = std::io::read_to_string(simulator.stdout.take().unwrap()).unwrap();
+    assert!(simulator.wait().unwrap().success());
+    assert!(said.contains("connected") && !said.contains("type:"), "{said}");
+}
