@@ -17,7 +17,7 @@ use crate::database::{self, Database};
 use crate::device_interface::link::{InlineLink, Link, LinkEvent, PahoLink};
 use crate::device_interface::topics::Topics;
 use crate::device_interface::{Actor, LinkOutbox, Mistakes, Parts, Presence};
-use crate::http::{self, Services};
+use crate::http::{self, BrokerAddress, Services};
 use crate::identity::Permissions;
 use crate::open_files::OpenFiles;
 use crate::pictures::{PictureLimits, Pictures};
@@ -111,6 +111,14 @@ impl Application {
         let host = Arc::new(ServerServices { handle: handle.clone(), outbox });
         let plugins = PluginHost::start(&settings.plugins, &beside, host, &registry).await;
         state.set_actions(registry.files());
+        let broker = BrokerAddress {
+            embedded: settings.mqtt.is_embedded(),
+            url: mqtt_address.map_or_else(
+                || settings.mqtt.broker_without_credentials(),
+                |address| format!("mqtt://{address}"),
+            ),
+            prefix: settings.mqtt.prefix.clone(),
+        };
         let services = Services {
             handle,
             state: state.clone(),
@@ -118,6 +126,7 @@ impl Application {
             registry,
             plugins,
             pictures,
+            broker: Arc::new(broker),
             database: database.clone(),
             runtime: tokio::runtime::Handle::current(),
             settings: Arc::new(settings.http.clone()),

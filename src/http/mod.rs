@@ -31,9 +31,9 @@ use actix_web::{Resource, Route, guard};
 pub use error::ApiError;
 pub use origin::Origins;
 pub use server::{listen, run};
-pub use services::Services;
+pub use services::{BrokerAddress, Services};
 
-use routes::api::{actions, commands, devices, pictures, plugins};
+use routes::api::{actions, broker, commands, devices, pictures, plugins};
 use routes::{board, get_pic, healthz, hello, lock, readyz, test, unlock};
 
 /// What a resource allows that can only be read.
@@ -51,11 +51,12 @@ fn routes(config: &mut ServiceConfig) {
         .service(resource("/healthz", READ).route(read().to(healthz::get)))
         .service(resource("/readyz", READ).route(read().to(readyz::get)))
         .service(resource("/api/v1/actions", READ).route(read().to(actions::list)))
+        .service(resource("/api/v1/broker", READ).route(read().to(broker::get)))
         .service(resource("/api/v1/commands/{id}", READ).route(read().to(commands::get)))
         .service(resource("/api/v1/devices", READ).route(read().to(devices::list)))
         .service(resource("/api/v1/devices/{id}", "GET, HEAD, DELETE").route(read().to(devices::get)).route(web::delete().to(devices::delete)))
         .service(resource("/api/v1/devices/{id}/commands", "GET, HEAD, POST").route(read().to(devices::commands::list)).route(web::post().to(devices::commands::post)))
-        .service(resource("/api/v1/pictures", "POST").route(web::post().to(pictures::post)))
+        .service(resource("/api/v1/pictures", "GET, HEAD, POST").route(read().to(pictures::list)).route(web::post().to(pictures::post)))
         .service(resource("/api/v1/pictures/{id}", "GET, HEAD, DELETE").route(read().to(pictures::get)).route(web::delete().to(pictures::delete)))
         .service(resource("/", READ).route(read().to(board::index)))
         .service(resource("/board.css", READ).route(read().to(board::style)))

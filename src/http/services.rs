@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use serde::Serialize;
+
 use crate::actions::Registry;
 use crate::commands::Commands;
 use crate::config::HttpSettings;
@@ -26,10 +28,23 @@ pub struct Services {
     pub plugins: PluginHost,
     /// What cameras saw.
     pub pictures: Pictures,
+    /// Where devices and the server meet.
+    pub broker: Arc<BrokerAddress>,
     /// Asked by `/readyz` whether it answers.
     pub database: Database,
     /// Where work goes on, also without the app that asked for it.
     pub runtime: tokio::runtime::Handle,
     /// The section `http` of the settings.
     pub settings: Arc<HttpSettings>,
+}
+
+/// Where devices and the server meet.
+#[derive(Debug, Serialize)]
+pub struct BrokerAddress {
+    /// Whether the broker is the server's own.
+    pub embedded: bool,
+    /// Without credentials.
+    pub url: String,
+    /// The first level, or levels, of every topic.
+    pub prefix: String,
 }

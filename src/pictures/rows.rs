@@ -66,6 +66,26 @@ impl Rows {
         .await
     }
 
+    /// The newest, or those that come after this one; with `strangers` those
+    /// that show one, the last said to do so first.
+    pub(super) async fn page(
+        &self,
+        strangers: bool,
+        after: Option<&PictureId>,
+        limit: u32,
+    ) -> Result<Vec<Picture>, PictureError> {
+        let query = if strangers {
+            "SELECT * FROM pictures WHERE stranger_at IS NOT NULL AND (?1 IS NULL \
+             OR (stranger_at, seq) < (SELECT stranger_at, seq FROM pictures WHERE id = ?1)) \
+             ORDER BY stranger_at DESC, seq DESC LIMIT ?2"
+        } else {
+            "SELECT * FROM pictures WHERE ?1 IS NULL \
+             OR seq < (SELECT seq FROM pictures WHERE id = ?1) ORDER BY seq DESC LIMIT ?2"
+        };
+        let query = sqlx::query(query).bind(after.map(PictureId::to_string)).bind(limit);
+        query.fetch_all(&self.pool).await?.iter().map(read).collect()
+    }
+
     /// False: there is none.
     pub(super) async fn mark_stranger(&self, id: &PictureId) -> Result<bool, PictureError> {
         let done = sqlx::query("UPDATE pictures SET stranger_at = ? WHERE id = ?")

@@ -157,6 +157,20 @@ impl Pictures {
         }
     }
 
+    /// The newest pictures, or those that come after this one; with
+    /// `strangers` those that show one, the last said to do so first.
+    ///
+    /// # Errors
+    /// The database does not answer.
+    pub async fn page(
+        &self,
+        strangers: bool,
+        after: Option<&PictureId>,
+        limit: u32,
+    ) -> Result<Vec<Picture>, PictureError> {
+        self.inner.rows.page(strangers, after, limit).await
+    }
+
     /// The picture that was last said to show a stranger.
     ///
     /// # Errors

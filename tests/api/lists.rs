@@ -21,6 +21,15 @@ async fn actions_are_listed_with_who_may_call_them() {
 }
 
 #[tokio::test]
+async fn the_broker_is_told_with_its_address_and_prefix() {
+    let server = Server::start_with(json!({ "mqtt": { "prefix": "house/one" } })).await;
+    let broker = server.get("/api/v1/broker").await.json();
+    let url = format!("mqtt://{}", server.mqtt);
+    assert_eq!(broker, json!({ "embedded": true, "url": url, "prefix": "house/one" }));
+    server.stop().await;
+}
+
+#[tokio::test]
 async fn a_devices_commands_are_paged_newest_first() {
     let server = Server::start().await;
     let _hall = server.light("hall", Manner::Obeys).await;

@@ -153,6 +153,48 @@ async fn get_pic_is_404_until_a_stranger_was_seen_and_then_the_newest() {
 }
 
 #[tokio::test]
+async fn pictures_are_paged_newest_first_and_those_of_strangers_as_they_were_seen() {
+    let server = Server::start().await;
+    let porch = server.camera("porch").await;
+    assert_eq!(server.get("/api/v1/pictures?strangers=true").await.json()["pictures"], json!([]));
+    let mut ids = Vec::new();
+    for name in ["a", "b", "c"] {
+        let query = format!("?device=porch&name={name}");
+        let picture = upload(&server, &query, "image/png", png(4, 4)).await.json();
+        ids.push(picture["id"].as_str().unwrap().to_owned());
+    }
+    // The oldest is the last to be said to show a stranger.
+    for (name, id) in [("b", &ids[1]), ("a", &ids[0])] {
+        porch.say(&format!("find_stranger {name}")).await;
+        let path = format!("/api/v1/pictures/{id}");
+        until("the stranger", async || {
+            let picture = server.client.get(server.url(&path)).header("accept", "application/json");
+            let picture = server.send(picture).await.json();
+            let at: jiff::Timestamp = picture["stranger_at"].as_str()?.parse().unwrap();
+            // The next is seen at another millisecond.
+            (jiff::Timestamp::now().as_millisecond() > at.as_millisecond()).then_some(())
+        })
+        .await;
+    }
+    let [a, b, c] = [&ids[0], &ids[1], &ids[2]];
+    for (query, order) in [("", vec![c, b, a]), ("&strangers=true", vec![a, b])] {
+        let mut cursor = String::new();
+        for (nth, id) in order.iter().enumerate() {
+            let path = format!("/api/v1/pictures?limit=1{query}{cursor}");
+            let page = server.get(&path).await.json();
+            assert_eq!(page["pictures"].as_array().unwrap().len(), 1);
+            assert_eq!(page["pictures"][0]["id"], **id, "{path}");
+            assert_eq!(page["pictures"][0]["link"], format!("/api/v1/pictures/{id}"));
+            assert_eq!(page["next_cursor"].is_null(), nth + 1 == order.len(), "{page}");
+            cursor = format!("&cursor={id}");
+        }
+    }
+    let gone = "/api/v1/pictures?cursor=67e55044-10b1-426f-9247-bb680e5fe0c8";
+    server.get(gone).await.problem(404, "not-found");
+    server.stop().await;
+}
+
+#[tokio::test]
 async fn the_alerts_link_leads_to_the_picture() {
     let server = Server::start().await;
     let porch = server.camera("porch").await;

@@ -27,7 +27,8 @@ async fn a_wrong_method_is_405_with_allow() {
         ("GET", "/test", "POST"),
         ("DELETE", "/api/v1/devices", "GET, HEAD"),
         ("PATCH", "/api/v1/devices/a", "GET, HEAD, DELETE"),
-        ("GET", "/api/v1/pictures", "POST"),
+        ("PUT", "/api/v1/pictures", "GET, HEAD, POST"),
+        ("POST", "/api/v1/broker", "GET, HEAD"),
         ("POST", "/", "GET, HEAD"),
     ] {
         let method = method.parse().unwrap();
@@ -62,6 +63,8 @@ async fn an_unknown_or_wrong_query_key_is_400_by_name() {
         ("/api/v1/actions?x=1", "x"),
         ("/api/v1/commands/x?y=1", "y"),
         ("/api/v1/devices/a/commands?cursor=1", "UUID"),
+        ("/api/v1/pictures?stranger=true", "strangers"),
+        ("/api/v1/broker?x=1", "x"),
         ("/get_pic?name=x", "name"),
     ] {
         let detail = server.get(path).await.problem(400, "malformed");

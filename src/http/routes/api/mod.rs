@@ -1,6 +1,7 @@
 //! `/api/v1`.
 
 pub(in crate::http) mod actions;
+pub(in crate::http) mod broker;
 pub(in crate::http) mod commands;
 pub(in crate::http) mod devices;
 pub(in crate::http) mod pictures;

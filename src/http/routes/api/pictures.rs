@@ -1,4 +1,4 @@
-//! `POST /api/v1/pictures`: a camera or an app uploads; and
+//! `/api/v1/pictures`: a camera or an app uploads, and what there is; and
 //! `/api/v1/pictures/{id}`.
 
 use actix_multipart::Multipart;
@@ -7,12 +7,13 @@ use actix_web::web::{Data, Path, Payload, Query};
 use actix_web::{HttpMessage as _, HttpRequest, HttpResponse};
 use bytes::{Bytes, BytesMut};
 use futures_util::TryStreamExt as _;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use tokio::sync::Semaphore;
 
-use crate::http::query::NoQuery;
-use crate::http::{ApiError, Services, body, picture_answer};
-use crate::pictures::Upload;
+use crate::http::picture_answer::{self, PictureView};
+use crate::http::query::{Limit, NoQuery};
+use crate::http::{ApiError, Services, body, etag};
+use crate::pictures::{PictureId, Upload};
 use crate::state::DeviceId;
 
 /// What the parts of a multipart body may have beside the picture's bytes.
@@ -33,6 +34,43 @@ impl Default for Uploads {
 pub(in crate::http) struct Parameters {
     device: Option<DeviceId>,
     name: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(in crate::http) struct PageParameters {
+    /// Those that show a stranger alone, the last said to do so first.
+    #[serde(default)]
+    strangers: bool,
+    #[serde(default)]
+    limit: Limit,
+    /// The last id of the page before.
+    cursor: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct Page<'a> {
+    pictures: Vec<PictureView<'a>>,
+    next_cursor: Option<PictureId>,
+}
+
+/// A page of pictures, newest first.
+pub(in crate::http) async fn list(
+    request: HttpRequest,
+    query: Query<PageParameters>,
+    services: Data<Services>,
+) -> Result<HttpResponse, ApiError> {
+    let PageParameters { strangers, limit: Limit(limit), cursor } = query.into_inner();
+    let after = match &cursor {
+        Some(cursor) => Some(picture_answer::find(&services, cursor).await?.id),
+        None => None,
+    };
+    let mut pictures = services.pictures.page(strangers, after.as_ref(), limit + 1).await?;
+    let more = pictures.len() > limit as usize;
+    pictures.truncate(limit as usize);
+    let next_cursor = pictures.last().filter(|_| more).map(|picture| picture.id);
+    let pictures = pictures.iter().map(PictureView::of).collect();
+    etag::json(&request, &Page { pictures, next_cursor })
 }
 
 /// Takes a picture in: the body itself, or its part `picture`. Its name is
@@ -76,7 +114,7 @@ pub(in crate::http) async fn post(
         size = picture.size,
         "picture uploaded"
     );
-    let view = picture_answer::PictureView::of(&picture);
+    let view = PictureView::of(&picture);
     Ok(HttpResponse::Created().insert_header((LOCATION, view.link.clone())).json(view))
 }
 
