@@ -62,9 +62,7 @@ struct InForce {
 
 impl InForce {
     fn check(rules: LedgerRules) -> Result<Self, DocumentError> {
-        if let Some(mistake) = rules.mistake() {
-            return Err(DocumentError::mistake(mistake));
-        }
+        rules.check()?;
         let hashes = || rules.users.values().filter_map(|user| user.password.as_ref());
         let decoy = hashes().max_by_key(|hash| hash.cost()).cloned();
         if hashes().any(|hash| Some(hash.cost()) != decoy.as_ref().map(PasswordHash::cost)) {

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::password::PasswordHash;
 use super::{AnyOf, Network, Pattern, TopicRule, unique_map};
+use crate::document::DocumentError;
 
 /// All that a ledger says.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize)]
@@ -63,7 +64,7 @@ pub struct User {
 }
 
 /// Lets clients in without a password, or keeps them out.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct AuthRule {
     /// Which client ids are meant.
@@ -80,7 +81,7 @@ pub struct AuthRule {
 }
 
 /// Says what clients may do with topics.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct AclRule {
     /// Which client ids are meant.
@@ -222,13 +223,20 @@ impl LedgerRules {
         granted || (self.default_access == DefaultAccess::Allow && !limited)
     }
 
-    /// What is wrong with it beyond each single value.
-    pub(super) fn mistake(&self) -> Option<String> {
+    /// Looks for what is wrong beyond each single value.
+    ///
+    /// # Errors
+    /// Something is, and where.
+    pub fn check(&self) -> Result<(), DocumentError> {
         if self.users.contains_key("") {
-            return Some("users: a user name has at least one character".to_owned());
+            return Err(DocumentError::mistake("users: a user name has at least one character"));
         }
-        let empty = self.acl.iter().position(|rule| rule.filters.is_empty())?;
-        Some(format!("acl[{empty}].filters: a rule names at least one filter"))
+        match self.acl.iter().position(|rule| rule.filters.is_empty()) {
+            Some(empty) => Err(DocumentError::mistake(format!(
+                "acl[{empty}].filters: a rule names at least one filter"
+            ))),
+            None => Ok(()),
+        }
     }
 }
 

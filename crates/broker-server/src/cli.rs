@@ -1,0 +1,90 @@
+//! The command line.
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+/// An MQTT broker: 5, 3.1.1 and 3.1.
+///
+/// Run it by options alone, or by a file:
+///
+///     latchlight-broker --port 1883 --allow-anonymous
+///     latchlight-broker --config broker.yaml
+///
+/// SIGTERM and Ctrl-C stop it; SIGHUP makes it read its files again.
+#[derive(Parser)]
+#[command(
+    name = "latchlight-broker",
+    version,
+    max_term_width = 100,
+    verbatim_doc_comment,
+    args_conflicts_with_subcommands = true
+)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) serve: ServeArgs,
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
+}
+
+#[derive(Args)]
+pub(crate) struct ServeArgs {
+    /// The configuration, in YAML or JSON. Everything is in it; no other option
+    /// goes with it.
+    #[arg(
+        long,
+        value_name = "FILE",
+        conflicts_with_all = ["port", "bind", "allow_anonymous", "ledger", "store"]
+    )]
+    pub(crate) config: Option<PathBuf>,
+
+    /// The port to listen on; 0 takes a free one.
+    #[arg(long, default_value_t = 1883)]
+    pub(crate) port: u16,
+
+    /// The address to listen on. By anything but a loopback address, passwords
+    /// and messages cross the network in plain text.
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1")]
+    pub(crate) bind: IpAddr,
+
+    /// Let everybody do everything.
+    #[arg(long, conflicts_with = "ledger")]
+    pub(crate) allow_anonymous: bool,
+
+    /// Who may do what: users and rules, in YAML or JSON.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) ledger: Option<PathBuf>,
+
+    /// Keep sessions and retained messages in this folder; without it, they end
+    /// with the broker.
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) store: Option<PathBuf>,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Command {
+    /// Read a configuration, and the ledger that it names, as a start would.
+    Check {
+        /// The configuration, in YAML or JSON.
+        #[arg(long, value_name = "FILE")]
+        config: PathBuf,
+    },
+    /// Make the hash of a password, for a ledger.
+    ///
+    /// The password is asked for; where there is no terminal, it is the first
+    /// line of the standard input.
+    HashPassword,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_makes_sense() {
+        Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,57 @@
+//! The configuration: what the file of `--config` may hold, a file per part.
+
+mod access;
+mod listeners;
+mod log;
+mod options;
+mod seconds;
+
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+pub(crate) use access::AccessConfig;
+pub(crate) use listeners::{ListenerConfig, ListenerKind};
+pub(crate) use log::{LogConfig, LogFormat};
+pub(crate) use options::OptionsConfig;
+pub(crate) use seconds::Seconds;
+
+/// All of the configuration.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Config {
+    /// Where clients connect.
+    pub(crate) listeners: Vec<ListenerConfig>,
+    /// Who may do what.
+    pub(crate) access: AccessConfig,
+    /// The folder in which sessions and retained messages outlive the broker.
+    pub(crate) store: Option<PathBuf>,
+    /// Limits and habits.
+    pub(crate) options: OptionsConfig,
+    /// What is written to standard error.
+    pub(crate) log: LogConfig,
+}
+
+impl Config {
+    /// Takes what is relative as relative to the configuration's own folder.
+    pub(crate) fn place(&mut self, folder: &Path) {
+        for path in [&mut self.access.ledger, &mut self.store].into_iter().flatten() {
+            *path = folder.join(&*path);
+        }
+    }
+
+    /// What is wrong with it beyond each single value.
+    pub(crate) fn check(&self) -> Result<(), String> {
+        if self.listeners.is_empty() {
+            return Err("listeners: there is none; one is `{address: 127.0.0.1:1883}`".to_owned());
+        }
+        for (number, listener) in self.listeners.iter().enumerate() {
+            listener.check().map_err(|error| format!("listeners[{number}].{error}"))?;
+            if self.listeners[..number].iter().any(|other| other.is_same(listener)) {
+                return Err(format!("listeners[{number}].address: another one has it already"));
+            }
+        }
+        self.access.check()?;
+        self.log.check()
+    }
+}

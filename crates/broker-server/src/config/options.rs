@@ -1,0 +1,97 @@
+//! `options`: every field of the library's [`Options`], under the same name
+//! and with the same default; times are in seconds.
+
+use latchlight_broker::{Options, WhenFull};
+use serde::{Deserialize, Serialize};
+
+use super::Seconds;
+
+/// Declares the section with its fields, and both ways between it and
+/// [`Options`]: a field that is missing here does not compile.
+macro_rules! options {
+    ($($field:ident: $type:ty),* $(,)?) => {
+        /// Limits and habits.
+        #[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+        #[serde(default, deny_unknown_fields)]
+        pub(crate) struct OptionsConfig {
+            $(pub(crate) $field: $type,)*
+        }
+
+        impl Default for OptionsConfig {
+            fn default() -> Self {
+                let Options { $($field),* } = Options::default();
+                Self { $($field: $field.into()),* }
+            }
+        }
+
+        impl From<OptionsConfig> for Options {
+            fn from(config: OptionsConfig) -> Self {
+                let OptionsConfig { $($field),* } = config;
+                Self { $($field: $field.into()),* }
+            }
+        }
+    };
+}
+
+options! {
+    threads: usize,
+    max_packet_size: u32,
+    max_partial_bytes: usize,
+    connect_timeout: Seconds,
+    max_connect_size: u32,
+    max_connections: usize,
+    max_connections_per_address: usize,
+    max_sessions: usize,
+    max_session_expiry: Seconds,
+    max_keep_alive: u16,
+    receive_maximum: u16,
+    max_in_flight: u16,
+    max_queued_messages: usize,
+    max_queued_bytes: usize,
+    max_waiting_bytes: usize,
+    when_full: WhenFullConfig,
+    high_water: usize,
+    stalled_after: Seconds,
+    max_pause: Seconds,
+    stalled_limit: Seconds,
+    max_subscriptions: usize,
+    max_subscription_bytes: usize,
+    max_topic_levels: usize,
+    topic_alias_maximum: u16,
+    max_retained_messages: usize,
+    max_retained_bytes: usize,
+    max_store_backlog: usize,
+    inline_queue: usize,
+}
+
+/// What happens to a message for a session whose queue is full.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum WhenFullConfig {
+    /// It is not taken.
+    DropNewest,
+    /// The oldest one makes room.
+    DropOldest,
+    /// The session's connection is closed.
+    Disconnect,
+}
+
+impl From<WhenFull> for WhenFullConfig {
+    fn from(when_full: WhenFull) -> Self {
+        match when_full {
+            WhenFull::DropNewest => Self::DropNewest,
+            WhenFull::DropOldest => Self::DropOldest,
+            WhenFull::Disconnect => Self::Disconnect,
+        }
+    }
+}
+
+impl From<WhenFullConfig> for WhenFull {
+    fn from(config: WhenFullConfig) -> Self {
+        match config {
+            WhenFullConfig::DropNewest => Self::DropNewest,
+            WhenFullConfig::DropOldest => Self::DropOldest,
+            WhenFullConfig::Disconnect => Self::Disconnect,
+        }
+    }
+}

@@ -1,0 +1,62 @@
+//! The `latchlight-broker` program: the embeddable broker by itself, run by a
+//! command line or a file. docs/broker.md tells its users about it.
+//!
+//! What it deliberately does not do: anything with locks, lights or plugins;
+//! that is the `latchlight` program, which has the same broker inside.
+
+mod cli;
+mod config;
+mod hash_password;
+mod listeners;
+mod server;
+mod source;
+mod telemetry;
+
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use clap::Parser as _;
+use cli::{Cli, Command};
+use server::Server;
+use source::Source;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    match run(Cli::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("latchlight-broker: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(cli: Cli) -> anyhow::Result<()> {
+    match cli.command {
+        None => serve(Source::of(cli.serve)?),
+        Some(Command::Check { config }) => check(&Source::File(config)),
+        Some(Command::HashPassword) => hash_password::run(),
+    }
+}
+
+fn serve(source: Source) -> anyhow::Result<()> {
+    let prepared = source.read()?;
+    let log = telemetry::init(&prepared.config.log)?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("start the runtime")?;
+    runtime.block_on(async {
+        let server = Server::start(source, prepared, log)?;
+        server.run_until_stopped().await
+    })
+}
+
+/// Reads everything that a start would, and says what it found.
+fn check(source: &Source) -> anyhow::Result<()> {
+    let prepared = source.read()?;
+    println!("{source}: it can be used: {prepared}");
+    Ok(())
+}

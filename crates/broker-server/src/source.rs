@@ -1,0 +1,113 @@
+//! Where the configuration comes from: a file, or the command line.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, anyhow};
+use latchlight_broker::document;
+use latchlight_broker::ledger::{AuthRule, DefaultAccess, LedgerRules};
+
+use crate::cli::ServeArgs;
+use crate::config::{AccessConfig, Config, ListenerConfig, ListenerKind};
+
+/// What can be read again.
+pub(crate) enum Source {
+    /// The file of `--config`.
+    File(PathBuf),
+    /// The command line, which does not change; the ledger that it names may.
+    Arguments(Box<Config>),
+}
+
+/// Everything that a start or a reload needs, read and found good.
+pub(crate) struct Prepared {
+    pub(crate) config: Config,
+    pub(crate) rules: LedgerRules,
+}
+
+impl Source {
+    /// As the command line says.
+    pub(crate) fn of(args: ServeArgs) -> anyhow::Result<Self> {
+        if let Some(file) = args.config {
+            return Ok(Self::File(file));
+        }
+        let config = Config {
+            listeners: vec![ListenerConfig {
+                kind: ListenerKind::Tcp,
+                address: SocketAddr::new(args.bind, args.port),
+                // `--bind` is the loud word for it.
+                exposed: true,
+            }],
+            access: AccessConfig { allow_anonymous: args.allow_anonymous, ledger: args.ledger },
+            store: args.store,
+            ..Config::default()
+        };
+        Ok(Self::Arguments(Box::new(config)))
+    }
+
+    /// Reads the configuration, and the ledger that it names.
+    pub(crate) fn read(&self) -> anyhow::Result<Prepared> {
+        let config = match self {
+            Self::File(file) => {
+                let mut config: Config = document::read_file(file)?;
+                let folder = file.parent().unwrap_or(Path::new(""));
+                config.place(folder);
+                config.check().map_err(|error| anyhow!("{}: {error}", file.display()))?;
+                config
+            }
+            Self::Arguments(config) => {
+                config.check().map_err(|error| anyhow!(error))?;
+                (**config).clone()
+            }
+        };
+        let rules = match &config.access.ledger {
+            Some(file) => read_rules(file).context("read the ledger")?,
+            None => allow_all(),
+        };
+        Ok(Prepared { config, rules })
+    }
+}
+
+fn read_rules(file: &Path) -> Result<LedgerRules, document::DocumentError> {
+    let rules: LedgerRules = document::read_file(file)?;
+    rules.check().map_err(|error| error.in_file(file))?;
+    Ok(rules)
+}
+
+/// A ledger that lets everybody do everything, so that another one can take
+/// its place while clients are connected.
+fn allow_all() -> LedgerRules {
+    let everybody = AuthRule { allow: true, ..AuthRule::default() };
+    LedgerRules {
+        default_access: DefaultAccess::Allow,
+        auth: vec![everybody],
+        ..LedgerRules::default()
+    }
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(file) => file.display().fmt(f),
+            Self::Arguments(_) => f.write_str("the command line"),
+        }
+    }
+}
+
+impl fmt::Display for Prepared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let LedgerRules { users, auth, acl, .. } = &self.rules;
+        write!(f, "listeners: {}; ", self.config.listeners.len())?;
+        match &self.config.access.ledger {
+            Some(file) => write!(
+                f,
+                "{}: users: {}, auth rules: {}, acl rules: {}",
+                file.display(),
+                users.len(),
+                auth.len(),
+                acl.len()
+            ),
+            None => f.write_str("everybody may do everything"),
+        }
+    }
+}

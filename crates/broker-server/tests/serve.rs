@@ -1,0 +1,238 @@
+//! The program as its users run it, with mosquitto's clients.
+#![allow(clippy::unwrap_used)]
+
+mod support;
+
+use support::{Folder, Running, hash, run, text};
+
+#[test]
+fn it_serves_by_options_alone() {
+    let running = Running::start(&["--port", "0", "--allow-anonymous"]);
+    let mut subscriber = running.subscribe(&["-t", "door/#"]);
+    assert!(running.publish(&["-t", "door/front", "-m", "locked"]));
+    assert_eq!(subscriber.next(), "door/front locked");
+    assert!(running.seen.iter().any(|line| line.contains("everybody may do everything")));
+}
+
+#[test]
+fn it_does_not_start_without_being_told_who_may() {
+    let folder = Folder::new();
+    let config = folder.write("broker.yaml", "listeners: [{address: '127.0.0.1:0'}]");
+    for arguments in [&[][..], &["--port", "0"], &["--config", &config]] {
+        let output = run(arguments);
+        assert_eq!(output.status.code(), Some(1));
+        let said = text(&output.stderr);
+        assert!(said.contains("--allow-anonymous") && said.contains("--ledger"), "{said}");
+    }
+    let both = run(&["--allow-anonymous", "--ledger", "x"]);
+    assert_eq!(both.status.code(), Some(2));
+}
+
+/// C24
+#[test]
+fn it_binds_loopback_unless_told_otherwise_out_loud() {
+    let folder = Folder::new();
+    for address in ["0.0.0.0:0", "[::]:0", "192.0.2.1:1883"] {
+        let config =
+            format!("{{listeners: [{{address: '{address}'}}], access: {{allow_anonymous: true}}}}");
+        let config = folder.write("broker.yaml", &config);
+        let output = run(&["check", "--config", &config]);
+        assert_eq!(output.status.code(), Some(1));
+        let said = text(&output.stderr);
+        assert!(said.contains("listeners[0].address") && said.contains("exposed: true"), "{said}");
+    }
+    let config =
+        "{listeners: [{address: '0.0.0.0:0', exposed: true}], access: {allow_anonymous: true}}";
+    let config = folder.write("broker.yaml", config);
+    assert!(run(&["check", "--config", &config]).status.success());
+}
+
+#[test]
+fn a_configuration_may_be_yaml_or_json() {
+    let folder = Folder::new();
+    let ledger = format!(
+        "users:\n  alice: {{password: '{}'}}\nacl: [{{filters: {{'#': read-write}}}}]",
+        hash("wonder")
+    );
+    folder.write("users.yaml", &ledger);
+    let yaml = "
+        listeners:
+          - {address: '127.0.0.1:0'}
+          - {type: tcp, address: '127.0.0.1:0'}
+        access: {ledger: users.yaml}
+        options: {max_topic_levels: 2, stalled_after: 0.1, when_full: drop-oldest}
+        log: {level: 'info,latchlight_broker=debug'}
+        ";
+    let json = r#"{"listeners": [{"address": "127.0.0.1:0"}, {"address": "127.0.0.1:0"}],
+        "access": {"ledger": "users.yaml"}, "options": {"max_topic_levels": 2},
+        "log": {"format": "json"}}"#;
+    for (name, content) in [("broker.yaml", yaml), ("broker.json", json)] {
+        let running = Running::with_config(&folder.write(name, content));
+        assert_eq!(running.ports.len(), 2);
+        let alice = ["-u", "alice", "-P", "wonder", "-t", "a"];
+        let mut subscriber = running.subscribe(&alice);
+        assert!(running.publish(&[&alice[..], &["-m", "hello"]].concat()));
+        assert_eq!(subscriber.next(), "a hello");
+        assert!(!running.publish(&["-u", "alice", "-P", "wrong", "-t", "a", "-m", "x"]));
+        assert!(!running.publish(&["-t", "a", "-m", "x"]));
+        // The options count.
+        let deep = ["-u", "alice", "-P", "wonder", "-t", "a/b/c", "-m", "x"];
+        assert!(!running.publish(&deep));
+    }
+}
+
+#[test]
+fn what_is_wrong_in_a_configuration_is_named_with_its_path() {
+    let folder = Folder::new();
+    folder.write("bad.yaml", "users: {alice: {password: hunter2}}");
+    let with = |rest: &str| {
+        format!(
+            "{{listeners: [{{address: '127.0.0.1:0'}}], access: {{allow_anonymous: true}}, {rest}}}"
+        )
+    };
+    for (content, path) in [
+        (with("optoins: {}"), "optoins"),
+        (with("options: {max_packet_sise: 1}"), "options.max_packet_sise"),
+        (with("options: {max_packet_size: many}"), "options.max_packet_size"),
+        (with("options: {stalled_after: -1}"), "options.stalled_after"),
+        (with("log: {level: loud}"), "log.level"),
+        (with("log: {format: xml}"), "log.format"),
+        ("{access: {allow_anonymous: true}}".to_owned(), "listeners"),
+        ("{listeners: [{address: localhost}]}".to_owned(), "listeners[0].address"),
+        ("{listeners: [{address: '127.0.0.1:1', type: udp}]}".to_owned(), "listeners[0].type"),
+        (
+            "{listeners: [{address: '127.0.0.1:1'}, {address: '127.0.0.1:1'}]}".to_owned(),
+            "listeners[1].address",
+        ),
+        (
+            "{listeners: [{address: '127.0.0.1:0'}], access: {ledger: bad.yaml}}".to_owned(),
+            "bad.yaml: users.alice.password",
+        ),
+        (
+            "{listeners: [{address: '127.0.0.1:0'}], access: {ledger: none.yaml}}".to_owned(),
+            "none.yaml",
+        ),
+    ] {
+        let config = folder.write("broker.yaml", &content);
+        for arguments in [&["check", "--config", &config][..], &["--config", &config]] {
+            let output = run(arguments);
+            assert_eq!(output.status.code(), Some(1), "{content}");
+            let said = text(&output.stderr);
+            assert!(said.contains(path) && !said.contains("hunter2"), "{content}: {said}");
+        }
+    }
+}
+
+#[test]
+fn check_says_what_it_found() {
+    let folder = Folder::new();
+    folder.write("users.yaml", "{users: {a: {}, b: {}}, auth: [{allow: true}]}");
+    let config = "{listeners: [{address: '127.0.0.1:0'}], access: {ledger: users.yaml}}";
+    let output = run(&["check", "--config", &folder.write("broker.yaml", config)]);
+    assert!(output.status.success());
+    assert!(text(&output.stdout).contains("users: 2, auth rules: 1, acl rules: 0"));
+}
+
+#[test]
+fn a_port_that_is_taken_is_named() {
+    let running = Running::start(&["--port", "0", "--allow-anonymous"]);
+    let port = running.ports[0].to_string();
+    let output = run(&["--port", &port, "--allow-anonymous"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output.stderr).contains(&format!("listen on 127.0.0.1:{port}")));
+}
+
+#[test]
+fn sigterm_and_ctrl_c_stop_it_gracefully() {
+    for signal in ["TERM", "INT"] {
+        let mut running = Running::start(&["--port", "0", "--allow-anonymous"]);
+        let mut subscriber = running.subscribe(&["-t", "a"]);
+        running.signal(signal);
+        // Server shutting down
+        assert!(subscriber.rest().contains("DISCONNECT (139)"));
+        running.until("stopped");
+        assert_eq!(running.wait(), Some(0));
+    }
+}
+
+/// C25
+#[test]
+fn sighup_reloads_the_ledger_and_a_bad_file_keeps_the_old_one() {
+    let folder = Folder::new();
+    let (alice, bob) = (hash("a"), hash("b"));
+    let user = |name: &str, hash: &str| format!("  {name}: {{password: '{hash}'}}\n");
+    let acl = "acl: [{filters: {'#': read-write}}]\n";
+    let ledger = folder.write("users.yaml", &format!("users:\n{}{acl}", user("alice", &alice)));
+    let mut running = Running::start(&["--port", "0", "--ledger", &ledger]);
+    let as_alice = ["-u", "alice", "-P", "a", "-t", "x"];
+    let as_bob = ["-u", "bob", "-P", "b", "-t", "x", "-m", "hello"];
+    let mut subscriber = running.subscribe(&as_alice);
+    assert!(!running.publish(&as_bob));
+
+    folder.write("users.yaml", "users: {bob: {password: plain}}");
+    running.signal("HUP");
+    let said = running.until("not reloaded");
+    assert!(said.contains("users.bob.password") && !said.contains("plain"), "{said}");
+    assert!(!running.publish(&as_bob));
+
+    let both = format!("users:\n{}{}{acl}", user("alice", &alice), user("bob", &bob));
+    folder.write("users.yaml", &both);
+    running.signal("HUP");
+    running.until("reloaded");
+    assert!(running.publish(&as_bob));
+    assert_eq!(subscriber.next(), "x hello");
+
+    // C11: who is gone is disconnected.
+    folder.write("users.yaml", &format!("users:\n{}{acl}", user("bob", &bob)));
+    running.signal("HUP");
+    assert!(running.until("reloaded").contains("sessions_not_kept=1"));
+    assert!(subscriber.rest().contains("DISCONNECT (135)"));
+    assert!(!running.publish(&[&as_alice[..], &["-m", "x"]].concat()));
+}
+
+#[test]
+fn sighup_reloads_the_configuration_and_says_what_counts_later() {
+    let folder = Folder::new();
+    folder.write("users.yaml", &format!("users: {{alice: {{password: '{}'}}}}", hash("a")));
+    let config = |access: &str, rest: &str| {
+        format!("{{listeners: [{{address: '127.0.0.1:0'}}], access: {{{access}}}{rest}}}")
+    };
+    let file = folder.write("broker.yaml", &config("allow_anonymous: true", ""));
+    let mut running = Running::with_config(&file);
+    let mut subscriber = running.subscribe(&["-t", "a"]);
+
+    folder.write("broker.yaml", &config("allow_everybody: true", ""));
+    running.signal("HUP");
+    let said = running.until("not reloaded");
+    assert!(said.contains("access.allow_everybody"), "{said}");
+    assert!(running.publish(&["-t", "a", "-m", "still"]));
+    assert_eq!(subscriber.next(), "a still");
+
+    let rest = ", options: {max_in_flight: 1}, log: {level: debug}";
+    folder.write("broker.yaml", &config("ledger: users.yaml", rest));
+    running.signal("HUP");
+    assert!(running.until("from the next start").contains("options"));
+    running.until("reloaded");
+    assert!(subscriber.rest().contains("DISCONNECT (135)"));
+    assert!(!running.publish(&["-t", "a", "-m", "x"]));
+}
+
+#[test]
+fn with_a_store_sessions_and_retained_messages_outlive_it() {
+    let folder = Folder::new();
+    let store = folder.argument("kept/here");
+    let arguments = ["--port", "0", "--allow-anonymous", "--store", &store];
+    let mut running = Running::start(&arguments);
+    assert!(running.publish(&["-t", "door", "-m", "locked", "-r"]));
+    let session = ["-i", "reader", "-c", "-x", "600", "-q", "1", "-t", "news"];
+    drop(running.subscribe(&session));
+    assert!(running.publish(&["-t", "news", "-m", "waited"]));
+    running.signal("KILL");
+    running.wait();
+
+    let mut running = Running::start(&arguments);
+    assert_eq!(running.subscribe(&["-t", "door"]).next(), "door locked");
+    assert_eq!(running.subscribe(&session).next(), "news waited");
+    running.signal("TERM");
+    assert_eq!(running.wait(), Some(0));
+}
