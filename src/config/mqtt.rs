@@ -161,8 +161,8 @@ impl MqttSettings {
             _ => {}
         }
         if self.broker.starts_with("mqtts://[") {
-            return Err("mqtt.broker: paho-mqtt verifies a certificate by a host's name or its \
-                        IPv4 address, not by an IPv6 address: name the host"
+            return Err("mqtt.broker: over TLS, give the host's name or its IPv4 address, not an \
+                        IPv6 address"
                 .to_owned());
         }
         if self.cert_file.is_some() != self.key_file.is_some() {

@@ -2,10 +2,11 @@
 //! through an outside one.
 
 mod access;
+mod dial;
 mod inline;
 mod paho;
 mod paho_options;
-mod probe;
+mod relay;
 
 use std::sync::Arc;
 

@@ -1,8 +1,9 @@
 //! The link to an outside broker, over paho-mqtt.
 //!
-//! Reconnects by itself, with a growing pause; subscribes again after each
-//! connection. While the broker is away nothing is kept: what cannot be sent
-//! is said to be so at once.
+//! Connects again by itself, with a growing pause, and subscribes again. Each
+//! connection has a client of its own, so that what one did not send, no later
+//! one sends. While the broker is away nothing is kept: what cannot be sent is
+//! said to be so at once.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -15,22 +16,26 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use paho_mqtt::{
     AsyncClient, AsyncReceiver, DisconnectOptionsBuilder, Event, Message, MessageBuilder,
-    Properties, PropertyCode, QoS, ReasonCode, RetainHandling, SubscribeOptionsBuilder, Token,
+    Properties, PropertyCode, QoS, ReasonCode, RetainHandling, ServerResponse,
+    SubscribeOptionsBuilder, Token,
 };
 use parking_lot::Mutex;
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-use super::probe::Probe;
+use super::dial::Dial;
+use super::relay::{Door, Relay};
 use super::{Incoming, Link, LinkEvent, paho_options};
 use crate::commands::{Dispatch, Flight, FlightEnd, FlightEvent, NoReceipt, Verb};
 use crate::config::{MqttProtocol, MqttSettings};
 use crate::device_interface::topics::{CommandMessage, Destination};
 use crate::state::{Device, DeviceId};
 
-/// How many publishes may be open at once: paho rejects what goes beyond its
-/// own buffers, so the rest waits here.
-const WINDOW: usize = 64;
+/// How many publishes may be open at once, if the broker takes as many: what
+/// goes beyond would wait within paho, where nothing can take it back.
+const WINDOW: u16 = 64;
 
 /// The pauses between attempts to connect.
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
@@ -41,75 +46,88 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The link to an outside broker.
 pub struct PahoLink {
-    client: AsyncClient,
+    /// The connection that is up, or else the last one that was: paho stops
+    /// and starts its threads when it has no client at all.
+    session: Mutex<Option<Arc<Session>>>,
     filters: Mutex<BTreeSet<String>>,
     online_suffix: &'static str,
     up: AtomicBool,
-    window: Semaphore,
     settings: MqttSettings,
-    probe: Arc<Probe>,
+    dial: Dial,
     server_online: Destination,
     events: mpsc::Sender<LinkEvent>,
     dropped: AtomicU64,
     stop: CancellationToken,
+    running: Mutex<Option<JoinHandle<()>>>,
+}
+
+/// One connection, as long as it lasts.
+struct Session {
+    client: AsyncClient,
+    window: Arc<Semaphore>,
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        // Takes paho's lock: a callback that is under way has ended then, and
+        // does not have the client freed from within itself.
+        let _ = self.client.is_connected();
+    }
+}
+
+/// What comes of a session, and what carries it.
+struct Incomings {
+    stream: AsyncReceiver<Event>,
+    relay: Relay,
 }
 
 impl PahoLink {
     /// Begins to connect; the link goes up when the broker is there.
     ///
     /// # Errors
-    /// The settings are none that paho takes, or a file that they name is not
-    /// good.
+    /// A file that the settings name is not good.
     pub fn start(
         settings: &MqttSettings,
         filters: Vec<String>,
         server_online: Destination,
         events: mpsc::Sender<LinkEvent>,
     ) -> anyhow::Result<Arc<Self>> {
-        let probe = Arc::new(Probe::new(settings)?);
-        let options = paho_options::connect_options(settings, server_online.as_str())?;
-        let mut client =
-            AsyncClient::new(paho_options::create_options(settings)).context("set up paho-mqtt")?;
-        // Unbounded, since a bounded one drops what paho has acknowledged; it
-        // is drained at once into `events`, which is bounded and counted.
-        let stream = client.get_event_stream(None);
         let link = Arc::new(Self {
-            client,
+            session: Mutex::default(),
             filters: Mutex::new(filters.into_iter().collect()),
             online_suffix: "/online",
             up: AtomicBool::new(false),
-            window: Semaphore::new(WINDOW),
             settings: settings.clone(),
-            probe,
+            dial: Dial::new(settings)?,
             server_online,
             events,
             dropped: AtomicU64::new(0),
             stop: CancellationToken::new(),
+            running: Mutex::default(),
         });
-        tokio::spawn(link.clone().run(options, stream));
+        *link.running.lock() = Some(tokio::spawn(link.clone().run()));
         Ok(link)
     }
 
-    async fn run(
-        self: Arc<Self>,
-        options: paho_mqtt::ConnectOptions,
-        stream: AsyncReceiver<Event>,
-    ) {
+    async fn run(self: Arc<Self>) {
         let broker = self.settings.broker_without_credentials();
         let mut pause = FIRST_PAUSE;
         while !self.stop.is_cancelled() {
-            match self.connect(&options).await {
-                Ok(()) => {
+            match self.connect().await {
+                Ok((session, incomings)) => {
                     pause = FIRST_PAUSE;
                     self.up.store(true, Ordering::SeqCst);
                     tracing::info!(%broker, "connected to the broker");
                     let _ = self.events.send(LinkEvent::Up).await;
-                    self.take_in(&stream).await;
+                    self.take_in(&incomings.stream).await;
                     self.up.store(false, Ordering::SeqCst);
-                    let _ = self.events.send(LinkEvent::Down).await;
-                    if !self.stop.is_cancelled() {
-                        tracing::warn!(%broker, "the connection to the broker is lost");
+                    if self.stop.is_cancelled() {
+                        self.say_goodbye(&session, incomings.relay).await;
+                        return;
                     }
+                    session.window.close();
+                    let _ = self.events.send(LinkEvent::Down).await;
+                    tracing::warn!(%broker, "the connection to the broker is lost");
                 }
                 Err(error) => {
                     tracing::warn!(%broker, error = format!("{error:#}"), retry_in = ?pause, "connect to the broker");
@@ -123,40 +141,54 @@ impl PahoLink {
         }
     }
 
-    async fn connect(&self, options: &paho_mqtt::ConnectOptions) -> anyhow::Result<()> {
-        if let Err(error) = self.client.connect(options.clone()).await {
-            return Err(self.why(error).await);
-        }
+    async fn connect(&self) -> anyhow::Result<(Arc<Session>, Incomings)> {
+        let wire = self.dial.connect().await?;
+        let door = Door::open().context("open a socket for paho-mqtt")?;
+        let held = Box::new(door.held());
+        let options = paho_options::create_options(&self.settings, &door.socket(), held);
+        let mut client = AsyncClient::new(options).context("set up paho-mqtt")?;
+        // Unbounded, since a bounded one drops what paho has acknowledged; it
+        // is drained at once into `events`, which is bounded and counted.
+        let stream = client.get_event_stream(None);
+        let session = Arc::new(Session { client, window: Arc::new(Semaphore::new(0)) });
+        let previous = self.session.lock().replace(session.clone());
+        drop(previous);
+        let options = paho_options::connect_options(&self.settings, self.server_online.as_str());
+        // Not to be left before it has an answer: it holds on to the client.
+        let connecting = session.client.connect(options);
+        let relay = door.relay(wire).await;
+        let answer = connecting.await;
+        let mut relay = relay.context("let paho-mqtt in")?;
+        let answer = match answer {
+            Ok(answer) => answer,
+            Err(error) => return Err(self.why(error, &mut relay).await),
+        };
+        let window = receive_maximum(&answer).map_or(WINDOW, |most| most.min(WINDOW));
+        session.window.add_permits(usize::from(window));
         let filters: Vec<String> = self.filters.lock().iter().cloned().collect();
         for filter in filters {
-            if let Err(error) = self.ask_for(&filter).await {
-                let _ = self.client.disconnect(None).await;
-                return Err(error);
-            }
+            self.ask_for(&session, &filter).await?;
         }
         let online = Message::new_retained(self.server_online.as_str(), "online", QoS::AtLeastOnce);
-        self.deliver(online).await.context("publish the server's presence")?;
-        Ok(())
+        session.deliver(online).await.context("publish the server's presence")?;
+        Ok((session, Incomings { stream, relay }))
     }
 
     /// What a failed connection is put down to.
-    async fn why(&self, error: paho_mqtt::Error) -> anyhow::Error {
+    async fn why(&self, error: paho_mqtt::Error, relay: &mut Relay) -> anyhow::Error {
         match error {
             paho_mqtt::Error::ReasonCode(code, _) => anyhow!("the broker refuses: {code}"),
             paho_mqtt::Error::ConnectReturn(code) => anyhow!("the broker refuses: {code}"),
-            error => {
-                let probe = self.probe.clone();
-                match tokio::task::spawn_blocking(move || probe.obstacle()).await {
-                    Ok(Some(obstacle)) => anyhow!(obstacle),
-                    _ => anyhow!(error),
-                }
-            }
+            error => match relay.ended().await {
+                Some(failure) => self.dial.why(failure),
+                None => anyhow!(error),
+            },
         }
     }
 
-    async fn ask_for(&self, filter: &str) -> anyhow::Result<()> {
+    async fn ask_for(&self, session: &Session, filter: &str) -> anyhow::Result<()> {
         let token = match self.settings.protocol {
-            MqttProtocol::V311 => self.client.subscribe(filter, QoS::AtLeastOnce),
+            MqttProtocol::V311 => session.client.subscribe(filter, QoS::AtLeastOnce),
             MqttProtocol::V5 => {
                 // What is retained is not acted on, so it need not come; of
                 // presence, what is retained is the point.
@@ -169,10 +201,10 @@ impl PahoLink {
                     .retain_as_published(true)
                     .retain_handling(handling)
                     .finalize();
-                self.client.subscribe_with_options(filter, QoS::AtLeastOnce, options, None)
+                session.client.subscribe_with_options(filter, QoS::AtLeastOnce, options, None)
             }
         };
-        let answer = tokio::time::timeout(PATIENCE, token)
+        let answer = timeout(PATIENCE, token)
             .await
             .map_err(|_| anyhow!("no answer within {PATIENCE:?}"))
             .and_then(|answer| Ok(answer?))
@@ -221,12 +253,20 @@ impl PahoLink {
         }
     }
 
-    async fn deliver(&self, message: Message) -> Result<ReasonCode, paho_mqtt::Error> {
-        let token: Token = self.client.publish(message).into();
-        match tokio::time::timeout(PATIENCE, token).await {
-            Ok(answer) => answer.map(|answer| answer.reason_code()),
-            Err(_) => Err(paho_mqtt::Error::Timeout),
+    async fn say_goodbye(&self, session: &Session, mut relay: Relay) {
+        let offline =
+            Message::new_retained(self.server_online.as_str(), "offline", QoS::AtLeastOnce);
+        if let Err(error) = session.deliver(offline).await {
+            tracing::warn!(%error, "say goodbye to the broker");
         }
+        let options = DisconnectOptionsBuilder::new().timeout(Duration::from_secs(2)).finalize();
+        let _ = timeout(PATIENCE, session.client.disconnect(options)).await;
+        relay.ended().await;
+    }
+
+    /// The session, while it is up.
+    fn session(&self) -> Option<Arc<Session>> {
+        if self.is_up() { self.session.lock().clone() } else { None }
     }
 
     async fn fly(
@@ -252,9 +292,11 @@ impl PahoLink {
     ) -> Result<(), FlightEnd> {
         let left = || Duration::try_from(Timestamp::now().duration_until(expires_at)).ok();
         let too_late = || FlightEnd::NeverLeft("it could not be sent in time".to_owned());
+        let away = || FlightEnd::Away("the broker cannot be reached".to_owned());
+        let session = self.session().ok_or_else(away)?;
         let wait = left().ok_or_else(too_late)?;
-        let permit = tokio::time::timeout(wait, self.window.acquire()).await;
-        let _permit = permit.map_err(|_| too_late())?;
+        let permit = timeout(wait, session.permit()).await.map_err(|_| too_late())?;
+        let permit = permit.map_err(|_| away())?;
         let wait = left().filter(|left| !left.is_zero()).ok_or_else(too_late)?;
         let mut properties = Properties::new();
         if self.settings.protocol == MqttProtocol::V5 {
@@ -273,14 +315,14 @@ impl PahoLink {
             .retained(false)
             .properties(properties)
             .finalize();
-        let token: Token = self.client.publish(publish).into();
-        match tokio::time::timeout(wait, token).await {
-            Err(_) => Err(FlightEnd::Lost("the broker did not take it in time".to_owned())),
-            Ok(Err(paho_mqtt::Error::Disconnected)) if !self.is_up() => {
-                Err(FlightEnd::Away("the broker cannot be reached".to_owned()))
+        match session.publish(publish, permit, wait).await {
+            Err(paho_mqtt::Error::Timeout) => {
+                Err(FlightEnd::Lost("the broker did not take it in time".to_owned()))
             }
-            Ok(Err(error)) => Err(FlightEnd::Lost(format!("the broker did not take it: {error}"))),
-            Ok(Ok(answer)) => match answer.reason_code() {
+            // Said before anything is sent.
+            Err(paho_mqtt::Error::Disconnected) => Err(away()),
+            Err(error) => Err(FlightEnd::Lost(format!("the broker did not take it: {error}"))),
+            Ok(code) => match code {
                 ReasonCode::NoMatchingSubscribers => {
                     Err(FlightEnd::Away("nobody listens on the device's topic".to_owned()))
                 }
@@ -309,33 +351,69 @@ impl PahoLink {
     }
 }
 
+impl Session {
+    /// Waits until there is room for one more publish.
+    async fn permit(&self) -> Result<OwnedSemaphorePermit, paho_mqtt::Error> {
+        self.window.clone().acquire_owned().await.map_err(|_| paho_mqtt::Error::Disconnected)
+    }
+
+    /// Publishes; the permit is given back when paho is done with it, however
+    /// long that takes.
+    async fn publish(
+        &self,
+        message: Message,
+        permit: OwnedSemaphorePermit,
+        wait: Duration,
+    ) -> Result<ReasonCode, paho_mqtt::Error> {
+        let mut token: Token = self.client.publish(message).into();
+        if let Ok(answer) = timeout(wait, &mut token).await {
+            return answer.map(|answer| answer.reason_code());
+        }
+        tokio::spawn(async move {
+            let _ = token.await;
+            drop(permit);
+        });
+        Err(paho_mqtt::Error::Timeout)
+    }
+
+    async fn deliver(&self, message: Message) -> Result<ReasonCode, paho_mqtt::Error> {
+        let permit = self.permit().await?;
+        self.publish(message, permit, PATIENCE).await
+    }
+}
+
+/// How many publishes the broker takes at once, where it says so.
+fn receive_maximum(answer: &ServerResponse) -> Option<u16> {
+    answer.properties().get_int(PropertyCode::ReceiveMaximum)?.try_into().ok()
+}
+
 #[async_trait]
 impl Link for Arc<PahoLink> {
     async fn subscribe(&self, filter: &str) -> anyhow::Result<()> {
         self.filters.lock().insert(filter.to_owned());
-        if self.is_up() { self.ask_for(filter).await } else { Ok(()) }
+        match self.session() {
+            Some(session) => self.ask_for(&session, filter).await,
+            None => Ok(()),
+        }
     }
 
     async fn unsubscribe(&self, filter: &str) -> anyhow::Result<()> {
         self.filters.lock().remove(filter);
-        if self.is_up() {
-            self.client.unsubscribe(filter).await?;
+        if let Some(session) = self.session() {
+            timeout(PATIENCE, session.client.unsubscribe(filter)).await??;
         }
         Ok(())
     }
 
     async fn publish(&self, to: &Destination, payload: Bytes, retain: bool) -> anyhow::Result<()> {
-        if !self.is_up() {
-            return Err(anyhow!("the broker cannot be reached"));
-        }
-        let _permit = self.window.acquire().await?;
+        let session = self.session().ok_or_else(|| anyhow!("the broker cannot be reached"))?;
         let message = MessageBuilder::new()
             .topic(to.as_str())
             .payload(payload)
             .qos(QoS::AtLeastOnce)
             .retained(retain)
             .finalize();
-        let code = self.deliver(message).await?;
+        let code = session.deliver(message).await?;
         if code as i32 >= 0x80 { Err(anyhow!("the broker refuses it: {code}")) } else { Ok(()) }
     }
 
@@ -359,17 +437,12 @@ impl Link for Arc<PahoLink> {
     }
 
     async fn close(&self) {
+        let was_up = self.is_up();
         self.stop.cancel();
-        if !self.up.swap(false, Ordering::SeqCst) {
-            return;
+        let running = self.running.lock().take();
+        if was_up && let Some(running) = running {
+            let _ = running.await;
         }
-        let offline =
-            Message::new_retained(self.server_online.as_str(), "offline", QoS::AtLeastOnce);
-        if let Err(error) = self.deliver(offline).await {
-            tracing::warn!(%error, "say goodbye to the broker");
-        }
-        let options = DisconnectOptionsBuilder::new().timeout(Duration::from_secs(2)).finalize();
-        let _ = self.client.disconnect(options).await;
     }
 }
 
