@@ -9,6 +9,7 @@ mod log;
 mod mosquitto;
 mod outside_access;
 mod outside_away;
+mod outside_restarts;
 mod process;
 mod real_clients;
 mod restart;

@@ -67,6 +67,11 @@ impl Mosquitto {
         self.process.take().unwrap().stop();
     }
 
+    /// Ends it as a power cut would.
+    pub(crate) fn kill(&mut self) {
+        drop(self.process.take());
+    }
+
     /// The same again, on the same port.
     pub(crate) fn start_again(&mut self) {
         assert!(self.starts(), "mosquitto does not start again");
