@@ -180,7 +180,10 @@ mod tests {
         let runtime = Runtime::new().unwrap();
         let door = runtime.block_on(async { Door::open() }).unwrap();
         let held = door.held();
-        let (mut paho, relay, _broker) = runtime.block_on(connected(door));
+        let (mut paho, relay, mut broker) = runtime.block_on(connected(door));
+        // What has come through says that the task is at work.
+        paho.write_all(b"x").unwrap();
+        runtime.block_on(broker.read_exact(&mut [0])).unwrap();
         drop(runtime);
         drop(relay);
         assert_eq!(paho.read(&mut [0]).unwrap(), 0);
