@@ -2,17 +2,20 @@
 // that and nothing else. A command shows its outcome; a state changes only
 // when the device has said so. Text goes into the page by textContent alone.
 
+import {
+  KINDS, LABELS, VERBS, WORDS, ago, allOutcome, outcomeText, stateText, strangerText, summaryText,
+  unreachableText,
+} from "./words.js";
+
 const EVERY_MS = 1000;
 const EVERY_MS_HIDDEN = 10_000;
 const EVERY_MS_UNREACHABLE = 3000;
 const ASK_AGAIN_MS = 400;
 const CONFIRMED_SHOWN_MS = 6000;
+// What a device says so soon after a command ended belongs to that end.
+const SAME_BREATH_MS = 3000;
 const LOW_BATTERY = 20;
 
-const KINDS = { lock: "Locks", light: "Lights", camera: "Cameras", other: "Others" };
-const VERBS = { lock: ["lock", "unlock"], light: ["on", "off"] };
-const WORDS = { lock: "Lock", unlock: "Unlock", on: "Switch on", off: "Switch off" };
-const LABELS = { ...WORDS, on: "On", off: "Off" };
 const TONES = {
   locked: "good", unlocked: "open", jammed: "bad", locking: "quiet", unlocking: "open",
   on: "lit", off: "quiet", unknown: "quiet",
@@ -21,26 +24,24 @@ const ICONS = {
   locked: "locked", unlocked: "unlocked", jammed: "jammed", locking: "moving",
   unlocking: "moving", on: "on", off: "off",
 };
+const WANTED = { lock: "locked", unlock: "unlocked", on: "on", off: "off" };
 
 const byId = (id) => document.getElementById(id);
 const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
-const capital = (word) => word.charAt(0).toUpperCase() + word.slice(1);
 
 // What the server gave last, by path, so that it may answer 304.
 const seen = new Map();
 
-async function get(path, accept = "application/json") {
+async function get(path) {
   const known = seen.get(path);
-  const headers = { Accept: accept };
+  const headers = { Accept: "application/json" };
   if (known) headers["If-None-Match"] = known.tag;
   const response = await fetch(path, { headers, cache: "no-store" });
   if (response.status === 304) return known.body;
   const body = await response.json();
   if (!response.ok) {
     seen.delete(path);
-    const problem = new Error(body.detail ?? response.statusText);
-    problem.status = response.status;
-    throw problem;
+    throw new Error(body.detail ?? response.statusText);
   }
   const tag = response.headers.get("ETag");
   if (tag) seen.set(path, { tag, body });
@@ -57,19 +58,6 @@ async function allDevices() {
     cursor = page.next_cursor;
   } while (cursor);
   return devices;
-}
-
-// --- time, in words
-
-const relative = new Intl.RelativeTimeFormat("en", { numeric: "auto", style: "short" });
-const UNITS = [["day", 86_400], ["hour", 3600], ["minute", 60]];
-
-function ago(time) {
-  const seconds = Math.round((new Date(time) - Date.now()) / 1000);
-  for (const [unit, size] of UNITS) {
-    if (Math.abs(seconds) >= size) return relative.format(Math.trunc(seconds / size), unit);
-  }
-  return Math.abs(seconds) < 10 ? "just now" : relative.format(seconds, "second");
 }
 
 // --- devices
@@ -111,25 +99,29 @@ function newCard(device) {
 }
 
 function showDevice(card, device) {
-  const { state } = device;
+  const { state, online } = device;
+  card.device = device;
   card.dataset.state = state;
-  card.dataset.tone = TONES[state] ?? "quiet";
-  card.dataset.moving = state === "locking" || state === "unlocking";
+  // Nobody knows what an absent device is by now: no colour, no picture of it.
+  card.dataset.online = online;
+  card.dataset.tone = (online && TONES[state]) || "quiet";
+  card.dataset.moving = online && (state === "locking" || state === "unlocking");
   const kindIcon = device.kind === "camera" || device.kind === "other" ? device.kind : null;
-  card.querySelector("use").setAttribute("href", `#icon-${ICONS[state] ?? kindIcon ?? "unknown"}`);
-  card.querySelector(".word").textContent = capital(state);
+  const icon = (online && ICONS[state]) || kindIcon || "unknown";
+  card.querySelector("use").setAttribute("href", `#icon-${icon}`);
+  const text = stateText(device);
+  card.querySelector(".state").hidden = !text.word;
+  card.querySelector(".word").textContent = text.word;
   const since = card.querySelector(".since");
-  since.textContent = state === "unknown" ? "" : ago(device.since);
-  since.title = new Date(device.since).toLocaleString();
-  const last = card.querySelector(".last-known");
-  last.hidden = !device.last_known;
-  if (device.last_known) {
-    last.textContent = `last known: ${device.last_known.state}, ${ago(device.last_known.since)}`;
-  }
-  const online = card.querySelector(".online");
-  online.classList.toggle("away", !device.online);
+  since.textContent = text.since ? ago(text.since) : "";
+  since.title = text.since ? new Date(text.since).toLocaleString() : "";
+  const before = card.querySelector(".last-known");
+  before.hidden = !text.before;
+  before.textContent = text.before ?? "";
+  const presence = card.querySelector(".online");
+  presence.classList.toggle("away", !online);
   const heard = device.last_heard ? `, last heard ${ago(device.last_heard)}` : "";
-  online.textContent = device.online ? "Online" : `Offline${heard}`;
+  presence.textContent = online ? "Online" : `Offline${heard}`;
   const battery = card.querySelector(".battery");
   battery.hidden = device.battery === null;
   battery.classList.toggle("low", device.battery <= LOW_BATTERY);
@@ -163,86 +155,126 @@ function showDevices(devices) {
       sections.delete(kind);
     }
   }
-  showSummary(devices);
+  byId("lock-all").hidden = !devices.some((device) => device.kind === "lock");
+  byId("summary").textContent = summaryText(devices);
+  if (devices.length) document.querySelector(".empty")?.remove();
+  else if (!document.querySelector(".empty")) showEmpty();
 }
 
-function showSummary(devices) {
-  const locks = devices.filter((device) => device.kind === "lock");
-  byId("lock-all").hidden = locks.length === 0;
-  const count = (list, what) => (list.length === 1 ? `1 ${what}` : `${list.length} ${what}s`);
-  const parts = [];
-  const states = ["locked", "unlocked", "locking", "unlocking", "jammed", "unknown"];
-  if (locks.length) {
-    const each = states.map((s) => [s, locks.filter((lock) => lock.state === s).length]);
-    const named = each.filter(([, n]) => n).map(([s, n]) => `${n} ${s}`);
-    parts.push(`${count(locks, "lock")}: ${named.join(", ")}`);
-  }
-  const lights = devices.filter((device) => device.kind === "light");
-  if (lights.length) {
-    parts.push(`${count(lights, "light")}: ${lights.filter((l) => l.state === "on").length} on`);
-  }
-  const away = devices.filter((device) => !device.online).length;
-  if (away) parts.push(`${away} offline`);
-  byId("summary").textContent = parts.join(" · ");
-  showEmpty(devices.length === 0);
-}
-
-function showEmpty(empty) {
-  let note = document.querySelector(".empty");
-  if (!empty) return note?.remove();
-  if (note) return;
-  note = document.createElement("p");
+function showEmpty() {
+  const note = document.createElement("p");
   note.className = "empty";
-  note.append("No device has joined yet. To play some:", document.createElement("br"));
-  const command = document.createElement("code");
-  command.textContent = "latchlight simulate --locks 3 --lights 2 --cameras 1";
-  note.append(command);
+  note.append("No device has joined yet.");
   byId("devices").append(note);
+  get("/api/v1/broker").then(({ url, prefix }) => {
+    // The simulator speaks no TLS.
+    if (!url.startsWith("mqtt://")) return;
+    const command = document.createElement("code");
+    const more = prefix === "latchlight" ? "" : ` --prefix ${prefix}`;
+    command.textContent = `target/release/latchlight simulate --locks 3 --lights 2 --broker ${url}${more}`;
+    note.append(" To play some, in the folder of the checkout:", document.createElement("br"), command);
+  }, () => {});
+}
+
+let asked = 0;
+let shown = 0;
+
+// Asks for the devices and shows them, unless a later answer was faster.
+async function refresh() {
+  const mine = ++asked;
+  const askedAt = performance.now();
+  const devices = await allDevices();
+  if (mine < shown) return;
+  shown = mine;
+  showDevices(devices);
+  showNotes(askedAt);
+}
+
+// --- notes: what became of commands
+
+const cardOf = (id) => [...cards.values()].find((card) => card.dataset.device === id);
+
+// Shows a note; `commands` are what it is about, where there are some.
+function say(place, outcome, text, commands = []) {
+  const ended = commands.map((command) => command.ended_at).filter((at) => at).sort();
+  const at = outcome === "pending" ? null : ended.at(-1) ?? new Date().toISOString();
+  const note = { outcome, commands, at, shownAt: performance.now() };
+  place.note = text ? note : null;
+  place.hidden = !text;
+  place.dataset.outcome = outcome;
+  place.querySelector(".text").textContent = text;
+  showTime(place);
+  if (outcome === "confirmed") {
+    setTimeout(() => place.note === note && say(place, "", ""), CONFIRMED_SHOWN_MS);
+  }
+}
+
+function showTime(place) {
+  const time = place.querySelector("time");
+  const at = place.note?.at;
+  time.hidden = !at;
+  if (!at) return;
+  time.textContent = ago(at);
+  time.title = new Date(at).toLocaleString();
+}
+
+// Takes the notes away than which something newer is known; what was asked
+// before a note was made is not newer.
+function showNotes(askedAt) {
+  for (const place of document.querySelectorAll(".outcome")) {
+    if (!place.note) continue;
+    const { commands, outcome, shownAt } = place.note;
+    const isOld = outcome !== "pending" && shownAt < askedAt && commands.some(isOutdated);
+    if (isOld) say(place, "", "");
+    else showTime(place);
+  }
+}
+
+function isOutdated({ device: id, verb, outcome, ended_at }) {
+  const device = cardOf(id)?.device;
+  if (!device) return true;
+  const after = (time) => (time ? new Date(time) - new Date(ended_at) : -Infinity);
+  const changed = after(device.since);
+  const isDone = device.state === WANTED[verb];
+  if (outcome === "confirmed") return !isDone && changed > 0;
+  if (isDone && changed > 0) return true;
+  // Why a device did not do it stays true when it says the same state again.
+  if (outcome === "failed" || outcome === "refused") return changed > SAME_BREATH_MS;
+  if (outcome === "unconfirmed") return after(device.last_heard) > SAME_BREATH_MS;
+  return (outcome === "offline" && device.online) || after(device.last_heard) > 0;
+}
+
+// Another command begins: what is said of earlier ones to these devices is old.
+function forget(devices) {
+  for (const place of document.querySelectorAll(".outcome")) {
+    const { outcome, commands } = place.note ?? {};
+    const isAbout = commands?.some((command) => devices.includes(command.device));
+    if (isAbout && outcome !== "pending") say(place, "", "");
+  }
 }
 
 // --- commands
 
-function outcomeText({ verb, outcome, detail }, kind) {
-  const why = detail ? `: ${detail}` : "";
-  const unsure = kind === "lock" ? "the door may be open" : "it may or may not have been done";
-  const texts = {
-    pending: `${WORDS[verb]}: waiting for the device…`,
-    confirmed: `${WORDS[verb]}: confirmed`,
-    failed: `${WORDS[verb]} failed${why}`,
-    refused: `${WORDS[verb]} refused${why}`,
-    offline: `${WORDS[verb]}: not sent, the device is offline`,
-    superseded: `${WORDS[verb]}: given up for a newer command`,
-    expired: `${WORDS[verb]}: not sent in time, nothing was done`,
-    unconfirmed: `${WORDS[verb]}: no answer, ${unsure}`,
-  };
-  return texts[outcome] ?? `${WORDS[verb]}: ${outcome}${why}`;
-}
-
-function say(place, outcome, text) {
-  place.dataset.outcome = outcome;
-  place.textContent = text;
-  const saying = (place.saying = Symbol(text));
-  if (outcome === "confirmed") {
-    setTimeout(() => place.saying === saying && say(place, "", ""), CONFIRMED_SHOWN_MS);
-  }
-}
-
-// Sends a command and follows it to its end, wherever that is shown.
+// Sends a command and follows it to its end, wherever that is shown: not
+// before the state that the device said with it.
 async function follow(path, body, show) {
   const headers = body ? { "Content-Type": "application/json" } : {};
   const response = await fetch(path, { method: "POST", headers, body });
   const answer = await response.json();
   if (!answer.devices) throw new Error(answer.detail ?? response.statusText);
   let commands = answer.devices;
-  show(commands);
+  const showAll = async () => {
+    if (commands.some((command) => command.outcome !== "pending")) await refresh().catch(() => {});
+    show(commands);
+  };
+  await showAll();
   while (commands.some((command) => command.outcome === "pending")) {
     await pause(ASK_AGAIN_MS);
     const now = (c) => (c.outcome === "pending" ? get(c.link).catch(() => c) : c);
     commands = await Promise.all(commands.map(now));
     commands.forEach((command) => seen.delete(command.link));
-    show(commands);
+    await showAll();
   }
-  return commands;
 }
 
 async function whileBusy(button, place, work) {
@@ -259,32 +291,43 @@ async function whileBusy(button, place, work) {
   }
 }
 
+// Gives what shows a command on its device's card, as long as no newer one is
+// shown there.
+function notesOn(ids) {
+  const mine = Symbol("command");
+  for (const id of ids) cardOf(id).querySelector(".outcome").following = mine;
+  return (command) => {
+    const card = cardOf(command.device);
+    const place = card?.querySelector(".outcome");
+    if (place?.following !== mine) return;
+    if (command.outcome !== "pending") place.following = null;
+    say(place, command.outcome, outcomeText(command, card.device.kind), [command]);
+  };
+}
+
 function operate(device, verb, button, card) {
   const place = card.querySelector(".outcome");
   return whileBusy(button, place, async () => {
-    // Where a newer command is shown, an older one has no more to say.
-    const mine = (place.following = Symbol(verb));
+    forget([device.id]);
+    const note = notesOn([device.id]);
     say(place, "pending", outcomeText({ verb, outcome: "pending" }, device.kind));
     const path = `/api/v1/devices/${encodeURIComponent(device.id)}/commands?wait=1`;
-    await follow(path, JSON.stringify({ verb }), ([command]) => {
-      if (place.following !== mine) return;
-      say(place, command.outcome, outcomeText(command, device.kind));
-    });
+    await follow(path, JSON.stringify({ verb }), (commands) => commands.forEach(note));
   });
 }
 
 byId("lock-all").addEventListener("click", () => {
   const place = byId("all-outcome");
   return whileBusy(byId("lock-all"), place, async () => {
+    const locks = [...cards.values()].map((card) => card.device).filter((d) => d.kind === "lock");
+    const ids = locks.map((lock) => lock.id);
+    forget(ids);
+    const note = notesOn(ids);
     say(place, "pending", "Lock all: waiting for the devices…");
     await follow("/lock?kind=lock&wait=1", null, (commands) => {
-      const of = (outcome) => commands.filter((command) => command.outcome === outcome);
-      const others = commands.filter((c) => c.outcome !== "confirmed" && c.outcome !== "pending");
-      const parts = [`${of("confirmed").length} of ${commands.length} confirmed`];
-      if (of("pending").length) parts.push(`${of("pending").length} pending`);
-      for (const command of others) parts.push(`${command.device}: ${command.outcome}`);
-      const worst = others.length ? others[0].outcome : "confirmed";
-      say(place, of("pending").length ? "pending" : worst, `Lock all: ${parts.join(" · ")}`);
+      const { outcome, text } = allOutcome(commands);
+      say(place, outcome, text, commands);
+      commands.forEach(note);
     });
   });
 });
@@ -292,25 +335,16 @@ byId("lock-all").addEventListener("click", () => {
 // --- the newest stranger picture
 
 async function showStranger() {
-  let picture = null;
-  try {
-    picture = await get("/get_pic");
-  } catch (error) {
-    if (error.status !== 404) throw error;
-  }
+  const { pictures: [picture] } = await get("/api/v1/pictures?strangers=true&limit=1");
   const link = byId("stranger-link");
+  const text = byId("stranger-text");
   link.hidden = !picture;
-  if (!picture) {
-    byId("stranger-text").textContent = "Nobody has been seen yet.";
-    return;
-  }
-  const camera = picture.device ?? "an app";
-  byId("stranger-text").textContent = `${camera}, ${ago(picture.stranger_at)}`;
-  byId("stranger-text").title = new Date(picture.stranger_at).toLocaleString();
-  if (link.getAttribute("href") !== picture.link) {
+  text.textContent = picture ? strangerText(picture) : "Nobody has been seen yet.";
+  text.title = picture ? `taken ${new Date(picture.received_at).toLocaleString()}` : "";
+  if (picture && link.getAttribute("href") !== picture.link) {
     link.href = picture.link;
     byId("stranger-picture").src = picture.link;
-    byId("stranger-picture").alt = `What ${camera} saw`;
+    byId("stranger-picture").alt = `What ${picture.device ?? "an app"} saw`;
   }
 }
 
@@ -333,9 +367,7 @@ function showReachable() {
 function showUnreachable() {
   if (lostAt) return;
   lostAt = new Date();
-  const time = lostAt.toLocaleTimeString();
-  byId("unreachable").textContent =
-    `The server cannot be reached since ${time}: what is shown below is old.`;
+  byId("unreachable").textContent = unreachableText(lostAt);
   byId("unreachable").hidden = false;
   showConnection("lost", "Unreachable");
 }
@@ -349,7 +381,7 @@ const poll = {
     clearTimeout(this.timer);
     let next = document.hidden ? EVERY_MS_HIDDEN : EVERY_MS;
     try {
-      showDevices(await allDevices());
+      await refresh();
       await showStranger();
       showReachable();
     } catch {

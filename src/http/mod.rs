@@ -61,6 +61,7 @@ fn routes(config: &mut ServiceConfig) {
         .service(resource("/", READ).route(read().to(board::index)))
         .service(resource("/board.css", READ).route(read().to(board::style)))
         .service(resource("/board.js", READ).route(read().to(board::script)))
+        .service(resource("/words.js", READ).route(read().to(board::words)))
         .service(resource("/favicon.svg", READ).route(read().to(board::icon)))
         .service(resource("/api/v1/plugins", READ).route(read().to(plugins::list)))
         .default_service(web::to(no_route));

@@ -66,10 +66,144 @@ async fn lock_all_tells_how_each_ended() {
     let hall = server.light("hall", Manner::Obeys).await;
     let browser = open(&server, DESKTOP, false).await;
     browser.click("#lock-all").await;
-    let said = browser.text_with("#all-outcome", "back-door: failed").await;
-    assert!(said.contains("1 of 2 confirmed"), "{said}");
+    let said = browser.text_with("#all-outcome", "back-door: failed, jammed").await;
+    assert!(said.contains("1 of 2 confirmed") && said.contains("just now"), "{said}");
     browser.find("[data-device=back-door][data-state=jammed]").await;
+    browser.text_with("[data-device=front-door] .outcome", "Lock: confirmed").await;
+    browser.text_with("[data-device=back-door] .outcome", "Lock failed: jammed").await;
+    browser.screenshot("board-lock-all").await;
     assert_eq!(hall.told(), [""; 0], "it locks locks only");
+    browser.close().await;
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_newer_command_takes_the_place_of_what_was_said_of_an_older_one() {
+    let server = Server::start().await;
+    let _front = server.lock("front-door", Manner::Obeys).await;
+    let back = server.lock("back-door", Manner::Jams).await;
+    let browser = open(&server, DESKTOP, false).await;
+    for door in ["front-door", "back-door"] {
+        browser.click(&format!("[data-device={door}] [data-verb=unlock]")).await;
+    }
+    browser.text_with("[data-device=front-door] .outcome", "Unlock: confirmed").await;
+    browser.text_with("[data-device=back-door] .outcome", "Unlock failed: jammed").await;
+    browser.click("#lock-all").await;
+    browser.text_with("[data-device=front-door] .outcome", "Lock: confirmed").await;
+    // The state is not behind what is said of the command.
+    assert_eq!(browser.count("[data-device=front-door][data-state=locked]").await, 1);
+    browser.text_with("[data-device=back-door] .outcome", "Lock failed: jammed").await;
+    // What failed goes when the door says that it is locked after all.
+    back.say("state locked").await;
+    browser.gone("[data-device=back-door] .outcome").await;
+    browser.gone("#all-outcome").await;
+    browser.close().await;
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn what_failed_stays_with_its_time_while_the_device_says_the_same_again() {
+    let server = Server::start().await;
+    let back = server.lock("back-door", Manner::Jams).await;
+    let browser = open(&server, DESKTOP, false).await;
+    browser.click("[data-device=back-door] [data-verb=lock]").await;
+    let said = browser.text_with("[data-device=back-door] .outcome", "failed").await;
+    assert!(said.contains("just now"), "{said}");
+    let age = "const note = document.querySelector('[data-device=back-door] .outcome').note;
+               return Date.now() - new Date(note.at)";
+    until("what belongs to the end to be over", async || {
+        (browser.run(age).await.as_i64().unwrap() > 3500).then_some(())
+    })
+    .await;
+    back.say("state jammed {\"battery\": 50}").await;
+    browser.text_with("[data-device=back-door] .battery", "50 %").await;
+    browser.text_with("[data-device=back-door] .outcome", "Lock failed: jammed").await;
+    back.say("state unknown").await;
+    browser.gone("[data-device=back-door] .outcome").await;
+    browser.close().await;
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn what_an_absent_device_was_is_its_last_known_state_and_counts_as_offline() {
+    let server = Server::start().await;
+    let _front = server.lock("front-door", Manner::Obeys).await;
+    let shed = Device::join(&server, "shed", "lock", "locked", Manner::Obeys).await;
+    server.light("hall", Manner::Obeys).await.leave(&server).await;
+    let browser = open(&server, DESKTOP, false).await;
+    browser.text_with("[data-device=shed] .word", "Locked").await;
+    shed.leave(&server).await;
+    browser.text_with("[data-device=shed] .word", "Last known: locked").await;
+    let icon = "return document.querySelector('[data-device=shed] use').getAttribute('href')";
+    assert_eq!(browser.run(icon).await, "#icon-unknown");
+    assert_eq!(browser.count("[data-device=shed][data-tone=quiet]").await, 1);
+    let summary = "2 locks: 1 unlocked, 1 offline · 1 light: 1 offline";
+    browser.text_with("#summary", summary).await;
+    browser.click("[data-device=shed] [data-verb=unlock]").await;
+    browser.text_with("[data-device=shed] .outcome", "the device is offline").await;
+    browser.screenshot("board-absent").await;
+    let _back = Device::join(&server, "shed", "lock", "locked", Manner::Obeys).await;
+    browser.gone("[data-device=shed] .outcome").await;
+    browser.text_with("[data-device=shed] .word", "Locked").await;
+    browser.close().await;
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_camera_that_says_no_state_lacks_nothing() {
+    let server = Server::start().await;
+    let _porch = Device::join(&server, "porch", "camera", "unknown", Manner::Obeys).await;
+    let browser = open(&server, DESKTOP, false).await;
+    browser.text_with("[data-device=porch] .online", "Online").await;
+    browser.gone("[data-device=porch] .state").await;
+    browser.close().await;
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn an_empty_board_asks_for_nothing_that_is_not_there_and_says_how_to_begin() {
+    let server = Server::start().await;
+    let browser = open(&server, DESKTOP, false).await;
+    let command = browser.text_with(".empty code", "target/release/latchlight simulate").await;
+    assert!(command.ends_with(&format!("--broker mqtt://{}", server.mqtt)), "{command}");
+    browser.screenshot("board-empty").await;
+    browser.text_with("#stranger-text", "Nobody has been seen yet").await;
+    // A browser writes each 404 into its console.
+    let answers = "return performance.getEntriesByType('resource').map(r => r.responseStatus)";
+    let answers = until("the board to ask again", async || {
+        let answers = browser.run(answers).await.as_array().unwrap().clone();
+        (answers.len() > 10).then_some(answers)
+    })
+    .await;
+    let fine = |status: &serde_json::Value| [200, 304].contains(&status.as_u64().unwrap());
+    assert!(answers.iter().all(fine), "{answers:?}");
+    browser.close().await;
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn the_words_tell_when_a_picture_was_taken_and_how_many_more_did_not_lock() {
+    let server = Server::start().await;
+    let browser = open(&server, DESKTOP, false).await;
+    let words = async |call: &str| {
+        let script = format!(
+            "const at = (ago) => new Date(Date.now() - ago * 60000).toISOString();
+             return import('/words.js').then((words) => words.{call})"
+        );
+        browser.run(&script).await
+    };
+    let old = "strangerText({device: 'porch', received_at: at(19.5), stranger_at: at(0)})";
+    let said = "porch saw somebody just now; the picture was taken 19 min. ago";
+    assert_eq!(words(old).await, said);
+    let new = "strangerText({device: 'porch', received_at: at(2.1), stranger_at: at(2)})";
+    assert_eq!(words(new).await, "porch, 2 min. ago");
+    let all = "allOutcome([...'abcdefg'].map((device, n) => ({device, detail: 'jammed',
+        outcome: n ? (n < 6 ? 'offline' : 'failed') : 'confirmed'})))";
+    let all = words(all).await;
+    assert_eq!(all["outcome"], "failed", "the worst");
+    let text = "Lock all: 1 of 7 confirmed · g: failed, jammed · b: offline · c: offline · \
+                d: offline · e: offline · and 1 more";
+    assert_eq!(all["text"], text);
     browser.close().await;
     server.stop().await;
 }
@@ -132,6 +266,8 @@ async fn the_newest_stranger_is_shown_on_every_screen() {
     let hall = server.light("hall", Manner::Obeys).await;
     let _porch = server.light("porch", Manner::Obeys).await;
     server.light("attic", Manner::Obeys).await.leave(&server).await;
+    server.lock("shed", Manner::Obeys).await.leave(&server).await;
+    let _yard = Device::join(&server, "yard", "camera", "unknown", Manner::Obeys).await;
     let camera = server.camera("camera-1").await;
     front.say("state locked {\"battery\": 82}").await;
     hall.say("state on").await;
@@ -164,7 +300,7 @@ async fn a_server_that_is_gone_is_said_and_what_is_shown_is_called_old() {
     let browser = open(&server, DESKTOP, false).await;
     browser.find("[data-device=front-door]").await;
     server.stop().await;
-    browser.text_with("#unreachable", "cannot be reached").await;
+    browser.text_with("#unreachable", "has not been reachable since").await;
     browser.text_with("#connection", "Unreachable").await;
     browser.screenshot("board-unreachable").await;
     browser.close().await;

@@ -22,6 +22,12 @@ pub(in crate::http) async fn script(request: HttpRequest) -> HttpResponse {
     etag::answer(&request, "text/javascript; charset=utf-8", script)
 }
 
+/// What it says.
+pub(in crate::http) async fn words(request: HttpRequest) -> HttpResponse {
+    let words = include_str!("../../../static/words.js");
+    etag::answer(&request, "text/javascript; charset=utf-8", words)
+}
+
 /// Its icon.
 pub(in crate::http) async fn icon(request: HttpRequest) -> HttpResponse {
     let icon = include_str!("../../../static/favicon.svg");

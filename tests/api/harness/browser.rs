@@ -55,6 +55,19 @@ impl Browser {
         .await
     }
 
+    /// Waits until no such element is shown.
+    pub(crate) async fn gone(&self, css: &str) {
+        until(&format!("{css} to be gone"), async || {
+            for element in self.client.find_all(Locator::Css(css)).await.ok()? {
+                if element.is_displayed().await.ok()? {
+                    return None;
+                }
+            }
+            Some(())
+        })
+        .await;
+    }
+
     pub(crate) async fn run(&self, script: &str) -> Value {
         self.client.execute(script, Vec::new()).await.unwrap()
     }
