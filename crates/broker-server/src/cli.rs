@@ -75,6 +75,17 @@ pub(crate) enum Command {
     /// The password is asked for; where there is no terminal, it is the first
     /// line of the standard input.
     HashPassword,
+    /// Turn the configuration or the auth ledger of Mochi-MQTT 2.7 into ours.
+    ///
+    /// Writes broker.yaml and users.yaml, with the passwords hashed, and says
+    /// what changes in meaning.
+    Migrate {
+        /// Their configuration or ledger, in YAML or JSON.
+        file: PathBuf,
+        /// The folder to write to.
+        #[arg(long, value_name = "FOLDER", default_value = ".")]
+        out: PathBuf,
+    },
 }
 
 #[cfg(test)]

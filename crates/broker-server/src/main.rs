@@ -8,6 +8,7 @@ mod cli;
 mod config;
 mod hash_password;
 mod listeners;
+mod migrate;
 mod server;
 mod source;
 mod telemetry;
@@ -38,6 +39,7 @@ fn run(cli: Cli) -> anyhow::Result<()> {
         None => serve(Source::of(cli.serve)?),
         Some(Command::Check { config }) => check(&Source::File(config)),
         Some(Command::HashPassword) => hash_password::run(),
+        Some(Command::Migrate { file, out }) => migrate::run(&file, &out),
     }
 }
 

@@ -3,6 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 /// What a file is written in.
@@ -84,6 +85,17 @@ pub fn read_str<T: DeserializeOwned>(text: &str, format: Format) -> Result<T, Do
         Format::Yaml => read_yaml(text),
     }
     .map_err(DocumentError::mistake)
+}
+
+/// Writes a value in YAML.
+///
+/// # Errors
+/// It has what YAML has no place for.
+pub fn to_yaml<T: Serialize>(value: &T) -> Result<String, DocumentError> {
+    // A long text stays on its line.
+    let options = serde_saphyr::ser_options! { prefer_block_scalars: false };
+    serde_saphyr::to_string_with_options(value, options)
+        .map_err(|error| DocumentError::mistake(error.to_string()))
 }
 
 fn read_json<T: DeserializeOwned>(text: &str) -> Result<T, String> {
