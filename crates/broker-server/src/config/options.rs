@@ -95,3 +95,34 @@ impl From<WhenFullConfig> for WhenFull {
         }
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use latchlight_broker::document;
+
+    use super::*;
+
+    #[test]
+    fn the_documentation_has_every_option_with_its_default() {
+        let page = include_str!("../../../../docs/broker.md");
+        let table = page.split_once("| option | default |").unwrap().1;
+        let table = table.split("\n\n").next().unwrap();
+        let documented: Vec<(&str, &str)> = table
+            .lines()
+            .filter_map(|row| row.strip_prefix("| `")?.split_once("` | "))
+            .map(|(name, rest)| (name, rest.split(" | ").next().unwrap()))
+            .collect();
+        let defaults = document::to_yaml(&OptionsConfig::default()).unwrap();
+        let defaults: Vec<(&str, &str)> =
+            defaults.lines().map(|line| line.split_once(": ").unwrap()).collect();
+        assert_eq!(documented.len(), defaults.len());
+        for ((name, value), (field, default)) in documented.into_iter().zip(defaults) {
+            assert_eq!(name, field);
+            // That one depends on the machine.
+            if name != "threads" {
+                assert_eq!(value, default.trim_end_matches(".0"), "{name}");
+            }
+        }
+    }
+}

@@ -178,6 +178,8 @@ pub struct Subscriber {
     child: Child,
     lines: BufReader<ChildStdout>,
     messages: Vec<String>,
+    /// What it says that its subscription was answered with.
+    pub answer: String,
 }
 
 impl Subscriber {
@@ -191,8 +193,8 @@ impl Subscriber {
             .spawn()
             .expect("mosquitto's clients are needed: run script/bootstrap");
         let lines = BufReader::new(child.stdout.take().unwrap());
-        let mut subscriber = Self { child, lines, messages: Vec::new() };
-        subscriber.until("Subscribed");
+        let mut subscriber = Self { child, lines, messages: Vec::new(), answer: String::new() };
+        subscriber.answer = subscriber.until("Subscribed");
         subscriber
     }
 
@@ -205,8 +207,13 @@ impl Subscriber {
     }
 
     /// Waits for what it says of itself.
-    fn until(&mut self, what: &str) {
-        while !self.line().contains(what) {}
+    fn until(&mut self, what: &str) -> String {
+        loop {
+            let line = self.line();
+            if line.contains(what) {
+                return line;
+            }
+        }
     }
 
     /// Waits for its end; gives what it said before.
