@@ -6,15 +6,15 @@ mod support;
 
 use std::time::{Duration, Instant};
 
-use latchlight_broker::{Options, WhenFull};
+use latchlight_broker::Options;
 use latchlight_mqtt::{
     Connect, Packet, PacketId, ProtocolVersion, Publish, QoS, ReasonCode, Subscribe,
     SubscribeFilter, SubscriptionOptions,
 };
 use support::{Client, TestBroker, VERSIONS};
 
-use ProtocolVersion::{V5, V311};
-use QoS::{AtLeastOnce, AtMostOnce, ExactlyOnce};
+use ProtocolVersion::{V5, V31, V311};
+use QoS::{AtLeastOnce, AtMostOnce};
 
 #[test]
 fn packet_size() {
@@ -132,6 +132,32 @@ fn session_expiry() {
     assert_eq!(connack.properties.session_expiry_interval, Some(1));
     client.disconnect();
     broker.until("it ends", |broker| broker.counters().sessions == 0);
+    // The older versions ask for a session without an end.
+    for version in [V31, V311] {
+        let connect = Connect { clean_start: false, ..Connect::new(version, "client") };
+        Client::connect_with(broker.address(), connect).0.disconnect();
+        assert_eq!(broker.counters().sessions, 1);
+        broker.until("it ends", |broker| broker.counters().sessions == 0);
+    }
+}
+
+#[test]
+fn in_flight() {
+    let broker = with(|options| options.max_in_flight = 2);
+    for version in VERSIONS {
+        let mut reader = Client::connect(broker.address(), version, "reader");
+        reader.subscribe("a", AtLeastOnce);
+        let mut publisher = Client::connect(broker.address(), V5, "publisher");
+        for _ in 0..3 {
+            publisher.publish("a", "x", AtLeastOnce);
+        }
+        let first = reader.next_publish();
+        reader.next_publish();
+        reader.expect_nothing();
+        reader.acknowledge(&first);
+        reader.next_publish();
+        reader.expect_nothing();
+    }
 }
 
 #[test]
@@ -150,6 +176,25 @@ fn subscriptions() {
         client.unsubscribe("a");
         client.subscribe("c", AtMostOnce);
     }
+}
+
+#[test]
+fn subscriptions_in_one_packet() {
+    let broker = with(|options| options.max_subscriptions = 2);
+    let mut client = Client::connect(broker.address(), V5, "client");
+    let filter = |filter: &str| SubscribeFilter {
+        filter: filter.try_into().unwrap(),
+        options: SubscriptionOptions::qos(AtMostOnce),
+    };
+    client.send(Packet::Subscribe(Subscribe {
+        packet_id: PacketId::MIN,
+        filters: ["a", "b", "c"].map(filter).into(),
+        properties: Default::default(),
+    }));
+    let Packet::SubAck(ack) = client.next() else { panic!("expected SUBACK") };
+    let expected = [ReasonCode::Success, ReasonCode::Success, ReasonCode::QuotaExceeded];
+    assert_eq!(ack.reasons, expected);
+    assert_eq!(broker.counters().subscriptions, 2);
 }
 
 #[test]
@@ -207,139 +252,6 @@ fn a_topic_of_slashes() {
 }
 
 #[test]
-fn queued_messages_drop_newest() {
-    for connected in [true, false] {
-        let broker = with(|options| options.max_queued_messages = 3);
-        let mut publisher = full_queue(&broker, connected);
-        // C14: nobody has taken it, and that is said.
-        for qos in [AtLeastOnce, ExactlyOnce] {
-            assert_eq!(publisher.publish("a", "one more", qos), ReasonCode::QuotaExceeded);
-        }
-        assert_eq!(broker.counters().dropped_queue_full, 2);
-        assert_eq!(waiting(&broker), ["0", "1", "2", "3"]);
-    }
-}
-
-#[test]
-fn queued_messages_drop_oldest() {
-    let broker = with(|options| {
-        options.max_queued_messages = 3;
-        options.when_full = WhenFull::DropOldest;
-    });
-    let mut publisher = full_queue(&broker, false);
-    assert_eq!(publisher.publish("a", "one more", AtLeastOnce), ReasonCode::Success);
-    assert_eq!(broker.counters().dropped_queue_full, 1);
-    assert_eq!(waiting(&broker), ["0", "2", "3", "one more"]);
-}
-
-#[test]
-fn queued_messages_disconnect() {
-    let broker = with(|options| {
-        options.max_queued_messages = 3;
-        options.when_full = WhenFull::Disconnect;
-    });
-    let mut reader = with_window_of_one(&broker, true);
-    reader.subscribe("a", AtLeastOnce);
-    let mut publisher = Client::connect(broker.address(), V5, "publisher");
-    for number in 0..4 {
-        publisher.publish("a", &number.to_string(), AtLeastOnce);
-    }
-    reader.next_publish();
-    publisher.publish("a", "one more", AtLeastOnce);
-    reader.expect_disconnect(ReasonCode::QuotaExceeded);
-}
-
-#[test]
-fn queued_bytes() {
-    // Each takes its topic and payload: 1 + 99 bytes.
-    let broker = with(|options| options.max_queued_bytes = 300);
-    let mut reader = with_window_of_one(&broker, true);
-    reader.subscribe("a", AtLeastOnce);
-    let mut publisher = Client::connect(broker.address(), V5, "publisher");
-    let payload = "x".repeat(99);
-    for _ in 0..4 {
-        assert_eq!(publisher.publish("a", &payload, AtLeastOnce), ReasonCode::Success);
-    }
-    assert_eq!(publisher.publish("a", "", AtLeastOnce), ReasonCode::QuotaExceeded);
-}
-
-/// What a client has been sent and does not acknowledge is kept, within the
-/// same bound; it gets all of it again, and what waits after that.
-#[test]
-fn bytes_in_flight() {
-    let broker = with(|options| options.max_queued_bytes = 300);
-    let mut connect = Connect { clean_start: false, ..Connect::new(V5, "reader") };
-    connect.properties.make_mut().session_expiry_interval = Some(600);
-    let connect = || Client::connect_with(broker.address(), connect.clone()).0;
-    let mut reader = connect();
-    reader.subscribe("a", AtLeastOnce);
-    let mut publisher = Client::connect(broker.address(), V5, "publisher");
-    let publish = |publisher: &mut Client, number: u8| {
-        publisher.publish("a", &char::from(b'0' + number).to_string().repeat(99), AtLeastOnce)
-    };
-    for number in 0..6 {
-        assert_eq!(publish(&mut publisher, number), ReasonCode::Success);
-    }
-    assert_eq!(publish(&mut publisher, 6), ReasonCode::QuotaExceeded);
-    let first = reader.next_publish();
-    for expected in [b'1', b'2'] {
-        assert_eq!(reader.next_publish().payload[0], expected);
-    }
-    reader.expect_nothing();
-    reader.acknowledge(&first);
-    assert_eq!(reader.next_publish().payload[0], b'3');
-    reader.expect_nothing();
-    reader.vanish();
-    let mut reader = connect();
-    for expected in [b'1', b'2', b'3'] {
-        let again = reader.next_publish();
-        assert_eq!((again.payload[0], again.dup), (expected, true));
-        reader.acknowledge(&again);
-    }
-    for expected in [b'4', b'5'] {
-        let next = reader.next_publish();
-        assert_eq!(next.payload[0], expected);
-        reader.acknowledge(&next);
-    }
-    reader.expect_nothing();
-}
-
-#[test]
-fn waiting_bytes_of_all_sessions() {
-    // Each takes its topic and payload: 1 + 99 bytes.
-    let broker = with(|options| options.max_waiting_bytes = 300);
-    let payload = "x".repeat(99);
-    for id in ["a", "b"] {
-        let mut reader = durable(&broker, id);
-        reader.subscribe(id, AtLeastOnce);
-        reader.disconnect();
-    }
-    broker.until("they are gone", |broker| broker.clients().is_empty());
-    let mut publisher = Client::connect(broker.address(), V5, "publisher");
-    for topic in ["a", "a", "b"] {
-        assert_eq!(publisher.publish(topic, &payload, AtLeastOnce), ReasonCode::Success);
-    }
-    for topic in ["a", "b"] {
-        assert_eq!(publisher.publish(topic, &payload, AtLeastOnce), ReasonCode::QuotaExceeded);
-    }
-    assert_eq!(broker.counters().waiting_bytes, 300);
-    // What a session has in flight and may be sent again is no less.
-    let mut reader = durable(&broker, "a");
-    let received = reader.next_publish();
-    assert_eq!(publisher.publish("b", &payload, AtLeastOnce), ReasonCode::QuotaExceeded);
-    reader.acknowledge(&received);
-    reader.next_publish();
-    reader.expect_nothing();
-    assert_eq!(publisher.publish("b", &payload, AtLeastOnce), ReasonCode::Success);
-    // A session that ends holds nothing.
-    reader.disconnect();
-    for id in ["a", "b"] {
-        Client::connect(broker.address(), V5, id).disconnect();
-    }
-    broker.until("they have ended", |broker| broker.counters().waiting_bytes == 0);
-}
-
-#[test]
 fn subscription_bytes() {
     // A filter of one letter takes 1 + 128 bytes.
     let broker = with(|options| options.max_subscription_bytes = 3 * 129);
@@ -377,72 +289,6 @@ fn partial_bytes() {
     broker.until("it was taken", |broker| broker.counters().partial_bytes == 0);
 }
 
-/// Retained messages wait for a reader without a bound of their own, but it
-/// cannot have them wait over and over.
-#[test]
-fn retained_messages_that_wait() {
-    let broker = with(|options| options.max_queued_messages = 10);
-    let mut publisher = Client::connect(broker.address(), V5, "publisher");
-    for number in 0..11 {
-        publisher.publish_retained(&number.to_string(), "x", AtLeastOnce);
-    }
-    let mut reader = with_window_of_one(&broker, true);
-    let options = SubscriptionOptions::qos(AtLeastOnce);
-    // One is in flight, ten wait: no more than may.
-    assert_eq!(reader.try_subscribe("+", options), ReasonCode::GrantedQoS1);
-    let first = reader.next_publish();
-    assert_eq!(reader.try_subscribe("0", options), ReasonCode::GrantedQoS1);
-    for filter in ["+", "1"] {
-        assert_eq!(reader.try_subscribe(filter, options), ReasonCode::QuotaExceeded);
-    }
-    // What brings none is no matter.
-    assert_eq!(reader.try_subscribe("$share/group/1", options), ReasonCode::GrantedQoS1);
-    reader.acknowledge(&first);
-    for _ in 0..11 {
-        let received = reader.next_publish();
-        reader.acknowledge(&received);
-    }
-    reader.expect_nothing();
-    assert_eq!(reader.try_subscribe("1", options), ReasonCode::GrantedQoS1);
-}
-
-#[test]
-fn retained_messages_that_one_packet_asks_for() {
-    let broker = with(|options| options.max_queued_messages = 10);
-    let mut publisher = Client::connect(broker.address(), V5, "publisher");
-    for number in 0..11 {
-        publisher.publish_retained(&number.to_string(), "x", AtLeastOnce);
-    }
-    let filter = |filter: &str| SubscribeFilter {
-        filter: filter.try_into().unwrap(),
-        options: SubscriptionOptions::qos(AtLeastOnce),
-    };
-    let mut reader = Client::connect(broker.address(), V5, "reader");
-    reader.send(Packet::Subscribe(Subscribe {
-        packet_id: PacketId::MIN,
-        filters: vec![filter("+"), filter("#"), filter("nothing/+")],
-        properties: Default::default(),
-    }));
-    match reader.next() {
-        Packet::SubAck(ack) => assert_eq!(
-            ack.reasons,
-            [ReasonCode::GrantedQoS1, ReasonCode::QuotaExceeded, ReasonCode::GrantedQoS1]
-        ),
-        other => panic!("expected SUBACK, received {other:?}"),
-    }
-}
-
-/// Somebody else has room: the message is taken, and the drop is counted.
-#[test]
-fn one_full_queue_of_several_is_no_failure() {
-    let broker = with(|options| options.max_queued_messages = 3);
-    let mut other = Client::connect(broker.address(), V311, "other");
-    other.subscribe("a", AtMostOnce);
-    let mut publisher = full_queue(&broker, false);
-    assert_eq!(publisher.publish("a", "one more", AtLeastOnce), ReasonCode::Success);
-    assert_eq!(broker.counters().dropped_queue_full, 1);
-}
-
 #[test]
 fn retained_bytes() {
     let broker = with(|options| options.max_retained_bytes = 100);
@@ -466,46 +312,4 @@ fn durable(broker: &TestBroker, client_id: &str) -> Client {
     let mut connect = Connect { clean_start: false, ..Connect::new(V5, client_id) };
     connect.properties.make_mut().session_expiry_interval = Some(600);
     Client::connect_with(broker.address(), connect).0
-}
-
-/// The session that these tests fill: one message in flight, the others wait.
-fn with_window_of_one(broker: &TestBroker, clean_start: bool) -> Client {
-    let mut connect = Connect { clean_start, ..Connect::new(V5, "reader") };
-    let values = connect.properties.make_mut();
-    values.session_expiry_interval = Some(600);
-    values.receive_maximum = Some(1);
-    Client::connect_with(broker.address(), connect).0
-}
-
-/// Fills a queue of three; one more message is in flight.
-fn full_queue(broker: &TestBroker, connected: bool) -> Client {
-    let mut reader = with_window_of_one(broker, true);
-    reader.subscribe("a", AtLeastOnce);
-    let mut publisher = Client::connect(broker.address(), V5, "publisher");
-    publisher.publish("a", "0", AtLeastOnce);
-    reader.next_publish();
-    if !connected {
-        reader.disconnect();
-    } else {
-        // Only its window is full.
-        std::mem::forget(reader);
-    }
-    for number in 1..4 {
-        let reason = publisher.publish("a", &number.to_string(), AtLeastOnce);
-        assert_eq!(reason, ReasonCode::Success);
-    }
-    publisher
-}
-
-/// What the session gets when it comes back.
-fn waiting(broker: &TestBroker) -> Vec<String> {
-    let mut reader = with_window_of_one(broker, false);
-    let mut received = Vec::new();
-    loop {
-        reader.send(Packet::PingReq);
-        let Packet::Publish(publish) = reader.next() else { return received };
-        received.push(String::from_utf8(publish.payload.to_vec()).unwrap());
-        assert_eq!(reader.next(), Packet::PingResp);
-        reader.acknowledge(&publish);
-    }
 }

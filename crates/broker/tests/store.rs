@@ -290,6 +290,14 @@ fn a_store_that_cannot_write_is_no_lie_and_stops_nobody_else() {
     assert_eq!(second.publish("kept", "2", AtLeastOnce), ReasonCode::QuotaExceeded);
     let refused = second.publish_retained("kept", "2", AtLeastOnce);
     assert_eq!(refused, ReasonCode::QuotaExceeded);
+    // An older version has no word for it, so that there is no answer.
+    let mut older = Client::connect(broker.address(), V311, "older");
+    for (qos, retain) in [(AtLeastOnce, false), (ExactlyOnce, false), (AtLeastOnce, true)] {
+        let packet_id = Some(older.next_id());
+        let publish = Publish { qos, retain, packet_id, ..Publish::new("kept", "2") };
+        older.send(Packet::Publish(publish));
+    }
+    older.expect_nothing();
     let mut bystander = Client::connect(broker.address(), V311, "bystander");
     bystander.subscribe("fleeting", AtLeastOnce);
     assert_eq!(second.publish("fleeting", "3", AtLeastOnce), ReasonCode::Success);

@@ -48,10 +48,18 @@ pub(super) fn handle(client: &mut Client, packet: &[u8], now: Time) -> Result<Ne
             refused(client, view.qos, refusal)?
         }
     };
-    if let Some(id) = view.packet_id {
+    if let Some(id) = view.packet_id.filter(|_| !is_unspeakable(client, reason)) {
         acknowledge(client, view.qos, id, reason);
     }
     Ok(Next::Go)
+}
+
+/// Whether an acknowledgement would be a lie (C14): what a store that cannot
+/// write has refused, a client before MQTT 5 is to send again. Of a full queue
+/// it is not told: one reader that never comes back would stop it for good.
+fn is_unspeakable(client: &Client, reason: ReasonCode) -> bool {
+    let is_full = || client.core.recorder.as_ref().is_some_and(|recorder| recorder.is_full());
+    reason == ReasonCode::QuotaExceeded && !client.version.is_v5() && is_full()
 }
 
 /// Gives a message to its receivers; one of QoS 2 is known from now on, until

@@ -68,6 +68,7 @@ impl Queue {
 
     pub(crate) fn push(&mut self, kept: Kept, options: &Options) -> Pushed {
         let size = kept.message.size();
+        let fits = size <= options.max_queued_bytes && options.max_queued_messages > 0;
         let mut dropped = Vec::new();
         while self.counted >= options.max_queued_messages
             || self.bytes + size > options.max_queued_bytes
@@ -75,6 +76,8 @@ impl Queue {
             match options.when_full {
                 WhenFull::DropNewest => return Pushed::Dropped,
                 WhenFull::Disconnect => return Pushed::Disconnect,
+                // None would make room enough.
+                WhenFull::DropOldest if !fits => return Pushed::Dropped,
                 WhenFull::DropOldest => {
                     let oldest = self.waiting.iter().position(|waiting| !waiting.retained);
                     let Some(oldest) = oldest.and_then(|at| self.waiting.remove(at)) else {
