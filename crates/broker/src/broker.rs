@@ -366,6 +366,7 @@ impl Core {
 
     /// Resets the connection of a live publish's receiver that has not
     /// acknowledged it by the deadline, and tells the publisher after that.
+    /// What was confirmed is cut off all the same if it may arrive still.
     pub(crate) fn watch_live(
         self: &Arc<Self>,
         ticket: Arc<Ticket>,
@@ -378,18 +379,24 @@ impl Core {
         runtime.spawn(async move {
             let left = deadline.saturating_sub(core.clock.now());
             tokio::time::sleep(std::time::Duration::from_millis(left)).await;
-            if ticket.is_waiting() {
-                // Taken out of the line first, so that it cannot leave now.
-                let _line = session.outbound.lock();
-                if ticket.is_waiting() {
-                    return ticket.expired();
-                }
+            if !ticket.is_waiting() && !ticket.is_sent() {
+                return;
             }
+            // Locked, so that nothing leaves now.
+            let mut line = session.outbound.lock();
+            if ticket.is_waiting() {
+                return ticket.expired();
+            }
+            if line.epoch != epoch || !line.owed.is_connected() {
+                // Its connection's end has cut it off.
+                return;
+            }
+            line.settle_live();
             if ticket.is_sent() {
                 core.counters.live_resets.one();
                 let reason = ReasonCode::ImplementationSpecificError;
                 // The connection's end tells the ticket that it is lost.
-                session.close(epoch, Closing { reason, say: false, reset: true });
+                line.close(Closing { reason, say: false, reset: true });
             }
         });
     }

@@ -355,6 +355,7 @@ fn leave(client: &Client, transport: &dyn Transport, keeps_will: bool) -> Vec<Ar
             // Taken over: the session and its will are the newer one's.
             return Vec::new();
         }
+        line.settle_live();
         let lost = line.owed.disconnect();
         if !lost.is_empty() || line.closing.is_some_and(|closing| closing.reset) {
             transport.reset_when_closed();

@@ -102,6 +102,7 @@ impl Line {
             return false;
         }
         let cut = self.owed.output().is_some_and(|output| !output.is_empty());
+        self.settle_live();
         let mut lost = self.owed.disconnect();
         self.task.cut.store(cut || !lost.is_empty(), Ordering::Relaxed);
         if let Some(transport) = self.transport.take()
@@ -112,6 +113,16 @@ impl Line {
         self.task.lost.lock().append(&mut lost);
         self.task.wake.notify_one();
         true
+    }
+
+    /// Lets go of the live publishes that can arrive no more: they were
+    /// confirmed, and the client's system has them.
+    pub(crate) fn settle_live(&mut self) {
+        if self.owed.has_confirmed_live()
+            && let Some(bytes) = self.transport.as_ref().and_then(|t| t.on_their_way())
+        {
+            self.owed.settle_live(bytes);
+        }
     }
 
     /// Whether a publisher should wait for this reader, which then is to tell
@@ -180,7 +191,7 @@ impl Line {
                 return Err(io::ErrorKind::WriteZero.into());
             }
             counters.bytes_out.add(written as u64);
-            self.owed.progressed(now);
+            self.owed.progressed(written, now);
         }
         Ok(())
     }

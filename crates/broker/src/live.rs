@@ -77,9 +77,18 @@ pub struct LiveReceipt {
 
 impl LiveReceipt {
     /// Somebody has it: nothing more is told, and what still waits unsent is
-    /// given up. A receiver at QoS 0 keeps its connection at the deadline;
-    /// one that owes a PUBACK does so only if that comes, for until then the
-    /// message may arrive late, whoever it was that answered.
+    /// given up. Whoever it was that answered, the message may be on its way
+    /// still. So its connection is left alone at the deadline only
+    ///
+    /// - at QoS 1, if the PUBACK has come;
+    /// - at QoS 0, if the receiver's system has acknowledged the bytes. That
+    ///   is known of TCP on Linux, of Unix sockets, and of connections within
+    ///   the process; where it cannot be known, the connection is reset.
+    ///
+    /// At QoS 0 a receiver, or a proxy on the way, that has the bytes in its
+    /// buffer and reads them late is not cut off: they are beyond the reach of
+    /// a reset. What must not be acted on late says in itself until when it
+    /// holds, or is subscribed to at QoS 1.
     pub fn confirm(&self) {
         for ticket in &self.tickets {
             ticket.confirm();
@@ -99,8 +108,8 @@ enum State {
     /// The window is full.
     Waiting(mpsc::UnboundedSender<LiveEvent>),
     /// It is on its way.
-    Sent { events: mpsc::UnboundedSender<LiveEvent>, owes_puback: bool },
-    /// It is on its way, and nobody needs to be told.
+    Sent(mpsc::UnboundedSender<LiveEvent>),
+    /// It may be on its way, and nobody needs to be told.
     Confirmed,
     /// Nothing more will be told.
     Over,
@@ -119,15 +128,24 @@ impl Ticket {
     }
 
     pub(crate) fn is_sent(&self) -> bool {
-        matches!(*self.state.lock(), State::Sent { .. } | State::Confirmed)
+        matches!(*self.state.lock(), State::Sent(_) | State::Confirmed)
     }
 
-    pub(crate) fn sent(&self, owes_puback: bool) {
+    pub(crate) fn is_confirmed(&self) -> bool {
+        matches!(*self.state.lock(), State::Confirmed)
+    }
+
+    pub(crate) fn sent(&self) {
         let mut state = self.state.lock();
         if let State::Waiting(events) = &*state {
             self.tell(events, LiveStatus::Sent);
-            *state = State::Sent { events: events.clone(), owes_puback };
+            *state = State::Sent(events.clone());
         }
+    }
+
+    /// The receiver's system has it, and its taking it was confirmed.
+    pub(crate) fn arrived(&self) {
+        self.end(LiveStatus::Delivered);
     }
 
     pub(crate) fn delivered(&self) {
@@ -149,14 +167,14 @@ impl Ticket {
     fn confirm(&self) {
         let mut state = self.state.lock();
         *state = match *state {
-            State::Sent { owes_puback: true, .. } | State::Confirmed => State::Confirmed,
-            _ => State::Over,
+            State::Sent(_) | State::Confirmed => State::Confirmed,
+            State::Waiting(_) | State::Over => State::Over,
         };
     }
 
     fn end(&self, what: LiveStatus) {
         let mut state = self.state.lock();
-        if let State::Waiting(events) | State::Sent { events, .. } = &*state {
+        if let State::Waiting(events) | State::Sent(events) = &*state {
             self.tell(events, what);
         }
         *state = State::Over;

@@ -227,16 +227,23 @@ fn a_reset_takes_back_what_was_not_read_within_the_process() {
     let broker = TestBroker::start();
     let (listener, connector) = Listener::memory();
     broker.add_listener(listener).unwrap();
-    let mut lock = Client::connect_over(Blocking::connect(&connector), V5, "lock");
-    lock.subscribe("lock/down", QoS::AtLeastOnce);
-    let unlock = InlinePublish::new("lock/down".try_into().unwrap(), "unlock");
-    let mut live = broker.inline().publish_live(unlock, Duration::from_millis(50));
-    let mut told = Vec::new();
-    while let Some(event) = broker.wait(live.next()) {
-        told.push(event.what);
+    for (qos, is_confirmed) in [(QoS::AtLeastOnce, false), (QoS::AtMostOnce, true)] {
+        let mut lock = Client::connect_over(Blocking::connect(&connector), V5, "lock");
+        lock.subscribe("lock/down", qos);
+        let unlock = InlinePublish::new("lock/down".try_into().unwrap(), "unlock");
+        let mut live = broker.inline().publish_live(unlock, Duration::from_millis(50));
+        let mut told = vec![broker.wait(live.next()).unwrap().what];
+        if is_confirmed {
+            live.receipt().confirm();
+        }
+        while let Some(event) = broker.wait(live.next()) {
+            told.push(event.what);
+        }
+        let lost = (!is_confirmed).then_some(LiveStatus::Lost);
+        assert_eq!(told, [Some(LiveStatus::Sent), lost].into_iter().flatten().collect::<Vec<_>>());
+        broker.until("the end", |broker| broker.counters().connections == 0);
+        assert_eq!(lock.try_next_of_broken(), None);
     }
-    assert_eq!(told, [LiveStatus::Sent, LiveStatus::Lost]);
-    assert_eq!(lock.try_next_of_broken(), None);
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! What a client is owed: its window, its queue and its output.
 
+mod live;
 mod log;
 mod pump;
 
@@ -9,7 +10,7 @@ use latchlight_mqtt::{Packet, QoS};
 
 use super::OutputBuffer;
 use super::in_flight::{InFlight, Kept};
-use super::live_queue::{LiveQueue, Waiting};
+use super::live_queue::LiveQueue;
 use super::queue::{Pushed, Queue};
 use super::sender::{ConnectionLimits, Sender, first_byte};
 use crate::counters::Counters;
@@ -58,8 +59,7 @@ pub(crate) struct Outbound {
     in_flight: InFlight,
     queue: Queue,
     live: LiveQueue,
-    /// Live publishes of QoS 0, for which no PUBACK comes.
-    live_unacknowledged: Vec<Arc<Ticket>>,
+    live_unacknowledged: live::Unacknowledged,
     /// The session outlives its connection.
     durable: bool,
     /// How many of its bytes are counted among all that waits.
@@ -99,7 +99,7 @@ impl Outbound {
         self.sender = None;
         self.live.abandon();
         let mut lost = self.in_flight.disconnect();
-        lost.append(&mut self.live_unacknowledged);
+        lost.append(&mut self.live_unacknowledged.take());
         lost.retain(|ticket| ticket.is_sent());
         if self.durable {
             self.queue.disconnect();
@@ -126,10 +126,10 @@ impl Outbound {
         }
     }
 
-    /// Bytes were written.
-    pub(crate) fn progressed(&mut self, now: Time) {
+    /// So many bytes were written.
+    pub(crate) fn progressed(&mut self, bytes: usize, now: Time) {
         if let Some(sender) = &mut self.sender {
-            sender.progressed(now);
+            sender.progressed(bytes, now);
         }
     }
 
@@ -320,57 +320,6 @@ impl Outbound {
     /// How many retained messages wait, which no bound counts.
     pub(crate) fn retained_waiting(&self) -> usize {
         self.queue.retained_waiting()
-    }
-
-    /// A live publish: now, or when the window has room, or not at all.
-    pub(crate) fn deliver_live(
-        &mut self,
-        message: &Arc<Message>,
-        receiver: &Receiver,
-        ticket: &Arc<Ticket>,
-        deadline: Time,
-        now: Time,
-        options: &Options,
-    ) {
-        // QoS 2 would hold its packet id beyond the connection.
-        let qos = message.qos.min(receiver.qos).min(QoS::AtLeastOnce);
-        let waiting = Waiting { message: message.clone(), qos, ticket: ticket.clone(), deadline };
-        let room = qos == QoS::AtMostOnce || self.has_window(options);
-        match &self.sender {
-            Some(sender)
-                if room && self.live.is_empty() && sender.out.len() <= options.high_water =>
-            {
-                self.send_live(waiting, now);
-            }
-            Some(_) => {
-                if let Err(waiting) = self.live.push(waiting) {
-                    waiting.ticket.gone_unsent();
-                }
-            }
-            None => ticket.gone_unsent(),
-        }
-    }
-
-    fn send_live(&mut self, waiting: Waiting, now: Time) {
-        let Waiting { message, qos, ticket, .. } = waiting;
-        let Some(sender) = &mut self.sender else { return ticket.gone_unsent() };
-        let identifiers = Box::default();
-        let kept = Kept { message, qos, retain: false, identifiers, stored: None, dup: false };
-        let id = match qos {
-            QoS::AtMostOnce => None,
-            _ => Some(self.in_flight.open(qos, None, Some(ticket.clone()))),
-        };
-        if !sender.send_kept(&kept, id, false, now) {
-            if let Some(id) = id {
-                self.in_flight.close(id);
-            }
-            return ticket.gone_unsent();
-        }
-        if id.is_none() {
-            self.live_unacknowledged.retain(|ticket| ticket.is_sent());
-            self.live_unacknowledged.push(ticket.clone());
-        }
-        ticket.sent(id.is_some());
     }
 
     /// Whether the client's window has room [MQTT-3.3.4-9].

@@ -26,6 +26,8 @@ pub(crate) struct Sender {
     aliases: OutboundAliases,
     /// When bytes were taken last, or began to wait.
     last_progress: Time,
+    /// How many bytes the transport took.
+    written: u64,
 }
 
 impl Sender {
@@ -36,6 +38,7 @@ impl Sender {
             out: OutputBuffer::default(),
             aliases: OutboundAliases::new(aliases),
             last_progress: 0,
+            written: 0,
         }
     }
 
@@ -105,9 +108,20 @@ impl Sender {
         }
     }
 
-    /// Bytes were written.
-    pub(crate) fn progressed(&mut self, now: Time) {
+    /// So many bytes were written.
+    pub(crate) fn progressed(&mut self, bytes: usize, now: Time) {
+        self.written += bytes as u64;
         self.last_progress = now;
+    }
+
+    /// How many bytes the transport took.
+    pub(crate) fn written(&self) -> u64 {
+        self.written
+    }
+
+    /// How many bytes come before what is appended next.
+    pub(crate) fn position(&self) -> u64 {
+        self.written + self.out.len() as u64
     }
 
     /// For how long bytes wait without any being taken.

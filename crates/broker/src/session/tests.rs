@@ -167,7 +167,7 @@ fn a_reader_that_takes_nothing_is_not_waited_for() {
     let dropped = scene.deliver(message("2", QoS::AtMostOnce), QoS::AtMostOnce);
     assert_eq!(dropped, Accepted::Full);
     // It takes something again.
-    scene.outbound.progressed(scene.now);
+    scene.outbound.progressed(0, scene.now);
     assert!(scene.outbound.is_worth_waiting_for(scene.now, &scene.options));
 }
 

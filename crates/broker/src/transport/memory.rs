@@ -93,6 +93,11 @@ impl Transport for MemoryStream {
     fn reset_when_closed(&self) {
         self.reset.store(true, Ordering::Relaxed);
     }
+
+    /// What the peer has not read is ours still: a reset takes it back.
+    fn on_their_way(&self) -> Option<u64> {
+        Some(self.outgoing.0.lock().bytes.len() as u64)
+    }
 }
 
 impl AsyncRead for MemoryStream {

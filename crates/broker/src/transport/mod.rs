@@ -3,6 +3,8 @@
 //! socket.
 
 pub(crate) mod memory;
+#[cfg(target_os = "linux")]
+mod send_queue;
 mod tcp;
 #[cfg(unix)]
 mod unix;
@@ -52,6 +54,13 @@ pub(crate) trait Transport: Send + Sync + std::fmt::Debug {
     /// Makes the end of the connection a reset: what the system has not sent
     /// yet is thrown away, and never arrives.
     fn reset_when_closed(&self);
+
+    /// How many of the bytes that were written may be on their way still: the
+    /// peer's system has not acknowledged them. Rather too many than too few;
+    /// nothing: it cannot be told.
+    fn on_their_way(&self) -> Option<u64> {
+        None
+    }
 }
 
 impl dyn Transport + '_ {

@@ -52,4 +52,9 @@ impl Transport for TcpStream {
         // It fails where the peer has reset it already.
         let _ = SockRef::from(self).set_linger(Some(Duration::ZERO));
     }
+
+    #[cfg(target_os = "linux")]
+    fn on_their_way(&self) -> Option<u64> {
+        super::send_queue::length(self).ok()
+    }
 }
