@@ -6,7 +6,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use latchlight_mqtt::{ProtocolVersion, QoS, ReasonCode, Will};
 
-use crate::ClientInfo;
+use crate::{Authentication, AuthenticationRequest, ClientInfo};
 
 /// What a client shows when it connects.
 #[derive(Debug, Clone, Copy)]
@@ -75,6 +75,21 @@ pub trait Access: Send + Sync + 'static {
     async fn authenticate(&self, request: &ConnectRequest<'_>) -> Result<Arc<str>, ReasonCode> {
         let _ = request;
         Err(ReasonCode::NotAuthorized)
+    }
+
+    /// Begins an enhanced authentication (MQTT 5, 4.12), in the place of
+    /// [`Access::authenticate`], for a client that names a method; and again
+    /// where one that is connected authenticates anew.
+    ///
+    /// # Errors
+    /// The method is not known, as none is unless a hook says so, or the
+    /// client is refused.
+    fn begin_authentication(
+        &self,
+        request: &AuthenticationRequest<'_>,
+    ) -> Result<Box<dyn Authentication>, ReasonCode> {
+        let _ = request;
+        Err(ReasonCode::BadAuthenticationMethod)
     }
 
     /// Lets a client publish a message.

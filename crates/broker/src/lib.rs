@@ -23,8 +23,8 @@
 //! ```
 //!
 //! `examples/` has a whole broker in a few lines, a server that listens and
-//! commands from the same process under access rules of its own, and one for
-//! each kind of listener.
+//! commands from the same process under access rules of its own, one for each
+//! kind of listener, and one whose clients prove a password by SCRAM-SHA-256.
 //!
 //! # Listeners
 //! A [`Listener`] is a value: plain TCP, a Unix socket, or connections within
@@ -94,12 +94,18 @@
 //! [`Broker::review`] asks it again about everybody who is there. With the
 //! feature `ledger`, users and rules come from a YAML or JSON file.
 //!
+//! Clients of MQTT 5 may show who they are by a method of the hook's own
+//! ([`Access::begin_authentication`]): question and answer, in as many steps as
+//! it takes, when they connect and as often as they like afterwards. Who a
+//! client is does not change by that, nor does the method.
+//!
 //! # Not there yet, but with its place
-//! TLS and WebSocket (`Transport`), enhanced authentication, `$SYS` topics, interceptors, access checks at delivery, and
+//! TLS and WebSocket (`Transport`), `$SYS` topics, interceptors, access checks at delivery, and
 //! what a leaving member of a shared subscription has in flight going to
 //! another one.
 
 mod access;
+mod authentication;
 mod broker;
 mod client_info;
 mod connection;
@@ -131,6 +137,7 @@ mod transport;
 mod will;
 
 pub use access::{Access, AllowAll, ConnectRequest, DenyAll, PublishRequest, Refusal, Review};
+pub use authentication::{Authentication, AuthenticationRequest, AuthenticationStep};
 pub use broker::{Broker, BrokerBuilder};
 pub use client_info::ClientInfo;
 pub use counters::CountersSnapshot;

@@ -5,14 +5,47 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use latchlight_mqtt::{ConnAck, DecodeError, Framing, Packet, PacketType, ProtocolVersion, frame};
+use bytestring::ByteString;
+use latchlight_mqtt::ProtocolVersion::V5;
+use latchlight_mqtt::{
+    ConnAck, DecodeError, Framing, Packet, PacketType, ProtocolVersion, ReasonCode, frame,
+};
 use tokio::io::Interest;
+use tokio::time::Instant;
 
+use crate::authentication::data_of;
 use crate::broker::Core;
 use crate::handlers::{self, Client};
 use crate::read_buffer::Carry;
 use crate::threads::Peer;
 use crate::transport::Transport;
+
+/// Another packet than the one whose turn it is.
+const UNEXPECTED: Option<DecodeError> = Some(DecodeError::Protocol("a packet out of its turn"));
+
+/// What is said before a client is let in.
+pub(crate) struct FirstWords<'a> {
+    pub(crate) transport: &'a Arc<dyn Transport>,
+    /// When all of it has to be over.
+    pub(crate) end: Instant,
+    /// What came and was not looked at yet.
+    bytes: Vec<u8>,
+}
+
+/// Why a client is not let in.
+#[derive(Debug)]
+pub(crate) enum Refused {
+    /// It is told.
+    Because(ReasonCode),
+    /// It is gone.
+    Gone,
+}
+
+impl From<ReasonCode> for Refused {
+    fn from(reason: ReasonCode) -> Self {
+        Self::Because(reason)
+    }
+}
 
 /// How long a refusal may take to be sent.
 const REFUSAL: Duration = Duration::from_millis(500);
@@ -23,10 +56,11 @@ pub(crate) async fn open(
     transport: &Arc<dyn Transport>,
     peer: &Peer,
 ) -> Option<(Client, Carry)> {
-    let first =
-        tokio::time::timeout(core.options.connect_timeout, read_connect(core, &**transport));
-    let (packet, rest) = match first.await.ok()? {
-        Ok(first) => first,
+    let end = Instant::now() + core.options.connect_timeout;
+    let mut first_words = FirstWords { transport, end, bytes: Vec::new() };
+    let first = tokio::time::timeout_at(end, first_words.read_connect(core));
+    let packet = match first.await.ok()? {
+        Ok(packet) => packet,
         Err(Some(error)) => {
             core.counters.protocol_errors.one();
             refuse_version(&**transport, error).await;
@@ -40,9 +74,10 @@ pub(crate) async fn open(
         return None;
     };
     let version = connect.version;
-    match handlers::connect::establish(core, *connect, transport, peer).await {
-        Ok(client) => Some((client, Carry::holding(rest))),
-        Err(reason) => {
+    match handlers::connect::establish(core, *connect, &mut first_words, peer).await {
+        Ok(client) => Some((client, Carry::holding(first_words.bytes))),
+        Err(Refused::Gone) => None,
+        Err(Refused::Because(reason)) => {
             core.counters.connects_refused.one();
             let refusal = Packet::ConnAck(Box::new(ConnAck::new(false, reason)));
             say(&**transport, &refusal, version).await;
@@ -51,32 +86,88 @@ pub(crate) async fn open(
     }
 }
 
-async fn read_connect(
-    core: &Core,
-    transport: &dyn Transport,
-) -> Result<(Packet, Vec<u8>), Option<DecodeError>> {
-    let mut bytes: Vec<u8> = Vec::new();
-    let limit = core.options.max_connect_size as usize;
-    loop {
-        match frame(&bytes, limit)? {
-            Framing::Complete(header) => {
-                let rest = bytes.split_off(header.total_len());
-                // The version is that of the packet itself.
-                let packet = Packet::decode(Bytes::from(bytes), ProtocolVersion::V5)?;
-                return Ok((packet, rest));
+impl FirstWords<'_> {
+    async fn read_connect(&mut self, core: &Core) -> Result<Packet, Option<DecodeError>> {
+        // Anything else is turned away at its first byte.
+        let is_connect = |first: u8| first >> 4 == PacketType::Connect as u8;
+        // The version is that of the packet itself.
+        self.read(core, is_connect).await
+    }
+
+    /// Asks the client something, and gives the data that it answers.
+    ///
+    /// # Errors
+    /// It goes, says something else, or cannot be asked.
+    pub(crate) async fn ask(
+        &mut self,
+        core: &Core,
+        question: &Packet,
+        method: &ByteString,
+        most: u32,
+    ) -> Result<Bytes, Refused> {
+        // [MQTT-3.1.2-30]: the client waits for this.
+        self.expect_nothing_more()?;
+        // [MQTT-3.1.2-24]
+        if question.encoded_len(V5).is_ok_and(|length| length > most as usize) {
+            return Err(ReasonCode::PacketTooLarge.into());
+        }
+        say(&**self.transport, question, V5).await;
+        let is_awaited = |first: u8| {
+            first >> 4 == PacketType::Auth as u8 || first >> 4 == PacketType::Disconnect as u8
+        };
+        match self.read(core, is_awaited).await {
+            // [MQTT-4.12.0-3]
+            Ok(Packet::Auth(answer)) if answer.reason == ReasonCode::ContinueAuthentication => {
+                Ok(data_of(&answer, method)?)
             }
-            Framing::Incomplete { .. } => {
-                // Anything but CONNECT is turned away at its first byte.
-                if bytes.first().is_some_and(|first| first >> 4 != PacketType::Connect as u8) {
-                    return Err(None);
+            Ok(Packet::Disconnect(_)) | Err(None) => Err(Refused::Gone),
+            Ok(_) => Err(ReasonCode::ProtocolError.into()),
+            Err(Some(error)) => {
+                core.counters.protocol_errors.one();
+                Err(error.reason().into())
+            }
+        }
+    }
+
+    /// The client says no more until it is answered.
+    ///
+    /// # Errors
+    /// It does [MQTT-3.1.2-30].
+    pub(crate) fn expect_nothing_more(&self) -> Result<(), Refused> {
+        match self.bytes.is_empty() {
+            true => Ok(()),
+            false => Err(ReasonCode::ProtocolError.into()),
+        }
+    }
+
+    /// The next packet. `is_awaited` is asked about its first byte.
+    async fn read(
+        &mut self,
+        core: &Core,
+        is_awaited: impl Fn(u8) -> bool,
+    ) -> Result<Packet, Option<DecodeError>> {
+        let limit = core.options.max_connect_size as usize;
+        loop {
+            if let Some(first) = self.bytes.first()
+                && !is_awaited(*first)
+            {
+                return Err(UNEXPECTED);
+            }
+            match frame(&self.bytes, limit)? {
+                Framing::Complete(header) => {
+                    let rest = self.bytes.split_off(header.total_len());
+                    let bytes = std::mem::replace(&mut self.bytes, rest);
+                    return Ok(Packet::decode(Bytes::from(bytes), V5)?);
                 }
-                transport.ready(Interest::READABLE).await.map_err(|_| None)?;
-                bytes.reserve(512);
-                match transport.try_read_buf(&mut bytes) {
-                    Ok(0) => return Err(None),
-                    Ok(read) => core.counters.bytes_in.add(read as u64),
-                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                    Err(_) => return Err(None),
+                Framing::Incomplete { .. } => {
+                    self.transport.ready(Interest::READABLE).await.map_err(|_| None)?;
+                    self.bytes.reserve(512);
+                    match self.transport.try_read_buf(&mut self.bytes) {
+                        Ok(0) => return Err(None),
+                        Ok(read) => core.counters.bytes_in.add(read as u64),
+                        Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                        Err(_) => return Err(None),
+                    }
                 }
             }
         }

@@ -4,13 +4,16 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::SystemTime;
 
+use bytestring::ByteString;
 use latchlight_mqtt::{ConnAck, Connect, Packet, Properties, ProtocolVersion, ReasonCode};
 
-use super::Client;
+use super::{Client, Enhanced};
 use crate::access::ConnectRequest;
+use crate::authentication::{Conversation, Proven, Reply};
 use crate::broker::Core;
 use crate::deadlines::{KeepAlive, Timers};
 use crate::line::{Closing, Line, TaskBell};
+use crate::opening::{FirstWords, Refused};
 use crate::session::{Answer, ConnectionLimits};
 use crate::session_handle::Session;
 use crate::store::{SessionLog, Wait};
@@ -32,13 +35,9 @@ pub(super) fn expiry(seconds: u32, options: &Options) -> Time {
 pub(crate) async fn establish(
     core: &Arc<Core>,
     connect: Connect,
-    transport: &Arc<dyn Transport>,
+    first_words: &mut FirstWords<'_>,
     peer: &Peer,
-) -> Result<Client, ReasonCode> {
-    // MQTT 5, 4.12.0-1: no method is known here.
-    if connect.properties.authentication_method.is_some() {
-        return Err(ReasonCode::BadAuthenticationMethod);
-    }
+) -> Result<Client, Refused> {
     let client_id: Arc<str> = match connect.client_id.is_empty() {
         true => assign_client_id(core).into(),
         false => (*connect.client_id).into(),
@@ -54,7 +53,14 @@ pub(crate) async fn establish(
     // Before it is let in: a change of the rules that it has seen is older.
     let connected_at = SystemTime::now();
     let reviews = core.reviews.load(Ordering::SeqCst);
-    let identity = core.access.authenticate(&request).await?;
+    let proven = match &connect.properties.authentication_method {
+        Some(method) => Some(authenticate(core, method, &connect, request, first_words).await?),
+        None => None,
+    };
+    let identity = match &proven {
+        Some(proven) => proven.identity.clone(),
+        None => core.access.authenticate(&request).await?,
+    };
     let info = Arc::new(ClientInfo {
         client_id,
         identity,
@@ -66,7 +72,7 @@ pub(crate) async fn establish(
         core.check_topic(will.topic.as_str())?;
         core.access.authorize_will(&info, will)?;
     }
-    let entered = enter(core, &connect, &info, transport)?;
+    let entered = enter(core, &connect, &info, proven.as_ref(), first_words.transport)?;
     let Entered { session, epoch, task } = entered;
     for observer in &core.observers {
         observer.connected(&info);
@@ -89,7 +95,40 @@ pub(crate) async fn establish(
         session.close(epoch, Closing { reason, say: true, reset: false });
     }
     let session_expiry = session_expiry(&connect, &core.options);
-    Ok(Client::new(core.clone(), session, info, epoch, task, session_expiry))
+    let enhanced = proven.map(|proven| Enhanced::new(proven.method, peer.listener.clone()));
+    Ok(Client::new(core.clone(), session, info, epoch, task, session_expiry, enhanced))
+}
+
+/// Asks a client by the method that it names.
+///
+/// # Errors
+/// The method is not known, the client refused or gone, or its time over.
+async fn authenticate(
+    core: &Core,
+    method: &ByteString,
+    connect: &Connect,
+    request: ConnectRequest<'_>,
+    first_words: &mut FirstWords<'_>,
+) -> Result<Proven, Refused> {
+    let mut conversation = Conversation::begin(&*core.access, method, request, None)?;
+    let mut data = connect.properties.authentication_data.clone().unwrap_or_default();
+    let most = connect.properties.maximum_packet_size.unwrap_or(u32::MAX);
+    let end = first_words.end;
+    let all_steps = async {
+        loop {
+            match conversation.step(&data).await? {
+                Reply::Ask(question) => {
+                    data = first_words.ask(core, &question, method, most).await?;
+                }
+                Reply::Proven(proven) => return Ok(proven),
+            }
+        }
+    };
+    let proven = tokio::time::timeout_at(end, all_steps).await;
+    let proven = proven.unwrap_or(Err(Refused::Because(ReasonCode::NotAuthorized)))?;
+    // [MQTT-3.1.2-30]
+    first_words.expect_nothing_more()?;
+    Ok(proven)
 }
 
 /// A session with its new connection.
@@ -104,6 +143,7 @@ fn enter(
     core: &Arc<Core>,
     connect: &Connect,
     info: &Arc<ClientInfo>,
+    proven: Option<&Proven>,
     transport: &Arc<dyn Transport>,
 ) -> Result<Entered, ReasonCode> {
     // A will leaves the store in the commit in which its receivers get it.
@@ -139,7 +179,8 @@ fn enter(
         replaced.set_stored(false);
         replaced.outbound.lock().owed.end_log()
     });
-    let answer = Packet::ConnAck(Box::new(connack(connect, info, present, &core.options)));
+    let answer = connack(connect, info, proven, present, &core.options);
+    let answer = Packet::ConnAck(Box::new(answer));
     let (entered, due) = begin(core, session, connect, info, transport, &answer, forgotten);
     // Another CONNECT of this client has waited until here.
     drop(sessions);
@@ -267,7 +308,13 @@ fn keep_alive(connect: &Connect, options: &Options) -> u16 {
     if imposed && connect.version.is_v5() { most } else { asked }
 }
 
-fn connack(connect: &Connect, info: &ClientInfo, present: bool, options: &Options) -> ConnAck {
+fn connack(
+    connect: &Connect,
+    info: &ClientInfo,
+    proven: Option<&Proven>,
+    present: bool,
+    options: &Options,
+) -> ConnAck {
     let mut answer = ConnAck::new(present, ReasonCode::Success);
     if !connect.version.is_v5() {
         return answer;
@@ -290,6 +337,11 @@ fn connack(connect: &Connect, info: &ClientInfo, present: bool, options: &Option
     let given = session_expiry(connect, options) / 1000;
     if u64::from(asked) != given {
         values.session_expiry_interval = Some(u32::try_from(given).unwrap_or(u32::MAX));
+    }
+    // [MQTT-4.12.0-5], [MQTT-4.12.0-6]
+    if let Some(Proven { method, data, .. }) = proven {
+        values.authentication_method = Some(method.clone());
+        values.authentication_data = Some(data.clone()).filter(|data| !data.is_empty());
     }
     answer.properties = properties;
     answer

@@ -1,11 +1,14 @@
 //! What a client's packets do: one table, a file per packet type.
 
 mod acknowledge;
+mod auth;
 pub(crate) mod connect;
 mod disconnect;
 mod publish;
 mod subscribe;
 mod unsubscribe;
+
+pub(crate) use auth::Enhanced;
 
 use std::sync::Arc;
 
@@ -33,6 +36,8 @@ pub(crate) struct Client {
     pub(crate) task: Arc<TaskBell>,
     /// How long the session outlives the connection, in ms.
     pub(crate) session_expiry: Time,
+    /// Where it was let in by a method, which it may do anew.
+    enhanced: Option<Enhanced>,
     /// Topic aliases that the client has set, from alias 1 on.
     aliases: Vec<Option<ByteString>>,
     /// Answers that are written after the batch, when what they answer is
@@ -78,14 +83,14 @@ pub(crate) fn handle(
             Ok(Next::Go)
         }
         PacketType::Disconnect => disconnect::handle(client, packet),
+        PacketType::Auth => auth::handle(client, packet),
         // [MQTT-3.1.0-2]: CONNECT comes once; the others are the server's to
-        // send, and AUTH goes with a method, which CONNECT was refused for.
+        // send.
         PacketType::Connect
         | PacketType::ConnAck
         | PacketType::SubAck
         | PacketType::UnsubAck
-        | PacketType::PingResp
-        | PacketType::Auth => Err(End::protocol(ReasonCode::ProtocolError)),
+        | PacketType::PingResp => Err(End::protocol(ReasonCode::ProtocolError)),
     }
 }
 
@@ -97,6 +102,7 @@ impl Client {
         epoch: u64,
         task: Arc<TaskBell>,
         session_expiry: Time,
+        enhanced: Option<Enhanced>,
     ) -> Self {
         let version = info.version;
         let (aliases, acks, batch) = (Vec::new(), Vec::new(), Batch::default());
@@ -108,6 +114,7 @@ impl Client {
             epoch,
             task,
             session_expiry,
+            enhanced,
             aliases,
             acks,
             batch,
