@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use crate::access::{Access, DenyAll, Review};
 use crate::counters::{Counters, CountersSnapshot};
 use crate::deadlines::{Deadlines, Timers};
+use crate::hooks::{Hooks, Notice};
 use crate::line::Closing;
 use crate::listener::{Hall, Listener, ListenerInfo};
 use crate::live::Ticket;
@@ -47,7 +48,7 @@ pub struct Broker {
 pub(crate) struct Core {
     pub(crate) options: Options,
     pub(crate) access: Arc<dyn Access>,
-    pub(crate) observers: Vec<Arc<dyn Observer>>,
+    pub(crate) hooks: Arc<Hooks>,
     pub(crate) clock: Clock,
     /// Notes what outlives the broker, if it has a store.
     pub(crate) recorder: Option<Arc<Recorder>>,
@@ -120,7 +121,7 @@ impl BrokerBuilder {
         let core = Arc::new(Core {
             options: self.options,
             access: self.access.unwrap_or_else(|| Arc::new(DenyAll)),
-            observers: self.observers,
+            hooks: Arc::new(Hooks::new(self.observers)),
             clock,
             recorder: recorder.clone(),
             counters: Counters::default(),
@@ -159,6 +160,8 @@ impl BrokerBuilder {
                 return Err(error);
             }
         }
+        broker.core.hooks.note(None, Notice::Started);
+        broker.core.hooks.tell();
         Ok(broker)
     }
 }
@@ -202,10 +205,7 @@ impl Broker {
 
     /// What was counted.
     pub fn counters(&self) -> CountersSnapshot {
-        let retained = self.core.retained.lock();
-        self.core.counters.retained_messages.set(retained.count() as u64);
-        self.core.counters.retained_bytes.set(retained.bytes() as u64);
-        self.core.counters.snapshot()
+        self.core.counters_snapshot()
     }
 
     /// Who is connected.
@@ -259,7 +259,9 @@ impl Broker {
     pub fn review(&self) -> usize {
         self.core.reviews.fetch_add(1, Ordering::SeqCst);
         let sessions: Vec<_> = self.core.sessions.lock().values().cloned().collect();
-        sessions.iter().filter(|session| self.core.review(session)).count()
+        let not_kept = sessions.iter().filter(|session| self.core.review(session)).count();
+        self.core.hooks.tell();
+        not_kept
     }
 
     /// Ends every connection, those of MQTT 5 with 0x8B (Server shutting
@@ -282,16 +284,28 @@ impl Broker {
     /// Waits for the threads, which end when their connections have.
     fn join(&self) {
         let (threads, writer) = (self.threads.lock().take(), self.writer.lock().take());
+        let was_serving = threads.is_some();
         if let Some(threads) = threads {
             threads.join();
         }
         if let Some(writer) = writer {
             writer.stop();
         }
+        if was_serving {
+            self.core.hooks.note(None, Notice::Stopped);
+            self.core.hooks.tell();
+        }
     }
 }
 
 impl Core {
+    pub(crate) fn counters_snapshot(&self) -> CountersSnapshot {
+        let retained = self.retained.lock();
+        self.counters.retained_messages.set(retained.count() as u64);
+        self.counters.retained_bytes.set(retained.bytes() as u64);
+        self.counters.snapshot()
+    }
+
     /// Ends a session, within [`Recorder::together`] because of its will:
     /// nobody will come back to it. `epoch` is its last
     /// connection; a newer one makes it live on.

@@ -64,6 +64,15 @@ impl From<DecodeError> for End {
 }
 
 impl End {
+    /// What it is called.
+    pub(crate) fn reason(&self) -> ReasonCode {
+        match self {
+            Self::Gone => ReasonCode::UnspecifiedError,
+            Self::Said(reason) => *reason,
+            Self::Closing(closing) => closing.reason,
+        }
+    }
+
     /// The client said what it may not.
     pub(crate) fn protocol(reason: ReasonCode) -> Self {
         Self::Closing(Closing { reason, say: true, reset: false })
@@ -106,6 +115,8 @@ async fn step(
     transport: &dyn Transport,
     carry: &mut Carry,
 ) -> Result<(), End> {
+    // What came about since the last packets: by others, or while writing.
+    client.core.hooks.tell();
     let Look { blocked, has_more } = look(client)?;
     if has_more {
         client.session.flush(client.core.clock.now(), &client.core.options, &client.core.counters);
@@ -218,9 +229,13 @@ fn in_batch<T>(
         tracing::error!(client = ?client.info.client_id, "handling a packet panicked");
         Err(End::protocol(ReasonCode::UnspecifiedError))
     });
+    let all_well = client.core.hooks.tell();
     // What the good packets before a bad one brought about goes out.
     client.flush();
-    handled
+    match handled {
+        Ok(_) if !all_well => Err(End::protocol(ReasonCode::UnspecifiedError)),
+        handled => handled,
+    }
 }
 
 /// Handles the whole packets, as many as fit into a turn.
@@ -240,7 +255,7 @@ fn take_packets(client: &mut Client, bytes: &[u8]) -> Result<Taken, End> {
             Framing::Complete(header) => {
                 let packet = &bytes[handled..handled + header.total_len()];
                 handled += packet.len();
-                match handlers::handle(client, packet, header, now)? {
+                match handlers::dispatch(client, packet, header, now)? {
                     Next::Go => {}
                     Next::End(end) => return Err(end),
                 }
@@ -260,11 +275,7 @@ fn take_packets(client: &mut Client, bytes: &[u8]) -> Result<Taken, End> {
 /// The end of a connection: last words, then the session goes on without it.
 async fn finish(mut client: Client, transport: Arc<dyn Transport>, end: End) {
     client.flush();
-    let (reason, said) = match &end {
-        End::Gone => (ReasonCode::UnspecifiedError, false),
-        End::Said(reason) => (*reason, true),
-        End::Closing(closing) => (closing.reason, false),
-    };
+    let (reason, said) = (end.reason(), matches!(end, End::Said(_)));
     if let End::Closing(closing) = &end {
         count_end(&client.core, closing.reason);
         if closing.reset {

@@ -12,6 +12,7 @@ use parking_lot::Mutex;
 
 use crate::Time;
 use crate::broker::Core;
+use crate::hooks::Notice;
 use crate::line::Closing;
 use crate::session_handle::Session;
 
@@ -100,12 +101,15 @@ pub(crate) async fn keep_house(core: Arc<Core>) {
         while let Some((at, session)) = core.deadlines.next(now) {
             if let Some(session) = session.upgrade() {
                 core.do_due(&session, at, now);
+                core.hooks.tell();
             }
         }
         if now >= next_sweep {
             next_sweep = now + SWEEP;
             core.close_stalled(now);
             core.expire_retained(now);
+            core.hooks.note(None, Notice::SystemTick(Box::new(core.counters_snapshot())));
+            core.hooks.tell();
         }
     }
 }
@@ -158,6 +162,9 @@ impl Core {
         }
         if let Some(epoch) = work.ends {
             self.discard(session, epoch);
+            if session.has_ended() {
+                self.hooks.note(Some(&session.known_client()), Notice::ClientExpired);
+            }
         }
     }
 
@@ -169,6 +176,9 @@ impl Core {
             for topic in &expired {
                 recorder.not_retained(topic);
             }
+        }
+        for topic in expired {
+            self.hooks.note(None, Notice::RetainedExpired(topic));
         }
     }
 

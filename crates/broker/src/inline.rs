@@ -109,7 +109,9 @@ impl InlineClient {
         let message = message(publish, now);
         let mut forward = Forward::of_message(&message, now);
         forward.is_own = true;
-        self.core.publish_and_flush(&forward, None, false)
+        let reason = self.core.publish_and_flush(&forward, None, false);
+        self.core.hooks.tell();
+        reason
     }
 
     /// Publishes to the sessions that are connected now and subscribed, and
@@ -134,6 +136,7 @@ impl InlineClient {
             let ticket = self.launch(target, &message, deadline, &sender);
             tickets.extend(ticket);
         }
+        self.core.hooks.tell();
         LivePublish::new(tickets, events)
     }
 

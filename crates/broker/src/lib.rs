@@ -99,6 +99,11 @@
 //! it takes, when they connect and as often as they like afterwards. Who a
 //! client is does not change by that, nor does the method.
 //!
+//! # What happens, seen
+//! An [`Observer`] is told of everything that happens: who comes and goes,
+//! packets, messages and what becomes of them, exchanges of QoS 1 and 2. What
+//! comes with every message is told only to who asks ([`Interests`]).
+//!
 //! # Not there yet, but with its place
 //! TLS and WebSocket (`Transport`), `$SYS` topics, interceptors, access checks at delivery, and
 //! what a leaving member of a shared subscription has in flight going to
@@ -114,6 +119,7 @@ mod deadlines;
 #[cfg(feature = "ledger")]
 pub mod document;
 mod handlers;
+mod hooks;
 mod inline;
 mod inline_queue;
 #[cfg(feature = "ledger")]
@@ -125,6 +131,7 @@ mod message;
 mod observer;
 mod opening;
 mod options;
+mod publication;
 mod read_buffer;
 mod router;
 mod session;
@@ -143,13 +150,14 @@ pub use client_info::ClientInfo;
 pub use counters::CountersSnapshot;
 pub use inline::{InlineClient, InlineFilters, InlineMessage, InlinePublish, InlineSubscription};
 pub use latchlight_mqtt::{
-    Properties, ProtocolVersion, QoS, ReasonCode, RetainHandling, SubscriptionOptions, TopicFilter,
-    TopicName, Will,
+    Packet, PacketId, Properties, ProtocolVersion, QoS, ReasonCode, RetainHandling,
+    SubscriptionOptions, TopicFilter, TopicName, Will,
 };
 pub use listener::{Listener, ListenerAddress, ListenerInfo};
 pub use live::{LiveEvent, LivePublish, LiveReceipt, LiveStatus};
-pub use observer::Observer;
+pub use observer::{DropReason, Interests, Observer};
 pub use options::{Options, WhenFull};
+pub use publication::Publication;
 #[cfg(feature = "sqlite")]
 pub use store::SqliteStore;
 pub use store::{Change, MemoryStore, Store, StoreError};

@@ -2,7 +2,7 @@
 
 use std::io::{self, IoSlice};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use bytestring::ByteString;
@@ -13,9 +13,11 @@ use latchlight_mqtt::{
 use tokio::io::Interest;
 use tokio::time::Instant;
 
+use crate::ClientInfo;
 use crate::authentication::data_of;
 use crate::broker::Core;
 use crate::handlers::{self, Client};
+use crate::hooks::Notice;
 use crate::read_buffer::Carry;
 use crate::threads::Peer;
 use crate::transport::Transport;
@@ -74,16 +76,37 @@ pub(crate) async fn open(
         return None;
     };
     let version = connect.version;
+    let client_id = connect.client_id.clone();
     match handlers::connect::establish(core, *connect, &mut first_words, peer).await {
         Ok(client) => Some((client, Carry::holding(first_words.bytes))),
         Err(Refused::Gone) => None,
         Err(Refused::Because(reason)) => {
             core.counters.connects_refused.one();
+            note_refused(core, &client_id, version, peer, reason);
             let refusal = Packet::ConnAck(Box::new(ConnAck::new(false, reason)));
             say(&**transport, &refusal, version).await;
             None
         }
     }
+}
+
+/// Tells the observers whom the broker has not let in.
+fn note_refused(
+    core: &Core,
+    client_id: &str,
+    version: ProtocolVersion,
+    peer: &Peer,
+    reason: ReasonCode,
+) {
+    let client = ClientInfo {
+        client_id: client_id.into(),
+        identity: "".into(),
+        address: peer.address,
+        version,
+        connected_at: SystemTime::now(),
+    };
+    core.hooks.note(Some(&Arc::new(client)), Notice::ConnectRefused(reason));
+    core.hooks.tell();
 }
 
 impl FirstWords<'_> {

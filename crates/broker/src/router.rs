@@ -7,15 +7,16 @@ use std::time::Duration;
 use latchlight_mqtt::ReasonCode;
 use rustc_hash::FxHashMap;
 
-use crate::ClientInfo;
 use crate::access::PublishRequest;
 use crate::broker::Core;
+use crate::hooks::Notice;
 use crate::inline_queue::InlineSink;
 use crate::line::Closing;
 use crate::message::Forward;
 use crate::session::{Accepted, Receiver};
 use crate::session_handle::Session;
 use crate::topics::{Route, Subscriber};
+use crate::{ClientInfo, DropReason};
 
 /// How often a publisher that waits looks at whom it waits for.
 const LOOK_AGAIN: Duration = Duration::from_millis(5);
@@ -171,14 +172,38 @@ impl Core {
         batch: &mut Batch,
     ) -> ReasonCode {
         self.counters.messages_in.one();
-        if forward.retain && !self.retain(forward, batch) {
+        let info = publisher.map(|publisher| publisher.info);
+        if forward.retain && !self.retain(forward, info, batch) {
             self.counters.retained_refused.one();
+            self.note_dropped(forward, DropReason::RetainedFull);
             return ReasonCode::QuotaExceeded;
         }
         if forward.is_expired() {
             self.counters.dropped_expired.one();
+            self.note_dropped(forward, DropReason::Expired);
             return ReasonCode::Success;
         }
+        let reason = self.distribute(forward, route, publisher, dup, batch);
+        if self.hooks.wants.messages && !reason.is_error() {
+            self.hooks.note(info, Notice::Published(forward.keep()));
+        }
+        reason
+    }
+
+    fn note_dropped(&self, forward: &Forward<'_>, reason: DropReason) {
+        if self.hooks.wants.messages {
+            self.hooks.note(None, Notice::PublishDropped(forward.keep(), reason));
+        }
+    }
+
+    fn distribute(
+        &self,
+        forward: &Forward<'_>,
+        route: &Route,
+        publisher: Option<Publisher<'_>>,
+        dup: bool,
+        batch: &mut Batch,
+    ) -> ReasonCode {
         if route.is_empty() {
             self.counters.messages_unmatched.one();
             return ReasonCode::NoMatchingSubscribers;
@@ -230,7 +255,12 @@ impl Core {
     }
 
     /// Keeps a retained message; false: there is no room for it.
-    fn retain(&self, forward: &Forward<'_>, batch: &mut Batch) -> bool {
+    fn retain(
+        &self,
+        forward: &Forward<'_>,
+        publisher: Option<&Arc<ClientInfo>>,
+        batch: &mut Batch,
+    ) -> bool {
         let message = forward.keep();
         let mut retained = self.retained.lock();
         if forward.is_own {
@@ -243,6 +273,9 @@ impl Core {
         if let Some(recorder) = &self.recorder {
             // Still locked: the store gets them in the same order.
             batch.acknowledge_after(recorder.retained(&message));
+        }
+        if self.hooks.wants.messages {
+            self.hooks.note(publisher, Notice::Retained(message));
         }
         true
     }

@@ -167,6 +167,12 @@ impl Session {
         line.info.clone().filter(|_| line.owed.is_connected())
     }
 
+    /// Who was connected to it last, as far as this run knows.
+    pub(crate) fn known_client(&self) -> Arc<ClientInfo> {
+        let known = self.outbound.lock().info.clone();
+        known.unwrap_or_else(|| Arc::new(self.absent_client()))
+    }
+
     /// Who it is that nobody has seen since the broker began.
     pub(crate) fn absent_client(&self) -> ClientInfo {
         ClientInfo {

@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use latchlight_mqtt::Will;
+use latchlight_mqtt::{ReasonCode, Will};
 
 use crate::access::PublishRequest;
 use crate::broker::Core;
+use crate::hooks::Notice;
 use crate::message::{Forward, Message};
-use crate::{ClientInfo, Time};
+use crate::{ClientInfo, DropReason, Time};
 
 /// A will that was not published yet.
 #[derive(Debug, Clone)]
@@ -57,6 +58,10 @@ impl Core {
         let PendingWill { mut message, client, .. } = will;
         if self.access.authorize_publish(&client, &request(&message)).is_err() {
             self.counters.publishes_refused.one();
+            if self.hooks.wants.messages {
+                let reason = DropReason::Refused(ReasonCode::NotAuthorized);
+                self.hooks.note(None, Notice::PublishDropped(Arc::new(message), reason));
+            }
             return;
         }
         let now = self.clock.now();
@@ -64,6 +69,7 @@ impl Core {
         message.expires_at = interval.map(|seconds| now + u64::from(seconds) * 1000);
         let message = Arc::new(message);
         self.publish_and_flush(&Forward::of_message(&message, now), None, false);
+        self.hooks.note(Some(&client), Notice::WillSent(message.clone()));
         if message.retain {
             self.recheck_retained(&client, &request(&message));
         }

@@ -272,7 +272,7 @@ impl Observer for Diary {
         self.write(format!("{} connected", client.client_id));
     }
 
-    fn disconnected(&self, client: &Arc<ClientInfo>, reason: ReasonCode) {
+    fn disconnected(&self, client: &Arc<ClientInfo>, reason: ReasonCode, _: bool) {
         self.write(format!("{} disconnected: {reason:?}", client.client_id));
     }
 

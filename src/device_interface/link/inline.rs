@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use jiff::Timestamp;
 use latchlight_broker::{
-    Broker, ClientInfo, InlineClient, InlineFilters, InlinePublish, InlineSubscription,
+    Broker, ClientInfo, InlineClient, InlineFilters, InlinePublish, InlineSubscription, Interests,
     LivePublish, LiveReceipt, LiveStatus, Observer, Options, QoS, ReasonCode, RetainHandling,
     SubscriptionOptions, TopicFilter, TopicName,
 };
@@ -280,6 +280,10 @@ impl Sessions {
 struct Watch(Arc<Sessions>);
 
 impl Observer for Watch {
+    fn interests(&self) -> Interests {
+        Interests::NONE
+    }
+
     fn subscribed(&self, client: &Arc<ClientInfo>, filter: &str, _: QoS) {
         let Some(device) = self.0.topics.listener(filter) else { return };
         self.0.add(device, client);
@@ -298,7 +302,7 @@ impl Observer for Watch {
         self.0.tell(device);
     }
 
-    fn disconnected(&self, client: &Arc<ClientInfo>, _: ReasonCode) {
+    fn disconnected(&self, client: &Arc<ClientInfo>, _: ReasonCode, _: bool) {
         let mut gone = Vec::new();
         self.0.clients.lock().retain(|device, theirs| {
             // A newer connection of the same client has told of itself already.

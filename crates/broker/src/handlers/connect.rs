@@ -12,6 +12,7 @@ use crate::access::ConnectRequest;
 use crate::authentication::{Conversation, Proven, Reply};
 use crate::broker::Core;
 use crate::deadlines::{KeepAlive, Timers};
+use crate::hooks::{Notice, without_secrets};
 use crate::line::{Closing, Line, TaskBell};
 use crate::opening::{FirstWords, Refused};
 use crate::session::{Answer, ConnectionLimits};
@@ -72,20 +73,14 @@ pub(crate) async fn establish(
         core.check_topic(will.topic.as_str())?;
         core.access.authorize_will(&info, will)?;
     }
-    let entered = enter(core, &connect, &info, proven.as_ref(), first_words.transport)?;
-    let Entered { session, epoch, task } = entered;
-    for observer in &core.observers {
-        observer.connected(&info);
-        let held: Vec<_> = session
-            .subscriptions
-            .lock()
-            .iter()
-            .map(|(f, held)| (f.clone(), held.options.qos))
-            .collect();
-        for (filter, qos) in held {
-            observer.subscribed(&info, filter.as_str(), qos);
-        }
+    if core.hooks.wants.packets {
+        let shown = without_secrets(Packet::Connect(Box::new(connect.clone())));
+        core.hooks.note(Some(&info), Notice::PacketRead(shown));
     }
+    let entered = enter(core, &connect, &info, proven.as_ref(), first_words.transport)?;
+    let Entered { session, epoch, task, present } = entered;
+    note_established(core, &info, &session, present);
+    core.hooks.tell();
     session.flush(core.clock.now(), &core.options, &core.counters);
     if core.reviews.load(Ordering::SeqCst) != reviews || session.is_revoked() {
         core.review(&session);
@@ -131,11 +126,23 @@ async fn authenticate(
     Ok(proven)
 }
 
+/// Tells the observers who has come, and what the session holds.
+fn note_established(core: &Core, info: &Arc<ClientInfo>, session: &Session, present: bool) {
+    core.hooks.note(Some(info), Notice::Connected);
+    for (filter, held) in session.subscriptions.lock().iter() {
+        let notice = Notice::Subscribed(filter.clone().into(), held.options.qos);
+        core.hooks.note(Some(info), notice);
+    }
+    core.hooks.note(Some(info), Notice::SessionEstablished { present });
+}
+
 /// A session with its new connection.
 struct Entered {
     session: Arc<Session>,
     epoch: u64,
     task: Arc<TaskBell>,
+    /// It goes on with a session that was there.
+    present: bool,
 }
 
 /// Finds or makes the session, and gives it this connection.
@@ -181,7 +188,8 @@ fn enter(
     });
     let answer = connack(connect, info, proven, present, &core.options);
     let answer = Packet::ConnAck(Box::new(answer));
-    let (entered, due) = begin(core, session, connect, info, transport, &answer, forgotten);
+    let (mut entered, due) = begin(core, session, connect, info, transport, &answer, forgotten);
+    entered.present = present;
     // Another CONNECT of this client has waited until here.
     drop(sessions);
     if let Some(replaced) = replaced {
@@ -235,11 +243,12 @@ fn begin(
         commit,
     });
     let answer = Answer { packet: answer, after };
+    line.owed.tells = core.hooks.tells(info);
     line.owed.connect(limits(connect), expiry > 0, answer, now, &core.options, &core.counters);
     session.set_connected(true);
     let epoch = line.epoch;
     drop(line);
-    (Entered { session, epoch, task }, due)
+    (Entered { session, epoch, task, present: false }, due)
 }
 
 /// Notes a session that outlives its connection, or that it does so no more;

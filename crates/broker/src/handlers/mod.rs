@@ -7,6 +7,7 @@ mod disconnect;
 mod publish;
 mod subscribe;
 mod unsubscribe;
+mod watched;
 
 pub(crate) use auth::Enhanced;
 
@@ -18,6 +19,7 @@ use latchlight_mqtt::{EncodeError, FixedHeader, Packet, PacketType, ProtocolVers
 
 use crate::broker::Core;
 use crate::connection::End;
+use crate::hooks::Notice;
 use crate::line::TaskBell;
 use crate::router::{Batch, Publisher};
 use crate::session_handle::Session;
@@ -60,16 +62,24 @@ pub(crate) enum Next {
     End(End),
 }
 
-/// Handles one packet.
+/// Handles one packet, which hooks may want to see first.
 ///
 /// # Errors
 /// The packet is malformed, or may not be now.
-pub(crate) fn handle(
+pub(crate) fn dispatch(
     client: &mut Client,
     packet: &[u8],
     header: FixedHeader,
     now: Time,
 ) -> Result<Next, End> {
+    if client.core.hooks.wants.packets {
+        watched::handle(client, packet, header, now)
+    } else {
+        handle(client, packet, header, now)
+    }
+}
+
+fn handle(client: &mut Client, packet: &[u8], header: FixedHeader, now: Time) -> Result<Next, End> {
     match header.packet_type()? {
         PacketType::Publish => publish::handle(client, packet, now),
         PacketType::PubAck | PacketType::PubRec | PacketType::PubRel | PacketType::PubComp => {
@@ -163,7 +173,7 @@ impl Client {
                 let (recorder, session) = (recorder.clone(), Arc::downgrade(&self.session));
                 Wait { recorder, session, commit }.hold(output);
             }
-            output.append(|out| out.extend_from_slice(&acks));
+            line.owed.append_answers(&acks);
             if line.schedule() {
                 self.batch.touch(&self.session);
             }
@@ -181,8 +191,13 @@ impl Client {
         if self.session.is_revoked() {
             self.core.discard(&self.session, self.epoch);
         }
-        for observer in &self.core.observers {
-            observer.disconnected(&self.info, reason);
-        }
+        let session_ended = self.session.has_ended();
+        self.note(Notice::Disconnected { reason, session_ended });
+        self.core.hooks.tell();
+    }
+
+    /// Notes what the observers are told after this packet.
+    fn note(&self, notice: Notice) {
+        self.core.hooks.note(Some(&self.info), notice);
     }
 }

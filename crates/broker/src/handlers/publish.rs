@@ -8,11 +8,12 @@ use latchlight_mqtt::{
 };
 
 use super::{Client, Next};
-use crate::Time;
 use crate::access::{PublishRequest, Refusal};
 use crate::connection::End;
+use crate::hooks::Notice;
 use crate::message::Forward;
 use crate::topics::Route;
+use crate::{DropReason, Time};
 
 pub(super) fn handle(client: &mut Client, packet: &[u8], now: Time) -> Result<Next, End> {
     let view = PublishView::decode(packet, client.version)?;
@@ -45,6 +46,11 @@ pub(super) fn handle(client: &mut Client, packet: &[u8], now: Time) -> Result<Ne
         }
         Err(refusal) => {
             client.core.counters.publishes_refused.one();
+            if client.core.hooks.wants.messages {
+                let forward = Forward::of_view(packet, &view, client.version, &route.topic, now);
+                let reason = DropReason::Refused(refusal.reason());
+                client.core.hooks.note(None, Notice::PublishDropped(forward.keep(), reason));
+            }
             refused(client, view.qos, refusal)?
         }
     };

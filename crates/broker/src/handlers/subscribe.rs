@@ -9,6 +9,7 @@ use latchlight_mqtt::{
 use super::{Client, Next};
 use crate::Time;
 use crate::connection::End;
+use crate::hooks::Notice;
 use crate::session_handle::Held;
 use crate::topics::{Subscriber, Subscription};
 
@@ -129,9 +130,7 @@ fn add(
     if core.reviews.load(Ordering::SeqCst) != reviews {
         core.review(&client.session);
     }
-    for observer in &core.observers {
-        observer.subscribed(&client.info, filter.as_str(), options.qos);
-    }
+    client.note(Notice::Subscribed(filter.clone().into(), options.qos));
     Ok(())
 }
 

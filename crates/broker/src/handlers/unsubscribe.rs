@@ -4,6 +4,7 @@ use latchlight_mqtt::{Packet, Properties, ReasonCode, UnsubAck};
 
 use super::{Client, Next};
 use crate::connection::End;
+use crate::hooks::Notice;
 use crate::topics::Subscriber;
 
 pub(super) fn handle(client: &mut Client, packet: &[u8]) -> Result<Next, End> {
@@ -24,9 +25,7 @@ pub(super) fn handle(client: &mut Client, packet: &[u8]) -> Result<Next, End> {
                 let commit = recorder.unsubscribed(client.session.number, filter);
                 client.batch.acknowledge_after(commit);
             }
-            for observer in &core.observers {
-                observer.unsubscribed(&client.info, filter.as_str());
-            }
+            client.note(Notice::Unsubscribed(filter.clone().into()));
         }
         reasons.push(match known {
             true => ReasonCode::Success,

@@ -113,6 +113,13 @@ impl InFlight {
         id
     }
 
+    /// All that are open, in the order in which they were sent first.
+    pub(crate) fn ids(&self) -> Vec<PacketId> {
+        let mut all: Vec<_> = self.open.iter().map(|(id, open)| (open.sequence, *id)).collect();
+        all.sort_unstable();
+        all.into_iter().map(|(_, id)| id).collect()
+    }
+
     /// What an exchange awaits.
     pub(crate) fn awaits(&self, id: PacketId) -> Option<Awaits> {
         self.open.get(&id).map(|open| open.awaits)
@@ -169,9 +176,7 @@ impl InFlight {
         };
         let ended = self.open.extract_if(|_, open| ends(open));
         let live = ended.filter_map(|(_, open)| open.live).collect();
-        let mut again: Vec<_> = self.open.iter().map(|(id, open)| (open.sequence, *id)).collect();
-        again.sort_unstable();
-        self.again = again.into_iter().map(|(_, id)| id).collect();
+        self.again = self.ids().into();
         self.sent = 0;
         for open in self.open.values_mut() {
             open.sent = false;

@@ -10,6 +10,7 @@ mod outbound;
 mod output_buffer;
 mod queue;
 mod sender;
+mod stage;
 #[cfg(test)]
 mod tests;
 

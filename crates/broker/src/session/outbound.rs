@@ -6,7 +6,7 @@ mod pump;
 
 use std::sync::Arc;
 
-use latchlight_mqtt::{Packet, QoS};
+use latchlight_mqtt::{Packet, PacketId, QoS};
 
 use super::OutputBuffer;
 use super::in_flight::{InFlight, Kept};
@@ -14,10 +14,11 @@ use super::live_queue::LiveQueue;
 use super::queue::{Pushed, Queue};
 use super::sender::{ConnectionLimits, Sender, first_byte};
 use crate::counters::Counters;
+use crate::hooks::Tells;
 use crate::live::Ticket;
 use crate::message::{Forward, Message};
 use crate::store::{SessionLog, Wait};
-use crate::{Options, Time};
+use crate::{DropReason, Options, Time};
 
 /// How far beyond the high-water mark QoS 0 may pile up while publishers are
 /// being slowed down, as a factor.
@@ -67,6 +68,8 @@ pub(crate) struct Outbound {
     /// Where it is noted, if the broker has a store and the session is
     /// durable.
     log: Option<SessionLog>,
+    /// What becomes of its messages is told by this.
+    pub(crate) tells: Tells,
     last_acknowledgement: Time,
 }
 
@@ -83,7 +86,7 @@ impl Outbound {
         counters: &Counters,
     ) {
         self.durable = durable;
-        let mut sender = Sender::new(limits, options);
+        let mut sender = Sender::new(limits, options, &self.tells);
         if let Some(wait) = answer.after {
             wait.hold(&mut sender.out);
         }
@@ -97,6 +100,7 @@ impl Outbound {
     /// way, for whose sake the socket must be reset.
     pub(crate) fn disconnect(&mut self) -> Vec<Arc<Ticket>> {
         self.sender = None;
+        let open = self.open_exchanges();
         self.live.abandon();
         let mut lost = self.in_flight.disconnect();
         lost.append(&mut self.live_unacknowledged.take());
@@ -107,6 +111,7 @@ impl Outbound {
             self.in_flight.clear();
             self.queue.clear();
         }
+        self.tell_dropped(&open);
         lost
     }
 
@@ -123,6 +128,13 @@ impl Outbound {
     pub(crate) fn say(&mut self, packet: &Packet) {
         if let Some(sender) = &mut self.sender {
             sender.say(packet);
+        }
+    }
+
+    /// Appends answers, which are whole packets.
+    pub(crate) fn append_answers(&mut self, answers: &[u8]) {
+        if let Some(sender) = &mut self.sender {
+            sender.append_answers(answers);
         }
     }
 
@@ -187,16 +199,21 @@ impl Outbound {
         let is_full = counters.waiting_bytes.get() >= options.max_waiting_bytes as u64;
         if self.durable && is_full {
             counters.dropped_queue_full.one();
+            self.tells.dropped(DropReason::QueueFull, || forward.keep());
             return Accepted::Full;
         }
         let idle = self.has_room(options) && self.queue.is_empty() && !self.in_flight.has_again();
         let Some(sender) =
             self.sender.as_mut().filter(|sender| idle && sender.out.len() <= options.high_water)
         else {
+            if self.tells.of_exchanges() && self.is_connected() && !self.has_room(options) {
+                self.tells.packet_ids_exhausted(&forward.keep());
+            }
             return self.enqueue(kept(forward, qos, receiver, retain), options, counters);
         };
         if forward.size() > sender.limits.max_packet_size {
             counters.dropped_too_large.one();
+            self.tells.dropped(DropReason::TooLarge, || forward.keep());
             return Accepted::Not;
         }
         if !self.durable {
@@ -204,17 +221,20 @@ impl Outbound {
             return match sender.send(forward, receiver, first_byte(qos, retain), Some(id)) {
                 true => {
                     counters.messages_out.one();
+                    self.tells.qos_published(id, false, || forward.keep());
                     Accepted::Yes(None)
                 }
                 false => {
                     self.in_flight.close(id);
                     counters.dropped_too_large.one();
+                    self.tells.dropped(DropReason::TooLarge, || forward.keep());
                     Accepted::Not
                 }
             };
         }
         if self.log.as_ref().is_some_and(SessionLog::is_full) {
             counters.dropped_store_full.one();
+            self.tells.dropped(DropReason::StoreFull, || forward.keep());
             return Accepted::Full;
         }
         let mut kept = kept(forward, qos, receiver, retain);
@@ -224,10 +244,12 @@ impl Outbound {
         let Some(sender) = &mut self.sender else { return Accepted::Not };
         if sender.send(forward, receiver, first_byte(qos, retain), Some(id)) {
             counters.messages_out.one();
+            self.tells.qos_published(id, false, || kept.message.clone());
             Accepted::Yes(commit)
         } else {
             self.close(id);
             counters.dropped_too_large.one();
+            self.tells.dropped(DropReason::TooLarge, || kept.message.clone());
             Accepted::Not
         }
     }
@@ -242,6 +264,7 @@ impl Outbound {
     ) -> Accepted {
         let Some(sender) = &mut self.sender else {
             counters.dropped_offline.one();
+            self.tells.dropped(DropReason::Offline, || forward.keep());
             return Accepted::Not;
         };
         // A newer message does not overtake the retained one of its topic.
@@ -254,11 +277,13 @@ impl Outbound {
             let stalled = idle > options.stalled_after.as_millis();
             if stalled || sender.out.len() > options.high_water.saturating_mul(OVERSHOOT) {
                 counters.dropped_stalled.one();
+                self.tells.dropped(DropReason::Stalled, || forward.keep());
                 return Accepted::Full;
             }
         }
         if !sender.send(forward, receiver, first_byte(QoS::AtMostOnce, retain), None) {
             counters.dropped_too_large.one();
+            self.tells.dropped(DropReason::TooLarge, || forward.keep());
             return Accepted::Not;
         }
         counters.messages_out.one();
@@ -271,11 +296,13 @@ impl Outbound {
         }
         if counters.waiting_bytes.get() >= options.max_waiting_bytes as u64 {
             counters.dropped_queue_full.one();
+            self.tells.dropped(DropReason::QueueFull, || kept.message);
             return Accepted::Full;
         }
         let log = self.log.as_mut().filter(|_| kept.qos != QoS::AtMostOnce);
         if log.as_ref().is_some_and(|log| log.is_full()) {
             counters.dropped_store_full.one();
+            self.tells.dropped(DropReason::StoreFull, || kept.message);
             return Accepted::Full;
         }
         kept.stored = log.map(SessionLog::next);
@@ -283,15 +310,20 @@ impl Outbound {
             Pushed::Waits => Accepted::Yes(self.note_waits(&kept)),
             Pushed::Instead(dropped) => {
                 counters.dropped_queue_full.add(dropped.len() as u64);
-                dropped.iter().for_each(|dropped| self.note_done(dropped.stored));
+                for dropped in dropped {
+                    self.note_done(dropped.stored);
+                    self.tells.dropped(DropReason::QueueFull, || dropped.message);
+                }
                 Accepted::Yes(self.note_waits(&kept))
             }
             Pushed::Dropped => {
                 counters.dropped_queue_full.one();
+                self.tells.dropped(DropReason::QueueFull, || kept.message);
                 Accepted::Full
             }
             Pushed::Disconnect => {
                 counters.dropped_queue_full.one();
+                self.tells.dropped(DropReason::QueueFull, || kept.message);
                 Accepted::Disconnect
             }
         }
@@ -307,6 +339,7 @@ impl Outbound {
         identifiers: &[u32],
     ) {
         for message in messages {
+            self.tells.retain_published(&message);
             let qos = message.qos.min(most);
             let log = self.log.as_mut().filter(|_| qos != QoS::AtMostOnce);
             let stored = log.map(SessionLog::next);
@@ -346,9 +379,25 @@ impl Outbound {
 
     /// The session has ended: nothing waits any more.
     pub(crate) fn clear(&mut self, counters: &Counters) {
+        let open = self.open_exchanges();
         self.in_flight.clear();
+        self.tell_dropped(&open);
+        for kept in self.queue.iter_mut() {
+            self.tells.dropped(DropReason::SessionEnded, || kept.message.clone());
+        }
         self.queue.clear();
         self.count(counters);
+    }
+
+    /// What is open, where that is told of.
+    fn open_exchanges(&self) -> Vec<PacketId> {
+        if self.tells.of_exchanges() { self.in_flight.ids() } else { Vec::new() }
+    }
+
+    /// Tells which of these are not open any more.
+    fn tell_dropped(&self, were_open: &[PacketId]) {
+        let ended = were_open.iter().filter(|id| self.in_flight.awaits(**id).is_none());
+        ended.for_each(|id| self.tells.qos_dropped(*id));
     }
 }
 

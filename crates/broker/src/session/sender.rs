@@ -1,10 +1,14 @@
 //! One connection's end of a session: how packets become bytes for it.
 
-use latchlight_mqtt::{Packet, PacketId, PacketType, ProtocolVersion, QoS, ReasonCode, encode_ack};
+use latchlight_mqtt::{
+    Framing, Packet, PacketId, PacketType, ProtocolVersion, QoS, ReasonCode, encode_ack, frame,
+};
 
 use super::aliases::{OutboundAliases, TopicAs};
 use super::in_flight::Kept;
+use super::stage::Stage;
 use super::{OutputBuffer, Receiver};
+use crate::hooks::Tells;
 use crate::message::{Encoded, Forward, Shape};
 use crate::{Options, Time};
 
@@ -24,6 +28,8 @@ pub(crate) struct Sender {
     pub(crate) limits: ConnectionLimits,
     pub(crate) out: OutputBuffer,
     aliases: OutboundAliases,
+    /// What packets pass before they go out; mostly nothing.
+    stage: Option<Stage>,
     /// When bytes were taken last, or began to wait.
     last_progress: Time,
     /// How many bytes the transport took.
@@ -31,12 +37,13 @@ pub(crate) struct Sender {
 }
 
 impl Sender {
-    pub(crate) fn new(limits: ConnectionLimits, options: &Options) -> Self {
+    pub(crate) fn new(limits: ConnectionLimits, options: &Options, tells: &Tells) -> Self {
         let aliases = limits.topic_alias_maximum.min(options.topic_alias_maximum);
         Self {
             limits,
             out: OutputBuffer::default(),
             aliases: OutboundAliases::new(aliases),
+            stage: Stage::new(tells, limits.version),
             last_progress: 0,
             written: 0,
         }
@@ -55,12 +62,17 @@ impl Sender {
         let shape = Shape { v5: self.limits.version.is_v5(), with_id: id.is_some() };
         let said = self.aliases.look_up(forward.topic());
         let limit = self.limits.max_packet_size;
-        let out = &mut self.out;
+        let (out, stage) = (&mut self.out, &self.stage);
         let sent = forward.with_extras(shape, &receiver.identifiers, said, |encoded| {
             if encoded.bytes.len() > limit {
                 return false;
             }
-            if forward.is_large() {
+            if let Some(stage) = stage {
+                let mut frame = encoded.bytes.to_vec();
+                finish(&mut frame, encoded.id_at, first, id);
+                let frame = stage.pass(frame);
+                out.append(|out| out.extend_from_slice(&frame));
+            } else if forward.is_large() {
                 let header = encoded.bytes.len() - forward.payload().len();
                 let head = Encoded { bytes: &encoded.bytes[..header], ..encoded };
                 append(out, head, first, id);
@@ -97,15 +109,40 @@ impl Sender {
     /// Appends an acknowledgement.
     pub(crate) fn acknowledge(&mut self, packet: PacketType, id: PacketId, reason: ReasonCode) {
         let version = self.limits.version;
-        self.out.append(|out| encode_ack(packet, id, reason, version, out));
+        self.put(|out| encode_ack(packet, id, reason, version, out));
     }
 
     /// Appends a packet that is no PUBLISH.
     pub(crate) fn say(&mut self, packet: &Packet) {
         let version = self.limits.version;
-        if let Err(error) = self.out.append(|out| packet.encode(version, out)) {
+        if let Err(error) = self.put(|out| packet.encode(version, out)) {
             tracing::error!(%error, "encode a packet");
         }
+    }
+
+    /// Appends answers, which are whole packets.
+    pub(crate) fn append_answers(&mut self, answers: &[u8]) {
+        if self.stage.is_none() {
+            return self.put(|out| out.extend_from_slice(answers));
+        }
+        let mut rest = answers;
+        while let Ok(Framing::Complete(header)) = frame(rest, usize::MAX) {
+            let (packet, more) = rest.split_at(header.total_len());
+            self.put(|out| out.extend_from_slice(packet));
+            rest = more;
+        }
+    }
+
+    /// Appends the packet that `write` writes.
+    fn put<T>(&mut self, write: impl FnOnce(&mut Vec<u8>) -> T) -> T {
+        let Some(stage) = &self.stage else { return self.out.append(write) };
+        let mut frame = Vec::new();
+        let written = write(&mut frame);
+        if !frame.is_empty() {
+            let frame = stage.pass(frame);
+            self.out.append(|out| out.extend_from_slice(&frame));
+        }
+        written
     }
 
     /// So many bytes were written.
@@ -145,10 +182,14 @@ fn append(out: &mut OutputBuffer, encoded: Encoded<'_>, first: u8, id: Option<Pa
     out.append(|buffer| {
         let start = buffer.len();
         buffer.extend_from_slice(encoded.bytes);
-        buffer[start] = first;
-        if let Some(id) = id {
-            let at = start + encoded.id_at;
-            buffer[at..at + 2].copy_from_slice(&id.get().to_be_bytes());
-        }
+        finish(&mut buffer[start..], encoded.id_at, first, id);
     });
+}
+
+/// Sets what is the receiver's own.
+fn finish(frame: &mut [u8], id_at: usize, first: u8, id: Option<PacketId>) {
+    frame[0] = first;
+    if let Some(id) = id {
+        frame[id_at..id_at + 2].copy_from_slice(&id.get().to_be_bytes());
+    }
 }

@@ -142,6 +142,7 @@ impl Core {
         session.note_subscriptions(count);
         self.counters.subscriptions.add(count as u64);
         let mut line = session.outbound.lock();
+        line.owed.tells = self.hooks.tells(&Arc::new(session.absent_client()));
         line.owed.restore(log, parts.owed.into_values());
         line.will = parts.will.map(|will| pending(will, &client_id, identity));
         // Who was connected to the earlier run has been gone since now.

@@ -52,6 +52,7 @@ fn run(core: &Core, recorder: &Recorder, mut store: Box<dyn Store>) {
                 session.flush(core.clock.now(), &core.options, &core.counters);
             }
         }
+        core.hooks.tell();
     }
 }
 

@@ -92,6 +92,9 @@ impl Outbound {
             let sent = SentAt { ticket: ticket.clone(), end: sender.position() };
             self.live_unacknowledged.0.push(sent);
         }
+        if let Some(id) = id {
+            self.tells.qos_published(id, false, || kept.message);
+        }
         ticket.sent();
     }
 

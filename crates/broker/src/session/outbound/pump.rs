@@ -5,7 +5,7 @@ use latchlight_mqtt::{AckView, PacketType, QoS, ReasonCode};
 use super::Outbound;
 use crate::counters::Counters;
 use crate::session::in_flight::Awaits;
-use crate::{Options, Time};
+use crate::{DropReason, Options, Time};
 
 impl Outbound {
     /// An acknowledgement of the client.
@@ -44,6 +44,11 @@ impl Outbound {
     }
 
     fn complete(&mut self, ack: AckView) {
+        if ack.reason.is_error() {
+            self.tells.qos_dropped(ack.packet_id);
+        } else {
+            self.tells.qos_completed(ack.packet_id);
+        }
         let ticket = self.close(ack.packet_id).and_then(|open| open.live);
         match ticket {
             Some(ticket) if ack.reason.is_error() => ticket.lost(),
@@ -92,10 +97,12 @@ impl Outbound {
             // [MQTT-3.3.1-1]
             (_, Some(kept)) if sender.send_kept(&kept, Some(id), true, now) => {
                 counters.messages_out.one();
+                self.tells.qos_published(id, true, || kept.message);
             }
             _ => {
                 self.close(id);
                 counters.dropped_too_large.one();
+                self.tells.qos_dropped(id);
             }
         }
         true
@@ -108,7 +115,10 @@ impl Outbound {
         }
         let (next, expired) = self.queue.pop(now);
         counters.dropped_expired.add(expired.len() as u64);
-        expired.iter().for_each(|expired| self.note_done(expired.stored));
+        for expired in expired {
+            self.note_done(expired.stored);
+            self.tells.dropped(DropReason::Expired, || expired.message);
+        }
         let Some(kept) = next else { return false };
         let id = (kept.qos != QoS::AtMostOnce).then(|| {
             let message = self.durable.then(|| kept.clone());
@@ -120,9 +130,13 @@ impl Outbound {
         let Some(sender) = &mut self.sender else { return false };
         if sender.send_kept(&kept, id, kept.dup, now) {
             counters.messages_out.one();
+            if let Some(id) = id {
+                self.tells.qos_published(id, kept.dup, || kept.message);
+            }
         } else {
             id.and_then(|id| self.close(id));
             counters.dropped_too_large.one();
+            self.tells.dropped(DropReason::TooLarge, || kept.message);
         }
         true
     }
