@@ -74,7 +74,7 @@ impl Application {
         adopt_base_topics(&state, &topics);
         let presence = Arc::new(Presence::default());
         let (events, incoming) = mpsc::channel(EVENTS);
-        let (link, mqtt_address) = link(&settings, files, &topics, events).await?;
+        let (link, mqtt_address) = link(&settings, &data, files, &topics, events).await?;
         let outbox = LinkOutbox {
             topics: topics.clone(),
             link: link.clone(),
@@ -208,12 +208,13 @@ fn data_folder(data: &Path, beside: &Path) -> anyhow::Result<PathBuf> {
 
 async fn link(
     settings: &Settings,
+    data: &Path,
     files: OpenFiles,
     topics: &Arc<Topics>,
     events: mpsc::Sender<LinkEvent>,
 ) -> anyhow::Result<(Arc<dyn Link>, Option<SocketAddr>)> {
     if settings.mqtt.is_embedded() {
-        let link = InlineLink::start(&settings.mqtt, files, topics.clone(), events).await?;
+        let link = InlineLink::start(&settings.mqtt, data, files, topics.clone(), events).await?;
         let address = link.address();
         return Ok((Arc::new(link), Some(address)));
     }

@@ -18,6 +18,9 @@ pub struct MqttSettings {
     /// Where the embedded broker listens, without TLS.
     #[serde(deserialize_with = "value::address")]
     pub listen: SocketAddr,
+    /// Whether the sessions of the embedded broker, what they are owed, and
+    /// retained messages outlive the server, in `broker.db` in the data folder.
+    pub store: bool,
     /// The first level, or levels, of every topic.
     pub prefix: String,
     /// More topic filters to listen on; what comes from them never gets an
@@ -72,6 +75,7 @@ impl Default for MqttSettings {
         Self {
             broker: "embedded".to_owned(),
             listen: SocketAddr::from(([127, 0, 0, 1], 1883)),
+            store: true,
             prefix: "latchlight".to_owned(),
             topics: Vec::new(),
             protocol: MqttProtocol::V5,
@@ -91,6 +95,7 @@ impl std::fmt::Debug for MqttSettings {
         f.debug_struct("MqttSettings")
             .field("broker", &self.broker_without_credentials())
             .field("listen", &self.listen)
+            .field("store", &self.store)
             .field("prefix", &self.prefix)
             .field("topics", &self.topics)
             .finish_non_exhaustive()

@@ -340,6 +340,13 @@ impl Topics {
             || self.listeners.read().contains_key(topic)
     }
 
+    /// Whether the server tells on this topic how things are, and does so anew
+    /// at every start.
+    pub fn is_state_topic(&self, topic: &str) -> bool {
+        let levels = below(topic, &self.prefix).map(|rest| rest.split('/').collect::<Vec<_>>());
+        matches!(levels.as_deref(), Some(["devices", _, "state"] | ["server", "online"]))
+    }
+
     /// Whether what is said on this topic is acted on: nothing retained, and
     /// no last will, may stand there.
     pub fn is_spoken_topic(&self, topic: &str) -> bool {

@@ -261,10 +261,16 @@ impl Device {
 
     /// A connection that has not said anything yet.
     pub(crate) async fn connect(address: &str, connect: Connect) -> Self {
+        Self::resume(address, connect).await.0
+    }
+
+    /// The same, and whether its session was there.
+    pub(crate) async fn resume(address: &str, connect: Connect) -> (Self, bool) {
         let id = connect.client_id.to_string();
-        let (mut connection, _) = Connection::connect(address, connect).await.unwrap();
+        let (mut connection, answer) = Connection::connect(address, connect).await.unwrap();
         connection.set_auto_acknowledge(true);
-        Self { id, connection, next_id: PacketId::MIN, early: Vec::new() }
+        let device = Self { id, connection, next_id: PacketId::MIN, early: Vec::new() };
+        (device, answer.session_present)
     }
 
     /// Subscribes to its `down`.

@@ -14,6 +14,7 @@ mod process;
 mod real_clients;
 mod restart;
 mod safety;
+mod store;
 mod stranger;
 mod tls;
 mod tour;

@@ -18,7 +18,7 @@ use crate::line::Closing;
 use crate::listener::{Hall, Listener, ListenerInfo};
 use crate::live::Ticket;
 use crate::session_handle::Session;
-use crate::store::{Recorder, Store, Writer, restore};
+use crate::store::{Keep, Recorder, Store, StoredMessage, Writer, restore};
 use crate::threads::Threads;
 use crate::time::Clock;
 use crate::topics::{Index, Retained, Subscriber};
@@ -32,6 +32,7 @@ pub struct BrokerBuilder {
     observers: Vec<Arc<dyn Observer>>,
     listeners: Vec<Listener>,
     store: Option<Box<dyn Store>>,
+    keep: Option<Keep>,
 }
 
 /// A broker that serves; cheap to clone. Dropping it does not end it: see
@@ -109,6 +110,19 @@ impl BrokerBuilder {
         self
     }
 
+    /// Which of the messages that the store brings back are kept; without
+    /// this, all are. What is not, is gone from the store as well, before
+    /// anybody can connect. A session whose client may have taken such a
+    /// message half way, at QoS 2, ends with it.
+    #[must_use]
+    pub fn keep_stored(
+        mut self,
+        keep: impl Fn(&StoredMessage<'_>) -> bool + Send + 'static,
+    ) -> Self {
+        self.keep = Some(Box::new(keep));
+        self
+    }
+
     /// Restores what the store has, and begins to serve, on threads of its
     /// own.
     ///
@@ -137,7 +151,8 @@ impl BrokerBuilder {
         });
         let writer = match (recorder, self.store) {
             (Some(recorder), Some(mut store)) => {
-                restore(&core, &recorder, store.as_mut()).map_err(std::io::Error::other)?;
+                restore(&core, &recorder, store.as_mut(), self.keep.as_ref())
+                    .map_err(std::io::Error::other)?;
                 Some(Writer::start(&core, &recorder, store)?)
             }
             _ => None,

@@ -87,7 +87,8 @@
 //! begins or ends one. All that waits at a moment shares one commit; what has
 //! nothing to do with such sessions waits for none. A store that cannot write,
 //! or does not keep up, takes no messages: a publisher of MQTT 5 is told 0x97,
-//! an older one gets no answer.
+//! an older one gets no answer. [`BrokerBuilder::keep_stored`] says which
+//! messages must not come back.
 //!
 //! # Who may do what
 //! The access hook says it ([`Access`]). When what it says has changed,
@@ -160,6 +161,6 @@ pub use options::{Options, WhenFull};
 pub use publication::Publication;
 #[cfg(feature = "sqlite")]
 pub use store::SqliteStore;
-pub use store::{Change, MemoryStore, Store, StoreError};
+pub use store::{Change, MemoryStore, Store, StoreError, StoredAs, StoredMessage};
 pub use time::Time;
 pub use transport::{MemoryConnector, MemoryStream};

@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,14 +13,14 @@ use jiff::Timestamp;
 use latchlight_broker::{
     Broker, ClientInfo, InlineClient, InlineFilters, InlinePublish, InlineSubscription, Interests,
     LivePublish, LiveReceipt, LiveStatus, Observer, Options, QoS, ReasonCode, RetainHandling,
-    SubscriptionOptions, TopicFilter, TopicName,
+    StoredMessage, SubscriptionOptions, TopicFilter, TopicName,
 };
 use parking_lot::Mutex;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use super::access::LinkAccess;
-use super::{Incoming, Link, LinkEvent};
+use super::{Incoming, Link, LinkEvent, store};
 use crate::commands::{Dispatch, Flight, FlightEnd, FlightEvent, Receipt};
 use crate::config::MqttSettings;
 use crate::device_interface::topics::{CommandMessage, Destination, Topics};
@@ -56,12 +57,14 @@ struct Sessions {
 }
 
 impl InlineLink {
-    /// Starts the broker and listens on the server's topics.
+    /// Starts the broker, with its store in the data folder, and listens on
+    /// the server's topics.
     ///
     /// # Errors
-    /// The address cannot be had.
+    /// The address or the store cannot be had.
     pub async fn start(
         settings: &MqttSettings,
+        data: &Path,
         files: OpenFiles,
         topics: Arc<Topics>,
         events: mpsc::Sender<LinkEvent>,
@@ -72,13 +75,17 @@ impl InlineLink {
         let (presence, changes) = mpsc::unbounded_channel();
         let clients = Mutex::default();
         let sessions = Arc::new(Sessions { topics: topics.clone(), events: presence, clients });
-        let broker = Broker::builder()
+        let mut builder = Broker::builder()
             .options(options(files))
             .access(LinkAccess::new(topics.clone()))
             .observer(Watch(sessions.clone()))
-            .listener(listener)
-            .serve()
-            .context("start the embedded broker")?;
+            .listener(listener);
+        if settings.store {
+            let topics = topics.clone();
+            let keeps = move |message: &StoredMessage<'_>| store::keeps(&topics, message);
+            builder = builder.store(store::open(data)?).keep_stored(keeps);
+        }
+        let broker = builder.serve().context("start the embedded broker")?;
         let inline = broker.inline();
         let filters: Result<Vec<_>, _> =
             topics.filters().into_iter().map(TopicFilter::try_from).collect();

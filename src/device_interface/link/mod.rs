@@ -7,6 +7,7 @@ mod inline;
 mod paho;
 mod paho_options;
 mod relay;
+mod store;
 
 use std::sync::Arc;
 

@@ -14,6 +14,7 @@ mod recorder;
 mod restore;
 #[cfg(feature = "sqlite")]
 mod sqlite;
+mod stored_message;
 mod writer;
 
 pub use memory::MemoryStore;
@@ -22,6 +23,8 @@ pub(crate) use recorder::{Recorder, SessionLog, Wait};
 pub(crate) use restore::{Restored, restore};
 #[cfg(feature = "sqlite")]
 pub use sqlite::SqliteStore;
+pub(crate) use stored_message::Keep;
+pub use stored_message::{StoredAs, StoredMessage};
 pub(crate) use writer::Writer;
 
 /// Why a store could not do what it was asked to.

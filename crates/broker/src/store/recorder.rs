@@ -145,6 +145,11 @@ impl Recorder {
         self.delete(keys::retained(topic))
     }
 
+    /// A session is not owed this message any more.
+    pub(super) fn not_owed(&self, number: u64, sequence: u64) -> u64 {
+        self.delete(keys::message(number, sequence))
+    }
+
     /// Nothing of this session is needed any more.
     pub(crate) fn forget(&self, number: u64) -> u64 {
         let prefix = number.to_be_bytes();
@@ -281,7 +286,7 @@ impl SessionLog {
 
     /// A message is owed no more.
     pub(crate) fn done(&self, sequence: u64) -> u64 {
-        self.recorder.delete(keys::message(self.number, sequence))
+        self.recorder.not_owed(self.number, sequence)
     }
 
     /// The session is to be forgotten.

@@ -8,9 +8,10 @@ use latchlight_mqtt::{PacketId, TopicFilter};
 
 use super::keys::{self, Kind};
 use super::record::{self, MessageState, SessionRecord, WillRecord};
-use super::{Recorder, SessionLog, Store, StoreError};
+use super::{Keep, Recorder, SessionLog, Store, StoreError, StoredAs, StoredMessage};
 use crate::broker::Core;
 use crate::deadlines::Timers;
+use crate::message::Message;
 use crate::session::Kept;
 use crate::session_handle::{Held, Session};
 use crate::topics::{Subscriber, Subscription};
@@ -32,19 +33,26 @@ struct Parts {
     owed: BTreeMap<u64, Restored>,
     unreleased: Vec<PacketId>,
     will: Option<WillRecord>,
+    /// The client may hold the packet id of a message that is not kept: what
+    /// comes under it next would be taken for that one.
+    ends: bool,
 }
 
 /// What was read, and what could not be.
-#[derive(Default)]
-struct Found {
+struct Found<'a> {
+    core: &'a Core,
+    recorder: &'a Recorder,
+    keep: Option<&'a Keep>,
     sessions: BTreeMap<u64, Parts>,
     newer_format: bool,
     has_format: bool,
     unreadable: usize,
     retained: usize,
+    purged: usize,
 }
 
-/// Brings back what an earlier run has committed.
+/// Brings back what an earlier run has committed, but for the messages that
+/// are not to be kept: those leave the store, too.
 ///
 /// # Errors
 /// The store cannot be read, or is of a newer version.
@@ -52,10 +60,11 @@ pub(crate) fn restore(
     core: &Arc<Core>,
     recorder: &Arc<Recorder>,
     store: &mut dyn Store,
+    keep: Option<&Keep>,
 ) -> Result<(), StoreError> {
-    let mut found = Found::default();
+    let mut found = Found::new(core, recorder, keep);
     store.restore(&mut |key, value| {
-        if found.take(core, key, value).is_none() {
+        if found.take(key, value).is_none() {
             found.unreadable += 1;
         }
     })?;
@@ -69,31 +78,41 @@ pub(crate) fn restore(
         tracing::error!(entries = found.unreadable, "the store has entries that cannot be read");
     }
     let sessions = found.sessions.len();
-    for (number, parts) in found.sessions {
+    for (number, parts) in std::mem::take(&mut found.sessions) {
         core.session_numbers.fetch_max(number + 1, std::sync::atomic::Ordering::Relaxed);
         if core.bring_back(recorder, number, parts).is_none() {
             recorder.forget(number);
         }
     }
-    tracing::info!(sessions, retained = found.retained, "restored from the store");
+    let Found { retained, purged, .. } = found;
+    tracing::info!(sessions, retained, purged, "restored from the store");
     Ok(())
 }
 
-impl Found {
+impl<'a> Found<'a> {
+    fn new(core: &'a Core, recorder: &'a Recorder, keep: Option<&'a Keep>) -> Self {
+        Self {
+            core,
+            recorder,
+            keep,
+            sessions: BTreeMap::new(),
+            newer_format: false,
+            has_format: false,
+            unreadable: 0,
+            retained: 0,
+            purged: 0,
+        }
+    }
+
     /// Takes an entry in; nothing: it cannot be read.
-    fn take(&mut self, core: &Core, key: &[u8], value: &[u8]) -> Option<()> {
+    fn take(&mut self, key: &[u8], value: &[u8]) -> Option<()> {
         let (number, kind, rest) = keys::split(key)?;
         match kind {
             Kind::Format => {
                 self.has_format = true;
                 self.newer_format = value.first().is_none_or(|format| *format > record::FORMAT);
             }
-            Kind::Retained => {
-                let message = Arc::new(record::decode_retained(value, &core.clock)?);
-                // It was taken once: the bounds do not take it away.
-                core.retained.lock().set_own(message);
-                self.retained += 1;
-            }
+            Kind::Retained => self.take_retained(value)?,
             Kind::Session => self.of(number).record = Some(SessionRecord::decode(value)?),
             Kind::Subscription => {
                 let filter = TopicFilter::try_from(std::str::from_utf8(rest).ok()?).ok()?;
@@ -102,17 +121,55 @@ impl Found {
             }
             Kind::Message => {
                 let stored = u64::from_be_bytes(rest.try_into().ok()?);
-                let owed = record::decode_owed(value, stored, &core.clock)?;
-                let restored = Restored { stored, state: owed.state, kept: owed.kept };
-                self.of(number).owed.insert(stored, restored);
+                self.take_owed(number, stored, value)?;
             }
             Kind::Unreleased => {
                 let id = PacketId::new(u16::from_be_bytes(rest.try_into().ok()?))?;
                 self.of(number).unreleased.push(id);
             }
-            Kind::Will => self.of(number).will = Some(record::decode_will(value, &core.clock)?),
+            Kind::Will => {
+                let will = record::decode_will(value, &self.core.clock)?;
+                if self.keeps(&will.message, StoredAs::Will) {
+                    self.of(number).will = Some(will);
+                } else {
+                    self.recorder.will(number, None);
+                }
+            }
         }
         Some(())
+    }
+
+    fn take_retained(&mut self, value: &[u8]) -> Option<()> {
+        let message = Arc::new(record::decode_retained(value, &self.core.clock)?);
+        if !self.keeps(&message, StoredAs::Retained) {
+            self.recorder.not_retained(&message.topic);
+            return Some(());
+        }
+        // It was taken once: the bounds do not take it away.
+        self.core.retained.lock().set_own(message);
+        self.retained += 1;
+        Some(())
+    }
+
+    fn take_owed(&mut self, number: u64, stored: u64, value: &[u8]) -> Option<()> {
+        let owed = record::decode_owed(value, stored, &self.core.clock)?;
+        let state = owed.state;
+        let message = owed.kept.as_ref().map(|kept| &kept.message);
+        if message.is_some_and(|message| !self.keeps(message, StoredAs::Owed)) {
+            self.recorder.not_owed(number, stored);
+            self.of(number).ends |= matches!(state, MessageState::Sent(_));
+            return Some(());
+        }
+        self.of(number).owed.insert(stored, Restored { stored, state, kept: owed.kept });
+        Some(())
+    }
+
+    fn keeps(&mut self, message: &Message, stored_as: StoredAs) -> bool {
+        let Message { topic, payload, .. } = message;
+        let stored = StoredMessage { topic, payload, stored_as };
+        let keeps = self.keep.is_none_or(|keep| keep(&stored));
+        self.purged += usize::from(!keeps);
+        keeps
     }
 
     fn of(&mut self, number: u64) -> &mut Parts {
@@ -128,7 +185,8 @@ impl Core {
         number: u64,
         parts: Parts,
     ) -> Option<()> {
-        let SessionRecord { client_id, identity, expiry, gone_since } = parts.record?;
+        let record = parts.record.filter(|_| !parts.ends)?;
+        let SessionRecord { client_id, identity, expiry, gone_since } = record;
         let session = Session::new(client_id.clone(), identity.clone(), number);
         session.set_stored(true);
         let next = parts.owed.last_key_value().map_or(0, |(stored, _)| *stored);

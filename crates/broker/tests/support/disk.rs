@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Condvar, Mutex};
+use std::time::Duration;
 
 use latchlight_broker::{Change, Store, StoreError};
 
@@ -63,6 +64,37 @@ impl Disk {
         next.shared.state.lock().unwrap().entries =
             self.shared.state.lock().unwrap().entries.clone();
         next
+    }
+
+    /// The disk as a start finds it that comes this much later: everything on
+    /// it was written that much earlier.
+    pub fn after(&self, passed: Duration) -> Self {
+        let next = self.cut();
+        let mut state = next.shared.state.lock().unwrap();
+        for (key, value) in &mut state.entries {
+            // Where the moment stands, in Unix milliseconds, by the key's kind.
+            let at = match key[8] {
+                1 => 8,
+                3 if value.len() > 3 => 3,
+                5 => 9,
+                6 => 0,
+                _ => continue,
+            };
+            let moment = u64::from_be_bytes(value[at..at + 8].try_into().unwrap());
+            if moment > 0 {
+                let earlier = moment - u64::try_from(passed.as_millis()).unwrap();
+                value[at..at + 8].copy_from_slice(&earlier.to_be_bytes());
+            }
+        }
+        drop(state);
+        next
+    }
+
+    /// Whether something of this topic is on it.
+    pub fn mentions(&self, topic: &str) -> bool {
+        let state = self.shared.state.lock().unwrap();
+        let has = |bytes: &[u8]| bytes.windows(topic.len()).any(|part| part == topic.as_bytes());
+        state.entries.iter().any(|(key, value)| has(key) || has(value))
     }
 
     pub fn len(&self) -> usize {
