@@ -6,7 +6,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use latchlight_mqtt::{ProtocolVersion, QoS, ReasonCode, Will};
 
-use crate::{Authentication, AuthenticationRequest, ClientInfo};
+use crate::{Authentication, AuthenticationRequest, ClientCertificate, ClientInfo};
 
 /// What a client shows when it connects.
 #[derive(Debug, Clone, Copy)]
@@ -21,6 +21,9 @@ pub struct ConnectRequest<'a> {
     pub address: Option<SocketAddr>,
     /// The name of the listener that it came by.
     pub listener: &'a str,
+    /// The certificate that it has shown, where the listener speaks TLS and
+    /// asks for one.
+    pub certificate: Option<&'a ClientCertificate>,
     /// The version that it speaks.
     pub version: ProtocolVersion,
 }

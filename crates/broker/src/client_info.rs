@@ -6,6 +6,8 @@ use std::time::SystemTime;
 
 use latchlight_mqtt::ProtocolVersion;
 
+use crate::ClientCertificate;
+
 /// A client, as hooks and administrators see it.
 #[derive(Debug, Clone)]
 pub struct ClientInfo {
@@ -15,6 +17,8 @@ pub struct ClientInfo {
     pub identity: Arc<str>,
     /// Where it comes from; nothing for what has no socket.
     pub address: Option<SocketAddr>,
+    /// The certificate that it has shown.
+    pub certificate: Option<Arc<ClientCertificate>>,
     /// The version that it speaks.
     pub version: ProtocolVersion,
     /// Since when it is connected.

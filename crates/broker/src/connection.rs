@@ -15,7 +15,7 @@ use crate::broker::Core;
 use crate::deadlines::Timers;
 use crate::handlers::{self, Client, Next};
 use crate::line::Closing;
-use crate::listener::Place;
+use crate::listener::{Place, lay_over};
 use crate::live::Ticket;
 use crate::opening::open;
 use crate::read_buffer::{CHUNK, Carry, Read, Taken};
@@ -80,15 +80,25 @@ impl End {
 }
 
 /// Serves a connection to its end.
-pub(crate) async fn run(core: Arc<Core>, transport: Arc<dyn Transport>, peer: Peer, _place: Place) {
+pub(crate) async fn run(
+    core: Arc<Core>,
+    socket: Arc<dyn Transport>,
+    mut peer: Peer,
+    mut place: Place,
+) {
     // Each phase is boxed, so that a connection holds only what it is in.
     let opening = Box::pin(async {
+        let opened = async {
+            let transport = lay_over(&core, socket, &mut peer, &mut place).await?;
+            let (client, carry) = open(&core, &transport, &peer).await?;
+            Some((transport, client, carry))
+        };
         tokio::select! {
-            opened = open(&core, &transport, &peer) => opened,
+            opened = opened => opened,
             () = core.stop.cancelled() => None,
         }
     });
-    let Some((client, carry)) = opening.await else { return };
+    let Some((transport, client, carry)) = opening.await else { return };
     let (client, end) = Box::pin(serve(client, &*transport, carry)).await;
     Box::pin(finish(client, transport, end)).await;
 }
@@ -337,6 +347,7 @@ async fn say_goodbye(client: &Client, transport: &dyn Transport, reason: ReasonC
                 (output.is_some(), output.is_some_and(|output| output.has_ready()))
             };
             if !waits {
+                let _ = transport.sent().await;
                 return;
             }
             if ready {

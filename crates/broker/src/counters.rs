@@ -31,6 +31,11 @@ counters! {
     connections_accepted,
     /// Connections that were refused by a limit, before CONNECT.
     connections_refused,
+    /// Those of them that were refused because too many TLS handshakes were
+    /// under way.
+    handshakes_refused,
+    /// TLS handshakes that failed or took too long.
+    handshakes_failed,
     /// CONNECTs that were answered with a failure.
     connects_refused,
     /// Sessions, connected or not (gauge).

@@ -31,6 +31,12 @@
 //! the process. Each has a name, which the access hook sees; they can be added
 //! and removed while the broker runs, and share its limits.
 //!
+//! With the feature `tls`, any of them can speak TLS 1.2 and 1.3
+//! (`Listener::tls`), and ask for the client's certificate, which the access
+//! hook sees ([`ConnectRequest::certificate`]). The server's certificate, and
+//! whose clients are let in, can be replaced while sessions go on
+//! (`Tls::replace`).
+//!
 //! ```
 //! use latchlight_broker::{AllowAll, Broker, Listener};
 //! use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -106,13 +112,14 @@
 //! comes with every message is told only to who asks ([`Interests`]).
 //!
 //! # Not there yet, but with its place
-//! TLS and WebSocket (`Transport`), `$SYS` topics, interceptors, access checks at delivery, and
+//! WebSocket (`Transport`), `$SYS` topics, interceptors, access checks at delivery, and
 //! what a leaving member of a shared subscription has in flight going to
 //! another one.
 
 mod access;
 mod authentication;
 mod broker;
+mod client_certificate;
 mod client_info;
 mod connection;
 mod counters;
@@ -140,6 +147,8 @@ mod session_handle;
 mod store;
 mod threads;
 mod time;
+#[cfg(feature = "tls")]
+mod tls;
 mod topics;
 mod transport;
 mod will;
@@ -147,6 +156,7 @@ mod will;
 pub use access::{Access, AllowAll, ConnectRequest, DenyAll, PublishRequest, Refusal, Review};
 pub use authentication::{Authentication, AuthenticationRequest, AuthenticationStep};
 pub use broker::{Broker, BrokerBuilder};
+pub use client_certificate::ClientCertificate;
 pub use client_info::ClientInfo;
 pub use counters::CountersSnapshot;
 pub use inline::{InlineClient, InlineFilters, InlineMessage, InlinePublish, InlineSubscription};
@@ -163,4 +173,6 @@ pub use publication::Publication;
 pub use store::SqliteStore;
 pub use store::{Change, MemoryStore, Store, StoreError, StoredAs, StoredMessage};
 pub use time::Time;
+#[cfg(feature = "tls")]
+pub use tls::{ClientCertificates, Tls, TlsConfig, TlsError, TlsProblem};
 pub use transport::{MemoryConnector, MemoryStream};

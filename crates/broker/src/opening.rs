@@ -102,6 +102,7 @@ fn note_refused(
         client_id: client_id.into(),
         identity: "".into(),
         address: peer.address,
+        certificate: peer.certificate.clone(),
         version,
         connected_at: SystemTime::now(),
     };
@@ -227,7 +228,7 @@ async fn say(transport: &dyn Transport, packet: &Packet, version: ProtocolVersio
                 Err(error) => return Err(error),
             }
         }
-        Ok::<_, io::Error>(())
+        transport.sent().await
     };
     let _ = tokio::time::timeout(REFUSAL, write).await;
 }

@@ -31,6 +31,12 @@ pub struct Options {
     pub connect_timeout: Duration,
     /// How many bytes a connection may send before CONNECT is complete.
     pub max_connect_size: u32,
+    /// How long a TLS handshake may take.
+    pub handshake_timeout: Duration,
+    /// TLS handshakes at once; one more connection is refused.
+    pub max_handshakes: usize,
+    /// TLS handshakes at once from one address.
+    pub max_handshakes_per_address: usize,
     /// Connections at once.
     pub max_connections: usize,
     /// Connections at once from one address.
@@ -99,6 +105,9 @@ impl Default for Options {
             max_partial_bytes: 256 * 1024 * 1024,
             connect_timeout: Duration::from_secs(10),
             max_connect_size: 64 * 1024,
+            handshake_timeout: Duration::from_secs(10),
+            max_handshakes: 1000,
+            max_handshakes_per_address: 250,
             max_connections: 100_000,
             max_connections_per_address: 100_000,
             max_sessions: 200_000,

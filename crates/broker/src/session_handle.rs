@@ -179,6 +179,7 @@ impl Session {
             client_id: self.client_id.clone(),
             identity: self.identity.clone(),
             address: None,
+            certificate: None,
             version: ProtocolVersion::V5,
             connected_at: SystemTime::UNIX_EPOCH,
         }

@@ -12,8 +12,8 @@ use tokio::sync::mpsc;
 use tokio_util::task::TaskTracker;
 
 use crate::broker::Core;
-use crate::listener::{Place, Socket};
-use crate::{connection, deadlines};
+use crate::listener::{Layers, Place, Socket};
+use crate::{ClientCertificate, connection, deadlines};
 
 /// How long connections may take to end when the broker closes.
 const FAREWELL: Duration = Duration::from_secs(2);
@@ -44,6 +44,10 @@ pub(crate) struct Peer {
     pub(crate) address: Option<SocketAddr>,
     /// The name of the listener.
     pub(crate) listener: Arc<str>,
+    /// What lies between the socket and MQTT there.
+    pub(crate) layers: Layers,
+    /// What the client has shown, once it has.
+    pub(crate) certificate: Option<Arc<ClientCertificate>>,
 }
 
 impl Hands {

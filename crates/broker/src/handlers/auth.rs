@@ -90,6 +90,7 @@ fn begin(client: &Client, enhanced: &Enhanced, data: Bytes) -> Result<(), Reason
             password: None,
             address: info.address,
             listener: &enhanced.listener,
+            certificate: info.certificate.as_deref(),
             version: ProtocolVersion::V5,
         };
         Conversation::begin(&*core.access, &enhanced.method, connect, Some(info))?

@@ -49,6 +49,7 @@ pub(crate) async fn establish(
         password: connect.password.as_deref(),
         address: peer.address,
         listener: &peer.listener,
+        certificate: peer.certificate.as_deref(),
         version: connect.version,
     };
     // Before it is let in: a change of the rules that it has seen is older.
@@ -66,6 +67,7 @@ pub(crate) async fn establish(
         client_id,
         identity,
         address: peer.address,
+        certificate: peer.certificate.clone(),
         version: connect.version,
         connected_at,
     });

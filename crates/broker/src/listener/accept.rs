@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
+use super::layers::Layers;
 use super::places::Places;
 use super::source::Acceptor;
 use crate::broker::Core;
@@ -18,6 +19,7 @@ const PAUSE: Duration = Duration::from_millis(100);
 pub(super) struct Accepting {
     pub(super) core: Arc<Core>,
     pub(super) name: Arc<str>,
+    pub(super) layers: Layers,
     pub(super) hands: Hands,
     pub(super) places: Arc<Places>,
     pub(super) stop: CancellationToken,
@@ -26,7 +28,7 @@ pub(super) struct Accepting {
 impl Accepting {
     /// Accepts until it is stopped; survives every error.
     pub(super) async fn run(self, mut acceptor: Acceptor) {
-        let Self { core, name, hands, places, stop } = self;
+        let Self { core, name, layers, hands, places, stop } = self;
         loop {
             let accepted = tokio::select! {
                 accepted = acceptor.accept() => accepted,
@@ -42,8 +44,10 @@ impl Accepting {
                     continue;
                 }
             };
-            if let Some(place) = places.take(&core, address.map(|address| address.ip())) {
-                let peer = Peer { address, listener: name.clone() };
+            let ip = address.map(|address| address.ip());
+            if let Some(place) = places.take(&core, ip, layers.has_handshake()) {
+                let (listener, layers) = (name.clone(), layers.clone());
+                let peer = Peer { address, listener, layers, certificate: None };
                 hands.give(Accepted { socket, peer, place });
             }
         }

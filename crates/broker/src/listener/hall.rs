@@ -42,7 +42,7 @@ impl Hall {
             return Err(io::Error::other("the broker has stopped"));
         };
         let address = listener.source.address()?;
-        let name = listener.name.unwrap_or_else(|| address.to_string().into());
+        let name = listener.name.unwrap_or_else(|| listener.layers.name(&address));
         let mut running = self.running.lock();
         if running.iter().any(|running| running.info.name == name) {
             let why = format!("there is a listener {name:?} already");
@@ -56,6 +56,7 @@ impl Hall {
         let accepting = Accepting {
             core: self.core.clone(),
             name: name.clone(),
+            layers: listener.layers,
             hands: self.hands.clone(),
             places: self.places.clone(),
             stop: stop.clone(),

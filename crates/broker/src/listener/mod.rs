@@ -3,6 +3,7 @@
 
 mod accept;
 mod hall;
+mod layers;
 mod places;
 mod source;
 #[cfg(unix)]
@@ -13,6 +14,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 pub(crate) use hall::Hall;
+pub(crate) use layers::{Layers, lay_over};
 pub(crate) use places::Place;
 pub(crate) use source::Socket;
 
@@ -30,6 +32,8 @@ pub struct Listener {
     /// Nothing: as its address says.
     name: Option<Arc<str>>,
     source: Source,
+    /// What lies between that and MQTT.
+    layers: Layers,
 }
 
 /// Where a listener is reached.
@@ -55,7 +59,7 @@ pub struct ListenerInfo {
 impl Listener {
     /// Plain TCP, bound already.
     pub fn tcp(listener: std::net::TcpListener) -> Self {
-        Self { name: None, source: Source::Tcp(listener) }
+        Self::over(Source::Tcp(listener))
     }
 
     /// A Unix socket at this path, whose file has this mode before anybody can
@@ -73,24 +77,40 @@ impl Listener {
     #[cfg(unix)]
     pub fn unix(path: impl Into<PathBuf>, mode: u32) -> std::io::Result<Self> {
         let socket = unix::UnixSocket::bind(path.into(), mode)?;
-        Ok(Self { name: None, source: Source::Unix(socket) })
+        Ok(Self::over(Source::Unix(socket)))
     }
 
     /// A Unix socket that was bound already; its file is its maker's affair.
     #[cfg(unix)]
     pub fn unix_socket(listener: std::os::unix::net::UnixListener) -> Self {
-        Self { name: None, source: Source::Unix(listener.into()) }
+        Self::over(Source::Unix(listener.into()))
     }
 
     /// Connections within this process, by the connector, without a socket.
     pub fn memory() -> (Self, MemoryConnector) {
         let (connector, connections) = memory::connector();
-        (Self { name: None, source: Source::Memory(connections) }, connector)
+        (Self::over(Source::Memory(connections)), connector)
+    }
+
+    fn over(source: Source) -> Self {
+        Self { name: None, source, layers: Layers::default() }
+    }
+
+    /// Speaks TLS there, and nothing else. How long a handshake may take is
+    /// [`Options::handshake_timeout`](crate::Options::handshake_timeout), how
+    /// many there may be at once
+    /// [`Options::max_handshakes`](crate::Options::max_handshakes).
+    #[cfg(feature = "tls")]
+    #[must_use]
+    pub fn tls(mut self, tls: &crate::Tls) -> Self {
+        self.layers.tls = Some(tls.clone());
+        self
     }
 
     /// Gives it a name, by which it can be removed, and which access hooks
     /// see. Without this it is called as its address is, as in
-    /// `tcp 127.0.0.1:1883`, `unix /run/mqtt.sock`, `memory`.
+    /// `tcp 127.0.0.1:1883`, `tls 127.0.0.1:8883`, `unix /run/mqtt.sock`,
+    /// `memory`.
     #[must_use]
     pub fn named(mut self, name: &str) -> Self {
         self.name = Some(name.into());

@@ -1,4 +1,4 @@
-//! How many connections there may be.
+//! How many connections there may be, and how many TLS handshakes.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -6,9 +6,10 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use rustc_hash::FxHashMap;
 
+use crate::Options;
 use crate::broker::Core;
 
-/// How many connections there are, in all and per address.
+/// How many there are, in all and per address.
 #[derive(Debug, Default)]
 pub(crate) struct Places {
     taken: Mutex<Taken>,
@@ -16,8 +17,16 @@ pub(crate) struct Places {
 
 #[derive(Debug, Default)]
 struct Taken {
-    all: usize,
-    by_address: FxHashMap<IpAddr, usize>,
+    all: Count,
+    /// As many as there are connections, at the most.
+    by_address: FxHashMap<IpAddr, Count>,
+}
+
+#[derive(Debug, Default, Clone, Copy)]
+struct Count {
+    connections: usize,
+    /// Those of them that have not finished their TLS handshake.
+    handshakes: usize,
 }
 
 /// One connection's place; given back when it is dropped.
@@ -25,6 +34,7 @@ pub(crate) struct Place {
     places: Arc<Places>,
     core: Arc<Core>,
     address: Option<IpAddr>,
+    is_handshake: bool,
 }
 
 impl Places {
@@ -33,34 +43,69 @@ impl Places {
         self: &Arc<Self>,
         core: &Arc<Core>,
         address: Option<IpAddr>,
+        is_handshake: bool,
     ) -> Option<Place> {
+        let Options { max_connections, max_connections_per_address, .. } = core.options;
+        let Options { max_handshakes, max_handshakes_per_address, .. } = core.options;
         let mut taken = self.taken.lock();
         let from_there = address.and_then(|address| taken.by_address.get(&address).copied());
-        if taken.all >= core.options.max_connections
-            || from_there.unwrap_or(0) >= core.options.max_connections_per_address
+        let from_there = from_there.unwrap_or_default();
+        if taken.all.connections >= max_connections
+            || from_there.connections >= max_connections_per_address
         {
             core.counters.connections_refused.one();
             return None;
         }
-        taken.all += 1;
+        if is_handshake
+            && (taken.all.handshakes >= max_handshakes
+                || from_there.handshakes >= max_handshakes_per_address)
+        {
+            core.counters.connections_refused.one();
+            core.counters.handshakes_refused.one();
+            return None;
+        }
+        taken.all.add(is_handshake);
         if let Some(address) = address {
-            *taken.by_address.entry(address).or_default() += 1;
+            taken.by_address.entry(address).or_default().add(is_handshake);
         }
         core.counters.connections.add(1);
         core.counters.connections_accepted.one();
-        Some(Place { places: self.clone(), core: core.clone(), address })
+        Some(Place { places: self.clone(), core: core.clone(), address, is_handshake })
+    }
+}
+
+impl Count {
+    fn add(&mut self, is_handshake: bool) {
+        self.connections += 1;
+        self.handshakes += usize::from(is_handshake);
+    }
+}
+
+impl Place {
+    /// The TLS handshake is over, if there was one.
+    pub(super) fn has_shaken_hands(&mut self) {
+        if !std::mem::take(&mut self.is_handshake) {
+            return;
+        }
+        let mut taken = self.places.taken.lock();
+        taken.all.handshakes -= 1;
+        let from_there = self.address.and_then(|address| taken.by_address.get_mut(&address));
+        if let Some(from_there) = from_there {
+            from_there.handshakes -= 1;
+        }
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
+        self.has_shaken_hands();
         self.core.counters.connections.sub(1);
         let mut taken = self.places.taken.lock();
-        taken.all -= 1;
+        taken.all.connections -= 1;
         let Some(address) = self.address else { return };
-        if let Some(count) = taken.by_address.get_mut(&address) {
-            *count -= 1;
-            if *count == 0 {
+        if let Some(from_there) = taken.by_address.get_mut(&address) {
+            from_there.connections -= 1;
+            if from_there.connections == 0 {
                 taken.by_address.remove(&address);
             }
         }

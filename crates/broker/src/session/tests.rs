@@ -60,6 +60,7 @@ impl Scene {
             client_id: "lock".into(),
             identity: "lock".into(),
             address: None,
+            certificate: None,
             version: ProtocolVersion::V5,
             connected_at: std::time::SystemTime::UNIX_EPOCH,
         };

@@ -225,6 +225,7 @@ fn pending(will: WillRecord, client_id: &Arc<str>, identity: Arc<str>) -> Pendin
         client_id: client_id.clone(),
         identity,
         address: None,
+        certificate: None,
         version,
         connected_at: SystemTime::UNIX_EPOCH,
     };

@@ -1,11 +1,12 @@
 //! What a connection is read from and written to: a way to a client that
-//! never blocks. The place where TLS, WebSocket and others join the plain
-//! socket.
+//! never blocks. The place where TLS and others join the plain socket.
 
 pub(crate) mod memory;
 #[cfg(target_os = "linux")]
 mod send_queue;
 mod tcp;
+#[cfg(feature = "tls")]
+mod tls;
 #[cfg(unix)]
 mod unix;
 
@@ -15,6 +16,8 @@ use std::task::{Context, Poll};
 use tokio::io::{Interest, Ready};
 
 pub use memory::{MemoryConnector, MemoryStream};
+#[cfg(feature = "tls")]
+pub(crate) use tls::TlsStream;
 
 /// A way to a client that never blocks. Any thread may write; the
 /// connection's own task waits and reads.
@@ -51,6 +54,12 @@ pub(crate) trait Transport: Send + Sync + std::fmt::Debug {
     /// `WouldBlock` where nothing fits now; anything else is the end.
     fn try_write(&self, slices: &[IoSlice<'_>]) -> io::Result<usize>;
 
+    /// Whether something of what it took is still here, and not with the
+    /// system. Once there is room for more, nothing is.
+    fn has_unsent(&self) -> bool {
+        false
+    }
+
     /// Makes the end of the connection a reset: what the system has not sent
     /// yet is thrown away, and never arrives.
     fn reset_when_closed(&self);
@@ -64,6 +73,17 @@ pub(crate) trait Transport: Send + Sync + std::fmt::Debug {
 }
 
 impl dyn Transport + '_ {
+    /// Waits until all that it took is with the system.
+    ///
+    /// # Errors
+    /// There is nothing to wait for any more.
+    pub(crate) async fn sent(&self) -> io::Result<()> {
+        while self.has_unsent() {
+            self.ready(Interest::WRITABLE).await?;
+        }
+        Ok(())
+    }
+
     /// Waits until it is ready for something that is of interest.
     ///
     /// # Errors

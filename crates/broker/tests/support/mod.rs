@@ -1,6 +1,8 @@
 //! A broker of a test's own, and clients that are nothing but packets.
 #![allow(dead_code, unreachable_pub, unused_imports, clippy::unwrap_used)]
 
+#[cfg(feature = "tls")]
+mod authority;
 mod client;
 mod disk;
 mod endpoint;
@@ -12,6 +14,8 @@ use std::time::{Duration, Instant};
 use latchlight_broker::{Access, AllowAll, Broker, BrokerBuilder, CountersSnapshot, Options};
 use latchlight_mqtt::ProtocolVersion;
 
+#[cfg(feature = "tls")]
+pub use authority::{Authority, Identity, TlsClient, Wallet, patient, tls};
 pub use client::{Client, PATIENCE};
 pub use disk::Disk;
 pub use endpoint::{Endpoint, resuming};

@@ -1,0 +1,196 @@
+//! What a listener is to show and to ask for, read and found good.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use rustls::crypto::{CryptoProvider, ring};
+use rustls::pki_types::CertificateDer;
+use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
+use rustls::{Error, InconsistentKeys, RootCertStore, ServerConfig};
+use x509_parser::prelude::{FromDer as _, X509Certificate};
+
+use super::error::{TlsError, TlsProblem};
+use super::pem::Pem;
+
+/// Whether clients have to show a certificate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ClientCertificates {
+    /// Who shows none is let on, and the access hook sees none; one that
+    /// cannot be verified is refused.
+    Optional,
+    /// Who shows none is refused in the handshake.
+    Required,
+}
+
+/// A server's certificate with its key, and whom it lets in, in PEM. TLS 1.2
+/// and 1.3 are spoken, and nothing older.
+pub struct TlsConfig {
+    provider: Arc<CryptoProvider>,
+    key: Arc<CertifiedKey>,
+    expires: SystemTime,
+    clients: Option<Clients>,
+}
+
+struct Clients {
+    certificates: ClientCertificates,
+    roots: Arc<RootCertStore>,
+    authorities: Pem,
+    revoked: Option<Pem>,
+}
+
+impl TlsConfig {
+    /// Reads the certificate, followed by those that lead to its authority,
+    /// and its private key. Both may be in one file.
+    ///
+    /// # Errors
+    /// A file cannot be read or has not in it what it should have, or the key
+    /// does not belong to the certificate.
+    pub fn from_files(
+        certificate: impl AsRef<Path>,
+        key: impl AsRef<Path>,
+    ) -> Result<Self, TlsError> {
+        Self::new(&Pem::read(certificate.as_ref())?, &Pem::read(key.as_ref())?)
+    }
+
+    /// The same from the content of the files.
+    ///
+    /// # Errors
+    /// As for [`TlsConfig::from_files`].
+    pub fn from_pem(certificate: &[u8], key: &[u8]) -> Result<Self, TlsError> {
+        Self::new(&Pem::new(certificate, "the certificate"), &Pem::new(key, "the key"))
+    }
+
+    fn new(certificate: &Pem, key: &Pem) -> Result<Self, TlsError> {
+        let provider = Arc::new(ring::default_provider());
+        let chain = certificate.certificates()?;
+        let expires = expires(&chain[0]).ok_or_else(|| certificate.unusable("it is none"))?;
+        let certified =
+            CertifiedKey::from_der(chain, key.key()?, &provider).map_err(|error| match error {
+                Error::InconsistentKeys(InconsistentKeys::KeyMismatch) => {
+                    key.error(TlsProblem::KeyMismatch(certificate.origin().to_owned()))
+                }
+                Error::InvalidCertificate(error) => certificate.unusable(error),
+                error => key.unusable(error),
+            })?;
+        Ok(Self { provider, key: Arc::new(certified), expires, clients: None })
+    }
+
+    /// Clients may or must show a certificate that one of the authorities in
+    /// this file has signed.
+    ///
+    /// # Errors
+    /// The file cannot be read, or has no certificate in it that can be used.
+    pub fn clients_from_file(
+        self,
+        authorities: impl AsRef<Path>,
+        certificates: ClientCertificates,
+    ) -> Result<Self, TlsError> {
+        self.with_clients(Pem::read(authorities.as_ref())?, certificates)
+    }
+
+    /// The same from the content of the file.
+    ///
+    /// # Errors
+    /// As for [`TlsConfig::clients_from_file`].
+    pub fn clients(
+        self,
+        authorities: &[u8],
+        certificates: ClientCertificates,
+    ) -> Result<Self, TlsError> {
+        self.with_clients(Pem::new(authorities, "the clients' authorities"), certificates)
+    }
+
+    fn with_clients(
+        mut self,
+        authorities: Pem,
+        certificates: ClientCertificates,
+    ) -> Result<Self, TlsError> {
+        let mut roots = RootCertStore::empty();
+        for certificate in authorities.certificates()? {
+            roots.add(certificate).map_err(|error| authorities.unusable(error))?;
+        }
+        let roots = Arc::new(roots);
+        self.clients = Some(Clients { certificates, roots, authorities, revoked: None });
+        Ok(self)
+    }
+
+    /// Clients whose certificates stand in this list are refused. It is one of
+    /// the clients' authorities that has to have signed it, so it comes after
+    /// those.
+    ///
+    /// # Errors
+    /// The file cannot be read, has no such list in it, or there are no
+    /// authorities.
+    pub fn revoked_from_file(self, list: impl AsRef<Path>) -> Result<Self, TlsError> {
+        self.with_revoked(Pem::read(list.as_ref())?)
+    }
+
+    /// The same from the content of the file.
+    ///
+    /// # Errors
+    /// As for [`TlsConfig::revoked_from_file`].
+    pub fn revoked(self, list: &[u8]) -> Result<Self, TlsError> {
+        self.with_revoked(Pem::new(list, "the list of the revoked"))
+    }
+
+    fn with_revoked(mut self, list: Pem) -> Result<Self, TlsError> {
+        list.revocation_lists()?;
+        match &mut self.clients {
+            Some(clients) => clients.revoked = Some(list),
+            None => return Err(list.unusable("clients are not asked for certificates")),
+        }
+        Ok(self)
+    }
+
+    /// Until when the server's certificate is valid.
+    pub fn expires(&self) -> SystemTime {
+        self.expires
+    }
+
+    /// Makes of it what handshakes go by.
+    pub(super) fn build(self) -> Result<Arc<ServerConfig>, TlsError> {
+        let builder = ServerConfig::builder_with_provider(self.provider.clone())
+            .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
+            .expect("the provider has suites for both");
+        let resolver = Arc::new(SingleCertAndKey::from(self.key));
+        let Some(clients) = self.clients else {
+            return Ok(Arc::new(builder.with_no_client_auth().with_cert_resolver(resolver)));
+        };
+        let verifier = clients.verifier(self.provider)?;
+        let mut config = builder.with_client_cert_verifier(verifier).with_cert_resolver(resolver);
+        // A session that is resumed would not look at the certificate again:
+        // whether it has expired or was revoked meanwhile.
+        config.session_storage = Arc::new(NoServerSessionStorage {});
+        Ok(Arc::new(config))
+    }
+}
+
+impl Clients {
+    fn verifier(
+        self,
+        provider: Arc<CryptoProvider>,
+    ) -> Result<Arc<dyn rustls::server::danger::ClientCertVerifier>, TlsError> {
+        let mut builder = WebPkiClientVerifier::builder_with_provider(self.roots, provider);
+        if let Some(list) = &self.revoked {
+            builder = builder.with_crls(list.revocation_lists()?);
+        }
+        if self.certificates == ClientCertificates::Optional {
+            builder = builder.allow_unauthenticated();
+        }
+        builder.build().map_err(|error| self.revoked.unwrap_or(self.authorities).unusable(error))
+    }
+}
+
+impl std::fmt::Debug for TlsConfig {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("TlsConfig").field("expires", &self.expires).finish_non_exhaustive()
+    }
+}
+
+fn expires(certificate: &CertificateDer<'_>) -> Option<SystemTime> {
+    let (_, parsed) = X509Certificate::from_der(certificate).ok()?;
+    let seconds = u64::try_from(parsed.validity().not_after.timestamp()).unwrap_or(0);
+    SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(seconds))
+}

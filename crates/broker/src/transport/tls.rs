@@ -1,0 +1,339 @@
+//! TLS over another transport.
+
+use std::cell::RefCell;
+use std::io::{self, IoSlice, Read, Write};
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+
+use parking_lot::{Mutex, MutexGuard};
+use rustls::{ServerConfig, ServerConnection};
+use tokio::io::{Interest, Ready};
+
+use super::Transport;
+
+/// How much of what is encrypted is read at once.
+const CHUNK: usize = 32 * 1024;
+
+/// How often one read looks for more: a client that sends records with nothing
+/// in them keeps its thread no longer than others do.
+const ROUNDS: usize = 8;
+
+/// Beyond this, the room for a record is given back when the record is gone.
+const KEPT: usize = 4096;
+
+thread_local! {
+    static BUFFER: RefCell<Vec<u8>> = RefCell::new(vec![0; CHUNK]);
+}
+
+/// The server's end of a TLS connection.
+///
+/// Of what is written at most 64 KiB are encrypted before the transport below
+/// has taken them; until it has, nothing more is taken. Its own task sends what
+/// was left, also while it only waits to read. An idle connection holds the
+/// keys, and room for a short record.
+#[derive(Debug)]
+pub(crate) struct TlsStream {
+    inner: Arc<dyn Transport>,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    session: ServerConnection,
+    /// What came and is still encrypted, because there was no room for more:
+    /// less than a chunk.
+    rest: Vec<u8>,
+    /// How much is decrypted and was not read yet.
+    plaintext: usize,
+    /// Nothing more comes.
+    has_ended: bool,
+    /// The connection's task, to be woken when something is left to be sent.
+    task: Option<Waker>,
+    is_reset: bool,
+}
+
+impl TlsStream {
+    /// The client's first words, up to the end of the handshake.
+    ///
+    /// # Errors
+    /// It ended or failed, which the client was told.
+    pub(crate) async fn accept(
+        inner: Arc<dyn Transport>,
+        config: Arc<ServerConfig>,
+    ) -> io::Result<Self> {
+        let session = ServerConnection::new(config).map_err(invalid)?;
+        let state = State {
+            session,
+            rest: Vec::new(),
+            plaintext: 0,
+            has_ended: false,
+            task: None,
+            is_reset: false,
+        };
+        let stream = Self { inner, state: Mutex::new(state) };
+        while let Some(interest) = stream.next_of_handshake()? {
+            stream.inner.ready(interest).await?;
+            stream.go_on()?;
+        }
+        Ok(stream)
+    }
+
+    /// What the handshake waits for; nothing: it is done.
+    fn next_of_handshake(&self) -> io::Result<Option<Interest>> {
+        let mut state = self.state.lock();
+        may_block(self.flush(&mut state))?;
+        Ok(match (state.session.is_handshaking(), state.session.wants_write()) {
+            (true, true) => Some(Interest::READABLE | Interest::WRITABLE),
+            (true, false) => Some(Interest::READABLE),
+            (false, true) => Some(Interest::WRITABLE),
+            (false, false) => None,
+        })
+    }
+
+    /// Reads what the handshake needs, and no more where it can be helped.
+    fn go_on(&self) -> io::Result<()> {
+        let mut state = self.state.lock();
+        if !state.session.is_handshaking() {
+            return Ok(());
+        }
+        may_block(self.fill(&mut state, &mut [], &mut 0))?;
+        let is_over = state.has_ended && state.session.is_handshaking();
+        if is_over { Err(io::ErrorKind::UnexpectedEof.into()) } else { Ok(()) }
+    }
+
+    /// The certificate that the client has shown, in DER, if it has.
+    pub(crate) fn client_certificate(&self) -> Option<Vec<u8>> {
+        let state = self.state.lock();
+        let chain = state.session.peer_certificates()?;
+        chain.first().map(|certificate| certificate.as_ref().to_vec())
+    }
+
+    /// Sends what is encrypted already.
+    fn flush(&self, state: &mut State) -> io::Result<()> {
+        while state.session.wants_write() {
+            if state.session.write_tls(&mut Below(&*self.inner))? == 0 {
+                return Err(io::ErrorKind::WriteZero.into());
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads once from below, and decrypts as much of it as there is room for;
+    /// false: nothing more is there for now.
+    fn fill(&self, state: &mut State, buffer: &mut [u8], read: &mut usize) -> io::Result<bool> {
+        BUFFER.with(|chunk| {
+            let mut chunk = chunk.borrow_mut();
+            let count = self.inner.try_read(&mut chunk)?;
+            if count == 0 {
+                state.has_ended = true;
+                return Ok(false);
+            }
+            let taken = self.decrypt(state, &chunk[..count], buffer, read)?;
+            state.rest = chunk[taken..count].to_vec();
+            Ok(count == CHUNK)
+        })
+    }
+
+    /// Decrypts until there is no more room; gives how much that took.
+    fn decrypt(
+        &self,
+        state: &mut State,
+        bytes: &[u8],
+        buffer: &mut [u8],
+        read: &mut usize,
+    ) -> io::Result<usize> {
+        let mut left = bytes;
+        while !left.is_empty() && (state.session.is_handshaking() || *read < buffer.len()) {
+            if state.session.read_tls(&mut left)? == 0 {
+                // The client has said that it says no more: what follows is
+                // nobody's.
+                return Ok(bytes.len());
+            }
+            match state.session.process_new_packets() {
+                Ok(now) => {
+                    state.plaintext = now.plaintext_bytes_to_read();
+                    state.has_ended |= now.peer_has_closed();
+                }
+                Err(error) => {
+                    // The client is told what was wrong, if there is room.
+                    let _ = self.flush(state);
+                    return Err(invalid(error));
+                }
+            }
+            state.take_plaintext(buffer, read)?;
+        }
+        if bytes.len() > KEPT {
+            // It gives back the room that it took for a large record.
+            let _ = state.session.read_tls(&mut Nothing);
+        }
+        Ok(bytes.len() - left.len())
+    }
+
+    fn read(&self, state: &mut State, buffer: &mut [u8], read: &mut usize) -> io::Result<()> {
+        state.take_plaintext(buffer, read)?;
+        if !state.rest.is_empty() && *read < buffer.len() {
+            let rest = std::mem::take(&mut state.rest);
+            let taken = self.decrypt(state, &rest, buffer, read)?;
+            state.rest = rest[taken..].to_vec();
+        }
+        for _ in 0..ROUNDS {
+            if *read == buffer.len() || state.has_ended || !state.rest.is_empty() {
+                break;
+            }
+            if !self.fill(state, buffer, read)? {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// What is left to be sent is the task's to send.
+    fn leave_to_task(mut state: MutexGuard<'_, State>) {
+        let task = state.task.take();
+        drop(state);
+        if let Some(task) = task {
+            task.wake();
+        }
+    }
+}
+
+impl State {
+    fn take_plaintext(&mut self, buffer: &mut [u8], read: &mut usize) -> io::Result<()> {
+        while self.plaintext > 0 && *read < buffer.len() {
+            let count = self.session.reader().read(&mut buffer[*read..])?;
+            if count == 0 {
+                self.plaintext = 0;
+            }
+            self.plaintext = self.plaintext.saturating_sub(count);
+            *read += count;
+        }
+        Ok(())
+    }
+
+    fn is_readable(&self) -> bool {
+        self.plaintext > 0 || !self.rest.is_empty() || self.has_ended
+    }
+}
+
+impl Transport for TlsStream {
+    fn poll_ready(&self, context: &mut Context<'_>, interest: Interest) -> Poll<io::Result<Ready>> {
+        let mut state = self.state.lock();
+        match &mut state.task {
+            Some(task) => task.clone_from(context.waker()),
+            none => *none = Some(context.waker().clone()),
+        }
+        let mut ready = Ready::EMPTY;
+        if interest.is_readable() && state.is_readable() {
+            ready |= Ready::READABLE;
+        }
+        loop {
+            may_block(self.flush(&mut state))?;
+            let is_left = state.session.wants_write();
+            let asked = if is_left { interest | Interest::WRITABLE } else { interest };
+            let Poll::Ready(below) = self.inner.poll_ready(context, asked) else { break };
+            let below = below?;
+            if below.is_readable() && interest.is_readable() {
+                ready |= Ready::READABLE;
+            }
+            if is_left && below.is_writable() {
+                // What is left goes first.
+                continue;
+            }
+            if below.is_writable() && interest.is_writable() {
+                ready |= Ready::WRITABLE;
+            }
+            break;
+        }
+        if ready.is_empty() { Poll::Pending } else { Poll::Ready(Ok(ready)) }
+    }
+
+    fn try_read(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        let mut state = self.state.lock();
+        let mut read = 0;
+        let result = self.read(&mut state, buffer, &mut read);
+        // It may have to answer, as when the client changes its keys.
+        let _ = self.flush(&mut state);
+        if read > 0 {
+            // What went wrong behind it is the end.
+            state.has_ended |= may_block(result).is_err();
+            return Ok(read);
+        }
+        result?;
+        if state.has_ended { Ok(0) } else { Err(io::ErrorKind::WouldBlock.into()) }
+    }
+
+    fn try_write(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        let mut state = self.state.lock();
+        self.flush(&mut state)?;
+        let written = state.session.writer().write_vectored(slices)?;
+        match self.flush(&mut state) {
+            Ok(()) => {}
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Self::leave_to_task(state),
+            Err(error) => return Err(error),
+        }
+        Ok(written)
+    }
+
+    fn has_unsent(&self) -> bool {
+        self.state.lock().session.wants_write() || self.inner.has_unsent()
+    }
+
+    fn reset_when_closed(&self) {
+        self.state.lock().is_reset = true;
+        self.inner.reset_when_closed();
+    }
+}
+
+impl Drop for TlsStream {
+    /// Says that nothing more comes, as far as there is room.
+    fn drop(&mut self) {
+        let state = self.state.get_mut();
+        if state.is_reset || state.session.is_handshaking() {
+            return;
+        }
+        state.session.send_close_notify();
+        while state.session.wants_write() {
+            match state.session.write_tls(&mut Below(&*self.inner)) {
+                Ok(written) if written > 0 => {}
+                _ => return,
+            }
+        }
+    }
+}
+
+/// The transport below, as rustls writes to it.
+struct Below<'a>(&'a dyn Transport);
+
+impl Write for Below<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.try_write(&[IoSlice::new(bytes)])
+    }
+
+    fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        self.0.try_write(slices)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Nothing to read for now.
+struct Nothing;
+
+impl Read for Nothing {
+    fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+        Err(io::ErrorKind::WouldBlock.into())
+    }
+}
+
+fn may_block(result: io::Result<impl Sized>) -> io::Result<()> {
+    match result {
+        Err(error) if error.kind() != io::ErrorKind::WouldBlock => Err(error),
+        _ => Ok(()),
+    }
+}
+
+fn invalid(error: rustls::Error) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, error)
+}
