@@ -10,7 +10,7 @@ use parking_lot::Mutex;
 use rustc_hash::FxHashMap;
 use tokio_util::sync::CancellationToken;
 
-use crate::access::{Access, DenyAll, Review};
+use crate::access::{Access, DenyAll};
 use crate::counters::{Counters, CountersSnapshot};
 use crate::deadlines::{Deadlines, Timers};
 use crate::hooks::{Hooks, Notice};
@@ -321,11 +321,11 @@ impl Core {
         self.counters.snapshot()
     }
 
-    /// Ends a session, within [`Recorder::together`] because of its will:
-    /// nobody will come back to it. `epoch` is its last
-    /// connection; a newer one makes it live on.
+    /// Ends a session, within [`Recorder::together`] because of its will and
+    /// of what others get in its place: nobody will come back to it. `epoch` is
+    /// its last connection; a newer one makes it live on.
     pub(crate) fn discard(&self, session: &Arc<Session>, epoch: u64) {
-        let will = {
+        let (will, left) = {
             let mut sessions = self.sessions.lock();
             let mut line = session.outbound.lock();
             if line.epoch != epoch || line.owed.is_connected() {
@@ -334,7 +334,7 @@ impl Core {
             // No epoch comes after this one.
             line.epoch += 1;
             line.owed.end_log();
-            line.owed.clear(&self.counters);
+            let left = line.owed.end(&self.counters);
             session.set_stored(false);
             self.deadlines.set(session, &mut line.timers, Timers::default());
             let current = sessions.get(&*session.client_id);
@@ -342,55 +342,18 @@ impl Core {
                 sessions.remove(&*session.client_id);
                 self.counters.sessions.sub(1);
             }
-            line.will.take()
+            (line.will.take(), left)
         };
         let subscriptions = session.end();
         self.counters.subscriptions.sub(subscriptions.len() as u64);
         for (filter, _) in subscriptions.iter() {
             self.index.remove(filter, &Subscriber::Session(session.clone()));
         }
+        self.hand_over(left);
         // [MQTT-3.1.2-8]: at the latest when the session ends.
         if let Some(will) = will {
             self.publish_will(will);
         }
-    }
-
-    /// Asks the access hook again about one session; true if it is not kept as
-    /// it is.
-    pub(crate) fn review(&self, session: &Arc<Session>) -> bool {
-        let known = session.outbound.lock().info.clone();
-        let client = known.clone().unwrap_or_else(|| Arc::new(session.absent_client()));
-        let (reason, ends) = match self.access.review(&client) {
-            // Where it comes from may matter: it is asked when somebody comes.
-            Review::Keep if known.is_none() => return false,
-            Review::Keep if self.allows_all_that(session, &client) => return false,
-            Review::Keep => (ReasonCode::NotAuthorized, true),
-            Review::Disconnect(reason) => (reason, false),
-            Review::End(reason) => (reason, true),
-        };
-        if ends {
-            session.revoke();
-        }
-        let epoch = {
-            let mut line = session.outbound.lock();
-            if line.owed.is_connected() {
-                // The connection's task ends the session.
-                line.close(Closing { reason, say: true, reset: false });
-                return true;
-            }
-            line.epoch
-        };
-        if ends {
-            self.discard(session, epoch);
-        }
-        ends
-    }
-
-    /// Whether a client may still have every subscription of a session.
-    pub(crate) fn allows_all_that(&self, session: &Session, client: &ClientInfo) -> bool {
-        let held: Vec<_> =
-            session.subscriptions.lock().iter().map(|(filter, _)| filter.clone()).collect();
-        held.iter().all(|filter| self.access.authorize_subscribe(client, filter.filter()).is_ok())
     }
 
     /// Resets the connection of a live publish's receiver that has not

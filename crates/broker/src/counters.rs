@@ -77,6 +77,9 @@ counters! {
     stalled_closed,
     /// Sessions taken over by a newer connection.
     takeovers,
+    /// Messages that went from a member of a shared subscription that left to
+    /// another one.
+    shared_handed_over,
     /// Retained messages (gauge).
     retained_messages,
     /// Bytes of retained topics and payloads (gauge).

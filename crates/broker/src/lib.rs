@@ -112,9 +112,8 @@
 //! comes with every message is told only to who asks ([`Interests`]).
 //!
 //! # Not there yet, but with its place
-//! WebSocket (`Transport`), `$SYS` topics, interceptors, access checks at delivery, and
-//! what a leaving member of a shared subscription has in flight going to
-//! another one.
+//! WebSocket (`Transport`), `$SYS` topics, interceptors, and access checks at
+//! delivery.
 
 mod access;
 mod authentication;
@@ -141,6 +140,7 @@ mod opening;
 mod options;
 mod publication;
 mod read_buffer;
+mod review;
 mod router;
 mod session;
 mod session_handle;

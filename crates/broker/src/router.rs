@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::sync::Arc;
 use std::time::Duration;
 
-use latchlight_mqtt::ReasonCode;
+use latchlight_mqtt::{ReasonCode, TopicFilter};
 use rustc_hash::FxHashMap;
 
 use crate::access::PublishRequest;
@@ -13,9 +13,9 @@ use crate::hooks::Notice;
 use crate::inline_queue::InlineSink;
 use crate::line::Closing;
 use crate::message::Forward;
-use crate::session::{Accepted, Receiver};
+use crate::session::{Accepted, Kept, Receiver};
 use crate::session_handle::Session;
-use crate::topics::{Route, Subscriber};
+use crate::topics::{Route, SharedGroup, Subscriber};
 use crate::{ClientInfo, DropReason};
 
 /// How often a publisher that waits looks at whom it waits for.
@@ -224,16 +224,53 @@ impl Core {
             }
         }
         for group in &route.groups {
-            for member in group.in_turn() {
-                let Subscriber::Session(session) = &member.subscriber else { continue };
-                let accepted = self.deliver(forward, session, &member.receiver(), batch);
-                tally.add(accepted);
-                if matches!(accepted, Accepted::Yes(_)) {
-                    break;
-                }
-            }
+            self.deliver_to_one(forward, group, batch, &mut tally);
         }
         tally.reason()
+    }
+
+    /// Gives a message to one member of a shared subscription: the first, in
+    /// their turn, that takes it.
+    fn deliver_to_one(
+        &self,
+        forward: &Forward<'_>,
+        group: &SharedGroup,
+        batch: &mut Batch,
+        tally: &mut Tally,
+    ) {
+        for member in group.in_turn() {
+            let Subscriber::Session(session) = &member.subscriber else { continue };
+            let receiver = Receiver { share: Some(group.filter().clone()), ..member.receiver() };
+            let accepted = self.deliver(forward, session, &receiver, batch);
+            tally.add(accepted);
+            if matches!(accepted, Accepted::Yes(_)) {
+                break;
+            }
+        }
+    }
+
+    /// What a member of shared subscriptions was to get until it left goes to
+    /// other members; within [`Recorder::together`], so that it leaves the
+    /// store in the commit in which they get it.
+    ///
+    /// [`Recorder::together`]: crate::store::Recorder::together
+    pub(crate) fn hand_over(&self, left: Vec<Kept>) {
+        let now = self.clock.now();
+        let mut batch = Batch::default();
+        for Kept { message, share, .. } in left {
+            if message.is_expired(now) {
+                self.counters.dropped_expired.one();
+                continue;
+            }
+            let filter = share.and_then(|share| TopicFilter::try_from(&*share).ok());
+            // Where nobody else is subscribed, it ends with its session.
+            let Some(group) = filter.and_then(|filter| self.index.group(&filter)) else { continue };
+            let mut tally = Tally::default();
+            let forward = Forward::of_message(&message, now);
+            self.deliver_to_one(&forward, &group, &mut batch, &mut tally);
+            self.counters.shared_handed_over.add(tally.taken as u64);
+        }
+        batch.flush(self);
     }
 
     /// What was allowed when a message came may be forbidden since it is kept:

@@ -189,6 +189,7 @@ impl Client {
 
     pub(crate) fn report_disconnected(&self, reason: ReasonCode) {
         if self.session.is_revoked() {
+            let _together = self.core.recorder.as_ref().map(|recorder| recorder.together());
             self.core.discard(&self.session, self.epoch);
         }
         let session_ended = self.session.has_ended();

@@ -33,8 +33,13 @@ pub(crate) struct Open {
     pub(crate) awaits: Awaits,
     /// Its number in the store, where that has it.
     pub(crate) stored: Option<u64>,
-    /// Kept only where the session may outlive its connection.
+    /// Kept only where the session may outlive its connection, or another
+    /// member of a shared subscription is to get it in the end.
     pub(crate) message: Option<Kept>,
+    /// How many bytes its connection had been given with it.
+    end: u64,
+    /// An earlier connection may have brought it.
+    begun: bool,
     /// A live publish: never sent again.
     pub(crate) live: Option<Arc<Ticket>>,
 }
@@ -46,6 +51,8 @@ pub(crate) struct Kept {
     pub(crate) qos: QoS,
     pub(crate) retain: bool,
     pub(crate) identifiers: Box<[u32]>,
+    /// The shared subscription that it came by.
+    pub(crate) share: Option<Arc<str>>,
     /// Its number in the store, where that has it.
     pub(crate) stored: Option<u64>,
     /// It may have been sent in an earlier run of the broker.
@@ -108,7 +115,16 @@ impl InFlight {
         self.bytes += size(message.as_ref());
         let awaits = if qos == QoS::ExactlyOnce { Awaits::PubRec } else { Awaits::PubAck };
         let stored = message.as_ref().and_then(|kept| kept.stored);
-        let open = Open { sequence: self.sequence, sent: true, awaits, stored, message, live };
+        let open = Open {
+            sequence: self.sequence,
+            sent: true,
+            awaits,
+            stored,
+            message,
+            end: 0,
+            begun: false,
+            live,
+        };
         self.open.insert(id, open);
         id
     }
@@ -118,6 +134,13 @@ impl InFlight {
         let mut all: Vec<_> = self.open.iter().map(|(id, open)| (open.sequence, *id)).collect();
         all.sort_unstable();
         all.into_iter().map(|(_, id)| id).collect()
+    }
+
+    /// It was appended to an output that holds so many bytes by now.
+    pub(crate) fn appended(&mut self, id: PacketId, end: u64) {
+        if let Some(open) = self.open.get_mut(&id) {
+            open.end = end;
+        }
     }
 
     /// What an exchange awaits.
@@ -151,6 +174,8 @@ impl InFlight {
             awaits,
             stored: Some(stored),
             message: kept,
+            end: 0,
+            begun: true,
             live: None,
         };
         self.open.insert(id, open);
@@ -169,8 +194,9 @@ impl InFlight {
 
     /// The connection is gone: what is open goes to the next one, in the order
     /// in which it was sent first [MQTT-4.4.0-1], [MQTT-4.6.0-1]; but for live
-    /// publishes, whose tickets this gives, and for what was not kept.
-    pub(crate) fn disconnect(&mut self) -> Vec<Arc<Ticket>> {
+    /// publishes, whose tickets this gives, and for what was not kept. The
+    /// transport took so many bytes.
+    pub(crate) fn disconnect(&mut self, written: u64) -> Vec<Arc<Ticket>> {
         let ends = |open: &Open| {
             open.live.is_some() || (open.message.is_none() && open.awaits != Awaits::PubComp)
         };
@@ -179,6 +205,7 @@ impl InFlight {
         self.again = self.ids().into();
         self.sent = 0;
         for open in self.open.values_mut() {
+            open.begun |= open.sent && open.end <= written;
             open.sent = false;
         }
         live
@@ -198,10 +225,45 @@ impl InFlight {
         None
     }
 
+    /// What is kept, in the order in which it was sent first.
+    pub(crate) fn kept_mut(&mut self) -> impl Iterator<Item = (PacketId, &mut Open)> {
+        let kept = self.open.iter_mut().filter(|(_, open)| open.message.is_some());
+        let mut kept: Vec<_> = kept.map(|(id, open)| (*id, open)).collect();
+        kept.sort_unstable_by_key(|(_, open)| open.sequence);
+        kept.into_iter()
+    }
+
+    /// Forgets all but what came by shared subscriptions.
+    pub(crate) fn keep_shared(&mut self) {
+        self.open.retain(|_, open| open.is_shared());
+        self.again.retain(|id| self.open.contains_key(id));
+        self.bytes = self.open.values().map(|open| size(open.message.as_ref())).sum();
+        self.sent = self.open.values().filter(|open| open.sent).count();
+    }
+
+    /// What came by shared subscriptions and may go to other members, in its
+    /// order; gone from here.
+    pub(crate) fn take_shared(&mut self) -> Vec<Kept> {
+        let shared = |_: &PacketId, open: &mut Open| open.is_shared();
+        let mut shared: Vec<_> = self.open.extract_if(shared).map(|(_, open)| open).collect();
+        shared.sort_unstable_by_key(|open| open.sequence);
+        self.keep_shared();
+        // [MQTT-4.8.2-5]: what of QoS 2 may have reached the client goes to
+        // nobody else.
+        let may_go = |open: &Open| open.awaits == Awaits::PubAck || !open.begun;
+        shared.into_iter().filter(may_go).filter_map(|open| open.message).collect()
+    }
+
     pub(crate) fn clear(&mut self) {
         self.open = FxHashMap::default();
         self.again = VecDeque::new();
         (self.sent, self.bytes) = (0, 0);
+    }
+}
+
+impl Open {
+    fn is_shared(&self) -> bool {
+        self.message.as_ref().is_some_and(|kept| kept.share.is_some())
     }
 }
 
@@ -230,6 +292,7 @@ mod tests {
             qos: QoS::AtLeastOnce,
             retain: false,
             identifiers,
+            share: None,
             stored: None,
             dup: false,
         })
@@ -241,7 +304,7 @@ mod tests {
         let ids: Vec<_> =
             ["1", "2", "3"].map(|p| in_flight.open(QoS::AtLeastOnce, kept(p), None)).into();
         assert_eq!(in_flight.sent(), 3);
-        in_flight.disconnect();
+        in_flight.disconnect(0);
         assert_eq!(in_flight.sent(), 0);
         assert_eq!(in_flight.next_again().map(|(id, ..)| id), Some(ids[0]));
         // A stray acknowledgement of what was not sent again yet.
@@ -257,7 +320,7 @@ mod tests {
     fn what_was_not_kept_ends_with_its_connection() {
         let mut in_flight = InFlight::default();
         let id = in_flight.open(QoS::AtLeastOnce, None, None);
-        in_flight.disconnect();
+        in_flight.disconnect(0);
         assert!(in_flight.next_again().is_none());
         assert!(in_flight.close(id).is_none());
     }

@@ -1,12 +1,13 @@
 //! What a client is owed: its window, its queue and its output.
 
+mod ending;
 mod live;
 mod log;
 mod pump;
 
 use std::sync::Arc;
 
-use latchlight_mqtt::{Packet, PacketId, QoS};
+use latchlight_mqtt::{Packet, QoS};
 
 use super::OutputBuffer;
 use super::in_flight::{InFlight, Kept};
@@ -15,7 +16,6 @@ use super::queue::{Pushed, Queue};
 use super::sender::{ConnectionLimits, Sender, first_byte};
 use crate::counters::Counters;
 use crate::hooks::Tells;
-use crate::live::Ticket;
 use crate::message::{Forward, Message};
 use crate::store::{SessionLog, Wait};
 use crate::{DropReason, Options, Time};
@@ -30,6 +30,8 @@ pub(crate) struct Receiver {
     pub(crate) qos: QoS,
     pub(crate) retain_as_published: bool,
     pub(crate) identifiers: Vec<u32>,
+    /// The shared subscription that it gets it by.
+    pub(crate) share: Option<Arc<str>>,
 }
 
 /// The answer to CONNECT, and what has to be on disk before it.
@@ -94,25 +96,6 @@ impl Outbound {
         sender.say(answer.packet);
         self.sender = Some(sender);
         self.pump(now, options, counters);
-    }
-
-    /// The connection is gone; gives the live publishes that were on their
-    /// way, for whose sake the socket must be reset.
-    pub(crate) fn disconnect(&mut self) -> Vec<Arc<Ticket>> {
-        self.sender = None;
-        let open = self.open_exchanges();
-        self.live.abandon();
-        let mut lost = self.in_flight.disconnect();
-        lost.append(&mut self.live_unacknowledged.take());
-        lost.retain(|ticket| ticket.is_sent());
-        if self.durable {
-            self.queue.disconnect();
-        } else {
-            self.in_flight.clear();
-            self.queue.clear();
-        }
-        self.tell_dropped(&open);
-        lost
     }
 
     pub(crate) fn is_connected(&self) -> bool {
@@ -197,7 +180,7 @@ impl Outbound {
             return self.deliver_at_most_once(forward, receiver, retain, options, counters);
         }
         let is_full = counters.waiting_bytes.get() >= options.max_waiting_bytes as u64;
-        if self.durable && is_full {
+        if (self.durable || receiver.share.is_some()) && is_full {
             counters.dropped_queue_full.one();
             self.tells.dropped(DropReason::QueueFull, || forward.keep());
             return Accepted::Full;
@@ -216,7 +199,7 @@ impl Outbound {
             self.tells.dropped(DropReason::TooLarge, || forward.keep());
             return Accepted::Not;
         }
-        if !self.durable {
+        if !(self.durable || receiver.share.is_some()) {
             let id = self.in_flight.open(qos, None, None);
             return match sender.send(forward, receiver, first_byte(qos, retain), Some(id)) {
                 true => {
@@ -243,6 +226,9 @@ impl Outbound {
         let commit = self.note_sent(&kept, id, true);
         let Some(sender) = &mut self.sender else { return Accepted::Not };
         if sender.send(forward, receiver, first_byte(qos, retain), Some(id)) {
+            if receiver.share.is_some() {
+                self.in_flight.appended(id, sender.position());
+            }
             counters.messages_out.one();
             self.tells.qos_published(id, false, || kept.message.clone());
             Accepted::Yes(commit)
@@ -344,7 +330,8 @@ impl Outbound {
             let log = self.log.as_mut().filter(|_| qos != QoS::AtMostOnce);
             let stored = log.map(SessionLog::next);
             let identifiers = identifiers.into();
-            let kept = Kept { message, qos, retain: true, identifiers, stored, dup: false };
+            let share = None;
+            let kept = Kept { message, qos, retain: true, identifiers, share, stored, dup: false };
             self.note_waits(&kept);
             self.queue.push_retained(kept);
         }
@@ -376,29 +363,6 @@ impl Outbound {
             self.counted = bytes;
         }
     }
-
-    /// The session has ended: nothing waits any more.
-    pub(crate) fn clear(&mut self, counters: &Counters) {
-        let open = self.open_exchanges();
-        self.in_flight.clear();
-        self.tell_dropped(&open);
-        for kept in self.queue.iter_mut() {
-            self.tells.dropped(DropReason::SessionEnded, || kept.message.clone());
-        }
-        self.queue.clear();
-        self.count(counters);
-    }
-
-    /// What is open, where that is told of.
-    fn open_exchanges(&self) -> Vec<PacketId> {
-        if self.tells.of_exchanges() { self.in_flight.ids() } else { Vec::new() }
-    }
-
-    /// Tells which of these are not open any more.
-    fn tell_dropped(&self, were_open: &[PacketId]) {
-        let ended = were_open.iter().filter(|id| self.in_flight.awaits(**id).is_none());
-        ended.for_each(|id| self.tells.qos_dropped(*id));
-    }
 }
 
 fn kept(forward: &Forward<'_>, qos: QoS, receiver: &Receiver, retain: bool) -> Kept {
@@ -407,6 +371,7 @@ fn kept(forward: &Forward<'_>, qos: QoS, receiver: &Receiver, retain: bool) -> K
         qos,
         retain,
         identifiers: receiver.identifiers.as_slice().into(),
+        share: receiver.share.clone(),
         stored: None,
         dup: false,
     }

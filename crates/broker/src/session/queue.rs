@@ -137,6 +137,24 @@ impl Queue {
         self.bytes
     }
 
+    /// Forgets all but what came by shared subscriptions.
+    pub(crate) fn keep_shared(&mut self) {
+        let shared = self.take_shared();
+        self.clear();
+        shared.into_iter().for_each(|kept| self.restore(kept));
+    }
+
+    /// What came by shared subscriptions at QoS 1 and 2; gone from here.
+    pub(crate) fn take_shared(&mut self) -> Vec<Kept> {
+        let is_shared =
+            |waiting: &Waiting| waiting.kept.share.is_some() && waiting.kept.qos != QoS::AtMostOnce;
+        let all = std::mem::take(&mut self.waiting);
+        let (shared, rest): (Vec<_>, Vec<_>) = all.into_iter().partition(is_shared);
+        self.waiting = rest.into();
+        shared.iter().for_each(|waiting| self.uncount(waiting));
+        shared.into_iter().map(|waiting| waiting.kept).collect()
+    }
+
     pub(crate) fn clear(&mut self) {
         *self = Self::default();
     }

@@ -101,6 +101,7 @@ impl Sender {
             qos: kept.qos,
             retain_as_published: true,
             identifiers: kept.identifiers.to_vec(),
+            share: None,
         };
         let dup = if dup { 0x08 } else { 0 };
         self.send(&forward, &receiver, first_byte(kept.qos, kept.retain) | dup, id)

@@ -15,8 +15,12 @@ use crate::session_handle::Held;
 use crate::time::Clock;
 use crate::{ClientInfo, Time};
 
-/// The version of all this; a store of a newer one is not touched.
-pub(super) const FORMAT: u8 = 1;
+/// The version of all this; a store of a newer one is not touched. Since 2, a
+/// message may have come by a shared subscription.
+pub(super) const FORMAT: u8 = 2;
+
+/// In the tag of a message: the shared subscription stands before it.
+const SHARED: u8 = 0x80;
 
 /// A session, but for what it is owed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -106,9 +110,15 @@ pub(super) fn encode_owed(state: MessageState, kept: Option<&Kept>, clock: &Cloc
         MessageState::Released(id) => (2, id.get()),
     };
     let size = kept.map_or(0, |kept| kept.message.size());
-    let mut out = Vec::with_capacity(size + 48);
-    out.put_u8(tag);
+    let share = kept.and_then(|kept| kept.share.as_deref());
+    let share = share.and_then(|share| Some((u16::try_from(share.len()).ok()?, share)));
+    let mut out = Vec::with_capacity(size + 48 + share.map_or(0, |(length, _)| length.into()));
+    out.put_u8(tag | if share.is_some() { SHARED } else { 0 });
     out.put_u16(id);
+    if let Some((length, share)) = share {
+        out.put_u16(length);
+        out.put_slice(share.as_bytes());
+    }
     if let Some(Kept { message, qos, retain, identifiers, .. }) = kept {
         encode_message(message, *qos, *retain, identifiers, clock, &mut out);
     }
@@ -124,14 +134,22 @@ pub(super) struct Owed {
 pub(super) fn decode_owed(mut value: &[u8], sequence: u64, clock: &Clock) -> Option<Owed> {
     let tag = value.try_get_u8().ok()?;
     let id = value.try_get_u16().ok()?;
-    let state = match tag {
+    let state = match tag & !SHARED {
         0 => MessageState::Waits,
         1 => MessageState::Sent(PacketId::new(id)?),
         2 => return Some(Owed { state: MessageState::Released(PacketId::new(id)?), kept: None }),
         _ => return None,
     };
+    let mut share = None;
+    if tag & SHARED != 0 {
+        let length = value.try_get_u16().ok()?;
+        let (filter, rest) = value.split_at_checked(length.into())?;
+        share = Some(std::str::from_utf8(filter).ok()?.into());
+        value = rest;
+    }
     let (message, identifiers) = decode_message(value, clock)?;
     let kept = Kept {
+        share,
         qos: message.qos,
         retain: message.retain,
         identifiers: identifiers.into(),

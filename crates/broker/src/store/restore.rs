@@ -45,7 +45,7 @@ struct Found<'a> {
     keep: Option<&'a Keep>,
     sessions: BTreeMap<u64, Parts>,
     newer_format: bool,
-    has_format: bool,
+    has_this_format: bool,
     unreadable: usize,
     retained: usize,
     purged: usize,
@@ -71,7 +71,7 @@ pub(crate) fn restore(
     if found.newer_format {
         return Err(StoreError::new("it was written by a newer version"));
     }
-    if !found.has_format {
+    if !found.has_this_format {
         recorder.format();
     }
     if found.unreadable > 0 {
@@ -97,7 +97,7 @@ impl<'a> Found<'a> {
             keep,
             sessions: BTreeMap::new(),
             newer_format: false,
-            has_format: false,
+            has_this_format: false,
             unreadable: 0,
             retained: 0,
             purged: 0,
@@ -109,7 +109,7 @@ impl<'a> Found<'a> {
         let (number, kind, rest) = keys::split(key)?;
         match kind {
             Kind::Format => {
-                self.has_format = true;
+                self.has_this_format = value.first() == Some(&record::FORMAT);
                 self.newer_format = value.first().is_none_or(|format| *format > record::FORMAT);
             }
             Kind::Retained => self.take_retained(value)?,

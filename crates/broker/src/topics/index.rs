@@ -34,6 +34,8 @@ struct Node {
 /// The members of one shared subscription to one filter.
 pub(crate) struct SharedGroup {
     name: Box<str>,
+    /// Name and filter, as a client says them.
+    filter: Arc<str>,
     below: bool,
     members: Mutex<Vec<Subscription>>,
     next: AtomicUsize,
@@ -78,7 +80,7 @@ impl Index {
         let mut root = self.root.write();
         let (node, below) = root.reach(filter.filter());
         let added = match filter.shared() {
-            Some((name, _)) => node.group(name, below).add(subscription),
+            Some((name, _)) => node.group(name, filter, below).add(subscription),
             None => put(if below { &mut node.below } else { &mut node.here }, subscription),
         };
         self.generation.fetch_add(1, Ordering::Release);
@@ -92,6 +94,25 @@ impl Index {
         let removed = root.remove(&mut filter.filter().split('/'), share, subscriber);
         self.generation.fetch_add(1, Ordering::Release);
         removed
+    }
+
+    /// The members of a shared subscription; nothing: it has none.
+    pub(crate) fn group(&self, filter: &TopicFilter) -> Option<Arc<SharedGroup>> {
+        let (name, filter) = filter.shared()?;
+        let root = self.root.read();
+        let mut node = &*root;
+        let mut below = false;
+        for level in filter.split('/') {
+            node = match level {
+                "#" => {
+                    below = true;
+                    break;
+                }
+                "+" => node.plus.as_deref()?,
+                level => node.children.get(level)?,
+            };
+        }
+        node.find_group(name, below).cloned()
     }
 
     /// Who gets a message on this topic.
@@ -120,19 +141,23 @@ impl Node {
         (node, false)
     }
 
-    fn group(&mut self, name: &str, below: bool) -> Arc<SharedGroup> {
-        let known = self.shared.iter().find(|group| &*group.name == name && group.below == below);
-        if let Some(group) = known {
+    fn group(&mut self, name: &str, filter: &TopicFilter, below: bool) -> Arc<SharedGroup> {
+        if let Some(group) = self.find_group(name, below) {
             return group.clone();
         }
         let group = Arc::new(SharedGroup {
             name: name.into(),
+            filter: filter.as_str().into(),
             below,
             members: Mutex::default(),
             next: AtomicUsize::new(0),
         });
         self.shared.push(group.clone());
         group
+    }
+
+    fn find_group(&self, name: &str, below: bool) -> Option<&Arc<SharedGroup>> {
+        self.shared.iter().find(|group| &*group.name == name && group.below == below)
     }
 
     fn remove<'a>(
@@ -237,6 +262,11 @@ fn remove(list: &mut Vec<Subscription>, subscriber: &Subscriber) -> bool {
 }
 
 impl SharedGroup {
+    /// Name and filter, as a client says them.
+    pub(crate) fn filter(&self) -> &Arc<str> {
+        &self.filter
+    }
+
     fn add(&self, subscription: Subscription) -> bool {
         put(&mut self.members.lock(), subscription)
     }

@@ -4,6 +4,6 @@ mod index;
 mod retained;
 mod route;
 
-pub(crate) use index::{Index, Subscriber, Subscription};
+pub(crate) use index::{Index, SharedGroup, Subscriber, Subscription};
 pub(crate) use retained::Retained;
 pub(crate) use route::{Route, Target};

@@ -113,6 +113,7 @@ fn receiver(subscription: &Subscription) -> Receiver {
         qos: subscription.qos,
         retain_as_published: subscription.retain_as_published,
         identifiers: subscription.identifier.into_iter().collect(),
+        share: None,
     }
 }
 

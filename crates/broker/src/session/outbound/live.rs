@@ -73,8 +73,15 @@ impl Outbound {
     pub(super) fn send_live(&mut self, waiting: Waiting, now: Time) {
         let Waiting { message, qos, ticket, .. } = waiting;
         let Some(sender) = &mut self.sender else { return ticket.gone_unsent() };
-        let identifiers = Box::default();
-        let kept = Kept { message, qos, retain: false, identifiers, stored: None, dup: false };
+        let kept = Kept {
+            message,
+            qos,
+            retain: false,
+            identifiers: Box::default(),
+            share: None,
+            stored: None,
+            dup: false,
+        };
         let id = match qos {
             QoS::AtMostOnce if !self.live_unacknowledged.has_room() => {
                 return ticket.gone_unsent();

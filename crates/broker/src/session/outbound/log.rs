@@ -11,6 +11,16 @@ impl Outbound {
     /// The session has a place in the store from now on; what waits for it
     /// already is noted.
     pub(crate) fn begin_log(&mut self, mut log: SessionLog) {
+        for (id, open) in self.in_flight.kept_mut() {
+            let Some(kept) = &mut open.message else { continue };
+            let sequence = log.next();
+            (kept.stored, open.stored) = (Some(sequence), Some(sequence));
+            let state = match open.awaits {
+                Awaits::PubRec => MessageState::Sent(id),
+                Awaits::PubAck | Awaits::PubComp => MessageState::Waits,
+            };
+            log.owed(sequence, state, Some(kept), true);
+        }
         for kept in self.queue.iter_mut().filter(|kept| kept.qos != QoS::AtMostOnce) {
             let sequence = log.next();
             kept.stored = Some(sequence);

@@ -96,6 +96,9 @@ impl Outbound {
             }
             // [MQTT-3.3.1-1]
             (_, Some(kept)) if sender.send_kept(&kept, Some(id), true, now) => {
+                if kept.share.is_some() {
+                    self.in_flight.appended(id, sender.position());
+                }
                 counters.messages_out.one();
                 self.tells.qos_published(id, true, || kept.message);
             }
@@ -121,7 +124,8 @@ impl Outbound {
         }
         let Some(kept) = next else { return false };
         let id = (kept.qos != QoS::AtMostOnce).then(|| {
-            let message = self.durable.then(|| kept.clone());
+            let keeps = self.durable || kept.share.is_some();
+            let message = keeps.then(|| kept.clone());
             self.in_flight.open(kept.qos, message, None)
         });
         if let Some(id) = id {
@@ -129,6 +133,9 @@ impl Outbound {
         }
         let Some(sender) = &mut self.sender else { return false };
         if sender.send_kept(&kept, id, kept.dup, now) {
+            if let Some(id) = id.filter(|_| kept.share.is_some()) {
+                self.in_flight.appended(id, sender.position());
+            }
             counters.messages_out.one();
             if let Some(id) = id {
                 self.tells.qos_published(id, kept.dup, || kept.message);
