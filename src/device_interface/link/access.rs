@@ -7,16 +7,25 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use latchlight_broker::{Access, ClientInfo, ConnectRequest, PublishRequest, ReasonCode, Refusal};
 
+use crate::device_interface::Mistakes;
 use crate::device_interface::topics::Topics;
 
 /// The access rules of this server's topics.
 pub(super) struct LinkAccess {
     topics: Arc<Topics>,
+    /// Apart from the device interface's: a crowd of clients that publish what
+    /// they may not hides nobody's mistakes there.
+    mistakes: Mistakes,
 }
 
 impl LinkAccess {
     pub(super) fn new(topics: Arc<Topics>) -> Self {
-        Self { topics }
+        Self { topics, mistakes: Mistakes::default() }
+    }
+
+    fn refuse(&self, client: &ClientInfo, why: &str) -> Refusal {
+        self.mistakes.log(&format!("client {}", client.client_id), why);
+        Refusal::Disconnect(ReasonCode::NotAuthorized)
     }
 }
 
@@ -33,14 +42,13 @@ impl Access for LinkAccess {
     ) -> Result<(), Refusal> {
         let PublishRequest { topic, retain, will, .. } = *request;
         if let Err(error) = self.topics.refuse_reserved(topic) {
-            tracing::warn!(client = ?client.client_id, %error, "a publish is refused");
-            return Err(Refusal::Disconnect(ReasonCode::NotAuthorized));
+            return Err(self.refuse(client, &error.to_string()));
         }
         // C1: what is kept would be acted on at some other time; and a will is
         // said when nobody asks for it.
         if (retain || will) && self.topics.is_spoken_topic(topic) {
-            tracing::warn!(client = ?client.client_id, topic, retain, will, "a publish is refused");
-            return Err(Refusal::Disconnect(ReasonCode::NotAuthorized));
+            let why = format!("`{topic}` is acted on: nothing retained goes there, and no will");
+            return Err(self.refuse(client, &why));
         }
         Ok(())
     }
