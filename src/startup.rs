@@ -32,9 +32,6 @@ const EVENTS: usize = 16 * 1024;
 /// How often last known states are written, at the most.
 const LAST_KNOWN_EVERY: Duration = Duration::from_secs(5);
 
-/// How long the stop waits for commands that are under way.
-const COMMANDS_END: Duration = Duration::from_secs(5);
-
 /// The whole server, built and listening, not yet answering.
 pub struct Application {
     http: std::net::TcpListener,
@@ -171,17 +168,20 @@ impl Application {
             "latchlight is ready"
         );
         let commands = services.commands.clone();
+        let patience = services.settings.shutdown_timeout();
         let mut serving = std::pin::pin!(http::run(vec![http], services, stop.clone()));
         let served = tokio::select! {
             biased;
             () = stop.cancelled() => {
                 tracing::info!("stopping: finish what is in hand");
-                serving.await
+                // Both at once: who waits for a command is answered when it ends.
+                tokio::join!(serving, commands.close(patience)).0
             }
-            served = &mut serving => served,
+            served = &mut serving => {
+                commands.close(patience).await;
+                served
+            }
         };
-        // From here on no app is answered any more: what it was promised, is done.
-        commands.close(COMMANDS_END).await;
         stop_actor.cancel();
         if actor.await.is_err() {
             tracing::error!("the device interface failed");

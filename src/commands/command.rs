@@ -2,10 +2,12 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::Serialize;
 
+use super::deadline::Deadline;
 use super::{CommandId, Verb};
 use crate::state::DeviceId;
 
@@ -115,11 +117,20 @@ pub struct Command {
     /// When it ended.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ended_at: Option<Timestamp>,
-    /// When it ends by itself.
+    /// When it ends by itself, as it is told. Whoever sets the wall clock
+    /// changes nothing about it: see [`Command::left`].
     pub expires_at: Timestamp,
+    /// When it ends by itself; nothing where it was read from the record.
+    #[serde(skip)]
+    pub(super) deadline: Option<Deadline>,
 }
 
 impl Command {
+    /// How long it is until it ends by itself: nothing when that has passed.
+    pub fn left(&self) -> Option<Duration> {
+        self.deadline?.left()
+    }
+
     /// Gives the command its end.
     pub(super) fn end(&mut self, status: Status, detail: Option<String>) {
         self.status = status;

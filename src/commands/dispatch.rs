@@ -1,9 +1,11 @@
 //! What of a command reaches the device.
 
 use std::fmt;
+use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::deadline::Deadline;
 use super::{Command, CommandId, Verb};
 
 /// A command that may leave: only this module's siblings can make one, so
@@ -13,11 +15,13 @@ pub struct Dispatch {
     id: CommandId,
     verb: Verb,
     expires_at: Timestamp,
+    deadline: Option<Deadline>,
 }
 
 impl Dispatch {
     pub(super) fn of(command: &Command) -> Self {
-        Self { id: command.id, verb: command.verb, expires_at: command.expires_at }
+        let Command { id, verb, expires_at, deadline, .. } = *command;
+        Self { id, verb, expires_at, deadline }
     }
 
     /// What the device is to do.
@@ -25,9 +29,9 @@ impl Dispatch {
         self.verb
     }
 
-    /// When it must not be delivered any more.
-    pub fn expires_at(&self) -> Timestamp {
-        self.expires_at
+    /// For how long it may be delivered: nothing when its time is up.
+    pub fn left(&self) -> Option<Duration> {
+        self.deadline?.left()
     }
 }
 

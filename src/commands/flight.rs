@@ -1,7 +1,7 @@
 //! A command in the hands of the link.
 
 use async_trait::async_trait;
-use tokio::sync::mpsc;
+use futures_util::stream::{self, BoxStream, StreamExt as _};
 
 use super::Dispatch;
 use crate::state::Device;
@@ -16,8 +16,9 @@ pub trait Launcher: Send + Sync {
 
 /// What becomes of a command after it was given to the link.
 pub struct Flight {
-    /// What the link has to tell; after an end comes nothing more.
-    pub events: mpsc::UnboundedReceiver<FlightEvent>,
+    /// What the link has to tell; after an end comes nothing more. It is there
+    /// before what the device says because of it.
+    pub events: BoxStream<'static, FlightEvent>,
     /// How the link is told that the device has it.
     pub receipt: Box<dyn Receipt>,
 }
@@ -25,6 +26,9 @@ pub struct Flight {
 /// One event of a flight; few of them come, so their channel has no bound.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum FlightEvent {
+    /// The link sends it, and does not know yet whether it is taken; from here
+    /// on it may have reached the device.
+    Leaving,
     /// The link took it; from here on it may have reached the device.
     Sent,
     /// The device's PUBACK came.
@@ -55,8 +59,7 @@ pub trait Receipt: Send + Sync {
 impl Flight {
     /// A flight that ended before it began.
     pub fn ended(end: FlightEnd) -> Self {
-        let (sender, events) = mpsc::unbounded_channel();
-        let _ = sender.send(FlightEvent::Ended(end));
+        let events = stream::iter([FlightEvent::Ended(end)]).boxed();
         Self { events, receipt: Box::new(NoReceipt) }
     }
 }

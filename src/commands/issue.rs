@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
+use super::deadline::Deadline;
 use super::idempotency::IdempotencyKeys;
 use super::journal::Journal;
 use super::lane::{Lanes, Signal};
@@ -325,6 +326,7 @@ impl Order {
             delivered_at: None,
             ended_at: None,
             expires_at: now + settings.lifetime(),
+            deadline: Some(Deadline::after(settings.lifetime())),
         };
         if let Some(reason) = self.refused {
             command.end(Status::Refused, Some(reason));

@@ -177,5 +177,7 @@ fn read(row: &SqliteRow) -> Result<Command, JournalError> {
         delivered_at: time("delivered_at")?,
         ended_at: time("ended_at")?,
         expires_at: always("expires_at")?,
+        // What an earlier run left under way has ended.
+        deadline: None,
     })
 }

@@ -4,6 +4,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::StreamExt as _;
 use jiff::Timestamp;
 use parking_lot::Mutex;
 use tokio::sync::{mpsc, watch};
@@ -175,7 +176,7 @@ impl Core {
         let Some(device) = self.state.device(&snapshot.device) else {
             return (Status::Offline, Some("the device was removed".to_owned()));
         };
-        if snapshot.expires_at <= Timestamp::now() {
+        if snapshot.left().is_none() {
             let detail = "it waited behind another command and did not leave".to_owned();
             return (Status::Expired, Some(detail));
         }
@@ -183,7 +184,7 @@ impl Core {
             return (Status::Offline, Some("the device is not connected".to_owned()));
         }
         let flight = self.launcher.launch(&device, Dispatch::of(&snapshot)).await;
-        Watching { command, device: &device, sent: false, lost: None }.watch(flight, signals).await
+        Watching::new(command, &device).watch(flight, signals).await
     }
 }
 
@@ -191,24 +192,32 @@ impl Core {
 struct Watching<'a> {
     command: &'a watch::Sender<Command>,
     device: &'a Device,
+    /// It may have reached the device.
+    left: bool,
+    /// The link took it.
     sent: bool,
+    /// What the device said of its state since it may have got it, while it is
+    /// not known yet whether the link took it.
+    early: Option<DeviceState>,
     /// Its connection is gone, though the device may still come back and say.
     lost: Option<String>,
 }
 
-impl Watching<'_> {
+impl<'a> Watching<'a> {
+    fn new(command: &'a watch::Sender<Command>, device: &'a Device) -> Self {
+        Self { command, device, left: false, sent: false, early: None, lost: None }
+    }
+
     async fn watch(mut self, mut flight: Flight, mut signals: mpsc::Receiver<Signal>) -> Ending {
-        let expires_at = self.command.borrow().expires_at;
-        let left = Timestamp::now().duration_until(expires_at);
-        let left = Duration::try_from(left).unwrap_or(Duration::ZERO);
-        let expiry = tokio::time::sleep(left);
+        let left = self.command.borrow().left();
+        let expiry = tokio::time::sleep(left.unwrap_or_default());
         tokio::pin!(expiry);
         let mut flying = true;
         loop {
             tokio::select! {
                 // What the link says comes first: a state counts only after sending.
                 biased;
-                event = flight.events.recv(), if flying => match event {
+                event = flight.events.next(), if flying => match event {
                     Some(event) => match self.on_event(event) {
                         Some(ending) => return ending,
                         None => flying = self.lost.is_none(),
@@ -228,7 +237,7 @@ impl Watching<'_> {
         // nothing arrives later; only then is the command settled.
         if flying {
             let cut = async {
-                while let Some(event) = flight.events.recv().await {
+                while let Some(event) = flight.events.next().await {
                     if let Some(ending) = self.on_event(event) {
                         return Some(ending);
                     }
@@ -246,7 +255,7 @@ impl Watching<'_> {
     }
 
     fn at_expiry(self) -> Ending {
-        if !self.sent {
+        if !self.left {
             return (Status::Expired, Some("it did not leave in time".to_owned()));
         }
         let why = self.lost.unwrap_or_else(|| "the device gave no word in time".to_owned());
@@ -255,32 +264,40 @@ impl Watching<'_> {
 
     fn on_event(&mut self, event: FlightEvent) -> Option<Ending> {
         match event {
+            FlightEvent::Leaving => {
+                self.left = true;
+                None
+            }
             FlightEvent::Sent => {
-                self.sent = true;
                 self.note(|command, now| {
                     command.status = Status::Sent;
                     command.sent_at = Some(now);
                 });
-                None
+                self.took()
             }
             FlightEvent::Delivered => {
-                self.sent = true;
                 self.note(|command, now| {
                     command.status = Status::Delivered;
                     command.sent_at.get_or_insert(now);
                     command.delivered_at = Some(now);
                 });
-                None
+                self.took()
             }
             FlightEvent::Ended(FlightEnd::Refused(why)) => Some((Status::Refused, Some(why))),
             FlightEvent::Ended(FlightEnd::Away(why)) => Some((Status::Offline, Some(why))),
             FlightEvent::Ended(FlightEnd::NeverLeft(why)) => Some((Status::Expired, Some(why))),
             FlightEvent::Ended(FlightEnd::Lost(why)) => {
-                self.sent = true;
+                (self.left, self.sent) = (true, true);
                 self.lost = Some(why);
                 None
             }
         }
+    }
+
+    /// The link took it: what the device said meanwhile counts.
+    fn took(&mut self) -> Option<Ending> {
+        (self.left, self.sent) = (true, true);
+        self.early.take().and_then(|state| self.on_state(state))
     }
 
     /// Whoever looks sees it; those who wait are woken by the end alone.
@@ -291,19 +308,25 @@ impl Watching<'_> {
         });
     }
 
-    fn on_signal(&self, signal: Signal) -> Option<Ending> {
-        let wanted = self.command.borrow().verb.wanted();
+    fn on_signal(&mut self, signal: Signal) -> Option<Ending> {
         match signal {
             Signal::Ack(Ok(())) => Some((Status::Confirmed, None)),
             Signal::Ack(Err(why)) => Some((Status::Failed, Some(why))),
-            Signal::State(DeviceState::Jammed) if self.sent => {
-                Some((Status::Failed, Some("jammed".to_owned())))
+            Signal::State(state) if self.sent => self.on_state(state),
+            Signal::State(state) => {
+                // What it said before it can have heard the command is no answer.
+                self.early = Some(state).filter(|_| self.left);
+                None
             }
-            // A device that acknowledges is taken at its word, not at its state.
-            Signal::State(state) if self.sent && !self.device.features.ack && state == wanted => {
-                Some((Status::Confirmed, None))
-            }
-            Signal::State(_) => None,
         }
+    }
+
+    fn on_state(&self, state: DeviceState) -> Option<Ending> {
+        if state == DeviceState::Jammed {
+            return Some((Status::Failed, Some("jammed".to_owned())));
+        }
+        // A device that acknowledges is taken at its word, not at its state.
+        let counts = !self.device.features.ack && state == self.command.borrow().verb.wanted();
+        counts.then_some((Status::Confirmed, None))
     }
 }

@@ -42,8 +42,8 @@ pub struct HttpSettings {
     /// How long a connection is kept whose client asks for nothing, or takes
     /// nothing of its answer, in milliseconds.
     pub keep_alive_ms: u64,
-    /// How long the stop waits for the requests that are being answered, in
-    /// milliseconds.
+    /// How long the stop waits for the requests that are being answered, and
+    /// for the commands that are under way, in milliseconds.
     pub shutdown_timeout_ms: u64,
 }
 
@@ -84,6 +84,11 @@ impl HttpSettings {
     /// How long a connection is kept on which nothing moves.
     pub fn keep_alive(&self) -> Duration {
         Duration::from_millis(self.keep_alive_ms)
+    }
+
+    /// How long the stop waits for what is in hand.
+    pub fn shutdown_timeout(&self) -> Duration {
+        Duration::from_millis(self.shutdown_timeout_ms)
     }
 
     pub(super) fn check(&self) -> Result<(), String> {

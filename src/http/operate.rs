@@ -4,13 +4,10 @@
 //! Several: 200 all confirmed, 202 some pending, 207 all ended, but not all
 //! confirmed.
 
-use std::time::Duration;
-
 use actix_web::http::{StatusCode, header};
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use futures_util::future::join_all;
-use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use tracing::Instrument as _;
 
@@ -160,9 +157,8 @@ async fn perform(
 /// Waits until all have ended, as long as the app wants to, and never past
 /// their expiry.
 async fn wait(handles: &[CommandHandle], Wait(wait): Wait) {
-    let last = handles.iter().map(|handle| handle.snapshot().expires_at).max();
-    let Some(last) = last else { return };
-    let left = Duration::try_from(Timestamp::now().duration_until(last)).unwrap_or_default();
+    let left = handles.iter().filter_map(|handle| handle.snapshot().left()).max();
+    let left = left.unwrap_or_default();
     let ended = join_all(handles.iter().map(CommandHandle::ended));
     let _ = tokio::time::timeout(wait.min(left), ended).await;
 }

@@ -59,8 +59,8 @@ fn build(
     let origins = web::Data::new(Origins::new(&settings, &addresses));
     let services = web::Data::new(services);
     let uploads = web::Data::new(routes::Uploads::default());
-    let stop_patience = Duration::from_millis(settings.shutdown_timeout_ms);
-    let stopping = web::Data::new(Stopping::new(shutdown.clone(), stop_patience));
+    let stopping = Stopping::new(shutdown.clone(), settings.shutdown_timeout());
+    let stopping = web::Data::new(stopping);
     let workers = std::thread::available_parallelism().map_or(2, usize::from);
     // Each worker has its share, and at least one connection.
     let workers = workers.min(settings.max_connections);

@@ -4,6 +4,9 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
+/// How long an answer may take on its way.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+
 /// Ends long waits when the server stops, in time for their answers.
 #[derive(Debug, Clone)]
 pub(super) struct Stopping {
@@ -14,8 +17,8 @@ pub(super) struct Stopping {
 impl Stopping {
     /// `patience` is how long the stop waits for answers.
     pub(super) fn new(shutdown: CancellationToken, patience: Duration) -> Self {
-        // Half of it for the devices, the other half for the answer's way.
-        Self { shutdown, grace: patience / 2 }
+        // The most of it is for the devices, the rest for the answer's way.
+        Self { shutdown, grace: patience - LAST_WORDS.min(patience / 4) }
     }
 
     /// Returns when a request must answer with what it has.

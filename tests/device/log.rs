@@ -101,6 +101,24 @@ async fn a_flood_of_mistakes_is_a_few_lines_of_the_log() {
 }
 
 #[tokio::test]
+async fn a_flood_of_publishes_that_are_refused_is_a_few_lines_of_the_log() {
+    let server = Server::start();
+    let connect = Connect::new(ProtocolVersion::V5, "mallory");
+    let mut mallory = Device::connect(server.mqtt(), connect).await;
+    for _ in 0..100 {
+        mallory.publish("latchlight/devices/front/down", "unlock", false).await;
+        mallory.publish("latchlight/devices/front/up", "unlock", true).await;
+    }
+    let log = server.stop_and_read_log().await;
+    let refused: Vec<_> = log.iter().filter(|line| line["speaker"] == "client mallory").collect();
+    assert_eq!(refused.len(), 5, "{refused:?}");
+    let why = "`latchlight/devices/front/down` is a device's command topic: only commands go there";
+    assert_eq!(refused[0]["why"], why);
+    let why = "`latchlight/devices/front/up` is acted on: nothing retained goes there, and no will";
+    assert_eq!(refused[1]["why"], why);
+}
+
+#[tokio::test]
 async fn a_start_and_a_stop_are_told_in_the_servers_own_words() {
     let server = Server::start();
     let mut door = Device::connect(server.mqtt(), Connect::new(ProtocolVersion::V5, "front")).await;

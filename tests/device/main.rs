@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod clock;
 mod commands;
 mod doors;
 mod harness;
@@ -9,6 +10,7 @@ mod log;
 mod mosquitto;
 mod outside_access;
 mod outside_away;
+mod outside_quick;
 mod outside_restarts;
 mod process;
 mod real_clients;

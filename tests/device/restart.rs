@@ -42,6 +42,26 @@ async fn a_graceful_stop_saves_what_was_last_known() {
 }
 
 #[tokio::test]
+async fn a_stop_waits_for_the_command_that_is_out_and_no_longer() {
+    let settings = json!({
+        "commands": { "expires_in": 300 },
+        "http": { "shutdown_timeout_ms": 300_000 },
+    });
+    let server = Server::start_with(settings);
+    let mut door = Device::join(&server, "front", ACKS).await;
+    let (status, id) = tokio::join!(server.post("/unlock?device=front&wait=300"), async {
+        let (_, id, _) = door.hear_command().await;
+        server.begin_to_stop();
+        server.logged("wait for the commands that are under way").await;
+        door.say(&format!("ack {id} ok")).await;
+        id
+    });
+    assert_eq!(status.0, 200, "{}", status.1);
+    let server = Server::start_in(server.stop());
+    assert_eq!(server.ended(&id).await["outcome"], "confirmed");
+}
+
+#[tokio::test]
 async fn who_was_told_ok_is_in_the_roster_whenever_the_server_is_killed() {
     let mut server = Server::start();
     let mut told = Vec::new();

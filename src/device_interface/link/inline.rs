@@ -4,12 +4,11 @@ use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
 use async_trait::async_trait;
 use bytes::Bytes;
-use jiff::Timestamp;
+use futures_util::stream::{self, BoxStream, StreamExt as _};
 use latchlight_broker::{
     Broker, ClientInfo, InlineClient, InlineFilters, InlinePublish, InlineSubscription, Interests,
     LivePublish, LiveReceipt, LiveStatus, Observer, Options, QoS, ReasonCode, RetainHandling,
@@ -170,16 +169,13 @@ impl Link for InlineLink {
         let Ok(topic) = TopicName::try_from(message.topic.as_str()) else {
             return Flight::ended(FlightEnd::Refused("the device has no topic".to_owned()));
         };
-        let left = Timestamp::now().duration_until(dispatch.expires_at());
-        let Ok(left) = Duration::try_from(left) else {
+        let Some(left) = dispatch.left() else {
             return Flight::ended(FlightEnd::NeverLeft("its time was up".to_owned()));
         };
         let live = self.inline.publish_live(InlinePublish::new(topic, message.payload), left);
         let theirs = self.sessions.of(&device.id);
         let receipt = Box::new(LiveReceiptOf(live.receipt()));
-        let (sender, events) = mpsc::unbounded_channel();
-        tokio::spawn(follow(live, theirs, sender));
-        Flight { events, receipt }
+        Flight { events: Following::new(live, theirs).events(), receipt }
     }
 
     fn adopted(&self, device: &DeviceId, down: &str) {
@@ -220,46 +216,54 @@ impl Receipt for LiveReceiptOf {
 
 /// Tells a command what becomes of it at the device's own sessions; others
 /// may watch the topic, and their word does not count.
-async fn follow(
-    mut live: LivePublish,
+struct Following {
+    live: LivePublish,
     theirs: HashSet<Arc<str>>,
-    events: mpsc::UnboundedSender<FlightEvent>,
-) {
-    let is_theirs = |client: &Arc<ClientInfo>| theirs.contains(&client.client_id);
-    let mut open = live.receivers().iter().filter(|client| is_theirs(client)).count();
-    if open == 0 {
-        let away = FlightEnd::Away("the device does not listen".to_owned());
-        let _ = events.send(FlightEvent::Ended(away));
-        return;
+    /// How many of the device's sessions have it, or may get it.
+    open: usize,
+    /// The end, when all have.
+    worst: FlightEnd,
+    over: bool,
+}
+
+impl Following {
+    fn new(live: LivePublish, theirs: HashSet<Arc<str>>) -> Self {
+        let is_theirs = |client: &&Arc<ClientInfo>| theirs.contains(&client.client_id);
+        let open = live.receivers().iter().filter(is_theirs).count();
+        let why = if open == 0 { "the device does not listen" } else { "the device took no more" };
+        Self { live, theirs, open, worst: FlightEnd::Away(why.to_owned()), over: false }
     }
-    let mut worst = FlightEnd::Away("the device took no more".to_owned());
-    while let Some(event) = live.next().await {
-        if !is_theirs(&event.client) {
-            continue;
-        }
-        let said = match event.what {
-            LiveStatus::Sent => events.send(FlightEvent::Sent),
-            LiveStatus::Delivered => events.send(FlightEvent::Delivered),
-            LiveStatus::Expired => {
-                worst = FlightEnd::NeverLeft("the device took no more in time".to_owned());
-                Ok(())
+
+    /// Without a task in between: that it is sent is known before the device
+    /// can say anything to it.
+    fn events(self) -> BoxStream<'static, FlightEvent> {
+        let next = async |mut this: Self| this.next().await.map(|event| (event, this));
+        stream::unfold(self, next).boxed()
+    }
+
+    async fn next(&mut self) -> Option<FlightEvent> {
+        while self.open > 0 {
+            let event = self.live.next().await?;
+            if !self.theirs.contains(&event.client.client_id) {
+                continue;
             }
-            LiveStatus::NotSent => Ok(()),
-            LiveStatus::Lost => {
-                worst = FlightEnd::Lost("the connection of the device is gone".to_owned());
-                Ok(())
+            match event.what {
+                LiveStatus::Sent => return Some(FlightEvent::Sent),
+                LiveStatus::Delivered => return Some(FlightEvent::Delivered),
+                LiveStatus::Expired => {
+                    let why = "the device took no more in time";
+                    self.worst = FlightEnd::NeverLeft(why.to_owned());
+                }
+                LiveStatus::NotSent => {}
+                LiveStatus::Lost => {
+                    let why = "the connection of the device is gone";
+                    self.worst = FlightEnd::Lost(why.to_owned());
+                }
             }
-        };
-        if said.is_err() {
-            return;
+            self.open -= 1;
         }
-        if !matches!(event.what, LiveStatus::Sent | LiveStatus::Delivered) {
-            open -= 1;
-        }
-        if open == 0 {
-            let _ = events.send(FlightEvent::Ended(worst));
-            return;
-        }
+        let first = !std::mem::replace(&mut self.over, true);
+        first.then(|| FlightEvent::Ended(self.worst.clone()))
     }
 }
 

@@ -13,6 +13,7 @@ use std::time::Duration;
 use anyhow::{Context as _, anyhow};
 use async_trait::async_trait;
 use bytes::Bytes;
+use futures_util::stream::{self, StreamExt as _};
 use jiff::Timestamp;
 use paho_mqtt::{
     AsyncClient, AsyncReceiver, DisconnectOptionsBuilder, Event, Message, MessageBuilder,
@@ -272,10 +273,10 @@ impl PahoLink {
     async fn fly(
         self: Arc<Self>,
         message: CommandMessage,
-        expires_at: Timestamp,
+        dispatch: Dispatch,
         events: mpsc::UnboundedSender<FlightEvent>,
     ) {
-        let end = match self.send_command(&message, expires_at).await {
+        let end = match self.send_command(&message, &dispatch, &events).await {
             Ok(()) => FlightEvent::Sent,
             Err(end) => FlightEvent::Ended(end),
         };
@@ -288,16 +289,16 @@ impl PahoLink {
     async fn send_command(
         &self,
         message: &CommandMessage,
-        expires_at: Timestamp,
+        dispatch: &Dispatch,
+        events: &mpsc::UnboundedSender<FlightEvent>,
     ) -> Result<(), FlightEnd> {
-        let left = || Duration::try_from(Timestamp::now().duration_until(expires_at)).ok();
         let too_late = || FlightEnd::NeverLeft("it could not be sent in time".to_owned());
         let away = || FlightEnd::Away("the broker cannot be reached".to_owned());
         let session = self.session().ok_or_else(away)?;
-        let wait = left().ok_or_else(too_late)?;
+        let wait = dispatch.left().ok_or_else(too_late)?;
         let permit = timeout(wait, session.permit()).await.map_err(|_| too_late())?;
         let permit = permit.map_err(|_| away())?;
-        let wait = left().filter(|left| !left.is_zero()).ok_or_else(too_late)?;
+        let wait = dispatch.left().ok_or_else(too_late)?;
         let mut properties = Properties::new();
         if self.settings.protocol == MqttProtocol::V5 {
             // Whole seconds, rounded down so that it is never later.
@@ -315,6 +316,8 @@ impl PahoLink {
             .retained(false)
             .properties(properties)
             .finalize();
+        // The device may be quicker than the broker's answer.
+        let _ = events.send(FlightEvent::Leaving);
         match session.publish(publish, permit, wait).await {
             Err(paho_mqtt::Error::Timeout) => {
                 Err(FlightEnd::Lost("the broker did not take it in time".to_owned()))
@@ -421,8 +424,9 @@ impl Link for Arc<PahoLink> {
         if let Some(end) = self.unfit(&dispatch) {
             return Flight::ended(end);
         }
-        let (sender, events) = mpsc::unbounded_channel();
-        tokio::spawn(self.clone().fly(message, dispatch.expires_at(), sender));
+        let (sender, mut events) = mpsc::unbounded_channel();
+        tokio::spawn(self.clone().fly(message, dispatch, sender));
+        let events = stream::poll_fn(move |context| events.poll_recv(context)).boxed();
         Flight { events, receipt: Box::new(NoReceipt) }
     }
 
