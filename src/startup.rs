@@ -168,6 +168,8 @@ impl Application {
             "latchlight is ready"
         );
         let commands = services.commands.clone();
+        let housekeeper = commands.clone();
+        let housekeeping = tokio::spawn(async move { housekeeper.keep_house().await });
         let patience = services.settings.shutdown_timeout();
         let mut serving = std::pin::pin!(http::run(vec![http], services, stop.clone()));
         let served = tokio::select! {
@@ -182,6 +184,7 @@ impl Application {
                 served
             }
         };
+        housekeeping.abort();
         stop_actor.cancel();
         if actor.await.is_err() {
             tracing::error!("the device interface failed");

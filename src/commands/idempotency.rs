@@ -11,7 +11,11 @@ use sqlx::{Row, SqlitePool};
 
 use super::JournalError;
 
-const KEPT_FOR: Duration = Duration::from_secs(24 * 60 * 60);
+pub(super) const KEPT_FOR: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Removes some of those that are older than that.
+pub(super) const OLD: &str = "DELETE FROM idempotency_keys WHERE (identity, route, key) IN \
+    (SELECT identity, route, key FROM idempotency_keys WHERE created_at < ? LIMIT ?)";
 
 /// What is known of a request that carries a key.
 pub enum Begin {
@@ -64,10 +68,17 @@ impl IdempotencyKeys {
         let now = Timestamp::now().as_millisecond();
         let oldest = now - i64::try_from(KEPT_FOR.as_millis()).unwrap_or(i64::MAX);
         let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await?;
-        sqlx::query("DELETE FROM idempotency_keys WHERE created_at < ?")
-            .bind(oldest)
-            .execute(&mut *transaction)
-            .await?;
+        // It counts no more, though it may not have been pruned yet.
+        sqlx::query(
+            "DELETE FROM idempotency_keys \
+             WHERE identity = ? AND route = ? AND key = ? AND created_at < ?",
+        )
+        .bind(identity)
+        .bind(route)
+        .bind(key)
+        .bind(oldest)
+        .execute(&mut *transaction)
+        .await?;
         let taken = sqlx::query(
             "INSERT INTO idempotency_keys (identity, route, key, body_hash, run, created_at) \
              VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",

@@ -14,6 +14,7 @@ use super::deadline::Deadline;
 use super::idempotency::IdempotencyKeys;
 use super::journal::Journal;
 use super::lane::{Lanes, Signal};
+use super::retention::Retention;
 use super::{Begin, Command, CommandHandle, CommandId, JournalError, Launcher, Status, Verb};
 use crate::config::CommandSettings;
 use crate::database::Database;
@@ -34,6 +35,7 @@ pub(super) struct Core {
     /// What has not ended, by id, so that the same id acts once.
     pub(super) under_way: Mutex<HashMap<CommandId, UnderWay>>,
     keys: IdempotencyKeys,
+    retention: Retention,
     closing: AtomicBool,
 }
 
@@ -91,7 +93,9 @@ impl Commands {
         state: State,
         settings: CommandSettings,
     ) -> Result<Self, JournalError> {
+        let retention = Retention::new(database.pool.clone(), &settings);
         let core = Core {
+            retention,
             journal: Journal::open(database.pool.clone()).await?,
             lanes: Lanes::default(),
             launcher,
@@ -282,6 +286,12 @@ impl Commands {
     /// A device says its state, which may end its outstanding command.
     pub fn observe(&self, device: &DeviceId, state: DeviceState) {
         self.core.lanes.signal(device, |_| Some(Signal::State(state)));
+    }
+
+    /// Removes from the record, bit by bit, what is not kept any longer; it
+    /// ends when it is dropped.
+    pub async fn keep_house(&self) {
+        self.core.retention.run().await;
     }
 
     /// Issues nothing more, and waits until what is under way has ended, at

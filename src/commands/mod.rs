@@ -18,6 +18,7 @@ mod idempotency;
 mod issue;
 mod journal;
 mod lane;
+mod retention;
 mod verb;
 
 pub use command::{Command, Status};

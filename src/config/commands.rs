@@ -1,4 +1,4 @@
-//! `commands`: how long a command lives.
+//! `commands`: how long a command lives, and how long it is kept on record.
 
 use std::time::Duration;
 
@@ -12,11 +12,15 @@ pub struct CommandSettings {
     pub expires_in: u64,
     /// How many commands may wait for one device behind the one that is out.
     pub waiting_per_device: usize,
+    /// For how many days a command that has ended is kept on record.
+    pub kept_days: u32,
+    /// How many that have ended are kept, at the most; the oldest go.
+    pub kept: u64,
 }
 
 impl Default for CommandSettings {
     fn default() -> Self {
-        Self { expires_in: 10, waiting_per_device: 8 }
+        Self { expires_in: 10, waiting_per_device: 8, kept_days: 90, kept: 1_000_000 }
     }
 }
 
@@ -24,6 +28,11 @@ impl CommandSettings {
     /// From the issue of a command to its expiry.
     pub fn lifetime(&self) -> Duration {
         Duration::from_secs(self.expires_in)
+    }
+
+    /// From the end of a command to its removal from the record.
+    pub fn kept_for(&self) -> Duration {
+        Duration::from_secs(u64::from(self.kept_days) * 24 * 60 * 60)
     }
 
     pub(super) fn check(&self) -> Result<(), String> {
@@ -38,6 +47,12 @@ impl CommandSettings {
                 "commands.waiting_per_device: {} is not 1 to 1000",
                 self.waiting_per_device
             ));
+        }
+        if !(1..=36_500).contains(&self.kept_days) {
+            return Err(format!("commands.kept_days: {} is not 1 to 36500", self.kept_days));
+        }
+        if self.kept == 0 {
+            return Err("commands.kept: 0 is less than 1".to_owned());
         }
         Ok(())
     }

@@ -15,6 +15,7 @@ mod outside_restarts;
 mod process;
 mod real_clients;
 mod restart;
+mod retention;
 mod safety;
 mod store;
 mod stranger;
