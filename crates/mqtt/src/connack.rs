@@ -60,7 +60,8 @@ impl ConnAck {
                 out.push(self.reason.encode(PacketType::ConnAck)?);
                 self.properties.encode(Place::Packet(PacketType::ConnAck), out)
             } else {
-                out.push(self.reason.connect_return_code());
+                let code = self.reason.connect_return_code();
+                out.push(code.ok_or(EncodeError::Reason(self.reason))?);
                 Ok(())
             }
         })

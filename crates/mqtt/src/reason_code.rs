@@ -235,16 +235,25 @@ impl ReasonCode {
         if self.fits(packet) { Ok(self.code()) } else { Err(EncodeError::Reason(self)) }
     }
 
-    /// What CONNACK of 3.1 and 3.1.1 says (3.1.1: table 3.1).
-    pub fn connect_return_code(self) -> u8 {
-        match self {
+    /// What CONNACK of 3.1 and 3.1.1 says (3.1.1: table 3.1); nothing: it has
+    /// no word for that, and the connection is closed without one (3.1.1:
+    /// [MQTT-3.2.2-6]).
+    pub fn connect_return_code(self) -> Option<u8> {
+        Some(match self {
             Self::Success => 0,
             Self::UnsupportedProtocolVersion => 1,
             Self::ClientIdentifierNotValid => 2,
+            Self::ServerUnavailable
+            | Self::ServerBusy
+            | Self::ServerShuttingDown
+            | Self::QuotaExceeded
+            | Self::UseAnotherServer
+            | Self::ServerMoved
+            | Self::ConnectionRateExceeded => 3,
             Self::BadUserNameOrPassword | Self::BadAuthenticationMethod => 4,
             Self::NotAuthorized | Self::Banned => 5,
-            _ => 3,
-        }
+            _ => return None,
+        })
     }
 
     /// The reason behind a return code of CONNACK of 3.1 and 3.1.1.

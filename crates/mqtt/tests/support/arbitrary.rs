@@ -82,7 +82,8 @@ fn reason(packet: PacketType, version: ProtocolVersion) -> BoxedStrategy<ReasonC
     let fits = ReasonCode::ALL.into_iter().filter(move |reason| reason.fits(packet));
     let old = |reason: &ReasonCode| match packet {
         PacketType::ConnAck => {
-            ReasonCode::from_connect_return_code(reason.connect_return_code()) == Some(*reason)
+            let code = reason.connect_return_code();
+            code.and_then(ReasonCode::from_connect_return_code) == Some(*reason)
         }
         PacketType::SubAck => *reason <= ReasonCode::UnspecifiedError,
         _ => *reason == ReasonCode::Success,
