@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use latchlight_mqtt::{ProtocolVersion, QoS, ReasonCode, Will};
+use latchlight_mqtt::{PacketType, ProtocolVersion, QoS, ReasonCode, Will};
 
 use crate::{Authentication, AuthenticationRequest, ClientCertificate, ClientInfo};
 
@@ -147,6 +147,12 @@ impl Refusal {
             Self::Ignore(reason) | Self::Disconnect(reason) => reason,
         }
     }
+}
+
+/// What a client is told where a hook has refused with `reason`: that, if it
+/// is a failure that this packet can tell.
+pub(crate) fn told(reason: ReasonCode, packet: PacketType) -> ReasonCode {
+    if reason.is_error() && reason.fits(packet) { reason } else { ReasonCode::UnspecifiedError }
 }
 
 /// Denies everything: what a broker has without an access hook.

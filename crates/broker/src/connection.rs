@@ -1,19 +1,19 @@
 //! One connection: its transport, from CONNECT to the last byte. The session
 //! behind it is free of I/O; this is where the two meet.
 
-use std::io::{self, IoSlice};
+use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
 
-use latchlight_mqtt::{DecodeError, Disconnect, Framing, Packet, PacketType, ReasonCode, frame};
+use latchlight_mqtt::{DecodeError, Framing, PacketType, ReasonCode, frame};
 use tokio::io::{Interest, Ready};
 
 use crate::Time;
 use crate::broker::Core;
 use crate::deadlines::Timers;
 use crate::handlers::{self, Client, Next};
+use crate::last_words::say_goodbye;
 use crate::line::Closing;
 use crate::listener::{Place, lay_over};
 use crate::live::Ticket;
@@ -21,9 +21,6 @@ use crate::opening::open;
 use crate::read_buffer::{CHUNK, Carry, Read, Taken};
 use crate::threads::Peer;
 use crate::transport::Transport;
-
-/// How long the last words to a client may take.
-const LAST_WORDS: Duration = Duration::from_millis(500);
 
 /// For how long a connection's packets are handled before the others of its
 /// thread come in between, in ms.
@@ -37,9 +34,6 @@ const LOOK_AFTER: usize = 16;
 /// in between.
 const LEAST_READ: usize = CHUNK / 8;
 
-/// How often last words look whether the store has let them go.
-const LOOK_AGAIN: Duration = Duration::from_millis(2);
-
 /// Why a connection ends.
 #[derive(Debug)]
 pub(crate) enum End {
@@ -49,6 +43,8 @@ pub(crate) enum End {
     Said(ReasonCode),
     /// The broker closes it.
     Closing(Closing),
+    /// The same for bytes that are no packet.
+    Broken(DecodeError),
 }
 
 impl From<io::Error> for End {
@@ -59,7 +55,7 @@ impl From<io::Error> for End {
 
 impl From<DecodeError> for End {
     fn from(error: DecodeError) -> Self {
-        Self::protocol(error.reason())
+        Self::Broken(error)
     }
 }
 
@@ -70,6 +66,26 @@ impl End {
             Self::Gone => ReasonCode::UnspecifiedError,
             Self::Said(reason) => *reason,
             Self::Closing(closing) => closing.reason,
+            Self::Broken(error) => error.reason(),
+        }
+    }
+
+    /// How the broker closes, where it does.
+    fn closing(&self) -> Option<Closing> {
+        match self {
+            Self::Gone | Self::Said(_) => None,
+            Self::Closing(closing) => Some(*closing),
+            Self::Broken(error) => {
+                Some(Closing { reason: error.reason(), say: true, reset: false })
+            }
+        }
+    }
+
+    /// What is wrong with the client's bytes.
+    fn error(&self) -> Option<DecodeError> {
+        match self {
+            Self::Broken(error) => Some(*error),
+            _ => None,
         }
     }
 
@@ -286,12 +302,12 @@ fn take_packets(client: &mut Client, bytes: &[u8]) -> Result<Taken, End> {
 async fn finish(mut client: Client, transport: Arc<dyn Transport>, end: End) {
     client.flush();
     let (reason, said) = (end.reason(), matches!(end, End::Said(_)));
-    if let End::Closing(closing) = &end {
+    if let Some(closing) = end.closing() {
         count_end(&client.core, closing.reason);
         if closing.reset {
             transport.reset_when_closed();
         } else if closing.say && client.version.is_v5() {
-            say_goodbye(&client, &*transport, closing.reason).await;
+            say_goodbye(&client, &*transport, closing.reason, end.error()).await;
         }
     }
     let shutting_down = reason == ReasonCode::ServerShuttingDown;
@@ -313,56 +329,6 @@ fn count_end(core: &Core, reason: ReasonCode) {
     if matches!(reason, ProtocolError | MalformedPacket | PacketTooLarge) {
         core.counters.protocol_errors.one();
     }
-}
-
-/// [MQTT-4.13.1-1]: DISCONNECT goes behind what was sent before; it takes a
-/// short while at the most.
-async fn say_goodbye(client: &Client, transport: &dyn Transport, reason: ReasonCode) {
-    let Client { core, session, .. } = client;
-    let goodbye = Packet::Disconnect(Disconnect::new(reason));
-    let is_own = {
-        let mut line = session.outbound.lock();
-        let is_own = line.epoch == client.epoch;
-        if is_own {
-            line.owed.say(&goodbye);
-        }
-        is_own
-    };
-    if !is_own {
-        // Taken over; what was in the output is gone, perhaps within a packet.
-        let mut bytes = Vec::new();
-        if !client.task.was_cut() && goodbye.encode(client.version, &mut bytes).is_ok() {
-            let _ = transport.try_write(&[IoSlice::new(&bytes)]);
-        }
-        return;
-    }
-    let sent = async {
-        loop {
-            session.flush(core.clock.now(), &core.options, &core.counters);
-            let (waits, ready) = {
-                let mut line = session.outbound.lock();
-                let counts = line.epoch == client.epoch
-                    && !line.closing.is_some_and(|closing| closing.reset);
-                let output = line.owed.output().filter(|output| counts && !output.is_empty());
-                (output.is_some(), output.is_some_and(|output| output.has_ready()))
-            };
-            if !waits {
-                let _ = transport.sent().await;
-                return;
-            }
-            if ready {
-                if transport.ready(Interest::WRITABLE).await.is_err() {
-                    return;
-                }
-            } else if core.recorder.as_ref().is_none_or(|recorder| recorder.is_failing()) {
-                return;
-            } else {
-                // It goes out behind what waits for the store.
-                tokio::time::sleep(LOOK_AGAIN).await;
-            }
-        }
-    };
-    let _ = tokio::time::timeout(LAST_WORDS, sent).await;
 }
 
 /// What happens to session and will when the connection is gone; gives the

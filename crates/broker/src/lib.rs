@@ -129,6 +129,7 @@ mod handlers;
 mod hooks;
 mod inline;
 mod inline_queue;
+mod last_words;
 #[cfg(feature = "ledger")]
 pub mod ledger;
 mod line;

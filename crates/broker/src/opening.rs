@@ -14,6 +14,7 @@ use tokio::io::Interest;
 use tokio::time::Instant;
 
 use crate::ClientInfo;
+use crate::access;
 use crate::authentication::data_of;
 use crate::broker::Core;
 use crate::handlers::{self, Client};
@@ -76,15 +77,21 @@ pub(crate) async fn open(
         return None;
     };
     let version = connect.version;
+    let most = handlers::connect::max_packet_size(&connect);
     let client_id = connect.client_id.clone();
     match handlers::connect::establish(core, *connect, &mut first_words, peer).await {
         Ok(client) => Some((client, Carry::holding(first_words.bytes))),
         Err(Refused::Gone) => None,
         Err(Refused::Because(reason)) => {
             core.counters.connects_refused.one();
+            // [MQTT-3.2.2-8]
+            let reason = access::told(reason, PacketType::ConnAck);
             note_refused(core, &client_id, version, peer, reason);
             let refusal = Packet::ConnAck(Box::new(ConnAck::new(false, reason)));
-            say(&**transport, &refusal, version).await;
+            // [MQTT-3.1.2-24]
+            if refusal.encoded_len(version).is_ok_and(|length| length <= most) {
+                say(&**transport, &refusal, version).await;
+            }
             None
         }
     }

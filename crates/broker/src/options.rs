@@ -84,6 +84,9 @@ pub struct Options {
     pub max_topic_levels: usize,
     /// Topic aliases that a client may use towards the broker.
     pub topic_alias_maximum: u16,
+    /// What a client of MQTT 5 is told that asks for response information:
+    /// where its answers may come, by custom. `%c` stands for its client id.
+    pub response_information: Option<String>,
     /// Retained messages.
     pub max_retained_messages: usize,
     /// Bytes of retained topics and payloads.
@@ -127,6 +130,7 @@ impl Default for Options {
             max_subscription_bytes: 16 * 1024 * 1024,
             max_topic_levels: 128,
             topic_alias_maximum: 32,
+            response_information: None,
             max_retained_messages: 1_000_000,
             max_retained_bytes: 256 * 1024 * 1024,
             max_store_backlog: 64 * 1024 * 1024,

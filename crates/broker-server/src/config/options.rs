@@ -61,6 +61,7 @@ options! {
     max_subscription_bytes: usize,
     max_topic_levels: usize,
     topic_alias_maximum: u16,
+    response_information: Option<String>,
     max_retained_messages: usize,
     max_retained_bytes: usize,
     max_store_backlog: usize,

@@ -5,8 +5,9 @@ use std::sync::atomic::Ordering;
 use std::time::SystemTime;
 
 use bytestring::ByteString;
-use latchlight_mqtt::{ConnAck, Connect, Packet, Properties, ProtocolVersion, ReasonCode};
+use latchlight_mqtt::{Connect, Packet, ProtocolVersion, ReasonCode, Will};
 
+use super::connack::{check_answer, connack};
 use super::{Client, Enhanced};
 use crate::access::ConnectRequest;
 use crate::authentication::{Conversation, Proven, Reply};
@@ -74,7 +75,9 @@ pub(crate) async fn establish(
     if let Some(will) = &connect.will {
         core.check_topic(will.topic.as_str())?;
         core.access.authorize_will(&info, will)?;
+        check_format(will)?;
     }
+    check_answer(core, &connect, &info, proven.as_ref())?;
     if core.hooks.wants.packets {
         let shown = without_secrets(Packet::Connect(Box::new(connect.clone())));
         core.hooks.note(Some(&info), Notice::PacketRead(shown));
@@ -93,7 +96,8 @@ pub(crate) async fn establish(
     }
     let session_expiry = session_expiry(&connect, &core.options);
     let enhanced = proven.map(|proven| Enhanced::new(proven.method, peer.listener.clone()));
-    Ok(Client::new(core.clone(), session, info, epoch, task, session_expiry, enhanced))
+    let client = Client::new(core.clone(), session, info, epoch, task, session_expiry, enhanced);
+    Ok(client.answered_as(&connect))
 }
 
 /// Asks a client by the method that it names.
@@ -136,6 +140,16 @@ fn note_established(core: &Core, info: &Arc<ClientInfo>, session: &Session, pres
         core.hooks.note(Some(info), notice);
     }
     core.hooks.note(Some(info), Notice::SessionEstablished { present });
+}
+
+/// That a will's payload is UTF-8 where it says so (MQTT 5, 3.1.3.2.3).
+fn check_format(will: &Will) -> Result<(), ReasonCode> {
+    match will.properties.payload_format_indicator {
+        Some(1) if std::str::from_utf8(&will.payload).is_err() => {
+            Err(ReasonCode::PayloadFormatInvalid)
+        }
+        _ => Ok(()),
+    }
 }
 
 /// A session with its new connection.
@@ -295,12 +309,17 @@ fn limits(connect: &Connect) -> ConnectionLimits {
     ConnectionLimits {
         version: connect.version,
         receive_maximum: properties.receive_maximum.unwrap_or(u16::MAX),
-        max_packet_size: properties.maximum_packet_size.map_or(usize::MAX, |size| size as usize),
+        max_packet_size: max_packet_size(connect),
         topic_alias_maximum: properties.topic_alias_maximum.unwrap_or(0),
     }
 }
 
-fn session_expiry(connect: &Connect, options: &Options) -> Time {
+/// The largest packet that the client takes.
+pub(crate) fn max_packet_size(connect: &Connect) -> usize {
+    connect.properties.maximum_packet_size.map_or(usize::MAX, |size| size as usize)
+}
+
+pub(super) fn session_expiry(connect: &Connect, options: &Options) -> Time {
     match connect.version {
         ProtocolVersion::V5 => {
             expiry(connect.properties.session_expiry_interval.unwrap_or(0), options)
@@ -312,53 +331,20 @@ fn session_expiry(connect: &Connect, options: &Options) -> Time {
 }
 
 /// The keep alive that counts, in seconds; the server may lower it in MQTT 5.
-fn keep_alive(connect: &Connect, options: &Options) -> u16 {
+pub(super) fn keep_alive(connect: &Connect, options: &Options) -> u16 {
     let asked = connect.keep_alive;
     let most = options.max_keep_alive;
     let imposed = most > 0 && (asked == 0 || asked > most);
     if imposed && connect.version.is_v5() { most } else { asked }
 }
 
-fn connack(
-    connect: &Connect,
-    info: &ClientInfo,
-    proven: Option<&Proven>,
-    present: bool,
-    options: &Options,
-) -> ConnAck {
-    let mut answer = ConnAck::new(present, ReasonCode::Success);
-    if !connect.version.is_v5() {
-        return answer;
-    }
-    let mut properties = Properties::new();
-    let values = properties.make_mut();
-    values.receive_maximum = Some(options.receive_maximum.max(1));
-    values.topic_alias_maximum = Some(options.topic_alias_maximum);
-    values.maximum_packet_size = Some(options.max_packet_size.max(1));
-    if connect.client_id.is_empty() {
-        // [MQTT-3.2.2-16]
-        values.assigned_client_identifier = Some((*info.client_id).into());
-    }
-    let keep_alive = keep_alive(connect, options);
-    if keep_alive != connect.keep_alive {
-        // [MQTT-3.2.2-21]
-        values.server_keep_alive = Some(keep_alive);
-    }
-    let asked = connect.properties.session_expiry_interval.unwrap_or(0);
-    let given = session_expiry(connect, options) / 1000;
-    if u64::from(asked) != given {
-        values.session_expiry_interval = Some(u32::try_from(given).unwrap_or(u32::MAX));
-    }
-    // [MQTT-4.12.0-5], [MQTT-4.12.0-6]
-    if let Some(Proven { method, data, .. }) = proven {
-        values.authentication_method = Some(method.clone());
-        values.authentication_data = Some(data.clone()).filter(|data| !data.is_empty());
-    }
-    answer.properties = properties;
-    answer
-}
-
+/// One that no session has [MQTT-3.2.2-16].
 fn assign_client_id(core: &Core) -> String {
-    let number = core.assigned.fetch_add(1, Ordering::Relaxed);
-    format!("auto-{:x}-{number:x}", core.clock.started())
+    loop {
+        let number = core.assigned.fetch_add(1, Ordering::Relaxed);
+        let id = format!("auto-{:x}-{number:x}", core.clock.started());
+        if !core.sessions.lock().contains_key(&*id) {
+            return id;
+        }
+    }
 }

@@ -2,6 +2,7 @@
 
 mod acknowledge;
 mod auth;
+mod connack;
 pub(crate) mod connect;
 mod disconnect;
 mod publish;
@@ -15,7 +16,9 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use bytestring::ByteString;
-use latchlight_mqtt::{EncodeError, FixedHeader, Packet, PacketType, ProtocolVersion, ReasonCode};
+use latchlight_mqtt::{
+    Connect, EncodeError, FixedHeader, Packet, PacketType, ProtocolVersion, ReasonCode,
+};
 
 use crate::broker::Core;
 use crate::connection::End;
@@ -38,6 +41,10 @@ pub(crate) struct Client {
     pub(crate) task: Arc<TaskBell>,
     /// How long the session outlives the connection, in ms.
     pub(crate) session_expiry: Time,
+    /// The largest packet that it takes.
+    pub(crate) max_packet_size: usize,
+    /// Whether it wants to be told more than a reason code.
+    pub(crate) wants_problem_information: bool,
     /// Where it was let in by a method, which it may do anew.
     enhanced: Option<Enhanced>,
     /// Topic aliases that the client has set, from alias 1 on.
@@ -124,6 +131,8 @@ impl Client {
             epoch,
             task,
             session_expiry,
+            max_packet_size: usize::MAX,
+            wants_problem_information: true,
             enhanced,
             aliases,
             acks,
@@ -132,6 +141,15 @@ impl Client {
             turn: 0,
             partial: 0,
         }
+    }
+
+    /// The same, answered as it asked for when it connected.
+    fn answered_as(mut self, connect: &Connect) -> Self {
+        self.max_packet_size = connect::max_packet_size(connect);
+        // [MQTT-3.1.2-29]
+        let wants = connect.properties.request_problem_information;
+        self.wants_problem_information = wants.unwrap_or(true);
+        self
     }
 
     /// Counts what is held of a packet that is not whole; true if that has
@@ -149,9 +167,15 @@ impl Client {
         Ok(Packet::decode(Bytes::copy_from_slice(packet), self.version)?)
     }
 
-    /// Answers after the batch.
+    /// Answers after the batch; not, where the client does not take that much
+    /// [MQTT-3.1.2-24], [MQTT-3.1.2-25].
     fn answer(&mut self, packet: &Packet) {
+        let before = self.acks.len();
         let encoded: Result<(), EncodeError> = packet.encode(self.version, &mut self.acks);
+        if self.acks.len() - before > self.max_packet_size {
+            self.acks.truncate(before);
+            self.core.counters.dropped_too_large.one();
+        }
         if let Err(error) = encoded {
             tracing::error!(%error, "encode an answer");
         }

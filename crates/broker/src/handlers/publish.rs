@@ -8,7 +8,7 @@ use latchlight_mqtt::{
 };
 
 use super::{Client, Next};
-use crate::access::{PublishRequest, Refusal};
+use crate::access::{self, PublishRequest, Refusal};
 use crate::connection::End;
 use crate::hooks::Notice;
 use crate::message::Forward;
@@ -35,7 +35,8 @@ pub(super) fn handle(client: &mut Client, packet: &[u8], now: Time) -> Result<Ne
     }
     let request =
         PublishRequest { topic: &route.topic, qos: view.qos, retain: view.retain, will: false };
-    let reason = match client.core.access.authorize_publish(&client.info, &request) {
+    let allowed = client.core.access.authorize_publish(&client.info, &request);
+    let reason = match allowed.and_then(|()| check_format(&view)) {
         Ok(()) => {
             let forward = Forward::of_view(packet, &view, client.version, &route.topic, now);
             let reason = take(client, &forward, &route, &view);
@@ -125,14 +126,29 @@ fn check(client: &Client, view: &PublishView<'_>, topic: &str) -> Result<(), End
     client.core.check_topic(topic).map_err(End::protocol)
 }
 
+/// That a payload is UTF-8 where it says so (MQTT 5, 3.3.2.3.2).
+fn check_format(view: &PublishView<'_>) -> Result<(), Refusal> {
+    let says_text = view.properties.get(PropertyId::PayloadFormatIndicator);
+    if says_text == Some(PropertyValue::Byte(1)) && std::str::from_utf8(view.payload).is_err() {
+        return Err(Refusal::Disconnect(ReasonCode::PayloadFormatInvalid));
+    }
+    Ok(())
+}
+
 /// What a refusal looks like to this client: the reason for the
 /// acknowledgement, or the end of the connection.
 fn refused(client: &Client, qos: QoS, refusal: Refusal) -> Result<ReasonCode, End> {
     let can_say = client.version.is_v5() && qos != QoS::AtMostOnce;
     match refusal {
-        Refusal::Ignore(reason) | Refusal::Disconnect(reason) if can_say => Ok(reason),
+        // [MQTT-3.4.2-1], [MQTT-3.5.2-1]
+        Refusal::Ignore(reason) | Refusal::Disconnect(reason) if can_say => {
+            Ok(access::told(reason, PacketType::PubAck))
+        }
         Refusal::Ignore(_) => Ok(ReasonCode::Success),
-        Refusal::Disconnect(reason) => Err(End::protocol(reason)),
+        // [MQTT-3.14.2-1]
+        Refusal::Disconnect(reason) => {
+            Err(End::protocol(access::told(reason, PacketType::Disconnect)))
+        }
     }
 }
 

@@ -3,11 +3,12 @@
 use std::sync::atomic::Ordering;
 
 use latchlight_mqtt::{
-    Packet, Properties, QoS, ReasonCode, RetainHandling, SubAck, SubscribeFilter,
+    Packet, PacketType, Properties, QoS, ReasonCode, RetainHandling, SubAck, SubscribeFilter,
 };
 
 use super::{Client, Next};
 use crate::Time;
+use crate::access;
 use crate::connection::End;
 use crate::hooks::Notice;
 use crate::session_handle::Held;
@@ -35,7 +36,8 @@ pub(super) fn handle(client: &mut Client, packet: &[u8], now: Time) -> Result<Ne
                     wanted.push(filter);
                 }
             }
-            Err(reason) => reasons.push(reason),
+            // [MQTT-3.9.3-2]
+            Err(reason) => reasons.push(access::told(reason, PacketType::SubAck)),
         }
     }
     let packet_id = subscribe.packet_id;

@@ -113,9 +113,14 @@ impl Sender {
         self.put(|out| encode_ack(packet, id, reason, version, out));
     }
 
-    /// Appends a packet that is no PUBLISH.
+    /// Appends a packet that is no PUBLISH, unless it is larger than the
+    /// client takes [MQTT-3.1.2-24].
     pub(crate) fn say(&mut self, packet: &Packet) {
         let version = self.limits.version;
+        let limit = self.limits.max_packet_size;
+        if limit < usize::MAX && packet.encoded_len(version).is_ok_and(|length| length > limit) {
+            return;
+        }
         if let Err(error) = self.put(|out| packet.encode(version, out)) {
             tracing::error!(%error, "encode a packet");
         }
