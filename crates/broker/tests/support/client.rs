@@ -128,10 +128,20 @@ impl<S: Read + Write> Client<S> {
 
     /// The next packet; nothing at the end of the connection.
     pub fn try_next(&mut self) -> Option<Packet> {
+        let bytes = self.try_next_bytes()?;
+        Some(Packet::decode(bytes.into(), self.version).unwrap())
+    }
+
+    /// The bytes of the next packet.
+    pub fn next_bytes(&mut self) -> Vec<u8> {
+        self.try_next_bytes().expect("the connection is open")
+    }
+
+    /// The same; nothing at the end of the connection.
+    pub fn try_next_bytes(&mut self) -> Option<Vec<u8>> {
         loop {
             if let Framing::Complete(header) = frame(&self.received, usize::MAX).unwrap() {
-                let bytes: Vec<u8> = self.received.drain(..header.total_len()).collect();
-                return Some(Packet::decode(bytes.into(), self.version).unwrap());
+                return Some(self.received.drain(..header.total_len()).collect());
             }
             let mut chunk = [0; 16 * 1024];
             match self.stream.read(&mut chunk) {

@@ -1,0 +1,68 @@
+//! Keep alive, PINGREQ and PINGRESP (MQTT 5.0 and 3.1.1, 3.1.2.10 and 3.12).
+
+use latchlight_broker::Options;
+use latchlight_mqtt::{Connect, Packet, ProtocolVersion, Publish, ReasonCode};
+
+use crate::support::{Client, TestBroker, VERSIONS};
+use ProtocolVersion::V5;
+
+/// Whoever says anything at all stays, as does who has no keep alive.
+///
+/// 5.0: [MQTT-3.1.2-22], [MQTT-3.2.2-22];
+/// 3.1.1: [MQTT-3.1.2-24].
+#[test]
+fn a_silent_client_is_disconnected_after_its_keep_alive() {
+    let broker = TestBroker::start();
+    for version in VERSIONS {
+        let connect = |id: &str, keep_alive| {
+            let connect = Connect { keep_alive, ..Connect::new(version, id.to_owned()) };
+            let (client, connack) = Client::connect_with(broker.address(), connect);
+            assert_eq!(connack.properties.server_keep_alive, None);
+            client
+        };
+        let mut silent = connect("silent", 1);
+        let mut without = connect("without", 0);
+        let mut long = connect("long", 60);
+        let mut others = [connect("pings", 1), connect("publishes", 1)];
+        let said = [Packet::PingReq, Packet::Publish(Publish::new("a", "x"))];
+        let before = broker.counters().keep_alive_timeouts;
+        broker.until("the silent one is gone", |broker| {
+            for (client, said) in others.iter_mut().zip(&said) {
+                client.send(said.clone());
+            }
+            broker.counters().keep_alive_timeouts > before
+        });
+        silent.expect_disconnect(ReasonCode::KeepAliveTimeout);
+        for client in others.iter_mut().chain([&mut without, &mut long]) {
+            client.drain();
+        }
+        assert_eq!(broker.counters().keep_alive_timeouts, before + 1);
+    }
+}
+
+/// MQTT 5, 3.2.2.3.14: the server's own keep alive counts, once it was told.
+///
+/// 5.0: [MQTT-3.1.2-22], [MQTT-3.2.2-22].
+#[test]
+fn the_servers_keep_alive_counts_where_it_says_one() {
+    let broker = TestBroker::with_options(Options { max_keep_alive: 1, ..Options::default() });
+    for version in VERSIONS {
+        for keep_alive in [0, 2, 60] {
+            let connect = Connect { keep_alive, ..Connect::new(version, "client") };
+            let (mut client, connack) = Client::connect_with(broker.address(), connect);
+            if version == V5 {
+                assert_eq!(connack.properties.server_keep_alive, Some(1));
+                client.expect_disconnect(ReasonCode::KeepAliveTimeout);
+            } else {
+                // It could not be told.
+                let mut other = Client::connect_with(
+                    broker.address(),
+                    Connect { keep_alive: 1, ..Connect::new(V5, "other") },
+                );
+                assert_eq!(other.1.properties.server_keep_alive, None);
+                other.0.expect_disconnect(ReasonCode::KeepAliveTimeout);
+                client.expect_nothing();
+            }
+        }
+    }
+}
