@@ -105,8 +105,8 @@ pub(crate) async fn run(
     // Each phase is boxed, so that a connection holds only what it is in.
     let opening = Box::pin(async {
         let opened = async {
-            let transport = lay_over(&core, socket, &mut peer, &mut place).await?;
-            let (client, carry) = open(&core, &transport, &peer).await?;
+            let (transport, end) = lay_over(&core, socket, &mut peer, &mut place).await?;
+            let (client, carry) = open(&core, &transport, &peer, end).await?;
             Some((transport, client, carry))
         };
         tokio::select! {

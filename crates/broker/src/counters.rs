@@ -36,6 +36,8 @@ counters! {
     handshakes_refused,
     /// TLS handshakes that failed or took too long.
     handshakes_failed,
+    /// Requests on WebSocket listeners that were refused or took too long.
+    upgrades_refused,
     /// CONNECTs that were answered with a failure.
     connects_refused,
     /// Sessions, connected or not (gauge).

@@ -37,6 +37,10 @@
 //! whose clients are let in, can be replaced while sessions go on
 //! (`Tls::replace`).
 //!
+//! With the feature `websocket`, any of them can speak MQTT over WebSocket
+//! (`Listener::websocket`), with TLS over secure WebSocket. Unless it is told
+//! otherwise, it keeps out the pages that come from elsewhere.
+//!
 //! ```
 //! use latchlight_broker::{AllowAll, Broker, Listener};
 //! use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -112,8 +116,7 @@
 //! comes with every message is told only to who asks ([`Interests`]).
 //!
 //! # Not there yet, but with its place
-//! WebSocket (`Transport`), `$SYS` topics, interceptors, and access checks at
-//! delivery.
+//! `$SYS` topics, interceptors, and access checks at delivery.
 
 mod access;
 mod authentication;
@@ -152,6 +155,8 @@ mod time;
 mod tls;
 mod topics;
 mod transport;
+#[cfg(feature = "websocket")]
+mod websocket;
 mod will;
 
 pub use access::{Access, AllowAll, ConnectRequest, DenyAll, PublishRequest, Refusal, Review};
@@ -177,3 +182,5 @@ pub use time::Time;
 #[cfg(feature = "tls")]
 pub use tls::{ClientCertificates, Tls, TlsConfig, TlsError, TlsProblem};
 pub use transport::{MemoryConnector, MemoryStream};
+#[cfg(feature = "websocket")]
+pub use websocket::WebSocket;

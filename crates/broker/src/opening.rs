@@ -1,6 +1,6 @@
 //! The beginning of a connection: CONNECT is read and answered.
 
-use std::io::{self, IoSlice};
+use std::io;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -53,13 +53,14 @@ impl From<ReasonCode> for Refused {
 /// How long a refusal may take to be sent.
 const REFUSAL: Duration = Duration::from_millis(500);
 
-/// Reads CONNECT and answers it; nothing: the client was not let in.
+/// Reads CONNECT and answers it, until `end`; nothing: the client was not let
+/// in.
 pub(crate) async fn open(
     core: &Arc<Core>,
     transport: &Arc<dyn Transport>,
     peer: &Peer,
+    end: Instant,
 ) -> Option<(Client, Carry)> {
-    let end = Instant::now() + core.options.connect_timeout;
     let mut first_words = FirstWords { transport, end, bytes: Vec::new() };
     let first = tokio::time::timeout_at(end, first_words.read_connect(core));
     let packet = match first.await.ok()? {
@@ -225,17 +226,6 @@ async fn say(transport: &dyn Transport, packet: &Packet, version: ProtocolVersio
     if packet.encode(version, &mut bytes).is_err() {
         return;
     }
-    let write = async {
-        let mut rest = bytes.as_slice();
-        while !rest.is_empty() {
-            transport.ready(Interest::WRITABLE).await?;
-            match transport.try_write(&[IoSlice::new(rest)]) {
-                Ok(written) => rest = &rest[written..],
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                Err(error) => return Err(error),
-            }
-        }
-        transport.sent().await
-    };
+    let write = transport.write_all(&bytes);
     let _ = tokio::time::timeout(REFUSAL, write).await;
 }

@@ -4,6 +4,8 @@
 use std::sync::Arc;
 
 use super::ListenerAddress;
+use tokio::time::Instant;
+
 use super::places::Place;
 use crate::broker::Core;
 use crate::threads::Peer;
@@ -14,6 +16,8 @@ use crate::transport::Transport;
 pub(crate) struct Layers {
     #[cfg(feature = "tls")]
     pub(super) tls: Option<crate::Tls>,
+    #[cfg(feature = "websocket")]
+    pub(super) websocket: Option<Arc<crate::WebSocket>>,
 }
 
 impl Layers {
@@ -26,27 +30,41 @@ impl Layers {
         has_tls
     }
 
+    fn has_websocket(&self) -> bool {
+        #[cfg(feature = "websocket")]
+        let has_websocket = self.websocket.is_some();
+        #[cfg(not(feature = "websocket"))]
+        let has_websocket = false;
+        has_websocket
+    }
+
     /// What a listener is called that was given no name.
     pub(super) fn name(&self, address: &ListenerAddress) -> Arc<str> {
         let address = address.to_string();
-        if !self.has_handshake() {
-            return address.into();
-        }
-        format!("tls {}", address.strip_prefix("tcp ").unwrap_or(&address)).into()
+        let spoken = match (self.has_handshake(), self.has_websocket()) {
+            (false, false) => return address.into(),
+            (true, false) => "tls",
+            (false, true) => "ws",
+            (true, true) => "wss",
+        };
+        format!("{spoken} {}", address.strip_prefix("tcp ").unwrap_or(&address)).into()
     }
 }
 
-/// Puts on what the listener has; nothing: the client did not come through.
+/// Puts on what the listener has; gives also until when CONNECT has to be
+/// said. Nothing: the client did not come through.
 pub(crate) async fn lay_over(
     core: &Core,
     socket: Arc<dyn Transport>,
     peer: &mut Peer,
     place: &mut Place,
-) -> Option<Arc<dyn Transport>> {
+) -> Option<(Arc<dyn Transport>, Instant)> {
     let layers = peer.layers.clone();
     let socket = layers.shake_hands(core, socket, peer).await?;
     place.has_shaken_hands();
-    Some(socket)
+    let end = Instant::now() + core.options.connect_timeout;
+    let socket = layers.upgrade(core, socket, peer, end).await?;
+    Some((socket, end))
 }
 
 impl Layers {
@@ -88,6 +106,41 @@ impl Layers {
         _: &Core,
         socket: Arc<dyn Transport>,
         _: &mut Peer,
+    ) -> Option<Arc<dyn Transport>> {
+        Some(socket)
+    }
+
+    /// The request that a WebSocket begins with, if there is one.
+    #[cfg(feature = "websocket")]
+    async fn upgrade(
+        &self,
+        core: &Core,
+        socket: Arc<dyn Transport>,
+        peer: &Peer,
+        end: Instant,
+    ) -> Option<Arc<dyn Transport>> {
+        use crate::transport::WebSocketStream;
+
+        let Some(settings) = &self.websocket else { return Some(socket) };
+        let accepted = WebSocketStream::accept(socket, settings);
+        let refused = match tokio::time::timeout_at(end, accepted).await {
+            Ok(Ok(stream)) => return Some(Arc::new(stream)),
+            Ok(Err(error)) => error.to_string(),
+            Err(_) => "it took too long".to_owned(),
+        };
+        core.counters.upgrades_refused.one();
+        let Peer { address, listener, .. } = peer;
+        tracing::debug!(%listener, ?address, error = %refused, "WebSocket");
+        None
+    }
+
+    #[cfg(not(feature = "websocket"))]
+    async fn upgrade(
+        &self,
+        _: &Core,
+        socket: Arc<dyn Transport>,
+        _: &Peer,
+        _: Instant,
     ) -> Option<Arc<dyn Transport>> {
         Some(socket)
     }

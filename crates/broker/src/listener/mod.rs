@@ -107,10 +107,19 @@ impl Listener {
         self
     }
 
+    /// Speaks MQTT over WebSocket there (subprotocol `mqtt`), and nothing else;
+    /// with [`Listener::tls`], in whatever order, over secure WebSocket.
+    #[cfg(feature = "websocket")]
+    #[must_use]
+    pub fn websocket(mut self, settings: crate::WebSocket) -> Self {
+        self.layers.websocket = Some(Arc::new(settings));
+        self
+    }
+
     /// Gives it a name, by which it can be removed, and which access hooks
     /// see. Without this it is called as its address is, as in
-    /// `tcp 127.0.0.1:1883`, `tls 127.0.0.1:8883`, `unix /run/mqtt.sock`,
-    /// `memory`.
+    /// `tcp 127.0.0.1:1883`, `tls 127.0.0.1:8883`, `wss 127.0.0.1:8084`,
+    /// `unix /run/mqtt.sock`, `memory`.
     #[must_use]
     pub fn named(mut self, name: &str) -> Self {
         self.name = Some(name.into());

@@ -1,5 +1,5 @@
 //! What a connection is read from and written to: a way to a client that
-//! never blocks. The place where TLS and others join the plain socket.
+//! never blocks. The place where TLS, WebSocket and others join the plain socket.
 
 pub(crate) mod memory;
 #[cfg(target_os = "linux")]
@@ -9,6 +9,8 @@ mod tcp;
 mod tls;
 #[cfg(unix)]
 mod unix;
+#[cfg(feature = "websocket")]
+mod websocket;
 
 use std::io::{self, IoSlice};
 use std::task::{Context, Poll};
@@ -18,6 +20,8 @@ use tokio::io::{Interest, Ready};
 pub use memory::{MemoryConnector, MemoryStream};
 #[cfg(feature = "tls")]
 pub(crate) use tls::TlsStream;
+#[cfg(feature = "websocket")]
+pub(crate) use websocket::WebSocketStream;
 
 /// A way to a client that never blocks. Any thread may write; the
 /// connection's own task waits and reads.
@@ -73,6 +77,22 @@ pub(crate) trait Transport: Send + Sync + std::fmt::Debug {
 }
 
 impl dyn Transport + '_ {
+    /// Writes all of this, for who has nothing else to do meanwhile.
+    ///
+    /// # Errors
+    /// The transport's.
+    pub(crate) async fn write_all(&self, mut bytes: &[u8]) -> io::Result<()> {
+        while !bytes.is_empty() {
+            self.ready(Interest::WRITABLE).await?;
+            match self.try_write(&[IoSlice::new(bytes)]) {
+                Ok(written) => bytes = &bytes[written..],
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) => return Err(error),
+            }
+        }
+        self.sent().await
+    }
+
     /// Waits until all that it took is with the system.
     ///
     /// # Errors
@@ -90,5 +110,47 @@ impl dyn Transport + '_ {
     /// There is nothing to wait for any more.
     pub(crate) async fn ready(&self, interest: Interest) -> io::Result<Ready> {
         std::future::poll_fn(|context| self.poll_ready(context, interest)).await
+    }
+}
+
+/// What a transport over another one is ready for. `flush` sends what it has
+/// of its own, and says whether something is left: that waits for room below,
+/// whatever is of interest, and goes before everything else.
+#[cfg(any(feature = "tls", feature = "websocket"))]
+fn poll_over(
+    below: &dyn Transport,
+    context: &mut Context<'_>,
+    interest: Interest,
+    is_readable: bool,
+    mut flush: impl FnMut() -> io::Result<bool>,
+) -> Poll<io::Result<Ready>> {
+    let mut ready = Ready::EMPTY;
+    if interest.is_readable() && is_readable {
+        ready |= Ready::READABLE;
+    }
+    loop {
+        let is_left = flush()?;
+        let asked = if is_left { interest | Interest::WRITABLE } else { interest };
+        let Poll::Ready(is) = below.poll_ready(context, asked)? else { break };
+        if is.is_readable() && interest.is_readable() {
+            ready |= Ready::READABLE;
+        }
+        if is_left && is.is_writable() {
+            continue;
+        }
+        if is.is_writable() && interest.is_writable() {
+            ready |= Ready::WRITABLE;
+        }
+        break;
+    }
+    if ready.is_empty() { Poll::Pending } else { Poll::Ready(Ok(ready)) }
+}
+
+/// That there is no room is no failure.
+#[cfg(any(feature = "tls", feature = "websocket"))]
+fn may_block(result: io::Result<()>) -> io::Result<()> {
+    match result {
+        Err(error) if error.kind() != io::ErrorKind::WouldBlock => Err(error),
+        _ => Ok(()),
     }
 }

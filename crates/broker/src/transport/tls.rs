@@ -9,7 +9,7 @@ use parking_lot::{Mutex, MutexGuard};
 use rustls::{ServerConfig, ServerConnection};
 use tokio::io::{Interest, Ready};
 
-use super::Transport;
+use super::{Transport, may_block, poll_over};
 
 /// How much of what is encrypted is read at once.
 const CHUNK: usize = 32 * 1024;
@@ -45,6 +45,9 @@ struct State {
     rest: Vec<u8>,
     /// How much is decrypted and was not read yet.
     plaintext: usize,
+    /// How much the latest write took: what is encrypted and not sent yet is
+    /// of that.
+    ahead: usize,
     /// Nothing more comes.
     has_ended: bool,
     /// The connection's task, to be woken when something is left to be sent.
@@ -66,6 +69,7 @@ impl TlsStream {
             session,
             rest: Vec::new(),
             plaintext: 0,
+            ahead: 0,
             has_ended: false,
             task: None,
             is_reset: false,
@@ -96,7 +100,7 @@ impl TlsStream {
         if !state.session.is_handshaking() {
             return Ok(());
         }
-        may_block(self.fill(&mut state, &mut [], &mut 0))?;
+        may_block(self.fill(&mut state, &mut [], &mut 0).map(drop))?;
         let is_over = state.has_ended && state.session.is_handshaking();
         if is_over { Err(io::ErrorKind::UnexpectedEof.into()) } else { Ok(()) }
     }
@@ -222,29 +226,11 @@ impl Transport for TlsStream {
             Some(task) => task.clone_from(context.waker()),
             none => *none = Some(context.waker().clone()),
         }
-        let mut ready = Ready::EMPTY;
-        if interest.is_readable() && state.is_readable() {
-            ready |= Ready::READABLE;
-        }
-        loop {
+        let is_readable = state.is_readable();
+        poll_over(&*self.inner, context, interest, is_readable, || {
             may_block(self.flush(&mut state))?;
-            let is_left = state.session.wants_write();
-            let asked = if is_left { interest | Interest::WRITABLE } else { interest };
-            let Poll::Ready(below) = self.inner.poll_ready(context, asked) else { break };
-            let below = below?;
-            if below.is_readable() && interest.is_readable() {
-                ready |= Ready::READABLE;
-            }
-            if is_left && below.is_writable() {
-                // What is left goes first.
-                continue;
-            }
-            if below.is_writable() && interest.is_writable() {
-                ready |= Ready::WRITABLE;
-            }
-            break;
-        }
-        if ready.is_empty() { Poll::Pending } else { Poll::Ready(Ok(ready)) }
+            Ok(state.session.wants_write())
+        })
     }
 
     fn try_read(&self, buffer: &mut [u8]) -> io::Result<usize> {
@@ -266,6 +252,7 @@ impl Transport for TlsStream {
         let mut state = self.state.lock();
         self.flush(&mut state)?;
         let written = state.session.writer().write_vectored(slices)?;
+        state.ahead = written;
         match self.flush(&mut state) {
             Ok(()) => {}
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Self::leave_to_task(state),
@@ -281,6 +268,13 @@ impl Transport for TlsStream {
     fn reset_when_closed(&self) {
         self.state.lock().is_reset = true;
         self.inner.reset_when_closed();
+    }
+
+    /// Encrypted, they are more: rather too many.
+    fn on_their_way(&self) -> Option<u64> {
+        let state = self.state.lock();
+        let ahead = if state.session.wants_write() { state.ahead } else { 0 };
+        Some(self.inner.on_their_way()? + ahead as u64)
     }
 }
 
@@ -324,13 +318,6 @@ struct Nothing;
 impl Read for Nothing {
     fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
         Err(io::ErrorKind::WouldBlock.into())
-    }
-}
-
-fn may_block(result: io::Result<impl Sized>) -> io::Result<()> {
-    match result {
-        Err(error) if error.kind() != io::ErrorKind::WouldBlock => Err(error),
-        _ => Ok(()),
     }
 }
 

@@ -7,6 +7,8 @@ mod client;
 mod disk;
 mod endpoint;
 mod exchange;
+#[cfg(all(feature = "tls", feature = "websocket"))]
+mod websocket;
 
 use std::net::{SocketAddr, TcpListener};
 use std::time::{Duration, Instant};
@@ -20,6 +22,8 @@ pub use client::{Client, PATIENCE};
 pub use disk::Disk;
 pub use endpoint::{Endpoint, resuming};
 pub use exchange::exchange;
+#[cfg(all(feature = "tls", feature = "websocket"))]
+pub use websocket::{Packing, WsClient, frame, request};
 
 /// Every version that the broker speaks.
 pub const VERSIONS: [ProtocolVersion; 3] =
