@@ -83,6 +83,7 @@ logging: {level: INFO}
         "max_connections: 500",
         "max_session_expiry: 86400",
         "max_queued_messages: 100",
+        "sys_interval: 10",
         "level: info",
     ] {
         assert!(config.contains(line), "{line} is not in {config}");

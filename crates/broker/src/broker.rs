@@ -1,13 +1,13 @@
 //! Building, serving and closing a broker, and what all its parts share.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytestring::ByteString;
-use latchlight_mqtt::{ReasonCode, TopicFilter};
+use latchlight_mqtt::ReasonCode;
 use parking_lot::Mutex;
-use rustc_hash::FxHashMap;
 use tokio_util::sync::CancellationToken;
 
 use crate::access::{Access, DenyAll};
@@ -22,7 +22,7 @@ use crate::store::{Keep, Recorder, Store, StoredMessage, Writer, restore};
 use crate::threads::Threads;
 use crate::time::Clock;
 use crate::topics::{Index, Retained, Subscriber};
-use crate::{ClientInfo, InlineClient, Observer, Options, Time};
+use crate::{InlineClient, Observer, Options, Time};
 
 /// What is needed to begin.
 #[derive(Default)]
@@ -39,7 +39,7 @@ pub struct BrokerBuilder {
 /// [`Broker::close`].
 #[derive(Clone)]
 pub struct Broker {
-    core: Arc<Core>,
+    pub(crate) core: Arc<Core>,
     threads: Arc<Mutex<Option<Threads>>>,
     writer: Arc<Mutex<Option<Writer>>>,
     hall: Arc<Hall>,
@@ -56,7 +56,10 @@ pub(crate) struct Core {
     pub(crate) counters: Counters,
     pub(crate) index: Index,
     pub(crate) retained: Mutex<Retained>,
-    pub(crate) sessions: Mutex<FxHashMap<ByteString, Arc<Session>>>,
+    /// The same of `$SYS`.
+    pub(crate) system: Mutex<Retained>,
+    /// By client id: in order, so that they can be gone through in pages.
+    pub(crate) sessions: Mutex<BTreeMap<ByteString, Arc<Session>>>,
     pub(crate) deadlines: Deadlines,
     pub(crate) stop: CancellationToken,
     pub(crate) runtime: std::sync::OnceLock<tokio::runtime::Handle>,
@@ -141,6 +144,7 @@ impl BrokerBuilder {
             counters: Counters::default(),
             index: Index::default(),
             retained: Mutex::default(),
+            system: Mutex::default(),
             sessions: Mutex::default(),
             deadlines: Deadlines::default(),
             stop: CancellationToken::new(),
@@ -223,48 +227,6 @@ impl Broker {
         self.core.counters_snapshot()
     }
 
-    /// Who is connected.
-    pub fn clients(&self) -> Vec<Arc<ClientInfo>> {
-        let sessions = self.core.sessions.lock();
-        sessions.values().filter_map(|session| session.client()).collect()
-    }
-
-    /// Who is connected and subscribed to what matches this topic, other than
-    /// by a shared subscription.
-    pub fn connected_subscribers(&self, topic: &str) -> Vec<Arc<ClientInfo>> {
-        let route = self.core.index.route(topic);
-        route.sessions.iter().filter_map(|target| target.session.client()).collect()
-    }
-
-    /// Who is connected and holds this very filter.
-    pub fn subscribed_to(&self, filter: &str) -> Vec<Arc<ClientInfo>> {
-        let Ok(filter) = TopicFilter::try_from(filter) else { return Vec::new() };
-        let sessions: Vec<_> = self.core.sessions.lock().values().cloned().collect();
-        let holds = |session: &&Arc<Session>| session.subscriptions.lock().contains(&filter);
-        sessions.iter().filter(holds).filter_map(|session| session.client()).collect()
-    }
-
-    /// Forgets the retained message of a topic; true if there was one. With
-    /// an access hook that refuses the topic from before this is called, none
-    /// is kept there afterwards.
-    pub fn forget_retained(&self, topic: &str) -> bool {
-        self.core.remove_retained(topic)
-    }
-
-    /// Closes the connection of a client; its session stays. False: it has
-    /// none.
-    pub fn disconnect(&self, client_id: &str, reason: ReasonCode) -> bool {
-        let Some(session) = self.core.sessions.lock().get(client_id).cloned() else {
-            return false;
-        };
-        let mut line = session.outbound.lock();
-        let connected = line.owed.is_connected();
-        if connected {
-            line.close(Closing { reason, say: true, reset: false });
-        }
-        connected
-    }
-
     /// Asks the access hook again about every session, with and without a
     /// connection, when its rules have changed; those that a store has brought
     /// back are asked about when the broker begins. A session that was let in by
@@ -345,11 +307,12 @@ impl Core {
             (line.will.take(), left)
         };
         let subscriptions = session.end();
-        self.counters.subscriptions.sub(subscriptions.len() as u64);
         for (filter, _) in subscriptions.iter() {
+            self.counters.unsubscribed(filter);
             self.index.remove(filter, &Subscriber::Session(session.clone()));
         }
         self.hand_over(left);
+        session.set_over();
         // [MQTT-3.1.2-8]: at the latest when the session ends.
         if let Some(will) = will {
             self.publish_will(will);

@@ -233,7 +233,8 @@ fn read(client: &mut Client, transport: &dyn Transport, carry: &mut Carry) -> Re
         Read::End => Err(End::Gone),
         Read::Nothing => Ok(0),
         Read::Some(read) => {
-            client.core.counters.bytes_in.add(read as u64);
+            client.core.counters.received.bytes.add(read as u64);
+            client.session.received.bytes.add(read as u64);
             let most = client.core.options.max_partial_bytes as u64;
             if client.count_partial(carry.partial())
                 && client.core.counters.partial_bytes.get() > most
@@ -345,6 +346,7 @@ fn leave(client: &Client, transport: &dyn Transport, keeps_will: bool) -> Vec<Ar
         }
         line.settle_live();
         let lost = line.owed.disconnect();
+        line.owed.report(&core.counters);
         if !lost.is_empty() || line.closing.is_some_and(|closing| closing.reset) {
             transport.reset_when_closed();
         }
@@ -368,7 +370,7 @@ fn leave(client: &Client, transport: &dyn Transport, keeps_will: bool) -> Vec<Ar
             ..Timers::default()
         };
         core.deadlines.set(session, &mut line.timers, timers);
-        session.set_connected(false);
+        session.set_connected(false, &core.counters);
         (lost, will)
     };
     session.drained.notify_waiters();

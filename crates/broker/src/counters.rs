@@ -2,23 +2,37 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use latchlight_mqtt::TopicFilter;
+
+use crate::traffic::{LiveTraffic, Traffic};
+
 macro_rules! counters {
     ($($(#[$doc:meta])* $name:ident),* $(,)?) => {
         /// The live counters.
         #[derive(Debug, Default)]
         pub(crate) struct Counters {
             $(pub(crate) $name: Counter,)*
+            pub(crate) received: LiveTraffic,
+            pub(crate) sent: LiveTraffic,
         }
 
         /// The counters at one moment; all but the gauges count since the start.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
         pub struct CountersSnapshot {
             $($(#[$doc])* pub $name: u64,)*
+            /// What clients sent: of messages, those that the broker took.
+            pub received: Traffic,
+            /// What was written for clients.
+            pub sent: Traffic,
         }
 
         impl Counters {
             pub(crate) fn snapshot(&self) -> CountersSnapshot {
-                CountersSnapshot { $($name: self.$name.get(),)* }
+                CountersSnapshot {
+                    $($name: self.$name.get(),)*
+                    received: self.received.get(),
+                    sent: self.sent.get(),
+                }
             }
         }
     };
@@ -40,23 +54,27 @@ counters! {
     upgrades_refused,
     /// CONNECTs that were answered with a failure.
     connects_refused,
+    /// CONNECTs that came.
+    connects,
+    /// Clients that are connected (gauge).
+    clients_connected,
+    /// The most clients that were connected at once.
+    clients_maximum,
     /// Sessions, connected or not (gauge).
     sessions,
+    /// Sessions whose time without a connection ran out.
+    sessions_expired,
     /// Subscriptions (gauge).
     subscriptions,
+    /// Shared ones among them (gauge).
+    shared_subscriptions,
     /// Bytes of messages that wait for sessions, or are kept to be sent again
     /// (gauge).
     waiting_bytes,
     /// Bytes of large packets that are not whole yet (gauge).
     partial_bytes,
-    /// Messages that clients published and the broker took.
-    messages_in,
-    /// Messages that were written for clients.
-    messages_out,
-    /// Bytes that were read.
-    bytes_in,
-    /// Bytes that were written.
-    bytes_out,
+    /// Messages that this process published.
+    messages_inline,
     /// Messages that no subscription matched.
     messages_unmatched,
     /// Publishes that the access hook refused.
@@ -99,6 +117,36 @@ counters! {
     live_resets,
 }
 
+impl Counters {
+    /// A client is connected to its session.
+    pub(crate) fn client_came(&self) {
+        self.clients_connected.one();
+        self.clients_maximum.raise(self.clients_connected.get());
+    }
+
+    /// There is one more subscription.
+    pub(crate) fn subscribed(&self, filter: &TopicFilter) {
+        self.subscriptions.one();
+        self.shared_subscriptions.add_some(u64::from(filter.shared().is_some()));
+    }
+
+    /// There is one less.
+    pub(crate) fn unsubscribed(&self, filter: &TopicFilter) {
+        self.subscriptions.sub(1);
+        if filter.shared().is_some() {
+            self.shared_subscriptions.sub(1);
+        }
+    }
+}
+
+impl CountersSnapshot {
+    /// Messages that were dropped because a bound was reached: of a queue, of
+    /// what may wait for a reader, or of the store.
+    pub fn dropped_at_bounds(&self) -> u64 {
+        self.dropped_stalled + self.dropped_queue_full + self.dropped_store_full
+    }
+}
+
 /// One counter.
 #[derive(Debug, Default)]
 pub(crate) struct Counter(AtomicU64);
@@ -110,6 +158,18 @@ impl Counter {
 
     pub(crate) fn one(&self) {
         self.add(1);
+    }
+
+    /// The same where it is mostly nothing.
+    pub(crate) fn add_some(&self, amount: u64) {
+        if amount > 0 {
+            self.add(amount);
+        }
+    }
+
+    /// It is at least this.
+    pub(crate) fn raise(&self, least: u64) {
+        self.0.fetch_max(least, Ordering::Relaxed);
     }
 
     pub(crate) fn sub(&self, amount: u64) {

@@ -162,13 +162,15 @@ impl Core {
         }
         if let Some(epoch) = work.ends {
             self.discard(session, epoch);
-            if session.has_ended() {
+            if session.is_over() {
+                self.counters.sessions_expired.one();
                 self.hooks.note(Some(&session.known_client()), Notice::ClientExpired);
             }
         }
     }
 
     fn expire_retained(&self, now: Time) {
+        self.system.lock().expire(now);
         let mut retained = self.retained.lock();
         let expired = retained.expire(now);
         if let Some(recorder) = &self.recorder {
@@ -185,8 +187,7 @@ impl Core {
     /// Closes connections that take nothing for too long (C16).
     fn close_stalled(&self, now: Time) {
         let limit = u64::try_from(self.options.stalled_limit.as_millis()).unwrap_or(u64::MAX);
-        let sessions: Vec<_> = self.sessions.lock().values().cloned().collect();
-        for session in sessions.iter().filter(|session| session.is_connected()) {
+        for session in self.all_sessions().filter(|session| session.is_connected()) {
             let mut line = session.outbound.lock();
             if line.owed.stalled_for(now) > limit && line.closing.is_none() {
                 self.counters.stalled_closed.one();

@@ -109,6 +109,7 @@ impl InlineClient {
         let message = message(publish, now);
         let mut forward = Forward::of_message(&message, now);
         forward.is_own = true;
+        self.core.counters.messages_inline.one();
         let reason = self.core.publish_and_flush(&forward, None, false);
         self.core.hooks.tell();
         reason
@@ -296,7 +297,7 @@ impl InlineFilters {
         if wants_retained {
             let now = core.clock.now();
             // Locked until they are in, so that no newer one gets before them.
-            let retained = core.retained.lock();
+            let retained = core.shelf(filter.filter()).lock();
             for message in retained.matching(filter.filter(), now) {
                 sink.push(InlineMessage::of_retained(&message));
             }

@@ -115,10 +115,25 @@
 //! packets, messages and what becomes of them, exchanges of QoS 1 and 2. What
 //! comes with every message is told only to who asks ([`Interests`]).
 //!
+//! # What it says of itself
+//! Below `$SYS/broker` the broker publishes what it counts, under Mosquitto's
+//! names ([`Options::sys_interval`]): as retained messages of QoS 0, and only
+//! what has changed. Clients cannot publish there; the access hook says who
+//! may read it. [`Broker::counters`] has the same and more, at once.
+//!
+//! # Administration
+//! [`Broker::sessions`], [`Broker::subscriptions`] and [`Broker::retained`] go
+//! through what there is a page at a time, so that nobody waits for it.
+//! [`Broker::disconnect`] closes a connection, [`Broker::end_session`] ends a
+//! session with all that waits in it, [`Broker::clear_retained`] forgets
+//! retained messages. The counters are right when they return;
+//! [`Broker::persisted`] waits for the store.
+//!
 //! # Not there yet, but with its place
-//! `$SYS` topics, interceptors, and access checks at delivery.
+//! Interceptors, and access checks at delivery.
 
 mod access;
+mod administration;
 mod authentication;
 mod broker;
 mod client_certificate;
@@ -149,17 +164,22 @@ mod router;
 mod session;
 mod session_handle;
 mod store;
+mod sys;
 mod threads;
 mod time;
 #[cfg(feature = "tls")]
 mod tls;
 mod topics;
+mod traffic;
 mod transport;
 #[cfg(feature = "websocket")]
 mod websocket;
 mod will;
 
 pub use access::{Access, AllowAll, ConnectRequest, DenyAll, PublishRequest, Refusal, Review};
+pub use administration::{
+    RetainedMessage, RetainedMessages, SessionDetails, Sessions, SubscriptionDetails,
+};
 pub use authentication::{Authentication, AuthenticationRequest, AuthenticationStep};
 pub use broker::{Broker, BrokerBuilder};
 pub use client_certificate::ClientCertificate;
@@ -181,6 +201,7 @@ pub use store::{Change, MemoryStore, Store, StoreError, StoredAs, StoredMessage}
 pub use time::Time;
 #[cfg(feature = "tls")]
 pub use tls::{ClientCertificates, Tls, TlsConfig, TlsError, TlsProblem};
+pub use traffic::Traffic;
 pub use transport::{MemoryConnector, MemoryStream};
 #[cfg(feature = "websocket")]
 pub use websocket::WebSocket;

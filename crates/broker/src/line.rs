@@ -147,6 +147,7 @@ impl Line {
     pub(crate) fn flush(&mut self, now: Time, options: &Options, counters: &Counters) -> bool {
         self.scheduled = false;
         let result = self.write_all(now, options, counters);
+        self.owed.report(counters);
         let blocked = match result {
             Ok(()) => false,
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => true,
@@ -167,19 +168,19 @@ impl Line {
 
     fn write_all(&mut self, now: Time, options: &Options, counters: &Counters) -> io::Result<()> {
         self.has_more = false;
-        self.write(now, counters)?;
+        self.write(now)?;
         for _ in 0..ROUNDS {
             self.owed.pump(now, options, counters);
             if self.owed.output().is_none_or(|output| !output.has_ready()) {
                 return Ok(());
             }
-            self.write(now, counters)?;
+            self.write(now)?;
         }
         self.has_more = true;
         Ok(())
     }
 
-    fn write(&mut self, now: Time, counters: &Counters) -> io::Result<()> {
+    fn write(&mut self, now: Time) -> io::Result<()> {
         // What a reset is to hold back must not leave any more.
         if self.closing.is_some_and(|closing| closing.reset) {
             return Err(io::ErrorKind::WouldBlock.into());
@@ -190,7 +191,6 @@ impl Line {
             if written == 0 {
                 return Err(io::ErrorKind::WriteZero.into());
             }
-            counters.bytes_out.add(written as u64);
             self.owed.progressed(written, now);
         }
         Ok(())

@@ -77,6 +77,8 @@ pub(crate) async fn open(
         core.counters.protocol_errors.one();
         return None;
     };
+    core.counters.connects.one();
+    core.counters.received.packets.one();
     let version = connect.version;
     let most = handlers::connect::max_packet_size(&connect);
     let client_id = connect.client_id.clone();
@@ -196,7 +198,7 @@ impl FirstWords<'_> {
                     self.bytes.reserve(512);
                     match self.transport.try_read_buf(&mut self.bytes) {
                         Ok(0) => return Err(None),
-                        Ok(read) => core.counters.bytes_in.add(read as u64),
+                        Ok(read) => core.counters.received.bytes.add(read as u64),
                         Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                         Err(_) => return Err(None),
                     }

@@ -97,6 +97,9 @@ pub struct Options {
     /// Messages that may wait for an inline subscription before publishers
     /// are slowed down.
     pub inline_queue: usize,
+    /// How often the `$SYS` topics are looked at; what has changed is
+    /// published. Zero: there are none.
+    pub sys_interval: Duration,
 }
 
 impl Default for Options {
@@ -135,6 +138,7 @@ impl Default for Options {
             max_retained_bytes: 256 * 1024 * 1024,
             max_store_backlog: 64 * 1024 * 1024,
             inline_queue: 4096,
+            sys_interval: Duration::from_secs(10),
         }
     }
 }

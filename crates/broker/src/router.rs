@@ -15,6 +15,7 @@ use crate::line::Closing;
 use crate::message::Forward;
 use crate::session::{Accepted, Kept, Receiver};
 use crate::session_handle::Session;
+use crate::sys::is_system;
 use crate::topics::{Route, SharedGroup, Subscriber};
 use crate::{ClientInfo, DropReason};
 
@@ -171,7 +172,6 @@ impl Core {
         dup: bool,
         batch: &mut Batch,
     ) -> ReasonCode {
-        self.counters.messages_in.one();
         let info = publisher.map(|publisher| publisher.info);
         if forward.retain && !self.retain(forward, info, batch) {
             self.counters.retained_refused.one();
@@ -196,7 +196,8 @@ impl Core {
         }
     }
 
-    fn distribute(
+    /// Gives a message to those on its route.
+    pub(crate) fn distribute(
         &self,
         forward: &Forward<'_>,
         route: &Route,
@@ -276,16 +277,16 @@ impl Core {
     /// What was allowed when a message came may be forbidden since it is kept:
     /// then it is not kept.
     pub(crate) fn recheck_retained(&self, client: &ClientInfo, request: &PublishRequest<'_>) {
-        if self.access.authorize_publish(client, request).is_err() {
+        if self.authorize_publish(client, request).is_err() {
             self.remove_retained(request.topic);
         }
     }
 
     /// Forgets the retained message of a topic; true if there was one.
     pub(crate) fn remove_retained(&self, topic: &str) -> bool {
-        let mut retained = self.retained.lock();
+        let mut retained = self.shelf(topic).lock();
         let known = retained.remove(topic).is_some();
-        if let Some(recorder) = self.recorder.as_ref().filter(|_| known) {
+        if let Some(recorder) = self.recorder.as_ref().filter(|_| known && !is_system(topic)) {
             recorder.not_retained(topic);
         }
         known
@@ -299,7 +300,7 @@ impl Core {
         batch: &mut Batch,
     ) -> bool {
         let message = forward.keep();
-        let mut retained = self.retained.lock();
+        let mut retained = self.shelf(forward.topic()).lock();
         if forward.is_own {
             retained.set_own(message.clone());
         } else if self.recorder.as_ref().is_some_and(|recorder| recorder.is_full())
@@ -307,7 +308,7 @@ impl Core {
         {
             return false;
         }
-        if let Some(recorder) = &self.recorder {
+        if let Some(recorder) = self.recorder.as_ref().filter(|_| !is_system(&message.topic)) {
             // Still locked: the store gets them in the same order.
             batch.acknowledge_after(recorder.retained(&message));
         }

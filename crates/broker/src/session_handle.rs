@@ -14,6 +14,7 @@ use crate::counters::Counters;
 use crate::line::{Closing, Line};
 use crate::session::Inbound;
 use crate::store::SessionRecord;
+use crate::traffic::LiveTraffic;
 use crate::{ClientInfo, Options, Time};
 
 /// A subscription as its session holds it.
@@ -44,10 +45,13 @@ pub(crate) struct Session {
     /// Wakes publishers that wait for this reader.
     pub(crate) drained: Notify,
     pub(crate) last_packet: AtomicU64,
+    /// What the client has sent.
+    pub(crate) received: LiveTraffic,
     connected: AtomicBool,
     /// The store has it.
     stored: AtomicBool,
     ended: AtomicBool,
+    over: AtomicBool,
     revoked: AtomicBool,
 }
 
@@ -103,9 +107,11 @@ impl Session {
             subscription_count: AtomicUsize::new(0),
             drained: Notify::new(),
             last_packet: AtomicU64::new(0),
+            received: LiveTraffic::default(),
             connected: AtomicBool::new(false),
             stored: AtomicBool::new(false),
             ended: AtomicBool::new(false),
+            over: AtomicBool::new(false),
             revoked: AtomicBool::new(false),
         })
     }
@@ -114,8 +120,12 @@ impl Session {
         self.connected.load(Ordering::Relaxed)
     }
 
-    pub(crate) fn set_connected(&self, connected: bool) {
-        self.connected.store(connected, Ordering::Relaxed);
+    pub(crate) fn set_connected(&self, connected: bool, counters: &Counters) {
+        match (self.connected.swap(connected, Ordering::Relaxed), connected) {
+            (false, true) => counters.client_came(),
+            (true, false) => counters.clients_connected.sub(1),
+            _ => {}
+        }
     }
 
     /// The session as the store has it.
@@ -142,6 +152,17 @@ impl Session {
     /// Whether it has ended; to be asked with the subscriptions locked.
     pub(crate) fn has_ended(&self) -> bool {
         self.ended.load(Ordering::Relaxed)
+    }
+
+    /// Whether it has ended, and everything of it was taken back.
+    pub(crate) fn is_over(&self) -> bool {
+        self.over.load(Ordering::SeqCst)
+    }
+
+    /// Everything of it was taken back; who waits for that looks again.
+    pub(crate) fn set_over(&self) {
+        self.over.store(true, Ordering::SeqCst);
+        self.drained.notify_waiters();
     }
 
     /// It is to end with its connection, and nobody takes it up.

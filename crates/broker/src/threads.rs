@@ -13,7 +13,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::broker::Core;
 use crate::listener::{Layers, Place, Socket};
-use crate::{ClientCertificate, connection, deadlines};
+use crate::{ClientCertificate, connection, deadlines, sys};
 
 /// How long connections may take to end when the broker closes.
 const FAREWELL: Duration = Duration::from_secs(2);
@@ -71,6 +71,7 @@ impl Threads {
             // The first thread also accepts and keeps house.
             if core.runtime.set(runtime.handle().clone()).is_ok() {
                 runtime.spawn(deadlines::keep_house(core.clone()));
+                runtime.spawn(sys::run(core.clone()));
             }
             let thread = std::thread::Builder::new().name(format!("mqtt-{number}"));
             handles.push(thread.spawn(move || runtime.block_on(serve(core, receiver)))?);

@@ -56,7 +56,7 @@ impl Core {
     /// perhaps changed since it connected.
     pub(crate) fn publish_will(&self, will: PendingWill) {
         let PendingWill { mut message, client, .. } = will;
-        if self.access.authorize_publish(&client, &request(&message)).is_err() {
+        if self.authorize_publish(&client, &request(&message)).is_err() {
             self.counters.publishes_refused.one();
             if self.hooks.wants.messages {
                 let reason = DropReason::Refused(ReasonCode::NotAuthorized);

@@ -255,7 +255,7 @@ fn publishers_have_their_turns_whatever_waits_of_the_others() {
     for number in 0..MANY {
         much.send(Packet::Publish(Publish::new("much", number.to_string())));
     }
-    broker.until("it is all there", |broker| broker.counters().messages_in == MANY);
+    broker.until("it is all there", |broker| broker.counters().received.all_messages() == MANY);
     let mut little = Client::connect(broker.address(), V5, "little");
     for number in 0..2 {
         little.publish("little", &number.to_string(), AtLeastOnce);
@@ -297,12 +297,12 @@ fn what_is_not_taken_stops_its_publishers_and_not_the_others() {
             })
         })
         .collect();
-    broker.until("they wait", |broker| broker.counters().messages_in > 100);
+    broker.until("they wait", |broker| broker.counters().received.all_messages() > 100);
     // Time for some fifty pauses, of which none may let more in.
     std::thread::sleep(Duration::from_millis(500));
     // What one read brings of each comes on top.
     let most = 100 + PUBLISHERS as u64 * 200;
-    assert!(broker.counters().messages_in < most, "{:?}", broker.counters());
+    assert!(broker.counters().received.all_messages() < most, "{:?}", broker.counters());
     let mut other = Client::connect(broker.address(), V5, "other");
     for number in 0..10 {
         other.publish("a", &number.to_string(), AtLeastOnce);

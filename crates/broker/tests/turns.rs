@@ -22,7 +22,7 @@ fn clients_that_flood_leave_the_others_of_their_thread_their_turn() {
     let broker = TestBroker::with_options(Options { threads: 1, ..Options::default() });
     let publish = Packet::Publish(Publish::new("nobody/listens", "x"));
     let floods: Vec<_> = (0..3).map(|_| Flood::start(&broker, &repeat(&publish, 1000))).collect();
-    broker.until("they are read", |broker| broker.counters().messages_in > 10_000);
+    broker.until("they are read", |broker| broker.counters().received.all_messages() > 10_000);
     for _ in 0..10 {
         let mut other = Client::connect(broker.address(), V5, "other");
         other.subscribe("mine", QoS::AtLeastOnce);

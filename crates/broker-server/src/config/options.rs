@@ -66,6 +66,7 @@ options! {
     max_retained_bytes: usize,
     max_store_backlog: usize,
     inline_queue: usize,
+    sys_interval: Seconds,
 }
 
 /// What happens to a message for a session whose queue is full.

@@ -118,10 +118,6 @@ fn translate_options(
             buffers.iter().any(Option::is_some),
         ),
         (
-            "sys_topic_resend_interval: there are no $SYS topics yet",
-            sys_topic_resend_interval.is_some(),
-        ),
-        (
             "inline_client: it is always there, for programs that embed the broker",
             inline_client.is_some(),
         ),
@@ -129,6 +125,14 @@ fn translate_options(
         if is_there {
             report.left_out(format!("options.{key}"));
         }
+    }
+    if let Some(seconds) = sys_topic_resend_interval.and_then(|it| u64::try_from(it).ok()) {
+        // Theirs takes 0 for its default, which is 1.
+        ours.insert("sys_interval", seconds.max(1));
+        report.changed(
+            "options.sys_topic_resend_interval: the topics are Mosquitto's, below $SYS/broker, \
+             and only what has changed is sent again",
+        );
     }
     if let Some(capabilities) = &theirs.capabilities {
         translate_capabilities(capabilities, ours, report);

@@ -1,6 +1,6 @@
 //! PUBACK, PUBREC, PUBREL and PUBCOMP (MQTT 5, 3.4 to 3.7).
 
-use latchlight_mqtt::{AckView, PacketType, encode_ack};
+use latchlight_mqtt::{AckView, PacketType};
 
 use super::{Client, Next};
 use crate::Time;
@@ -16,8 +16,7 @@ pub(super) fn handle(client: &mut Client, packet: &[u8], now: Time) -> Result<Ne
             client.batch.acknowledge_after(commit);
         }
         // [MQTT-4.3.3-11]
-        let version = client.version;
-        encode_ack(PacketType::PubComp, ack.packet_id, reason, version, &mut client.acks);
+        client.acknowledge(PacketType::PubComp, ack.packet_id, reason);
         return Ok(Next::Go);
     }
     let core = &client.core;

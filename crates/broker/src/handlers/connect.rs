@@ -19,6 +19,7 @@ use crate::opening::{FirstWords, Refused};
 use crate::session::{Answer, ConnectionLimits};
 use crate::session_handle::Session;
 use crate::store::{SessionLog, Wait};
+use crate::sys::is_system;
 use crate::threads::Peer;
 use crate::transport::Transport;
 use crate::will::PendingWill;
@@ -74,6 +75,9 @@ pub(crate) async fn establish(
     });
     if let Some(will) = &connect.will {
         core.check_topic(will.topic.as_str())?;
+        if is_system(will.topic.as_str()) {
+            return Err(ReasonCode::NotAuthorized.into());
+        }
         core.access.authorize_will(&info, will)?;
         check_format(will)?;
     }
@@ -261,7 +265,7 @@ fn begin(
     let answer = Answer { packet: answer, after };
     line.owed.tells = core.hooks.tells(info);
     line.owed.connect(limits(connect), expiry > 0, answer, now, &core.options, &core.counters);
-    session.set_connected(true);
+    session.set_connected(true, &core.counters);
     let epoch = line.epoch;
     drop(line);
     (Entered { session, epoch, task, present: false }, due)
@@ -300,7 +304,7 @@ fn end_replaced(core: &Core, replaced: &Arc<Session>) {
         line.epoch += 1;
         line.epoch
     };
-    replaced.set_connected(false);
+    replaced.set_connected(false, &core.counters);
     core.discard(replaced, epoch);
 }
 

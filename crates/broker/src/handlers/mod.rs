@@ -17,7 +17,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use bytestring::ByteString;
 use latchlight_mqtt::{
-    Connect, EncodeError, FixedHeader, Packet, PacketType, ProtocolVersion, ReasonCode,
+    Connect, EncodeError, FixedHeader, Packet, PacketId, PacketType, ProtocolVersion, ReasonCode,
+    encode_ack,
 };
 
 use crate::broker::Core;
@@ -27,7 +28,7 @@ use crate::line::TaskBell;
 use crate::router::{Batch, Publisher};
 use crate::session_handle::Session;
 use crate::store::Wait;
-use crate::{ClientInfo, Time};
+use crate::{ClientInfo, Time, Traffic};
 
 /// A client that was let in, as its connection holds it.
 pub(crate) struct Client {
@@ -52,6 +53,10 @@ pub(crate) struct Client {
     /// Answers that are written after the batch, when what they answer is
     /// done: the place where a store holds them until it is on disk, too.
     acks: Vec<u8>,
+    /// How many those are.
+    answers: u64,
+    /// What was handled of this batch.
+    received: Traffic,
     pub(crate) batch: Batch,
     /// Since when it waits for slow readers.
     pub(crate) paused_at: Option<Time>,
@@ -79,6 +84,7 @@ pub(crate) fn dispatch(
     header: FixedHeader,
     now: Time,
 ) -> Result<Next, End> {
+    client.received.packets += 1;
     if client.core.hooks.wants.packets {
         watched::handle(client, packet, header, now)
     } else {
@@ -136,6 +142,8 @@ impl Client {
             enhanced,
             aliases,
             acks,
+            answers: 0,
+            received: Traffic::default(),
             batch,
             paused_at: None,
             turn: 0,
@@ -175,10 +183,18 @@ impl Client {
         if self.acks.len() - before > self.max_packet_size {
             self.acks.truncate(before);
             self.core.counters.dropped_too_large.one();
+        } else {
+            self.answers += 1;
         }
         if let Err(error) = encoded {
             tracing::error!(%error, "encode an answer");
         }
+    }
+
+    /// Answers a message, or goes on with its exchange, after the batch.
+    fn acknowledge(&mut self, packet: PacketType, id: PacketId, reason: ReasonCode) {
+        encode_ack(packet, id, reason, self.version, &mut self.acks);
+        self.answers += 1;
     }
 
     /// Moves the answers to the session's output.
@@ -188,6 +204,7 @@ impl Client {
         }
         // Taken, so that an idle connection holds no buffer.
         let acks = std::mem::take(&mut self.acks);
+        let answers = std::mem::take(&mut self.answers);
         let mut line = self.session.outbound.lock();
         if line.epoch == self.epoch
             && let Some(output) = line.owed.output()
@@ -197,7 +214,7 @@ impl Client {
                 let (recorder, session) = (recorder.clone(), Arc::downgrade(&self.session));
                 Wait { recorder, session, commit }.hold(output);
             }
-            line.owed.append_answers(&acks);
+            line.owed.append_answers(&acks, answers);
             if line.schedule() {
                 self.batch.touch(&self.session);
             }
@@ -209,6 +226,9 @@ impl Client {
         self.flush_acks();
         self.batch.take_commit();
         self.batch.flush(&self.core);
+        let received = std::mem::take(&mut self.received);
+        self.core.counters.received.add(&received);
+        self.session.received.add(&received);
     }
 
     pub(crate) fn report_disconnected(&self, reason: ReasonCode) {

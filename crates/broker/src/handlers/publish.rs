@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytestring::ByteString;
 use latchlight_mqtt::{
-    PacketId, PacketType, PropertyId, PropertyValue, PublishView, QoS, ReasonCode, encode_ack,
+    PacketId, PacketType, PropertyId, PropertyValue, PublishView, QoS, ReasonCode,
 };
 
 use super::{Client, Next};
@@ -35,7 +35,7 @@ pub(super) fn handle(client: &mut Client, packet: &[u8], now: Time) -> Result<Ne
     }
     let request =
         PublishRequest { topic: &route.topic, qos: view.qos, retain: view.retain, will: false };
-    let allowed = client.core.access.authorize_publish(&client.info, &request);
+    let allowed = client.core.authorize_publish(&client.info, &request);
     let reason = match allowed.and_then(|()| check_format(&view)) {
         Ok(()) => {
             let forward = Forward::of_view(packet, &view, client.version, &route.topic, now);
@@ -83,9 +83,12 @@ fn take(
     // That it was taken is part of the commit in which its receivers get it:
     // otherwise it could be taken once more, or never.
     let _together = core.recorder.as_ref().filter(|_| stored).map(|recorder| recorder.together());
-    let Client { session, info, batch, .. } = &mut *client;
+    let Client { session, info, batch, received, .. } = &mut *client;
     let publisher = super::Publisher { session, info };
     let reason = core.publish(forward, route, Some(publisher), view.dup, batch);
+    if !reason.is_error() {
+        received.message(view.qos, view.payload.len());
+    }
     if let Some(id) = exactly_once.filter(|_| !reason.is_error()) {
         client.session.inbound.lock().take(id);
         note_taken(client, id);
@@ -166,5 +169,5 @@ fn acknowledge(client: &mut Client, qos: QoS, id: PacketId, reason: ReasonCode) 
         QoS::AtLeastOnce => PacketType::PubAck,
         QoS::ExactlyOnce => PacketType::PubRec,
     };
-    encode_ack(packet, id, reason, client.version, &mut client.acks);
+    client.acknowledge(packet, id, reason);
 }

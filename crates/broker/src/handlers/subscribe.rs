@@ -77,7 +77,7 @@ fn make_way(
     if !sends || filter.shared().is_some() {
         return Ok(false);
     }
-    let brings = core.retained.lock().count_matching(filter.filter());
+    let brings = core.shelf(filter.filter()).lock().count_matching(filter.filter());
     if brings > 0 && *backlog > core.options.max_queued_messages {
         return Err(ReasonCode::QuotaExceeded);
     }
@@ -122,7 +122,7 @@ fn add(
         is_new
     };
     if is_new {
-        core.counters.subscriptions.one();
+        core.counters.subscribed(filter);
     }
     if let Some(recorder) = core.recorder.as_ref().filter(|_| client.session.is_stored()) {
         let commit = recorder.subscribed(client.session.number, filter, &subscription);
@@ -144,7 +144,7 @@ fn send_retained(
 ) {
     let Client { core, session, batch, epoch, .. } = client;
     // Locked until they have their place, so that no newer one gets before them.
-    let retained = core.retained.lock();
+    let retained = core.shelf(wanted.filter.filter()).lock();
     let messages = retained.matching(wanted.filter.filter(), now);
     if messages.is_empty() {
         return;

@@ -20,7 +20,7 @@ pub(super) fn handle(client: &mut Client, packet: &[u8]) -> Result<Next, End> {
         drop(held);
         if known {
             core.index.remove(filter, &Subscriber::Session(client.session.clone()));
-            core.counters.subscriptions.sub(1);
+            core.counters.unsubscribed(filter);
             if let Some(recorder) = core.recorder.as_ref().filter(|_| client.session.is_stored()) {
                 let commit = recorder.unsubscribed(client.session.number, filter);
                 client.batch.acknowledge_after(commit);

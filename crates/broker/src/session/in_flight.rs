@@ -87,6 +87,11 @@ impl InFlight {
         self.sent
     }
 
+    /// How many exchanges are open.
+    pub(crate) fn len(&self) -> usize {
+        self.open.len()
+    }
+
     /// The bytes of what is kept to be sent again.
     pub(crate) fn bytes(&self) -> usize {
         self.bytes

@@ -1,5 +1,6 @@
 //! What a client is owed: its window, its queue and its output.
 
+mod counts;
 mod ending;
 mod live;
 mod log;
@@ -18,7 +19,7 @@ use crate::counters::Counters;
 use crate::hooks::Tells;
 use crate::message::{Forward, Message};
 use crate::store::{SessionLog, Wait};
-use crate::{DropReason, Options, Time};
+use crate::{DropReason, Options, Time, Traffic};
 
 /// How far beyond the high-water mark QoS 0 may pile up while publishers are
 /// being slowed down, as a factor.
@@ -73,6 +74,12 @@ pub(crate) struct Outbound {
     /// What becomes of its messages is told by this.
     pub(crate) tells: Tells,
     last_acknowledgement: Time,
+    /// What was sent by all its connections.
+    sent: Traffic,
+    /// What of that is not reported yet, of earlier connections.
+    unreported: Traffic,
+    /// Messages that the client did not get.
+    dropped: u64,
 }
 
 impl Outbound {
@@ -114,10 +121,10 @@ impl Outbound {
         }
     }
 
-    /// Appends answers, which are whole packets.
-    pub(crate) fn append_answers(&mut self, answers: &[u8]) {
+    /// Appends so many answers, which are whole packets.
+    pub(crate) fn append_answers(&mut self, answers: &[u8], count: u64) {
         if let Some(sender) = &mut self.sender {
-            sender.append_answers(answers);
+            sender.append_answers(answers, count);
         }
     }
 
@@ -163,6 +170,7 @@ impl Outbound {
         counters: &Counters,
     ) -> Accepted {
         let accepted = self.take_in(forward, receiver, retain, options, counters);
+        self.dropped += u64::from(!matches!(accepted, Accepted::Yes(_)));
         self.count(counters);
         accepted
     }
@@ -203,7 +211,6 @@ impl Outbound {
             let id = self.in_flight.open(qos, None, None);
             return match sender.send(forward, receiver, first_byte(qos, retain), Some(id)) {
                 true => {
-                    counters.messages_out.one();
                     self.tells.qos_published(id, false, || forward.keep());
                     Accepted::Yes(None)
                 }
@@ -229,7 +236,6 @@ impl Outbound {
             if receiver.share.is_some() {
                 self.in_flight.appended(id, sender.position());
             }
-            counters.messages_out.one();
             self.tells.qos_published(id, false, || kept.message.clone());
             Accepted::Yes(commit)
         } else {
@@ -272,7 +278,6 @@ impl Outbound {
             self.tells.dropped(DropReason::TooLarge, || forward.keep());
             return Accepted::Not;
         }
-        counters.messages_out.one();
         Accepted::Yes(None)
     }
 
@@ -296,6 +301,7 @@ impl Outbound {
             Pushed::Waits => Accepted::Yes(self.note_waits(&kept)),
             Pushed::Instead(dropped) => {
                 counters.dropped_queue_full.add(dropped.len() as u64);
+                self.dropped += dropped.len() as u64;
                 for dropped in dropped {
                     self.note_done(dropped.stored);
                     self.tells.dropped(DropReason::QueueFull, || dropped.message);
@@ -352,16 +358,6 @@ impl Outbound {
     /// again is bounded as the queue is.
     fn has_room(&self, options: &Options) -> bool {
         self.has_window(options) && self.in_flight.bytes() < options.max_queued_bytes
-    }
-
-    /// Counts what waits here among all that waits.
-    fn count(&mut self, counters: &Counters) {
-        let bytes = self.queue.bytes() + self.in_flight.bytes();
-        if bytes != self.counted {
-            counters.waiting_bytes.add(bytes as u64);
-            counters.waiting_bytes.sub(self.counted as u64);
-            self.counted = bytes;
-        }
     }
 }
 

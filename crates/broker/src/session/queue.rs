@@ -41,6 +41,11 @@ impl Queue {
         self.waiting.is_empty()
     }
 
+    /// How many wait, retained ones among them.
+    pub(crate) fn len(&self) -> usize {
+        self.waiting.len()
+    }
+
     /// Whether retained messages wait: newer ones of any QoS go behind them.
     pub(crate) fn holds_retained(&self) -> bool {
         self.retained_waiting() > 0

@@ -10,7 +10,7 @@ use super::stage::Stage;
 use super::{OutputBuffer, Receiver};
 use crate::hooks::Tells;
 use crate::message::{Encoded, Forward, Shape};
-use crate::{Options, Time};
+use crate::{Options, Time, Traffic};
 
 /// What a connection allows.
 #[derive(Debug, Clone, Copy)]
@@ -34,6 +34,8 @@ pub(crate) struct Sender {
     last_progress: Time,
     /// How many bytes the transport took.
     written: u64,
+    /// What was appended and written, and not reported yet.
+    pub(crate) sent: Traffic,
 }
 
 impl Sender {
@@ -46,6 +48,7 @@ impl Sender {
             stage: Stage::new(tells, limits.version),
             last_progress: 0,
             written: 0,
+            sent: Traffic::default(),
         }
     }
 
@@ -85,6 +88,10 @@ impl Sender {
         if let (true, TopicAs::NameAnd(alias)) = (sent, said) {
             self.aliases.told(forward.topic(), alias);
         }
+        if sent {
+            self.sent.packets += 1;
+            self.sent.message(receiver.qos.min(forward.qos), forward.payload().len());
+        }
         sent
     }
 
@@ -111,6 +118,7 @@ impl Sender {
     pub(crate) fn acknowledge(&mut self, packet: PacketType, id: PacketId, reason: ReasonCode) {
         let version = self.limits.version;
         self.put(|out| encode_ack(packet, id, reason, version, out));
+        self.sent.packets += 1;
     }
 
     /// Appends a packet that is no PUBLISH, unless it is larger than the
@@ -121,13 +129,15 @@ impl Sender {
         if limit < usize::MAX && packet.encoded_len(version).is_ok_and(|length| length > limit) {
             return;
         }
+        self.sent.packets += 1;
         if let Err(error) = self.put(|out| packet.encode(version, out)) {
             tracing::error!(%error, "encode a packet");
         }
     }
 
-    /// Appends answers, which are whole packets.
-    pub(crate) fn append_answers(&mut self, answers: &[u8]) {
+    /// Appends so many answers, which are whole packets.
+    pub(crate) fn append_answers(&mut self, answers: &[u8], count: u64) {
+        self.sent.packets += count;
         if self.stage.is_none() {
             return self.put(|out| out.extend_from_slice(answers));
         }
@@ -155,6 +165,7 @@ impl Sender {
     pub(crate) fn progressed(&mut self, bytes: usize, now: Time) {
         self.written += bytes as u64;
         self.last_progress = now;
+        self.sent.bytes += bytes as u64;
     }
 
     /// How many bytes the transport took.

@@ -6,6 +6,7 @@ use std::sync::{Arc, Weak};
 use latchlight_mqtt::{PacketId, TopicFilter};
 use parking_lot::{Condvar, Mutex, MutexGuard, RwLock, RwLockReadGuard};
 use rustc_hash::FxHashMap;
+use tokio::sync::Notify;
 
 use super::keys::{self, Key};
 use super::record::{self, MessageState, SessionRecord};
@@ -30,6 +31,8 @@ pub(crate) struct Recorder {
     /// Whose output waits for which commit.
     waiting: Mutex<Vec<(u64, Weak<Session>)>>,
     pub(super) failing: AtomicBool,
+    /// Wakes who waits for a commit.
+    progress: Notify,
 }
 
 /// The changes of the next commit.
@@ -62,6 +65,7 @@ impl Recorder {
             committed: AtomicU64::new(0),
             waiting: Mutex::default(),
             failing: AtomicBool::new(false),
+            progress: Notify::new(),
         }
     }
 
@@ -197,6 +201,23 @@ impl Recorder {
         commit
     }
 
+    /// Waits until all that was noted up to now is committed.
+    pub(crate) async fn catch_up(&self) {
+        let last = {
+            let pending = self.pending.lock();
+            if pending.is_empty() { pending.commit - 1 } else { pending.commit }
+        };
+        loop {
+            let progress = self.progress.notified();
+            tokio::pin!(progress);
+            progress.as_mut().enable();
+            if self.committed() >= last {
+                return;
+            }
+            progress.await;
+        }
+    }
+
     /// Has the session's output written once this commit is made. Where it
     /// was made just now, whoever appends to the output writes it.
     fn write_after(&self, commit: u64, session: Weak<Session>) {
@@ -213,6 +234,8 @@ impl Recorder {
         let all = std::mem::take(&mut *waiting);
         let (due, rest): (Vec<_>, Vec<_>) = all.into_iter().partition(|(at, _)| *at <= commit);
         *waiting = rest;
+        drop(waiting);
+        self.progress.notify_waiters();
         due.into_iter().map(|(_, session)| session).collect()
     }
 }

@@ -194,11 +194,11 @@ impl Core {
         parts.unreleased.into_iter().for_each(|id| session.inbound.lock().take(id));
         let count = parts.subscriptions.len();
         for (filter, held) in parts.subscriptions {
+            self.counters.subscribed(&filter);
             self.index.add(&filter, subscription(&session, held));
             session.subscriptions.lock().insert(filter, held);
         }
         session.note_subscriptions(count);
-        self.counters.subscriptions.add(count as u64);
         let mut line = session.outbound.lock();
         line.owed.tells = self.hooks.tells(&Arc::new(session.absent_client()));
         line.owed.restore(log, parts.owed.into_values());

@@ -5,5 +5,5 @@ mod retained;
 mod route;
 
 pub(crate) use index::{Index, SharedGroup, Subscriber, Subscription};
-pub(crate) use retained::Retained;
+pub(crate) use retained::{Page, Retained};
 pub(crate) use route::{Route, Target};

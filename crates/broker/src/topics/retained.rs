@@ -1,9 +1,11 @@
 //! Retained messages: the newest of each topic that was published to be kept.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 use std::sync::Arc;
 
 use bytestring::ByteString;
+use latchlight_mqtt::TopicFilter;
 use rustc_hash::FxHashMap;
 
 use crate::message::Message;
@@ -13,7 +15,8 @@ use crate::{Options, Time};
 #[derive(Default)]
 pub(crate) struct Retained {
     root: Node,
-    count: usize,
+    /// The same in order, to be gone through in pages.
+    by_topic: BTreeMap<ByteString, Arc<Message>>,
     bytes: usize,
     /// Those that expire, in that order.
     expiring: BTreeSet<(Time, ByteString)>,
@@ -25,13 +28,23 @@ struct Node {
     message: Option<Arc<Message>>,
 }
 
+/// Some of the messages that a filter matches.
+pub(crate) struct Page {
+    pub(crate) found: Vec<Arc<Message>>,
+    /// Where to go on, if that was not all.
+    pub(crate) after: Option<ByteString>,
+}
+
+/// How many messages are looked at for one page.
+const PAGE: usize = 1024;
+
 /// The bound is reached.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Full;
 
 impl Retained {
     pub(crate) fn count(&self) -> usize {
-        self.count
+        self.by_topic.len()
     }
 
     pub(crate) fn bytes(&self) -> usize {
@@ -42,8 +55,8 @@ impl Retained {
     /// payload takes that away and keeps nothing [MQTT-3.3.1-6],
     /// [MQTT-3.3.1-7].
     pub(crate) fn set(&mut self, message: Arc<Message>, options: &Options) -> Result<(), Full> {
-        let before = self.root.get(&message.topic);
-        let count = self.count + usize::from(before.is_none());
+        let before = self.by_topic.get(&message.topic);
+        let count = self.count() + usize::from(before.is_none());
         let bytes = self.bytes - before.map_or(0, |m| m.size()) + message.size();
         let full = count > options.max_retained_messages || bytes > options.max_retained_bytes;
         if full && !message.payload.is_empty() {
@@ -61,8 +74,8 @@ impl Retained {
         if message.payload.is_empty() {
             return;
         }
-        self.count += 1;
         self.bytes += message.size();
+        self.by_topic.insert(topic.clone(), message.clone());
         if let Some(at) = message.expires_at {
             self.expiring.insert((at, topic.clone()));
         }
@@ -77,7 +90,7 @@ impl Retained {
     pub(crate) fn remove(&mut self, topic: &str) -> Option<Arc<Message>> {
         let removed = self.root.remove(&mut topic.split('/'));
         if let Some(message) = &removed {
-            self.count -= 1;
+            self.by_topic.remove(topic);
             self.bytes -= message.size();
             if let Some(at) = message.expires_at {
                 self.expiring.remove(&(at, message.topic.clone()));
@@ -97,6 +110,35 @@ impl Retained {
             }
         });
         found
+    }
+
+    /// Those of the next messages behind a topic, in the order of topics, that
+    /// a filter matches and whose time has not run out.
+    pub(crate) fn page(&self, filter: &TopicFilter, after: &str, now: Time) -> Page {
+        let (wanted, wildcards) = (filter.filter(), ['+', '#']);
+        // `a/#` matches `a` as well.
+        let literal = wanted.split(wildcards).next().unwrap_or(wanted);
+        let prefix = if literal.len() < wanted.len() {
+            literal.strip_suffix('/').unwrap_or(literal)
+        } else {
+            literal
+        };
+        let from = match prefix > after {
+            true => Bound::Included(prefix),
+            false => Bound::Excluded(after),
+        };
+        let mut behind = self.by_topic.range::<str, _>((from, Bound::Unbounded));
+        let mut page = Page { found: Vec::new(), after: None };
+        for (topic, message) in behind.by_ref().take(PAGE) {
+            if !topic.starts_with(prefix) {
+                return Page { after: None, ..page };
+            }
+            if filter.matches(topic) && !message.is_expired(now) {
+                page.found.push(message.clone());
+            }
+            page.after = Some(topic.clone());
+        }
+        Page { after: page.after.filter(|_| behind.next().is_some()), ..page }
     }
 
     /// How many messages a filter matches, at the most.
@@ -121,14 +163,6 @@ impl Retained {
 }
 
 impl Node {
-    fn get(&self, topic: &str) -> Option<&Arc<Message>> {
-        let mut node = self;
-        for level in topic.split('/') {
-            node = node.children.get(level)?;
-        }
-        node.message.as_ref()
-    }
-
     fn remove<'a>(&mut self, levels: &mut impl Iterator<Item = &'a str>) -> Option<Arc<Message>> {
         let Some(level) = levels.next() else { return self.message.take() };
         let child = self.children.get_mut(level)?;

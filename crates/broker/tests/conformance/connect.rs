@@ -345,7 +345,7 @@ fn nothing_is_processed_of_whom_a_check_refuses() {
         watcher.expect_nothing();
         watcher.disconnect();
     }
-    assert_eq!(broker.counters().messages_in, 0);
+    assert_eq!(broker.counters().received.all_messages(), 0);
 }
 
 /// 5.0: [MQTT-3.1.4-3], [MQTT-3.1.3-2];

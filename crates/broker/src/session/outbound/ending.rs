@@ -16,7 +16,11 @@ impl Outbound {
     /// way, for whose sake the socket must be reset.
     pub(crate) fn disconnect(&mut self) -> Vec<Arc<Ticket>> {
         let open = self.open_exchanges();
-        let written = self.sender.take().map_or(0, |sender| sender.written());
+        let sender = self.sender.take();
+        if let Some(sender) = &sender {
+            self.unreported.add(&sender.sent);
+        }
+        let written = sender.map_or(0, |sender| sender.written());
         self.live.abandon();
         let mut lost = self.in_flight.disconnect(written);
         lost.append(&mut self.live_unacknowledged.take());
@@ -46,6 +50,7 @@ impl Outbound {
         }
         self.queue.clear();
         self.count(counters);
+        self.report(counters);
         left
     }
 

@@ -99,11 +99,11 @@ impl Outbound {
                 if kept.share.is_some() {
                     self.in_flight.appended(id, sender.position());
                 }
-                counters.messages_out.one();
                 self.tells.qos_published(id, true, || kept.message);
             }
             _ => {
                 self.close(id);
+                self.dropped += 1;
                 counters.dropped_too_large.one();
                 self.tells.qos_dropped(id);
             }
@@ -118,6 +118,7 @@ impl Outbound {
         }
         let (next, expired) = self.queue.pop(now);
         counters.dropped_expired.add(expired.len() as u64);
+        self.dropped += expired.len() as u64;
         for expired in expired {
             self.note_done(expired.stored);
             self.tells.dropped(DropReason::Expired, || expired.message);
@@ -136,12 +137,12 @@ impl Outbound {
             if let Some(id) = id.filter(|_| kept.share.is_some()) {
                 self.in_flight.appended(id, sender.position());
             }
-            counters.messages_out.one();
             if let Some(id) = id {
                 self.tells.qos_published(id, kept.dup, || kept.message);
             }
         } else {
             id.and_then(|id| self.close(id));
+            self.dropped += 1;
             counters.dropped_too_large.one();
             self.tells.dropped(DropReason::TooLarge, || kept.message);
         }

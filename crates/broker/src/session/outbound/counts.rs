@@ -1,0 +1,66 @@
+//! What is counted of a session: what its client was sent and did not get, and
+//! what waits.
+
+use super::Outbound;
+use crate::Traffic;
+use crate::counters::Counters;
+
+/// How much waits for a client.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Depth {
+    pub(crate) queued_messages: usize,
+    pub(crate) queued_bytes: usize,
+    pub(crate) in_flight: usize,
+    /// Those of them that are kept to be sent again.
+    pub(crate) kept_in_flight: usize,
+    /// For the socket.
+    pub(crate) output_bytes: usize,
+}
+
+impl Outbound {
+    /// Counts what waits here among all that waits.
+    pub(super) fn count(&mut self, counters: &Counters) {
+        let bytes = self.queue.bytes() + self.in_flight.bytes();
+        if bytes != self.counted {
+            counters.waiting_bytes.add(bytes as u64);
+            counters.waiting_bytes.sub(self.counted as u64);
+            self.counted = bytes;
+        }
+    }
+
+    /// Adds what was sent to what all clients were sent: once a batch.
+    pub(crate) fn report(&mut self, counters: &Counters) {
+        let mut sent = std::mem::take(&mut self.unreported);
+        if let Some(sender) = &mut self.sender {
+            sent.add(&std::mem::take(&mut sender.sent));
+        }
+        counters.sent.add(&sent);
+        self.sent.add(&sent);
+    }
+
+    /// What its client was sent, by all its connections.
+    pub(crate) fn sent(&self) -> Traffic {
+        let mut sent = self.sent;
+        sent.add(&self.unreported);
+        if let Some(sender) = &self.sender {
+            sent.add(&sender.sent);
+        }
+        sent
+    }
+
+    /// Messages that its client did not get.
+    pub(crate) fn dropped(&self) -> u64 {
+        self.dropped
+    }
+
+    /// How much waits here.
+    pub(crate) fn depth(&self) -> Depth {
+        Depth {
+            queued_messages: self.queue.len(),
+            queued_bytes: self.queue.bytes(),
+            in_flight: self.in_flight.len(),
+            kept_in_flight: if self.durable { self.in_flight.len() } else { 0 },
+            output_bytes: self.sender.as_ref().map_or(0, |sender| sender.out.len()),
+        }
+    }
+}
