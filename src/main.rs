@@ -51,6 +51,14 @@ enum PluginCommand {
         /// The plugin: a dynamic library.
         file: PathBuf,
     },
+    /// Show which plugins config.json allows, whether their files are the
+    /// ones that it allows, and which others lie in the folder. Nothing is
+    /// loaded; of a running server, `GET /api/v1/plugins` tells more.
+    List {
+        /// The configuration.
+        #[arg(long, value_name = "FILE", default_value = "config.json")]
+        config: PathBuf,
+    },
 }
 
 fn main() -> ExitCode {
@@ -74,6 +82,12 @@ fn run(cli: Cli) -> anyhow::Result<()> {
             Command::Simulate(args) => simulate::run(args, stop_on_signal()?).await,
             Command::Plugin(PluginCommand::Allow { file }) => {
                 println!("{}", plugin_host::allow_line(&file)?);
+                Ok(())
+            }
+            Command::Plugin(PluginCommand::List { config }) => {
+                let file = ConfigFile::new(config);
+                let settings = Settings::load(&file.read()?.settings)?;
+                println!("{}", plugin_host::list(&settings.plugins, file.folder()));
                 Ok(())
             }
         }

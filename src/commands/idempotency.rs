@@ -32,8 +32,9 @@ pub enum Begin {
     BodyDiffers,
     /// The same request is being worked on.
     InProgress,
-    /// The server stopped while it worked on the same request; what came of
-    /// it is in the devices' commands, and it is not done again.
+    /// The server stopped while it worked on the same request, or an action
+    /// failed half way; what came of it is in the devices' commands, and it is
+    /// not done again.
     Interrupted,
 }
 
@@ -137,6 +138,19 @@ impl Ticket {
     pub async fn release(self) -> Result<(), JournalError> {
         self.update(
             "DELETE FROM idempotency_keys WHERE identity = ? AND route = ? AND key = ?",
+            None,
+        )
+        .await
+    }
+
+    /// Keeps the key taken without an answer: what was done for it is not
+    /// known, so that it is not done again.
+    ///
+    /// # Errors
+    /// The database did not take it.
+    pub async fn interrupt(self) -> Result<(), JournalError> {
+        self.update(
+            "UPDATE idempotency_keys SET run = '' WHERE identity = ? AND route = ? AND key = ?",
             None,
         )
         .await

@@ -68,6 +68,34 @@ pub(super) async fn read_json<T: DeserializeOwned>(
     parse_json(&read_small(request, payload, settings).await?)
 }
 
+/// What was said to an action: words, or a JSON object.
+#[derive(Debug)]
+pub(super) enum Said {
+    Words(Bytes),
+    Json(Bytes),
+}
+
+/// Reads a body that is JSON, or words as they stand in a message over MQTT.
+pub(super) async fn read_said(
+    request: &HttpRequest,
+    payload: web::Payload,
+    settings: &HttpSettings,
+) -> Result<Said, ApiError> {
+    let media_type = request.content_type().to_ascii_lowercase();
+    // curl says that everything is a form, unless it is told otherwise.
+    let taken = ["", "application/json", "text/plain", "application/x-www-form-urlencoded"];
+    if !taken.contains(&media_type.as_str()) {
+        return Err(ApiError::WrongType(format!(
+            "Content-Type must be application/json or text/plain, and is `{}`",
+            media_type.escape_default()
+        )));
+    }
+    let body = read_small(request, payload, settings).await?;
+    let body = body.slice_ref(body.trim_ascii());
+    let is_json = media_type == "application/json" || body.starts_with(b"{");
+    Ok(if is_json { Said::Json(body) } else { Said::Words(body) })
+}
+
 /// For routes that take everything from the query: what somebody puts into
 /// the body would else be overlooked, such as which door is meant.
 pub(super) async fn expect_none(

@@ -55,7 +55,7 @@ pub enum ApiError {
     TooSlow,
     /// The same request, by its Idempotency-Key, is being worked on.
     InProgress,
-    /// The server stopped while it worked on the same request.
+    /// The same request, by its Idempotency-Key, did not come to its end.
     Interrupted,
     /// The body has more bytes than these.
     TooLarge(usize),
@@ -162,8 +162,8 @@ impl ApiError {
                 "the request with this Idempotency-Key has not been answered yet: ask again soon"
                     .to_owned()
             }
-            Self::Interrupted => "the server stopped while it worked on the request with this \
-                Idempotency-Key: the devices' commands tell what came of it; it is not done again"
+            Self::Interrupted => "the request with this Idempotency-Key did not come to its end: \
+                the devices' commands tell what came of it; it is not done again"
                 .to_owned(),
             Self::TooLarge(max) => format!("at most {max} bytes are taken"),
             Self::KeyReused => "it came before with another request: use a new key".to_owned(),

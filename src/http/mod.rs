@@ -51,6 +51,7 @@ fn routes(config: &mut ServiceConfig) {
         .service(resource("/healthz", READ).route(read().to(healthz::get)))
         .service(resource("/readyz", READ).route(read().to(readyz::get)))
         .service(resource("/api/v1/actions", READ).route(read().to(actions::list)))
+        .service(resource("/api/v1/actions/{name}", "POST").route(web::post().to(actions::post)))
         .service(resource("/api/v1/broker", READ).route(read().to(broker::get)))
         .service(resource("/api/v1/commands/{id}", READ).route(read().to(commands::get)))
         .service(resource("/api/v1/devices", READ).route(read().to(devices::list)))

@@ -1,8 +1,9 @@
-//! From a request that operates devices to its answer.
+//! From a request that operates devices, or has an action performed, to its
+//! answer.
 //!
 //! One device: 200 confirmed, 202 pending with a link, 409 any other ending.
 //! Several: 200 all confirmed, 202 some pending, 207 all ended, but not all
-//! confirmed.
+//! confirmed. An action that commands no device itself: 200, with what it says.
 
 use actix_web::http::{StatusCode, header};
 use actix_web::web::Data;
@@ -15,6 +16,7 @@ use super::command_view::{self, CommandView};
 use super::query::Wait;
 use super::stopping::Stopping;
 use super::{ApiError, Services};
+use crate::actions::{Answer, Request};
 use crate::commands::{Begin, Command, CommandHandle, CommandId, Status, Ticket, Verb};
 use crate::device_interface::{Operation, Selection};
 use crate::identity::Identity;
@@ -38,10 +40,17 @@ pub(super) struct Target {
 pub(super) struct Wish {
     /// Method and pattern of the route; an Idempotency-Key counts for it only.
     pub(super) route: &'static str,
-    pub(super) verb: Verb,
-    pub(super) selection: Selection,
-    pub(super) command_id: Option<CommandId>,
+    pub(super) ask: Ask,
     pub(super) wait: Wait,
+}
+
+/// What is asked for.
+#[derive(Debug)]
+pub(super) enum Ask {
+    /// Devices do something.
+    Operate { verb: Verb, selection: Selection, command_id: Option<CommandId> },
+    /// An action is performed, with these words or this JSON object.
+    Perform { action: String, rest: String },
 }
 
 /// An answer, as it is sent and kept.
@@ -54,6 +63,11 @@ struct Outcome {
 #[derive(Serialize)]
 struct Body<'a> {
     devices: Vec<CommandView<'a>>,
+}
+
+#[derive(Serialize)]
+struct Said<'a> {
+    text: Option<&'a str>,
 }
 
 /// Operates devices, once per Idempotency-Key.
@@ -114,7 +128,12 @@ async fn perform_once(
         Begin::InProgress => return Err(ApiError::InProgress),
         Begin::Interrupted => return Err(ApiError::Interrupted),
     };
-    match perform(services, stopping, identity, wish).await {
+    // A plugin's action may have told devices before it failed.
+    let is_action = matches!(wish.ask, Ask::Perform { .. });
+    let done = perform(services, stopping, identity, wish).await;
+    let failed = |error| matches!(error, &ApiError::Internal(_) | &ApiError::Unavailable(_));
+    let may_be_half_done = is_action && done.as_ref().is_err_and(failed);
+    match done {
         Ok(outcome) => {
             // The devices were told: an answer that cannot be kept is still one.
             if let Err(error) = ticket.finish(outcome.status.as_u16(), &outcome.body).await {
@@ -123,8 +142,12 @@ async fn perform_once(
             Ok(outcome)
         }
         Err(error) => {
-            // Nothing was issued, so the same key may try again.
-            ticket.release().await?;
+            // Where nothing was done, the same key may try again.
+            if may_be_half_done {
+                ticket.interrupt().await?
+            } else {
+                ticket.release().await?
+            }
             Err(error)
         }
     }
@@ -136,21 +159,30 @@ async fn perform(
     identity: &Identity,
     wish: Wish,
 ) -> Result<Outcome, ApiError> {
-    let operation = Operation {
-        verb: wish.verb,
-        selection: wish.selection,
-        identity: identity.clone(),
-        command_id: wish.command_id,
+    let answer = match wish.ask {
+        Ask::Operate { verb, selection, command_id } => {
+            let identity = identity.clone();
+            let operation = Operation { verb, selection, identity, command_id };
+            Answer::commands(services.handle.operate(operation).await?)
+        }
+        Ask::Perform { action, rest } => {
+            services.handle.perform(Request::from_app(identity, &action, rest)).await?
+        }
     };
-    let handles = services.handle.operate(operation).await?;
+    let internal = |error: serde_json::Error| ApiError::Internal(error.into());
+    let handles = answer.commands;
+    if handles.is_empty() {
+        let said = serde_json::to_string(&Said { text: answer.text.as_deref() });
+        let body = said.map_err(internal)?;
+        return Ok(Outcome { status: StatusCode::OK, body, replayed: false });
+    }
     tokio::select! {
         () = wait(&handles, wish.wait) => {}
         () = stopping.hurry() => {}
     }
     let commands: Vec<_> = handles.iter().map(CommandHandle::snapshot).collect();
     let devices = commands.iter().map(CommandView::of).collect();
-    let body = serde_json::to_string(&Body { devices });
-    let body = body.map_err(|error| ApiError::Internal(error.into()))?;
+    let body = serde_json::to_string(&Body { devices }).map_err(internal)?;
     Ok(Outcome { status: status_of(&commands), body, replayed: false })
 }
 
@@ -184,7 +216,8 @@ impl Target {
                 return Err(ApiError::Malformed("query: a device or a kind, not both".to_owned()));
             }
         };
-        Ok(Wish { route, verb, selection, command_id: None, wait: self.wait })
+        let ask = Ask::Operate { verb, selection, command_id: None };
+        Ok(Wish { route, ask, wait: self.wait })
     }
 }
 
@@ -192,8 +225,13 @@ impl Wish {
     /// What must be the same when a key comes again; not how long the app
     /// waits.
     fn fingerprint(&self) -> String {
-        let Self { route, verb, selection, command_id, .. } = self;
-        format!("{route} {verb} {selection:?} {command_id:?}")
+        let route = self.route;
+        match &self.ask {
+            Ask::Operate { verb, selection, command_id } => {
+                format!("{route} {verb} {selection:?} {command_id:?}")
+            }
+            Ask::Perform { action, rest } => format!("{route} {action} {rest}"),
+        }
     }
 }
 

@@ -174,7 +174,7 @@ fn failed(allowed: &AllowedPlugin, error: &LoadError) -> PluginReport {
 }
 
 /// The libraries in the folder that config.json does not name, by name.
-fn strangers(folder: &Path, settings: &PluginsSettings) -> Vec<String> {
+pub(super) fn strangers(folder: &Path, settings: &PluginsSettings) -> Vec<String> {
     let Ok(files) = folder.read_dir() else { return Vec::new() };
     let names = files.filter_map(|file| file.ok()?.file_name().into_string().ok());
     let is_library = |name: &String| {

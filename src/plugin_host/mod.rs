@@ -14,6 +14,7 @@
 mod allow_line;
 mod call_host;
 mod library_file;
+mod list;
 mod load_error;
 mod loaded_action;
 mod loader;
@@ -24,6 +25,7 @@ mod server_services;
 mod services;
 
 pub use allow_line::allow_line;
+pub use list::list;
 pub use loaded_action::LoadedAction;
 pub use manager::PluginHost;
 pub use report::{PluginReport, PluginState};

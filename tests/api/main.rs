@@ -5,6 +5,7 @@
 
 mod harness;
 
+mod actions;
 mod board;
 mod commands;
 mod devices;

@@ -108,8 +108,9 @@ async fn the_plugins_here_are_installed_and_used_as_the_guide_says() {
     }
     let said = use_it(block("sh use"), &server).await;
     assert_eq!(said.matches("\"state\":\"started\"").count(), 2, "{said}");
-    assert!(said.ends_with("ok night_mode 2 locked, 1 off\n"), "{said}");
-    assert!(README.contains("ok night_mode 2 locked, 1 off"));
+    let (by_mqtt, by_http) = ("ok night_mode 2 locked, 1 off", r#"{"text":"2 locked, 1 off"}"#);
+    assert!(said.ends_with(&format!("{by_mqtt}\n{by_http}\n")), "{said}");
+    assert!(README.contains(by_mqtt) && README.contains(by_http));
 }
 
 #[tokio::test]

@@ -8,7 +8,7 @@ use std::time::Duration;
 use latchlight_mqtt::{Connect, ProtocolVersion, QoS};
 use serde_json::{Value, json};
 
-use crate::harness::{Device, Server};
+use crate::harness::{Device, Server, configured};
 use crate::libraries::{in_c, in_rust};
 
 /// A server with these libraries, installed as plugins/README.md says.
@@ -173,4 +173,69 @@ async fn the_api_says_what_became_of_each_plugin_and_lists_its_actions() {
     let actions = listed["actions"].as_array().unwrap();
     let spoken = actions.iter().find(|action| action["name"] == "spoken_in_c").unwrap();
     assert_eq!(spoken["origin"], "in_c");
+}
+
+#[tokio::test]
+async fn an_app_calls_a_plugins_action_over_http() {
+    let library = in_rust("rude");
+    let server = server_with(&[(&library, all_commands())], json!({}), 20_000);
+    let mut front = Device::join(&server, "front", r#"lock {"features": ["ack"]}"#).await;
+    let echo = "/api/v1/actions/rude_echo";
+    let (status, said) = server.post_json(echo, json!({ "a": 1 })).await;
+    assert_eq!((status, said), (200, json!({ "text": "app:local says {\"a\":1} to 1" })));
+    let (answer, ()) = tokio::join!(server.post("/api/v1/actions/rude_unlock"), async {
+        let (_, id, _) = front.hear_command().await;
+        front.say(&format!("ack {id} ok")).await;
+    });
+    assert_eq!(answer, (200, json!({ "text": "front confirmed" })));
+    let (status, problem) = server.post("/api/v1/actions/rude_panic").await;
+    assert_eq!((status, &problem["type"]), (500, &json!("urn:latchlight:problem:internal")));
+}
+
+/// C5: it may have told devices before it failed.
+#[tokio::test]
+async fn a_key_whose_action_failed_half_way_is_not_obeyed_again() {
+    let library = in_rust("rude");
+    let server = server_with(&[(&library, json!({}))], json!({}), 20_000);
+    let url = format!("{}/api/v1/actions/rude_panic", server.http);
+    for status in [500, 409, 409] {
+        let request = reqwest::Client::new().post(&url).header("idempotency-key", "k1");
+        assert_eq!(request.send().await.unwrap().status(), status);
+    }
+    assert_eq!(report(&server, "librude.so").await["panics"], 1);
+}
+
+#[test]
+fn the_command_line_lists_the_plugins_and_whether_they_are_the_allowed_ones() {
+    let folder = configured(json!({}));
+    let config = folder.path().join("config.json");
+    let list = || {
+        let mut program = Command::new(env!("CARGO_BIN_EXE_latchlight"));
+        let output = program.args(["plugin", "list", "--config"]).arg(&config).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    assert!(list().starts_with("no plugins: plugins.allow is empty"), "{}", list());
+    let plugins = folder.path().join("plugins");
+    std::fs::create_dir(&plugins).unwrap();
+    let named = ["in_c.so", "same_name.so"].map(|file| plugins.join(file));
+    std::fs::copy(in_c("in_c"), &named[0]).unwrap();
+    std::fs::copy(in_c("same_name"), &named[1]).unwrap();
+    std::fs::copy(in_c("takes_lock"), plugins.join("stranger.so")).unwrap();
+    let mut entries: Vec<_> = named.iter().map(|file| allowed(file, &json!({}))).collect();
+    entries.push(json!({ "file": "gone.so", "sha256": "0".repeat(64) }));
+    let settings = json!({ "settings": { "plugins": { "allow": entries } } });
+    std::fs::write(&config, settings.to_string()).unwrap();
+    // It was replaced after it was allowed.
+    std::fs::copy(in_c("takes_lock"), &named[1]).unwrap();
+    let listed = list();
+    let lines: Vec<&str> = listed.lines().collect();
+    assert_eq!(lines[0], "in_c.so       allowed");
+    assert!(lines[1].starts_with("same_name.so  not to be loaded: it was changed"), "{listed}");
+    assert!(lines[2].starts_with("gone.so       not to be loaded: it cannot be read"), "{listed}");
+    assert!(
+        lines[3].starts_with("stranger.so   not allowed: `latchlight plugin allow "),
+        "{listed}"
+    );
+    assert_eq!(lines.len(), 4, "{listed}");
 }

@@ -1,12 +1,13 @@
 //! `POST /test`: lock or unlock as the body says.
 
 use actix_web::web::{Data, Payload, Query};
-use actix_web::{HttpMessage as _, HttpRequest, HttpResponse};
+use actix_web::{HttpRequest, HttpResponse};
 use serde::Deserialize;
 
 use crate::commands::Verb;
 use crate::device_interface::Selection;
-use crate::http::operate::{self, Wish};
+use crate::http::body::Said;
+use crate::http::operate::{self, Ask, Wish};
 use crate::http::query::Wait;
 use crate::http::{ApiError, Services, body};
 use crate::state::DeviceId;
@@ -40,32 +41,18 @@ pub(in crate::http) async fn post(
     payload: Payload,
     services: Data<Services>,
 ) -> Result<HttpResponse, ApiError> {
-    let media_type = request.content_type().to_ascii_lowercase();
-    // curl says that everything is a form, unless it is told otherwise.
-    let taken = ["", "application/json", "text/plain", "application/x-www-form-urlencoded"];
-    if !taken.contains(&media_type.as_str()) {
-        return Err(ApiError::WrongType(format!(
-            "Content-Type must be application/json or text/plain, and is `{}`",
-            media_type.escape_default()
-        )));
-    }
-    let body = body::read_small(&request, payload, &services.settings).await?;
-    let Body { action, device } = match body.trim_ascii() {
-        json if media_type == "application/json" || json.starts_with(b"{") => {
-            body::parse_json(json)?
-        }
-        words => parse_words(words)?,
+    let said = body::read_said(&request, payload, &services.settings).await?;
+    let Body { action, device } = match &said {
+        Said::Json(json) => body::parse_json(json)?,
+        Said::Words(words) => parse_words(words)?,
     };
-    let wish = Wish {
-        route: "POST /test",
-        verb: match action {
-            Action::Lock => Verb::Lock,
-            Action::Unlock => Verb::Unlock,
-        },
-        selection: device.map_or(Selection::All, Selection::Device),
-        command_id: None,
-        wait: query.wait,
+    let verb = match action {
+        Action::Lock => Verb::Lock,
+        Action::Unlock => Verb::Unlock,
     };
+    let selection = device.map_or(Selection::All, Selection::Device);
+    let ask = Ask::Operate { verb, selection, command_id: None };
+    let wish = Wish { route: "POST /test", ask, wait: query.wait };
     operate::operate(&request, &services, wish).await
 }
 

@@ -8,7 +8,7 @@ use super::{missing, parse};
 use crate::commands::{CommandId, Verb};
 use crate::device_interface::Selection;
 use crate::http::command_view::CommandView;
-use crate::http::operate::{self, Wish};
+use crate::http::operate::{self, Ask, Wish};
 use crate::http::query::{Limit, Wait};
 use crate::http::{ApiError, Services, body, etag};
 
@@ -71,12 +71,8 @@ pub(in crate::http) async fn post(
 ) -> Result<HttpResponse, ApiError> {
     let device = parse(&id)?;
     let Body { verb, id } = body::read_json(&request, payload, &services.settings).await?;
-    let wish = Wish {
-        route: "POST /api/v1/devices/{id}/commands",
-        verb,
-        selection: Selection::Device(device),
-        command_id: id,
-        wait: query.wait,
-    };
+    let ask = Ask::Operate { verb, selection: Selection::Device(device), command_id: id };
+    let route = "POST /api/v1/devices/{id}/commands";
+    let wish = Wish { route, ask, wait: query.wait };
     operate::operate(&request, &services, wish).await
 }
