@@ -12,6 +12,9 @@ use clap::{Args, Parser, Subcommand};
 ///     latchlight-broker --port 1883 --allow-anonymous
 ///     latchlight-broker --config broker.yaml
 ///
+/// By options it listens at one plain TCP port. TLS, WebSocket and Unix sockets
+/// are in a file's `listeners`; docs/broker.md has all that may be in it.
+///
 /// SIGTERM and Ctrl-C stop it; SIGHUP makes it read its files again.
 #[derive(Parser)]
 #[command(
@@ -64,7 +67,8 @@ pub(crate) struct ServeArgs {
 
 #[derive(Subcommand)]
 pub(crate) enum Command {
-    /// Read a configuration, and the ledger that it names, as a start would.
+    /// Read a configuration, and the ledger and certificates that it names, as a
+    /// start would.
     Check {
         /// The configuration, in YAML or JSON.
         #[arg(long, value_name = "FILE")]

@@ -1,20 +1,86 @@
-//! From what the configuration says of a listener to its socket.
+//! From what the configuration says of a listener to where clients connect.
 
 use std::net::TcpListener;
+use std::time::{Duration, SystemTime};
 
 use anyhow::Context as _;
+use latchlight_broker::{ClientCertificates, Listener, Tls, TlsConfig, TlsError, WebSocket};
 
-use crate::config::{ListenerConfig, ListenerKind};
+use crate::config::{ClientCertificatesConfig, ListenerConfig, ListenerKind};
 
-/// Binds a listener.
-pub(crate) fn bind(config: &ListenerConfig) -> anyhow::Result<TcpListener> {
-    let ListenerConfig { kind, address, .. } = config;
-    match kind {
-        ListenerKind::Tcp => {
-            if !address.ip().is_loopback() {
-                tracing::warn!(%address, "passwords and messages cross the network in plain text");
-            }
-            TcpListener::bind(address).with_context(|| format!("listen on {address}"))
+/// From when on it is said that a certificate expires soon.
+const SOON: Duration = Duration::from_secs(14 * 24 * 3600);
+
+/// Reads the certificates of a listener that has some.
+pub(crate) fn read_tls(config: &ListenerConfig) -> Result<Option<TlsConfig>, TlsError> {
+    let (Some(certificate), Some(key)) = (&config.certificate, &config.key) else {
+        return Ok(None);
+    };
+    let mut tls = TlsConfig::from_files(certificate, key)?;
+    if let Some(authorities) = &config.client_ca {
+        let certificates = match config.client_certificates {
+            ClientCertificatesConfig::Required => ClientCertificates::Required,
+            ClientCertificatesConfig::Optional => ClientCertificates::Optional,
+        };
+        tls = tls.clients_from_file(authorities, certificates)?;
+    }
+    if let Some(list) = &config.client_crl {
+        tls = tls.revoked_from_file(list)?;
+    }
+    Ok(Some(tls))
+}
+
+/// What is to be said of a certificate that does not hold for long.
+pub(crate) fn expiry(tls: &TlsConfig) -> Option<String> {
+    const DAY: u64 = 24 * 3600;
+    let days = |time: Duration| time.as_secs() / DAY;
+    match tls.expires().duration_since(SystemTime::now()) {
+        Ok(left) if left > SOON => None,
+        Ok(left) => Some(format!("the certificate expires in {} days", days(left))),
+        Err(error) => {
+            Some(format!("the certificate has expired {} days ago", days(error.duration())))
         }
     }
+}
+
+/// Binds a listener, and puts on it what is spoken there.
+pub(crate) fn bind(config: &ListenerConfig, tls: Option<&Tls>) -> anyhow::Result<Listener> {
+    let ListenerConfig { kind, address, socket, .. } = config;
+    let mut listener = match (address, socket) {
+        (Some(address), _) => {
+            if !address.ip().is_loopback() && !kind.has_tls() {
+                tracing::warn!(%address, "passwords and messages cross the network in plain text");
+            }
+            let socket =
+                TcpListener::bind(address).with_context(|| format!("listen on {address}"))?;
+            Listener::tcp(socket)
+        }
+        (None, Some(path)) => Listener::unix(path, config.mode.0)
+            .with_context(|| format!("listen on {}", path.display()))?,
+        (None, None) => anyhow::bail!("a listener without an address"),
+    };
+    if let Some(tls) = tls {
+        listener = listener.tls(tls);
+    }
+    if matches!(kind, ListenerKind::Ws | ListenerKind::Wss) {
+        listener = listener.websocket(websocket(config));
+    }
+    Ok(match &config.name {
+        Some(name) => listener.named(name),
+        None => listener,
+    })
+}
+
+fn websocket(config: &ListenerConfig) -> WebSocket {
+    let mut settings = WebSocket::new();
+    for path in &config.paths {
+        settings = settings.path(path);
+    }
+    for host in &config.hosts {
+        settings = if host == "*" { settings.any_host() } else { settings.host(host) };
+    }
+    for origin in &config.origins {
+        settings = if origin == "*" { settings.any_origin() } else { settings.origin(origin) };
+    }
+    settings
 }

@@ -60,5 +60,10 @@ fn serve(source: Source) -> anyhow::Result<()> {
 fn check(source: &Source) -> anyhow::Result<()> {
     let prepared = source.read()?;
     println!("{source}: it can be used: {prepared}");
+    for (number, tls) in prepared.certificates.iter().enumerate() {
+        if let Some(said) = tls.as_ref().and_then(listeners::expiry) {
+            println!("listeners[{number}]: {said}");
+        }
+    }
     Ok(())
 }

@@ -3,7 +3,7 @@
 
 use anyhow::Context as _;
 use latchlight_broker::ledger::Ledger;
-use latchlight_broker::{Broker, SqliteStore};
+use latchlight_broker::{Broker, ListenerInfo, SqliteStore, Tls, TlsConfig};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::config::Config;
@@ -18,6 +18,8 @@ pub(crate) struct Server {
     ledger: Ledger,
     broker: Broker,
     log: Log,
+    /// The certificates of those listeners that have some, in their order.
+    certificates: Vec<Option<Tls>>,
 }
 
 /// The store's file in its folder.
@@ -26,7 +28,11 @@ const STORE: &str = "broker.sqlite";
 impl Server {
     /// Opens the store, binds the listeners and serves.
     pub(crate) fn start(source: Source, prepared: Prepared, log: Log) -> anyhow::Result<Self> {
-        let Prepared { config, rules } = prepared;
+        let Prepared { config, rules, certificates } = prepared;
+        let certificates: Vec<_> = certificates
+            .into_iter()
+            .map(|tls| tls.inspect(|tls| say_expiry(tls)).map(Tls::new))
+            .collect();
         let ledger = Ledger::new(rules)?;
         let mut builder =
             Broker::builder().options(config.options.clone().into()).access(ledger.clone());
@@ -35,12 +41,12 @@ impl Server {
                 .with_context(|| format!("make the store's folder {}", folder.display()))?;
             builder = builder.store(SqliteStore::open(folder.join(STORE))?);
         }
-        for listener in &config.listeners {
-            builder = builder.listener(listeners::bind(listener)?);
+        for (listener, tls) in config.listeners.iter().zip(&certificates) {
+            builder = builder.listener(listeners::bind(listener, tls.as_ref())?);
         }
         let broker = builder.serve().context("serve")?;
-        for address in broker.addresses() {
-            tracing::info!(%address, "listening");
+        for ListenerInfo { name, address } in broker.listeners() {
+            tracing::info!(%name, %address, "listening");
         }
         if config.access.allow_anonymous {
             tracing::warn!("everybody may do everything");
@@ -48,7 +54,7 @@ impl Server {
         if config.store.is_none() {
             tracing::info!("without a store: sessions and retained messages end with the broker");
         }
-        Ok(Self { source, config, ledger, broker, log })
+        Ok(Self { source, config, ledger, broker, log, certificates })
     }
 
     /// Serves until SIGTERM or Ctrl-C; a second Ctrl-C ends it at once.
@@ -84,11 +90,12 @@ impl Server {
     }
 
     fn try_reload(&mut self) -> anyhow::Result<usize> {
-        let Prepared { config, rules } = self.source.read()?;
+        let Prepared { config, rules, certificates } = self.source.read()?;
         self.ledger.replace(rules)?;
         self.log.set(&config.log)?;
+        let are_same = self.replace_certificates(&config, certificates);
         let fixed = [
-            ("listeners", self.config.listeners != config.listeners),
+            ("listeners", !are_same),
             ("store", self.config.store != config.store),
             ("options", self.config.options != config.options),
             ("log.format", self.config.log.format != config.log.format),
@@ -99,5 +106,29 @@ impl Server {
         self.config.access = config.access;
         self.config.log.level = config.log.level;
         Ok(self.broker.review())
+    }
+
+    /// Gives the listeners their new certificates, where the configuration
+    /// still has them; false: it has others, or they are not as they were.
+    fn replace_certificates(&self, config: &Config, new: Vec<Option<TlsConfig>>) -> bool {
+        let (before, after) = (&self.config.listeners, &config.listeners);
+        let mut are_same = before.len() == after.len();
+        for (((before, after), running), new) in
+            before.iter().zip(after).zip(&self.certificates).zip(new)
+        {
+            if before.without_certificates() != after.without_certificates() {
+                are_same = false;
+            } else if let (Some(running), Some(new)) = (running, new) {
+                say_expiry(&new);
+                running.replace(new);
+            }
+        }
+        are_same
+    }
+}
+
+fn say_expiry(tls: &TlsConfig) {
+    if let Some(said) = listeners::expiry(tls) {
+        tracing::warn!("{said}");
     }
 }

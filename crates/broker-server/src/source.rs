@@ -5,11 +5,12 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, anyhow};
-use latchlight_broker::document;
 use latchlight_broker::ledger::{AuthRule, DefaultAccess, LedgerRules};
+use latchlight_broker::{TlsConfig, document};
 
 use crate::cli::ServeArgs;
-use crate::config::{AccessConfig, Config, ListenerConfig, ListenerKind};
+use crate::config::{AccessConfig, Config, ListenerConfig};
+use crate::listeners;
 
 /// What can be read again.
 pub(crate) enum Source {
@@ -23,6 +24,8 @@ pub(crate) enum Source {
 pub(crate) struct Prepared {
     pub(crate) config: Config,
     pub(crate) rules: LedgerRules,
+    /// The certificates of those listeners that have some, in their order.
+    pub(crate) certificates: Vec<Option<TlsConfig>>,
 }
 
 impl Source {
@@ -33,10 +36,10 @@ impl Source {
         }
         let config = Config {
             listeners: vec![ListenerConfig {
-                kind: ListenerKind::Tcp,
-                address: SocketAddr::new(args.bind, args.port),
+                address: Some(SocketAddr::new(args.bind, args.port)),
                 // `--bind` is the loud word for it.
                 exposed: true,
+                ..ListenerConfig::default()
             }],
             access: AccessConfig { allow_anonymous: args.allow_anonymous, ledger: args.ledger },
             store: args.store,
@@ -64,7 +67,11 @@ impl Source {
             Some(file) => read_rules(file).context("read the ledger")?,
             None => allow_all(),
         };
-        Ok(Prepared { config, rules })
+        let certificates = config.listeners.iter().enumerate().map(|(number, listener)| {
+            listeners::read_tls(listener).with_context(|| format!("listeners[{number}]"))
+        });
+        let certificates = certificates.collect::<anyhow::Result<_>>()?;
+        Ok(Prepared { config, rules, certificates })
     }
 }
 

@@ -3,7 +3,7 @@
 
 mod support;
 
-use support::{Folder, Running, run, text};
+use support::{Authority, Folder, Running, run, text};
 
 const PAGE: &str = include_str!("../../../docs/broker.md");
 
@@ -21,6 +21,22 @@ fn its_examples_can_be_used() {
     let output = run(&["check", "--config", &config]);
     assert!(output.status.success(), "{}", text(&output.stderr));
     assert!(text(&output.stdout).contains("users: 3, auth rules: 2, acl rules: 2"));
+}
+
+#[test]
+fn its_listeners_can_be_used() {
+    let folder = Folder::new();
+    folder.write("users.yaml", example("users.yaml"));
+    let config = folder.write("listeners.yaml", example("listeners.yaml"));
+    // Its files are not there, and that is all that is wrong with it.
+    let output = run(&["check", "--config", &config]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output.stderr).contains("listeners[0]"), "{}", text(&output.stderr));
+    let authority = Authority::new(&folder);
+    authority.sign(&folder, "server");
+    std::fs::copy(folder.path("ca.pem"), folder.path("devices.pem")).unwrap();
+    let output = run(&["check", "--config", &config]);
+    assert!(output.status.success(), "{}", text(&output.stderr));
 }
 
 #[test]

@@ -42,7 +42,8 @@ fn a_whole_configuration_becomes_ours_and_runs() {
         r##"
 listeners:
   - {type: tcp, id: main, address: "127.0.0.1:0"}
-  - {type: ws, id: browsers, address: ":1882"}
+  - {type: ws, id: browsers, address: "127.0.0.1:0"}
+  - {type: sysinfo, id: stats, address: ":8080"}
 hooks:
   debug: {enable: true}
   storage:
@@ -89,7 +90,9 @@ logging: {level: INFO}
         assert!(config.contains(line), "{line} is not in {config}");
     }
     assert!(!config.contains("max_packet_size"), "{config}");
-    says(&said, LEFT_OUT, &["listeners[1]", "`ws`"]);
+    assert!(config.contains("type: ws"), "{config}");
+    says(&said, CHANGED, &["listeners[1]", "pages from elsewhere"]);
+    says(&said, LEFT_OUT, &["listeners[2]", "`sysinfo`"]);
     says(&said, LEFT_OUT, &["auth[2]", "refused anyway"]);
     says(&said, LEFT_OUT, &["inline_client"]);
     says(&said, LEFT_OUT, &["maximum_qos"]);

@@ -57,7 +57,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     if files.len() != 3 {
         return Err("the files are wanted: certificate, key, the clients' authority".into());
     }
-    let tls = Tls::new(read(&files)?)?;
+    let tls = Tls::new(read(&files)?);
     let socket = std::net::TcpListener::bind("127.0.0.1:8883")?;
     let listener = Listener::tcp(socket).tls(&tls);
     let broker = Broker::builder().access(ByCertificate).listener(listener).serve()?;
@@ -75,8 +75,11 @@ async fn run(tls: &Tls, files: &[String]) -> std::io::Result<()> {
     loop {
         tokio::select! {
             ended = tokio::signal::ctrl_c() => return ended,
-            _ = hang_up.recv() => match read(files).and_then(|config| tls.replace(config)) {
-                Ok(()) => println!("the files count from now on"),
+            _ = hang_up.recv() => match read(files) {
+                Ok(config) => {
+                    tls.replace(config);
+                    println!("the files count from now on");
+                }
                 Err(error) => println!("not replaced: {error}"),
             }
         }

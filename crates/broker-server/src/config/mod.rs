@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 pub(crate) use access::AccessConfig;
-pub(crate) use listeners::{ListenerConfig, ListenerKind};
+pub(crate) use listeners::{ClientCertificatesConfig, ListenerConfig, ListenerKind};
 pub(crate) use log::{LogConfig, LogFormat};
 pub(crate) use options::OptionsConfig;
 pub(crate) use seconds::Seconds;
@@ -38,6 +38,9 @@ impl Config {
         for path in [&mut self.access.ledger, &mut self.store].into_iter().flatten() {
             *path = folder.join(&*path);
         }
+        for listener in &mut self.listeners {
+            listener.place(folder);
+        }
     }
 
     /// What is wrong with it beyond each single value.
@@ -48,7 +51,8 @@ impl Config {
         for (number, listener) in self.listeners.iter().enumerate() {
             listener.check().map_err(|error| format!("listeners[{number}].{error}"))?;
             if self.listeners[..number].iter().any(|other| other.is_same(listener)) {
-                return Err(format!("listeners[{number}].address: another one has it already"));
+                let key = if listener.socket.is_some() { "socket" } else { "address" };
+                return Err(format!("listeners[{number}].{key}: another one has it already"));
             }
         }
         self.access.check()?;

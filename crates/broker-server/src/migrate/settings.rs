@@ -83,10 +83,14 @@ pub(super) fn translate(
 }
 
 fn translate_listener(name: &str, theirs: &Listener, report: &mut Report) -> Option<OurListener> {
-    if !theirs.kind.eq_ignore_ascii_case("tcp") {
-        report.left_out(format!("{name}: there is no `{}` listener here", theirs.kind));
-        return None;
-    }
+    let kind = match theirs.kind.to_ascii_lowercase().as_str() {
+        "tcp" => "tcp",
+        "ws" => "ws",
+        _ => {
+            report.left_out(format!("{name}: a `{}` listener is not carried over", theirs.kind));
+            return None;
+        }
+    };
     let address = match theirs.address.strip_prefix(':') {
         Some(port) => format!("[::]:{port}"),
         None => theirs.address.replacen("localhost:", "127.0.0.1:", 1),
@@ -102,7 +106,13 @@ fn translate_listener(name: &str, theirs: &Listener, report: &mut Report) -> Opt
              read on the way: `exposed: true` says that this is meant"
         ));
     }
-    Some(OurListener { kind: "tcp", address, exposed })
+    if kind == "ws" {
+        report.changed(format!(
+            "{name}: web pages from elsewhere are kept out; those of `origins` are not, and the \
+             server is called by an address or by one of `hosts`"
+        ));
+    }
+    Some(OurListener { kind, address, exposed })
 }
 
 fn translate_options(

@@ -1,11 +1,15 @@
 //! The real program, and mosquitto's clients to talk to it.
-#![allow(dead_code, unreachable_pub, clippy::unwrap_used)]
+#![allow(dead_code, unreachable_pub, unused_imports, clippy::unwrap_used)]
+
+mod authority;
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::PathBuf;
 use std::process::{Child, ChildStdout, Command, Output, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
+
+pub use authority::Authority;
 
 /// Longer than anything takes that works.
 pub const PATIENCE: Duration = Duration::from_secs(30);
@@ -100,7 +104,10 @@ impl Running {
         });
         let mut running = Self { child, log, seen: Vec::new(), ports: Vec::new() };
         running.until("ready");
-        let listening = running.seen.iter().filter(|line| line.contains("listening"));
+        let listening = running
+            .seen
+            .iter()
+            .filter(|line| line.contains("listening") && line.contains("127.0.0.1:"));
         running.ports = listening.map(|line| port_of(line)).collect();
         running
     }

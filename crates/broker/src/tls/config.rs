@@ -6,7 +6,8 @@ use std::time::{Duration, SystemTime};
 
 use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::CertificateDer;
-use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
+use rustls::server::danger::ClientCertVerifier;
+use rustls::server::{ClientCertVerifierBuilder, NoServerSessionStorage, WebPkiClientVerifier};
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{Error, InconsistentKeys, RootCertStore, ServerConfig};
 use x509_parser::prelude::{FromDer as _, X509Certificate};
@@ -34,10 +35,8 @@ pub struct TlsConfig {
 }
 
 struct Clients {
-    certificates: ClientCertificates,
-    roots: Arc<RootCertStore>,
-    authorities: Pem,
-    revoked: Option<Pem>,
+    builder: ClientCertVerifierBuilder,
+    verifier: Arc<dyn ClientCertVerifier>,
 }
 
 impl TlsConfig {
@@ -87,7 +86,7 @@ impl TlsConfig {
         authorities: impl AsRef<Path>,
         certificates: ClientCertificates,
     ) -> Result<Self, TlsError> {
-        self.with_clients(Pem::read(authorities.as_ref())?, certificates)
+        self.with_clients(&Pem::read(authorities.as_ref())?, certificates)
     }
 
     /// The same from the content of the file.
@@ -99,20 +98,25 @@ impl TlsConfig {
         authorities: &[u8],
         certificates: ClientCertificates,
     ) -> Result<Self, TlsError> {
-        self.with_clients(Pem::new(authorities, "the clients' authorities"), certificates)
+        self.with_clients(&Pem::new(authorities, "the clients' authorities"), certificates)
     }
 
     fn with_clients(
         mut self,
-        authorities: Pem,
+        authorities: &Pem,
         certificates: ClientCertificates,
     ) -> Result<Self, TlsError> {
         let mut roots = RootCertStore::empty();
         for certificate in authorities.certificates()? {
             roots.add(certificate).map_err(|error| authorities.unusable(error))?;
         }
-        let roots = Arc::new(roots);
-        self.clients = Some(Clients { certificates, roots, authorities, revoked: None });
+        let mut builder =
+            WebPkiClientVerifier::builder_with_provider(Arc::new(roots), self.provider.clone());
+        if certificates == ClientCertificates::Optional {
+            builder = builder.allow_unauthenticated();
+        }
+        let verifier = builder.clone().build().map_err(|error| authorities.unusable(error))?;
+        self.clients = Some(Clients { builder, verifier });
         Ok(self)
     }
 
@@ -124,7 +128,7 @@ impl TlsConfig {
     /// The file cannot be read, has no such list in it, or there are no
     /// authorities.
     pub fn revoked_from_file(self, list: impl AsRef<Path>) -> Result<Self, TlsError> {
-        self.with_revoked(Pem::read(list.as_ref())?)
+        self.with_revoked(&Pem::read(list.as_ref())?)
     }
 
     /// The same from the content of the file.
@@ -132,15 +136,16 @@ impl TlsConfig {
     /// # Errors
     /// As for [`TlsConfig::revoked_from_file`].
     pub fn revoked(self, list: &[u8]) -> Result<Self, TlsError> {
-        self.with_revoked(Pem::new(list, "the list of the revoked"))
+        self.with_revoked(&Pem::new(list, "the list of the revoked"))
     }
 
-    fn with_revoked(mut self, list: Pem) -> Result<Self, TlsError> {
-        list.revocation_lists()?;
-        match &mut self.clients {
-            Some(clients) => clients.revoked = Some(list),
-            None => return Err(list.unusable("clients are not asked for certificates")),
-        }
+    fn with_revoked(mut self, list: &Pem) -> Result<Self, TlsError> {
+        let Some(Clients { builder, .. }) = self.clients.take() else {
+            return Err(list.unusable("clients are not asked for certificates"));
+        };
+        let builder = builder.with_crls(list.revocation_lists()?);
+        let verifier = builder.clone().build().map_err(|error| list.unusable(error))?;
+        self.clients = Some(Clients { builder, verifier });
         Ok(self)
     }
 
@@ -150,36 +155,19 @@ impl TlsConfig {
     }
 
     /// Makes of it what handshakes go by.
-    pub(super) fn build(self) -> Result<Arc<ServerConfig>, TlsError> {
-        let builder = ServerConfig::builder_with_provider(self.provider.clone())
+    pub(super) fn build(self) -> Arc<ServerConfig> {
+        let builder = ServerConfig::builder_with_provider(self.provider)
             .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
             .expect("the provider has suites for both");
         let resolver = Arc::new(SingleCertAndKey::from(self.key));
-        let Some(clients) = self.clients else {
-            return Ok(Arc::new(builder.with_no_client_auth().with_cert_resolver(resolver)));
+        let Some(Clients { verifier, .. }) = self.clients else {
+            return Arc::new(builder.with_no_client_auth().with_cert_resolver(resolver));
         };
-        let verifier = clients.verifier(self.provider)?;
         let mut config = builder.with_client_cert_verifier(verifier).with_cert_resolver(resolver);
         // A session that is resumed would not look at the certificate again:
         // whether it has expired or was revoked meanwhile.
         config.session_storage = Arc::new(NoServerSessionStorage {});
-        Ok(Arc::new(config))
-    }
-}
-
-impl Clients {
-    fn verifier(
-        self,
-        provider: Arc<CryptoProvider>,
-    ) -> Result<Arc<dyn rustls::server::danger::ClientCertVerifier>, TlsError> {
-        let mut builder = WebPkiClientVerifier::builder_with_provider(self.roots, provider);
-        if let Some(list) = &self.revoked {
-            builder = builder.with_crls(list.revocation_lists()?);
-        }
-        if self.certificates == ClientCertificates::Optional {
-            builder = builder.allow_unauthenticated();
-        }
-        builder.build().map_err(|error| self.revoked.unwrap_or(self.authorities).unusable(error))
+        Arc::new(config)
     }
 }
 

@@ -23,23 +23,15 @@ pub struct Tls {
 
 impl Tls {
     /// Begins with this.
-    ///
-    /// # Errors
-    /// As for [`Tls::replace`].
-    pub fn new(config: TlsConfig) -> Result<Self, TlsError> {
-        Ok(Self { current: Arc::new(ArcSwap::new(config.build()?)) })
+    pub fn new(config: TlsConfig) -> Self {
+        Self { current: Arc::new(ArcSwap::new(config.build())) }
     }
 
     /// Handshakes that begin from now on go by this; connections that there
-    /// are stay as they are.
-    ///
-    /// # Errors
-    /// It cannot be used, and what counted before still counts: the clients'
-    /// authorities cannot be used, or a list of the revoked is given without
-    /// any.
-    pub fn replace(&self, config: TlsConfig) -> Result<(), TlsError> {
-        self.current.store(config.build()?);
-        Ok(())
+    /// are stay as they are. That a file is bad is found before, when the
+    /// [`TlsConfig`] is made: what counted until then still counts.
+    pub fn replace(&self, config: TlsConfig) {
+        self.current.store(config.build());
     }
 
     /// What counts for a handshake that begins now.

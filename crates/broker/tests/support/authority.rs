@@ -160,5 +160,5 @@ pub fn patient(address: SocketAddr) -> TcpStream {
 
 /// Begins with this, and may change.
 pub fn tls(config: TlsConfig) -> Tls {
-    Tls::new(config).unwrap()
+    Tls::new(config)
 }
