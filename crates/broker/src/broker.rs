@@ -22,7 +22,7 @@ use crate::store::{Keep, Recorder, Store, StoredMessage, Writer, restore};
 use crate::threads::Threads;
 use crate::time::Clock;
 use crate::topics::{Index, Retained, Subscriber};
-use crate::{InlineClient, Observer, Options, Time};
+use crate::{InlineClient, Interceptor, Observer, Options, Time};
 
 /// What is needed to begin.
 #[derive(Default)]
@@ -30,6 +30,7 @@ pub struct BrokerBuilder {
     options: Options,
     access: Option<Arc<dyn Access>>,
     observers: Vec<Arc<dyn Observer>>,
+    interceptors: Vec<Arc<dyn Interceptor>>,
     listeners: Vec<Listener>,
     store: Option<Box<dyn Store>>,
     keep: Option<Keep>,
@@ -99,6 +100,13 @@ impl BrokerBuilder {
         self
     }
 
+    /// Somebody who may change or refuse what happens.
+    #[must_use]
+    pub fn interceptor(mut self, interceptor: impl Interceptor) -> Self {
+        self.interceptors.push(Arc::new(interceptor));
+        self
+    }
+
     /// Where connections come in: a bound TCP listener, or any [`Listener`].
     #[must_use]
     pub fn listener(mut self, listener: impl Into<Listener>) -> Self {
@@ -138,7 +146,7 @@ impl BrokerBuilder {
         let core = Arc::new(Core {
             options: self.options,
             access: self.access.unwrap_or_else(|| Arc::new(DenyAll)),
-            hooks: Arc::new(Hooks::new(self.observers)),
+            hooks: Arc::new(Hooks::new(self.observers, self.interceptors)),
             clock,
             recorder: recorder.clone(),
             counters: Counters::default(),

@@ -77,7 +77,7 @@ counters! {
     messages_inline,
     /// Messages that no subscription matched.
     messages_unmatched,
-    /// Publishes that the access hook refused.
+    /// Publishes that the access hook refused, or an interceptor stopped.
     publishes_refused,
     /// Messages of QoS 0 dropped for a reader that takes nothing.
     dropped_stalled,

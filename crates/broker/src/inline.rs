@@ -17,7 +17,7 @@ use crate::inline_queue::InlineSink;
 use crate::live::Ticket;
 use crate::message::{Forward, Message};
 use crate::topics::{Subscriber, Subscription, Target};
-use crate::{ClientInfo, LivePublish};
+use crate::{ClientInfo, LivePublish, Publication, Stop, Time};
 
 /// Publishes and subscribes from the same process; cheap to clone.
 #[derive(Clone)]
@@ -93,7 +93,8 @@ impl InlineClient {
         Self { core }
     }
 
-    /// Publishes a message; gives what a PUBACK would say. What is to be kept
+    /// Publishes a message; gives what a PUBACK would say. Interceptors may
+    /// change or stop it. What is to be kept
     /// is, also where clients have filled the bounds for retained messages: an
     /// older message would be a wrong one.
     pub fn publish(&self, publish: InlinePublish) -> ReasonCode {
@@ -106,13 +107,44 @@ impl InlineClient {
             return reason;
         }
         let now = self.core.clock.now();
-        let message = message(publish, now);
+        let message = match self.intercept(publish, now) {
+            Ok(message) => message,
+            Err(reason) => {
+                self.core.hooks.tell();
+                return reason;
+            }
+        };
         let mut forward = Forward::of_message(&message, now);
         forward.is_own = true;
         self.core.counters.messages_inline.one();
         let reason = self.core.publish_and_flush(&forward, None, false);
         self.core.hooks.tell();
         reason
+    }
+
+    /// The message as it is published.
+    ///
+    /// # Errors
+    /// A hook has stopped it; what is said for that.
+    fn intercept(&self, publish: InlinePublish, now: Time) -> Result<Arc<Message>, ReasonCode> {
+        let core = &self.core;
+        if !core.hooks.steps.publish {
+            return Ok(message(publish, now));
+        }
+        let InlinePublish { topic, payload, qos, retain, properties } = publish;
+        let mut publication = Publication { topic, payload, qos, retain, properties };
+        let stopped = match core.hooks.publish(None, &mut publication) {
+            Ok(()) => publication.check(core).err().map(Stop::Refuse),
+            Err(stop) => Some(stop),
+        };
+        let message = Arc::new(publication.into_message(now));
+        match stopped {
+            None => Ok(message),
+            Some(stop) => {
+                core.note_stopped(message, stop);
+                Err(stop.reason().unwrap_or(ReasonCode::Success))
+            }
+        }
     }
 
     /// Publishes to the sessions that are connected now and subscribed, and
@@ -195,21 +227,8 @@ impl InlineClient {
 }
 
 fn message(publish: InlinePublish, now: u64) -> Arc<Message> {
-    let InlinePublish { topic, payload, qos, retain, mut properties } = publish;
-    let interval = properties.message_expiry_interval;
-    if !properties.is_empty() {
-        let values = properties.make_mut();
-        values.topic_alias = None;
-        values.subscription_identifiers.clear();
-    }
-    Arc::new(Message {
-        topic: topic.into(),
-        payload,
-        qos,
-        retain,
-        properties,
-        expires_at: interval.map(|seconds| now + u64::from(seconds) * 1000),
-    })
+    let InlinePublish { topic, payload, qos, retain, properties } = publish;
+    Arc::new(Publication { topic, payload, qos, retain, properties }.into_message(now))
 }
 
 impl InlineMessage {

@@ -115,6 +115,13 @@
 //! packets, messages and what becomes of them, exchanges of QoS 1 and 2. What
 //! comes with every message is told only to who asks ([`Interests`]).
 //!
+//! # What happens, changed
+//! An [`Interceptor`] is asked before things happen, and may change or refuse
+//! them: a CONNECT, any packet on its way in or out, a subscription, a message
+//! and who gets it, a will. It may also answer packets itself, in the broker's
+//! place ([`Verdict::Answer`]). Where nobody intercepts, a message goes on as
+//! the very bytes that came in.
+//!
 //! # What it says of itself
 //! Below `$SYS/broker` the broker publishes what it counts, under Mosquitto's
 //! names ([`Options::sys_interval`]): as retained messages of QoS 0, and only
@@ -130,7 +137,7 @@
 //! [`Broker::persisted`] waits for the store.
 //!
 //! # Not there yet, but with its place
-//! Interceptors, and access checks at delivery.
+//! Access checks at delivery.
 
 mod access;
 mod administration;
@@ -147,6 +154,7 @@ mod handlers;
 mod hooks;
 mod inline;
 mod inline_queue;
+mod interceptor;
 mod last_words;
 #[cfg(feature = "ledger")]
 pub mod ledger;
@@ -159,6 +167,7 @@ mod opening;
 mod options;
 mod publication;
 mod read_buffer;
+mod recipient;
 mod review;
 mod router;
 mod session;
@@ -186,15 +195,17 @@ pub use client_certificate::ClientCertificate;
 pub use client_info::ClientInfo;
 pub use counters::CountersSnapshot;
 pub use inline::{InlineClient, InlineFilters, InlineMessage, InlinePublish, InlineSubscription};
+pub use interceptor::{Interceptor, Origin, Steps, Stop, Verdict};
 pub use latchlight_mqtt::{
-    Packet, PacketId, Properties, ProtocolVersion, QoS, ReasonCode, RetainHandling,
-    SubscriptionOptions, TopicFilter, TopicName, Will,
+    ConnAck, Connect, Packet, PacketId, Properties, ProtocolVersion, QoS, ReasonCode,
+    RetainHandling, SubscribeFilter, SubscriptionOptions, TopicFilter, TopicName, Will,
 };
 pub use listener::{Listener, ListenerAddress, ListenerInfo};
 pub use live::{LiveEvent, LivePublish, LiveReceipt, LiveStatus};
 pub use observer::{DropReason, Interests, Observer};
 pub use options::{Options, WhenFull};
 pub use publication::Publication;
+pub use recipient::Recipient;
 #[cfg(feature = "sqlite")]
 pub use store::SqliteStore;
 pub use store::{Change, MemoryStore, Store, StoreError, StoredAs, StoredMessage};

@@ -157,6 +157,10 @@ impl Line {
                 true
             }
         };
+        if self.owed.has_failed() {
+            let reason = ReasonCode::UnspecifiedError;
+            self.close(Closing { reason, say: true, reset: false });
+        }
         // Its own task waits for the socket, or goes on.
         let wake = (blocked && !self.blocked) || self.has_more;
         self.blocked = blocked;

@@ -217,6 +217,8 @@ pub enum DropReason {
     SessionEnded,
     /// It was to be kept, and there is no room for it.
     RetainedFull,
-    /// The publisher may not, and what it was told.
+    /// The publisher may not, and why.
     Refused(ReasonCode),
+    /// An interceptor dropped it.
+    Intercepted,
 }

@@ -40,6 +40,8 @@ pub(crate) struct FirstWords<'a> {
 pub(crate) enum Refused {
     /// It is told.
     Because(ReasonCode),
+    /// It is told by this, which a hook made.
+    Answered(Box<ConnAck>),
     /// It is gone.
     Gone,
 }
@@ -84,13 +86,17 @@ pub(crate) async fn open(
     let client_id = connect.client_id.clone();
     match handlers::connect::establish(core, *connect, &mut first_words, peer).await {
         Ok(client) => Some((client, Carry::holding(first_words.bytes))),
-        Err(Refused::Gone) => None,
-        Err(Refused::Because(reason)) => {
+        Err(refused) => {
+            let mut refusal = match refused {
+                Refused::Gone => return None,
+                Refused::Because(reason) => Box::new(ConnAck::new(false, reason)),
+                Refused::Answered(refusal) => refusal,
+            };
             core.counters.connects_refused.one();
             // [MQTT-3.2.2-8]
-            let reason = access::told(reason, PacketType::ConnAck);
-            note_refused(core, &client_id, version, peer, reason);
-            let refusal = Packet::ConnAck(Box::new(ConnAck::new(false, reason)));
+            refusal.reason = access::told(refusal.reason, PacketType::ConnAck);
+            note_refused(core, &client_id, version, peer, refusal.reason);
+            let refusal = Packet::ConnAck(refusal);
             // [MQTT-3.1.2-24]
             if refusal.encoded_len(version).is_ok_and(|length| length <= most) {
                 say(&**transport, &refusal, version).await;

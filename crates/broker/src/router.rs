@@ -12,12 +12,12 @@ use crate::broker::Core;
 use crate::hooks::Notice;
 use crate::inline_queue::InlineSink;
 use crate::line::Closing;
-use crate::message::Forward;
+use crate::message::{Forward, Message};
 use crate::session::{Accepted, Kept, Receiver};
 use crate::session_handle::Session;
 use crate::sys::is_system;
 use crate::topics::{Route, SharedGroup, Subscriber};
-use crate::{ClientInfo, DropReason};
+use crate::{ClientInfo, DropReason, Stop};
 
 /// How often a publisher that waits looks at whom it waits for.
 const LOOK_AGAIN: Duration = Duration::from_millis(5);
@@ -190,7 +190,7 @@ impl Core {
         reason
     }
 
-    fn note_dropped(&self, forward: &Forward<'_>, reason: DropReason) {
+    pub(crate) fn note_dropped(&self, forward: &Forward<'_>, reason: DropReason) {
         if self.hooks.wants.messages {
             self.hooks.note(None, Notice::PublishDropped(forward.keep(), reason));
         }
@@ -210,10 +210,13 @@ impl Core {
             return ReasonCode::NoMatchingSubscribers;
         }
         let mut tally = Tally::default();
-        for target in &route.sessions {
-            if let Some(receiver) = target.receiver_of(publisher.map(|p| p.session)) {
-                tally.add(self.deliver(forward, &target.session, receiver, batch));
-            }
+        if self.hooks.steps.select_subscribers {
+            let Ok(selected) = self.select(forward, route, publisher) else {
+                return ReasonCode::UnspecifiedError;
+            };
+            self.deliver_to_selected(forward, selected, batch, &mut tally);
+        } else {
+            self.deliver_to_all(forward, route, publisher, batch, &mut tally);
         }
         for (sink, retain_as_published) in &route.inline {
             let info = publisher.map(|p| p.info.clone());
@@ -224,10 +227,34 @@ impl Core {
                 batch.is_slow_inline(sink, publisher.info);
             }
         }
-        for group in &route.groups {
-            self.deliver_to_one(forward, group, batch, &mut tally);
-        }
         tally.reason()
+    }
+
+    fn deliver_to_all(
+        &self,
+        forward: &Forward<'_>,
+        route: &Route,
+        publisher: Option<Publisher<'_>>,
+        batch: &mut Batch,
+        tally: &mut Tally,
+    ) {
+        for target in &route.sessions {
+            if let Some(receiver) = target.receiver_of(publisher.map(|p| p.session)) {
+                tally.add(self.deliver(forward, &target.session, receiver, batch));
+            }
+        }
+        for group in &route.groups {
+            self.deliver_to_one(forward, group, batch, tally);
+        }
+    }
+
+    /// Counts and tells what an interceptor has stopped.
+    pub(crate) fn note_stopped(&self, message: Arc<Message>, stop: Stop) {
+        self.counters.publishes_refused.one();
+        if self.hooks.wants.messages {
+            let reason = stop.reason().map_or(DropReason::Intercepted, DropReason::Refused);
+            self.hooks.note(None, Notice::PublishDropped(message, reason));
+        }
     }
 
     /// Gives a message to one member of a shared subscription: the first, in
@@ -318,7 +345,7 @@ impl Core {
         true
     }
 
-    fn deliver(
+    pub(crate) fn deliver(
         &self,
         forward: &Forward<'_>,
         session: &Arc<Session>,
@@ -356,13 +383,13 @@ impl Core {
 
 /// How many took a message, and how many had no room for it.
 #[derive(Default)]
-struct Tally {
+pub(crate) struct Tally {
     taken: usize,
     full: usize,
 }
 
 impl Tally {
-    fn add(&mut self, accepted: Accepted) {
+    pub(crate) fn add(&mut self, accepted: Accepted) {
         match accepted {
             Accepted::Yes(_) => self.taken += 1,
             Accepted::Full | Accepted::Disconnect => self.full += 1,

@@ -6,9 +6,9 @@ use latchlight_mqtt::{ReasonCode, Will};
 
 use crate::access::PublishRequest;
 use crate::broker::Core;
-use crate::hooks::Notice;
+use crate::hooks::{Notice, call};
 use crate::message::{Forward, Message};
-use crate::{ClientInfo, DropReason, Time};
+use crate::{ClientInfo, DropReason, Publication, Time};
 
 /// A will that was not published yet.
 #[derive(Debug, Clone)]
@@ -55,23 +55,57 @@ impl Core {
     /// Publishes a will; its expiry begins now, and what its client may do was
     /// perhaps changed since it connected.
     pub(crate) fn publish_will(&self, will: PendingWill) {
-        let PendingWill { mut message, client, .. } = will;
-        if self.authorize_publish(&client, &request(&message)).is_err() {
-            self.counters.publishes_refused.one();
-            if self.hooks.wants.messages {
-                let reason = DropReason::Refused(ReasonCode::NotAuthorized);
-                self.hooks.note(None, Notice::PublishDropped(Arc::new(message), reason));
-            }
-            return;
-        }
         let now = self.clock.now();
-        let interval = message.properties.message_expiry_interval;
-        message.expires_at = interval.map(|seconds| now + u64::from(seconds) * 1000);
-        let message = Arc::new(message);
+        let PendingWill { message, client, .. } = will;
+        let message = match self.take_will(message, &client, now) {
+            Ok(message) => Arc::new(message),
+            Err((message, reason)) => {
+                self.counters.publishes_refused.one();
+                if self.hooks.wants.messages {
+                    self.hooks.note(None, Notice::PublishDropped(Arc::new(message), reason));
+                }
+                return;
+            }
+        };
         self.publish_and_flush(&Forward::of_message(&message, now), None, false);
         self.hooks.note(Some(&client), Notice::WillSent(message.clone()));
         if message.retain {
             self.recheck_retained(&client, &request(&message));
+        }
+    }
+}
+
+impl Core {
+    /// The will as it is published.
+    ///
+    /// # Errors
+    /// It is not, and why.
+    fn take_will(
+        &self,
+        mut message: Message,
+        client: &Arc<ClientInfo>,
+        now: Time,
+    ) -> Result<Message, (Message, DropReason)> {
+        if self.hooks.steps.will
+            && let Some(mut will) = Publication::of(&message)
+        {
+            if let Err(stop) = self.hooks.will(client, &mut will) {
+                let reason = stop.reason().map_or(DropReason::Intercepted, DropReason::Refused);
+                return Err((message, reason));
+            }
+            if let Err(reason) = will.check(self) {
+                return Err((message, DropReason::Refused(reason)));
+            }
+            message = will.into_message(now);
+        }
+        let interval = message.properties.message_expiry_interval;
+        message.expires_at = interval.map(|seconds| now + u64::from(seconds) * 1000);
+        let asked =
+            call("authorize_publish", || self.authorize_publish(client, &request(&message)));
+        match asked {
+            Ok(Ok(())) => Ok(message),
+            Ok(Err(refusal)) => Err((message, DropReason::Refused(refusal.reason()))),
+            Err(_) => Err((message, DropReason::Refused(ReasonCode::UnspecifiedError))),
         }
     }
 }

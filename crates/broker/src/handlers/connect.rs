@@ -23,7 +23,7 @@ use crate::sys::is_system;
 use crate::threads::Peer;
 use crate::transport::Transport;
 use crate::will::PendingWill;
-use crate::{ClientInfo, Options, Time};
+use crate::{ClientInfo, Options, Origin, Time};
 
 /// How long a session outlives its connection, in ms, within the bounds.
 pub(super) fn expiry(seconds: u32, options: &Options) -> Time {
@@ -37,10 +37,13 @@ pub(super) fn expiry(seconds: u32, options: &Options) -> Time {
 /// It is not let in; the caller answers with the reason.
 pub(crate) async fn establish(
     core: &Arc<Core>,
-    connect: Connect,
+    mut connect: Connect,
     first_words: &mut FirstWords<'_>,
     peer: &Peer,
 ) -> Result<Client, Refused> {
+    if core.hooks.steps.connect {
+        intercept(core, &mut connect, peer)?;
+    }
     let client_id: Arc<str> = match connect.client_id.is_empty() {
         true => assign_client_id(core).into(),
         false => (*connect.client_id).into(),
@@ -134,6 +137,21 @@ async fn authenticate(
     // [MQTT-3.1.2-30]
     first_words.expect_nothing_more()?;
     Ok(proven)
+}
+
+/// Shows the interceptors a CONNECT.
+///
+/// # Errors
+/// One of them refused it, or made it one that a client could not send.
+fn intercept(core: &Core, connect: &mut Connect, peer: &Peer) -> Result<(), Refused> {
+    let origin = Origin { address: peer.address, listener: &peer.listener };
+    core.hooks.connect(connect, origin).map_err(Refused::Answered)?;
+    let whole = Packet::Connect(Box::new(connect.clone()));
+    if let Err(error) = whole.encode(connect.version, &mut Vec::new()) {
+        tracing::error!(%error, "a hook made a CONNECT that is none");
+        return Err(ReasonCode::ImplementationSpecificError.into());
+    }
+    Ok(())
 }
 
 /// Tells the observers who has come, and what the session holds.

@@ -85,7 +85,7 @@ pub(crate) fn dispatch(
     now: Time,
 ) -> Result<Next, End> {
     client.received.packets += 1;
-    if client.core.hooks.wants.packets {
+    if client.core.hooks.wants.packets || client.core.hooks.steps.read_packet {
         watched::handle(client, packet, header, now)
     } else {
         handle(client, packet, header, now)

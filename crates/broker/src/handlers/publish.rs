@@ -10,10 +10,9 @@ use latchlight_mqtt::{
 use super::{Client, Next};
 use crate::access::{self, PublishRequest, Refusal};
 use crate::connection::End;
-use crate::hooks::Notice;
 use crate::message::Forward;
 use crate::topics::Route;
-use crate::{DropReason, Time};
+use crate::{DropReason, Publication, Stop, Time};
 
 pub(super) fn handle(client: &mut Client, packet: &[u8], now: Time) -> Result<Next, End> {
     let view = PublishView::decode(packet, client.version)?;
@@ -33,27 +32,10 @@ pub(super) fn handle(client: &mut Client, packet: &[u8], now: Time) -> Result<Ne
             return Err(End::protocol(ReasonCode::ReceiveMaximumExceeded));
         }
     }
-    let request =
-        PublishRequest { topic: &route.topic, qos: view.qos, retain: view.retain, will: false };
-    let allowed = client.core.authorize_publish(&client.info, &request);
-    let reason = match allowed.and_then(|()| check_format(&view)) {
-        Ok(()) => {
-            let forward = Forward::of_view(packet, &view, client.version, &route.topic, now);
-            let reason = take(client, &forward, &route, &view);
-            if view.retain {
-                client.core.recheck_retained(&client.info, &request);
-            }
-            reason
-        }
-        Err(refusal) => {
-            client.core.counters.publishes_refused.one();
-            if client.core.hooks.wants.messages {
-                let forward = Forward::of_view(packet, &view, client.version, &route.topic, now);
-                let reason = DropReason::Refused(refusal.reason());
-                client.core.hooks.note(None, Notice::PublishDropped(forward.keep(), reason));
-            }
-            refused(client, view.qos, refusal)?
-        }
+    let forward = Forward::of_view(packet, &view, client.version, &route.topic, now);
+    let reason = match client.core.hooks.steps.publish {
+        true => intercepted(client, &forward, &route, &view)?,
+        false => publish(client, &forward, &route, &view)?,
     };
     if let Some(id) = view.packet_id.filter(|_| !is_unspeakable(client, reason)) {
         acknowledge(client, view.qos, id, reason);
@@ -67,6 +49,77 @@ pub(super) fn handle(client: &mut Client, packet: &[u8], now: Time) -> Result<Ne
 fn is_unspeakable(client: &Client, reason: ReasonCode) -> bool {
     let is_full = || client.core.recorder.as_ref().is_some_and(|recorder| recorder.is_full());
     reason == ReasonCode::QuotaExceeded && !client.version.is_v5() && is_full()
+}
+
+/// Publishes what the interceptors make of a message; as it came, where they
+/// leave it alone.
+fn intercepted(
+    client: &mut Client,
+    forward: &Forward<'_>,
+    route: &Route,
+    view: &PublishView<'_>,
+) -> Result<ReasonCode, End> {
+    let core = client.core.clone();
+    let came = forward.keep();
+    let Some(original) = Publication::of(&came) else {
+        return Ok(ReasonCode::TopicNameInvalid);
+    };
+    let mut publication = original.clone();
+    let asked = core.hooks.publish(Some(&client.info), &mut publication);
+    if asked.is_ok() && publication == original {
+        return publish(client, forward, route, view);
+    }
+    if let Err(stop) = asked.and_then(|()| publication.check(&core).map_err(Stop::Refuse)) {
+        core.note_stopped(came, stop);
+        return stopped(client, view, stop);
+    }
+    let message = Arc::new(publication.into_message(forward.now()));
+    let route = core.cached_route(&message.topic);
+    publish(client, &Forward::of_message(&message, forward.now()), &route, view)
+}
+
+/// What becomes of the client of a message that an interceptor has stopped.
+fn stopped(client: &mut Client, view: &PublishView<'_>, stop: Stop) -> Result<ReasonCode, End> {
+    let Some(reason) = stop.reason() else {
+        // As if it had been taken: it is released later.
+        if let Some(id) = view.packet_id.filter(|_| view.qos == QoS::ExactlyOnce) {
+            client.session.inbound.lock().take(id);
+            note_taken(client, id);
+        }
+        return Ok(ReasonCode::Success);
+    };
+    let refusal = match stop {
+        Stop::Disconnect(_) => Refusal::Disconnect(reason),
+        _ => Refusal::Ignore(reason),
+    };
+    refused(client, view.qos, refusal)
+}
+
+/// Publishes a message, if its client may.
+fn publish(
+    client: &mut Client,
+    forward: &Forward<'_>,
+    route: &Route,
+    view: &PublishView<'_>,
+) -> Result<ReasonCode, End> {
+    let core = client.core.clone();
+    let (topic, qos, retain) = (forward.topic(), forward.qos, forward.retain);
+    let request = PublishRequest { topic, qos, retain, will: false };
+    let allowed = core.authorize_publish(&client.info, &request);
+    match allowed.and_then(|()| check_format(view)) {
+        Ok(()) => {
+            let reason = take(client, forward, route, view);
+            if retain {
+                core.recheck_retained(&client.info, &request);
+            }
+            Ok(reason)
+        }
+        Err(refusal) => {
+            core.counters.publishes_refused.one();
+            core.note_dropped(forward, DropReason::Refused(refusal.reason()));
+            refused(client, view.qos, refusal)
+        }
+    }
 }
 
 /// Gives a message to its receivers; one of QoS 2 is known from now on, until

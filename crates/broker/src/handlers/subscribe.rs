@@ -22,9 +22,11 @@ pub(super) fn handle(client: &mut Client, packet: &[u8], now: Time) -> Result<Ne
     let mut reasons = Vec::with_capacity(subscribe.filters.len());
     let mut wanted = Vec::new();
     let mut backlog = client.session.outbound.lock().owed.retained_waiting();
-    for (number, filter) in subscribe.filters.into_iter().enumerate() {
+    for (number, mut filter) in subscribe.filters.into_iter().enumerate() {
         let added = if number < client.core.options.max_subscriptions {
-            make_way(client, &filter, &mut backlog)
+            let intercepted = client.core.hooks.subscribe(&client.info, &mut filter);
+            intercepted
+                .and_then(|()| make_way(client, &filter, &mut backlog))
                 .and_then(|sends| add(client, &filter, identifier).map(|()| sends))
         } else {
             Err(ReasonCode::QuotaExceeded)

@@ -13,7 +13,12 @@ pub(super) fn handle(client: &mut Client, packet: &[u8]) -> Result<Next, End> {
     };
     let core = client.core.clone();
     let mut reasons = Vec::with_capacity(unsubscribe.filters.len());
-    for filter in &unsubscribe.filters {
+    for mut filter in unsubscribe.filters {
+        if let Err(reason) = core.hooks.unsubscribe(&client.info, &mut filter) {
+            reasons.push(reason);
+            continue;
+        }
+        let filter = &filter;
         let mut held = client.session.subscriptions.lock();
         let known = held.remove(filter);
         client.session.note_subscriptions(held.len());

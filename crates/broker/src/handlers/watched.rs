@@ -1,11 +1,12 @@
-//! Packets that hooks see before they are handled.
+//! Packets that hooks see, and may change or answer, before they are handled.
 
-use latchlight_mqtt::{FixedHeader, ReasonCode};
+use latchlight_mqtt::{FixedHeader, Framing, Packet, PacketType, QoS, ReasonCode, frame};
 
 use super::{Client, Next};
-use crate::Time;
 use crate::connection::End;
 use crate::hooks::{Notice, without_secrets};
+use crate::line::Closing;
+use crate::{Time, Verdict};
 
 pub(super) fn handle(
     client: &mut Client,
@@ -13,12 +14,16 @@ pub(super) fn handle(
     header: FixedHeader,
     now: Time,
 ) -> Result<Next, End> {
-    let shown = without_secrets(client.decode(packet)?);
+    let came = client.decode(packet)?;
+    if !client.core.hooks.wants.packets {
+        return intercepted(client, packet, came, header, now);
+    }
+    let shown = without_secrets(came.clone());
     client.note(Notice::PacketRead(shown.clone()));
     if !client.core.hooks.tell() {
         return Err(End::protocol(ReasonCode::UnspecifiedError));
     }
-    let handled = super::handle(client, packet, header, now);
+    let handled = intercepted(client, packet, came, header, now);
     client.note(Notice::PacketProcessed(shown, outcome(&handled)));
     handled
 }
@@ -28,4 +33,72 @@ fn outcome(handled: &Result<Next, End>) -> Result<(), ReasonCode> {
         Ok(Next::Go | Next::End(End::Said(_))) => Ok(()),
         Ok(Next::End(end)) | Err(end) => Err(end.reason()),
     }
+}
+
+/// Handles what the interceptors make of a packet: the bytes that came, where
+/// they leave it alone.
+fn intercepted(
+    client: &mut Client,
+    packet: &[u8],
+    came: Packet,
+    header: FixedHeader,
+    now: Time,
+) -> Result<Next, End> {
+    if !client.core.hooks.steps.read_packet {
+        return super::handle(client, packet, header, now);
+    }
+    let mut changed = came.clone();
+    match client.core.hooks.read_packet(&client.info, &mut changed) {
+        Verdict::Handle if changed == came => super::handle(client, packet, header, now),
+        Verdict::Handle => handle_changed(client, &changed, now),
+        Verdict::Answer(answers) => answer(client, &answers),
+        Verdict::Close(reason) => Err(End::protocol(reason)),
+    }
+}
+
+fn handle_changed(client: &mut Client, changed: &Packet, now: Time) -> Result<Next, End> {
+    let mut bytes = Vec::new();
+    let encoded = changed.encode(client.version, &mut bytes);
+    let limit = client.core.options.max_packet_size as usize;
+    match (encoded, frame(&bytes, limit)) {
+        (Ok(()), Ok(Framing::Complete(header))) => super::handle(client, &bytes, header, now),
+        _ => Err(unusable("a packet that cannot be")),
+    }
+}
+
+/// Sends what a hook answers in the broker's place.
+fn answer(client: &mut Client, answers: &[Packet]) -> Result<Next, End> {
+    for packet in answers {
+        match packet.packet_type() {
+            PacketType::Disconnect => {
+                if client.version.is_v5() {
+                    client.answer(packet);
+                }
+                let Packet::Disconnect(disconnect) = packet else { continue };
+                let closing = Closing { reason: disconnect.reason, say: false, reset: false };
+                return Err(End::Closing(closing));
+            }
+            PacketType::PubAck
+            | PacketType::PubRec
+            | PacketType::PubRel
+            | PacketType::PubComp
+            | PacketType::SubAck
+            | PacketType::UnsubAck
+            | PacketType::PingResp
+            | PacketType::Auth => {}
+            PacketType::Publish if is_unacknowledged(packet) => {}
+            _ => return Err(unusable("an answer that is not a server's to give")),
+        }
+        client.answer(packet);
+    }
+    Ok(Next::Go)
+}
+
+fn is_unacknowledged(packet: &Packet) -> bool {
+    matches!(packet, Packet::Publish(publish) if publish.qos == QoS::AtMostOnce)
+}
+
+fn unusable(what: &'static str) -> End {
+    tracing::error!(what, "a hook made");
+    End::protocol(ReasonCode::ImplementationSpecificError)
 }

@@ -11,6 +11,7 @@ use bytestring::ByteString;
 use latchlight_mqtt::{Packet, PacketId, QoS, ReasonCode};
 
 use super::Hooks;
+use super::intercept::take_panicked;
 use crate::message::Message;
 use crate::{ClientInfo, CountersSnapshot, DropReason, Interests, Observer, Publication};
 
@@ -68,9 +69,13 @@ impl Hooks {
     }
 
     /// Tells the observers what this thread has noted; nothing of this broker
-    /// may be locked. False: one of them panicked.
+    /// may be locked. False: one of them panicked, or an interceptor did over
+    /// what this thread has just handled.
     pub(crate) fn tell(self: &Arc<Self>) -> bool {
-        if self.observers.is_empty() || TELLING.replace(true) {
+        if self.observers.is_empty() {
+            return !take_panicked();
+        }
+        if TELLING.replace(true) {
             return true;
         }
         let mut all_well = true;
@@ -78,7 +83,7 @@ impl Hooks {
             all_well &= self.tell_all(&noted);
         }
         TELLING.set(false);
-        all_well
+        all_well & !take_panicked()
     }
 
     /// The next of this broker's; another's may have something locked.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use latchlight_mqtt::{Packet, PacketId};
 
-use super::{Hooks, Notice};
+use super::{Hooks, Notice, Panicked, without_secrets};
 use crate::message::Message;
 use crate::{ClientInfo, DropReason};
 
@@ -21,15 +21,32 @@ struct Teller {
 
 impl Tells {
     pub(super) fn new(hooks: &Arc<Hooks>, client: &Arc<ClientInfo>) -> Self {
-        let wants = hooks.wants;
-        let asked = wants.packets || wants.messages || wants.exchanges;
+        let (wants, steps) = (hooks.wants, hooks.steps);
+        let asked = wants.packets || wants.messages || wants.exchanges || steps.encode_packet;
         let make = || Arc::new(Teller { hooks: hooks.clone(), client: client.clone() });
         Self(asked.then(make))
     }
 
-    /// Whether packets that are sent are told of.
+    #[cfg(test)]
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_none()
+    }
+
+    /// Whether packets that are sent are told of, or may be changed.
     pub(crate) fn of_packets(&self) -> bool {
-        self.0.as_ref().is_some_and(|teller| teller.hooks.wants.packets)
+        let asks = |hooks: &Hooks| hooks.wants.packets || hooks.steps.encode_packet;
+        self.0.as_ref().is_some_and(|teller| asks(&teller.hooks))
+    }
+
+    /// Lets the interceptors change a packet before it is sent.
+    ///
+    /// # Errors
+    /// One of them panicked.
+    pub(crate) fn encode(&self, packet: &mut Packet) -> Result<(), Panicked> {
+        match &self.0 {
+            Some(teller) => teller.hooks.encode_packet(&teller.client, packet),
+            None => Ok(()),
+        }
     }
 
     /// Whether exchanges are told of.
@@ -38,8 +55,8 @@ impl Tells {
     }
 
     pub(crate) fn packet_sent(&self, packet: Packet) {
-        if let Some(teller) = &self.0 {
-            teller.note(Notice::PacketSent(packet));
+        if let Some(teller) = self.0.as_ref().filter(|teller| teller.hooks.wants.packets) {
+            teller.note(Notice::PacketSent(without_secrets(packet)));
         }
     }
 

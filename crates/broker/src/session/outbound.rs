@@ -121,6 +121,11 @@ impl Outbound {
         }
     }
 
+    /// Whether a hook panicked over a packet for the client.
+    pub(crate) fn has_failed(&self) -> bool {
+        self.sender.as_ref().is_some_and(Sender::has_failed)
+    }
+
     /// Appends so many answers, which are whole packets.
     pub(crate) fn append_answers(&mut self, answers: &[u8], count: u64) {
         if let Some(sender) = &mut self.sender {

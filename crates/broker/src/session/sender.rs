@@ -6,7 +6,7 @@ use latchlight_mqtt::{
 
 use super::aliases::{OutboundAliases, TopicAs};
 use super::in_flight::Kept;
-use super::stage::Stage;
+use super::stage::{Passed, Stage};
 use super::{OutputBuffer, Receiver};
 use crate::hooks::Tells;
 use crate::message::{Encoded, Forward, Shape};
@@ -30,6 +30,8 @@ pub(crate) struct Sender {
     aliases: OutboundAliases,
     /// What packets pass before they go out; mostly nothing.
     stage: Option<Stage>,
+    /// A hook panicked over a packet: the connection is to be closed.
+    failed: bool,
     /// When bytes were taken last, or began to wait.
     last_progress: Time,
     /// How many bytes the transport took.
@@ -45,7 +47,8 @@ impl Sender {
             limits,
             out: OutputBuffer::default(),
             aliases: OutboundAliases::new(aliases),
-            stage: Stage::new(tells, limits.version),
+            stage: Stage::new(tells, limits.version, limits.max_packet_size),
+            failed: false,
             last_progress: 0,
             written: 0,
             sent: Traffic::default(),
@@ -65,7 +68,7 @@ impl Sender {
         let shape = Shape { v5: self.limits.version.is_v5(), with_id: id.is_some() };
         let said = self.aliases.look_up(forward.topic());
         let limit = self.limits.max_packet_size;
-        let (out, stage) = (&mut self.out, &self.stage);
+        let (out, stage, failed) = (&mut self.out, &self.stage, &mut self.failed);
         let sent = forward.with_extras(shape, &receiver.identifiers, said, |encoded| {
             if encoded.bytes.len() > limit {
                 return false;
@@ -73,8 +76,17 @@ impl Sender {
             if let Some(stage) = stage {
                 let mut frame = encoded.bytes.to_vec();
                 finish(&mut frame, encoded.id_at, first, id);
-                let frame = stage.pass(frame);
-                out.append(|out| out.extend_from_slice(&frame));
+                if *failed {
+                    return false;
+                }
+                match stage.pass(frame) {
+                    Passed::As(frame) => out.append(|out| out.extend_from_slice(&frame)),
+                    Passed::TooLarge => return false,
+                    Passed::Failed => {
+                        *failed = true;
+                        return false;
+                    }
+                }
             } else if forward.is_large() {
                 let header = encoded.bytes.len() - forward.payload().len();
                 let head = Encoded { bytes: &encoded.bytes[..header], ..encoded };
@@ -125,6 +137,11 @@ impl Sender {
     /// client takes [MQTT-3.1.2-24].
     pub(crate) fn say(&mut self, packet: &Packet) {
         let version = self.limits.version;
+        // What a hook could not look at is not sent; that it ends is said.
+        if self.failed && matches!(packet, Packet::Disconnect(_)) {
+            self.stage = None;
+            self.failed = false;
+        }
         let limit = self.limits.max_packet_size;
         if limit < usize::MAX && packet.encoded_len(version).is_ok_and(|length| length > limit) {
             return;
@@ -149,14 +166,22 @@ impl Sender {
         }
     }
 
+    /// Whether a hook panicked over a packet.
+    pub(crate) fn has_failed(&self) -> bool {
+        self.failed
+    }
+
     /// Appends the packet that `write` writes.
     fn put<T>(&mut self, write: impl FnOnce(&mut Vec<u8>) -> T) -> T {
         let Some(stage) = &self.stage else { return self.out.append(write) };
         let mut frame = Vec::new();
         let written = write(&mut frame);
-        if !frame.is_empty() {
-            let frame = stage.pass(frame);
-            self.out.append(|out| out.extend_from_slice(&frame));
+        if !frame.is_empty() && !self.failed {
+            match stage.pass(frame) {
+                Passed::As(frame) => self.out.append(|out| out.extend_from_slice(&frame)),
+                Passed::TooLarge => tracing::error!("a hook made a packet too large to be sent"),
+                Passed::Failed => self.failed = true,
+            }
         }
         written
     }

@@ -1,28 +1,69 @@
-//! What a packet passes on its way out where hooks want to see it.
+//! What a packet passes on its way out where hooks want to see or change it.
 
 use latchlight_mqtt::{Packet, ProtocolVersion};
 
-use crate::hooks::{Tells, without_secrets};
+use crate::hooks::Tells;
 
 /// Shows the packets of one connection to the hooks before they go out.
 #[derive(Debug)]
 pub(super) struct Stage {
     tells: Tells,
     version: ProtocolVersion,
+    max_packet_size: usize,
+}
+
+/// What became of a packet.
+pub(super) enum Passed {
+    /// It goes out as these bytes.
+    As(Vec<u8>),
+    /// It has become larger than the client takes.
+    TooLarge,
+    /// A hook panicked: nothing goes out any more.
+    Failed,
 }
 
 impl Stage {
     /// Nothing: nobody wants to see them.
-    pub(super) fn new(tells: &Tells, version: ProtocolVersion) -> Option<Self> {
-        tells.of_packets().then(|| Self { tells: tells.clone(), version })
+    pub(super) fn new(
+        tells: &Tells,
+        version: ProtocolVersion,
+        max_packet_size: usize,
+    ) -> Option<Self> {
+        tells.of_packets().then(|| Self { tells: tells.clone(), version, max_packet_size })
     }
 
     /// Gives the bytes of a packet as they go out.
-    pub(super) fn pass(&self, frame: Vec<u8>) -> Vec<u8> {
-        match Packet::decode(frame.clone().into(), self.version) {
-            Ok(packet) => self.tells.packet_sent(without_secrets(packet)),
-            Err(error) => tracing::error!(%error, "decode a packet that is sent"),
+    pub(super) fn pass(&self, frame: Vec<u8>) -> Passed {
+        let came = match Packet::decode(frame.clone().into(), self.version) {
+            Ok(packet) => packet,
+            Err(error) => {
+                tracing::error!(%error, "decode a packet that is sent");
+                return Passed::As(frame);
+            }
+        };
+        let mut packet = came.clone();
+        if self.tells.encode(&mut packet).is_err() {
+            return Passed::Failed;
         }
-        frame
+        let frame = if packet == came { frame } else { self.encode(&packet, frame) };
+        // [MQTT-3.1.2-24]
+        if frame.len() > self.max_packet_size {
+            return Passed::TooLarge;
+        }
+        self.tells.packet_sent(packet);
+        Passed::As(frame)
+    }
+
+    /// The bytes of a packet that was changed; as it was, where a hook made it
+    /// one that cannot be.
+    fn encode(&self, packet: &Packet, before: Vec<u8>) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        match packet.encode(self.version, &mut bytes) {
+            Ok(()) => bytes,
+            Err(error) => {
+                tracing::error!(%error, "a hook made a packet that cannot be");
+                before
+            }
+        }
     }
 }

@@ -1,0 +1,108 @@
+//! One of those who get a message.
+
+use std::sync::Arc;
+
+use latchlight_mqtt::QoS;
+
+use crate::Publication;
+use crate::broker::Core;
+use crate::hooks::Panicked;
+use crate::message::Forward;
+use crate::router::{Batch, Publisher, Tally};
+use crate::session::{Accepted, Receiver};
+use crate::session_handle::Session;
+use crate::topics::{Route, Subscriber, Subscription};
+
+/// One of those who get a message, as
+/// [`Interceptor::select_subscribers`](crate::Interceptor::select_subscribers)
+/// sees it.
+#[derive(Debug, Clone)]
+pub struct Recipient {
+    session: Arc<Session>,
+    receiver: Receiver,
+    /// Which of the message's shared subscriptions it is a member of.
+    group: Option<usize>,
+}
+
+impl Recipient {
+    /// Its client id.
+    pub fn client_id(&self) -> &str {
+        &self.session.client_id
+    }
+
+    /// Who it is, as the access hook said.
+    pub fn identity(&self) -> &str {
+        &self.session.identity
+    }
+
+    /// Whether it is connected now.
+    pub fn is_connected(&self) -> bool {
+        self.session.is_connected()
+    }
+
+    /// The name of the shared subscription by which it may get the message.
+    pub fn share(&self) -> Option<&str> {
+        let filter = self.receiver.share.as_deref()?;
+        filter.split('/').nth(1)
+    }
+
+    /// The QoS at which it gets the message at the most.
+    pub fn qos(&self) -> QoS {
+        self.receiver.qos
+    }
+
+    /// Changes that.
+    pub fn set_qos(&mut self, qos: QoS) {
+        self.receiver.qos = qos;
+    }
+}
+
+impl Core {
+    /// Those who are to get a message, as the interceptors see it.
+    pub(crate) fn select(
+        &self,
+        forward: &Forward<'_>,
+        route: &Route,
+        publisher: Option<Publisher<'_>>,
+    ) -> Result<Vec<Recipient>, Panicked> {
+        let alone = route.sessions.iter().filter_map(|target| {
+            let receiver = target.receiver_of(publisher.map(|p| p.session))?.clone();
+            Some(Recipient { session: target.session.clone(), receiver, group: None })
+        });
+        let shared = route.groups.iter().enumerate().flat_map(|(number, group)| {
+            let recipient = move |member: Subscription| {
+                let share = Some(group.filter().clone());
+                let receiver = Receiver { share, ..member.receiver() };
+                let Subscriber::Session(session) = member.subscriber else { return None };
+                Some(Recipient { session, receiver, group: Some(number) })
+            };
+            group.in_turn().into_iter().filter_map(recipient)
+        });
+        let mut recipients = alone.chain(shared).collect();
+        if let Some(message) = Publication::of(&forward.keep()) {
+            let publisher = publisher.map(|publisher| publisher.info);
+            self.hooks.select_subscribers(publisher, &message, &mut recipients)?;
+        }
+        Ok(recipients)
+    }
+
+    pub(crate) fn deliver_to_selected(
+        &self,
+        forward: &Forward<'_>,
+        selected: Vec<Recipient>,
+        batch: &mut Batch,
+        tally: &mut Tally,
+    ) {
+        let mut served = Vec::new();
+        for Recipient { session, receiver, group } in selected {
+            if group.is_some_and(|group| served.contains(&group)) {
+                continue;
+            }
+            let accepted = self.deliver(forward, &session, &receiver, batch);
+            tally.add(accepted);
+            if matches!(accepted, Accepted::Yes(_)) {
+                served.extend(group);
+            }
+        }
+    }
+}
