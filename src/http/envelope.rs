@@ -13,6 +13,7 @@ use actix_web::{Error, web};
 use bytes::BytesMut;
 use tracing::Instrument as _;
 
+use super::connection::Usage;
 use super::request_id::{RequestId, X_REQUEST_ID};
 use super::{ApiError, Origins};
 
@@ -36,6 +37,7 @@ pub(super) async fn envelope(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
+    let _answering = request.conn_data::<Usage>().map(Usage::begin);
     let id = RequestId::of(request.headers());
     let span = tracing::info_span!(
         "request",

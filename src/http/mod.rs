@@ -12,6 +12,7 @@
 mod accept;
 mod body;
 mod command_view;
+mod connection;
 mod envelope;
 mod error;
 mod etag;

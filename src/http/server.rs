@@ -3,13 +3,18 @@
 use std::net::{SocketAddr, TcpListener};
 use std::time::Duration;
 
-use actix_web::dev::Server;
+use actix_http::HttpService;
+use actix_http::error::DispatchError;
+use actix_service::{IntoServiceFactory as _, ServiceFactoryExt as _, map_config};
+use actix_web::dev::{AppConfig, Server, fn_service};
 use actix_web::middleware::from_fn;
-use actix_web::{App, HttpServer, web};
+use actix_web::{App, web};
 use anyhow::Context as _;
 use socket2::SockRef;
+use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
 
+use super::connection::Connection;
 use super::stopping::Stopping;
 use super::{Origins, Services, envelope, query, routes};
 use crate::config::HttpSettings;
@@ -64,7 +69,7 @@ fn build(
     let workers = std::thread::available_parallelism().map_or(2, usize::from);
     // Each worker has its share, and at least one connection.
     let workers = workers.min(settings.max_connections);
-    let mut server = HttpServer::new(move || {
+    let app = move || {
         App::new()
             .app_data(origins.clone())
             .app_data(services.clone())
@@ -73,17 +78,36 @@ fn build(
             .app_data(query::config())
             .wrap(from_fn(envelope::envelope))
             .configure(super::routes)
-    })
-    .workers(workers)
-    .max_connections(settings.max_connections / workers)
-    .client_request_timeout(settings.request_timeout())
-    .client_disconnect_timeout(DISCONNECT)
-    .keep_alive(settings.keep_alive())
-    .shutdown_timeout(settings.shutdown_timeout_ms.div_ceil(1000))
-    .shutdown_signal(shutdown.cancelled_owned());
+    };
+    let mut server = Server::build()
+        .workers(workers)
+        .max_concurrent_connections(settings.max_connections / workers)
+        .shutdown_timeout(settings.shutdown_timeout_ms.div_ceil(1000))
+        .shutdown_signal(shutdown.clone().cancelled_owned());
     for listener in listeners {
-        listener.set_nonblocking(true).context("use a listener")?;
-        server = server.listen(listener).context("listen")?;
+        let (app, settings, stop) = (app.clone(), settings.clone(), shutdown.clone());
+        let serve = move || {
+            let app = app().into_factory();
+            let app = app.map_err(|error| error.error_response());
+            let http = HttpService::build()
+                .client_request_timeout(settings.request_timeout())
+                .client_disconnect_timeout(DISCONNECT)
+                .keep_alive(settings.keep_alive())
+                .on_connect_ext(|connection: &Connection, data| {
+                    data.insert(connection.usage());
+                })
+                .h1(map_config(app, |()| AppConfig::default()));
+            // One that began its head at the end of a silence has its time for it.
+            let limit = settings.keep_alive() + settings.request_timeout();
+            let stop = stop.clone();
+            let connect = move |stream: TcpStream| {
+                let peer = stream.peer_addr().ok();
+                let connection = Connection::new(stream, limit, &stop);
+                std::future::ready(Ok::<_, DispatchError>((connection, peer)))
+            };
+            fn_service(connect).and_then(http)
+        };
+        server = server.listen("http", listener, serve).context("listen")?;
     }
     Ok(server.run())
 }

@@ -6,7 +6,7 @@ use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpSocket, TcpStream};
 
-use crate::harness::{PATIENCE, Server, raw_request, raw_response};
+use crate::harness::{Manner, PATIENCE, Server, raw_request, raw_response};
 
 const HELLO: &str = "GET /hello HTTP/1.1\r\nHost: localhost\r\n\r\n";
 
@@ -107,5 +107,55 @@ async fn a_client_that_takes_nothing_of_its_answers_is_not_read_any_more() {
         held.push(deaf);
     }
     // Nor does it hold up the stop.
+    server.stop().await;
+}
+
+/// Each of them begins well, holds the only place there is, and is closed.
+#[tokio::test]
+async fn a_client_that_dawdles_behind_its_first_request_loses_its_place() {
+    let settings = json!({ "http": { "max_connections": 1, "keep_alive_ms": 300, "request_timeout_ms": 300 } });
+    for dawdle in [
+        // Half a head, and a chunk of a body that nobody reads.
+        "GET /hello HTTP/1.1\r\nHost: local",
+        "POST /hello HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhe",
+    ] {
+        for drips in [false, true] {
+            let server = Server::start_with(settings.clone()).await;
+            let mut slow = raw_request(&server, HELLO).await;
+            assert!(answer(&mut slow).await.starts_with("HTTP/1.1 200"));
+            slow.write_all(dawdle.as_bytes()).await.unwrap();
+            let mut next = raw_request(&server, HELLO).await;
+            let drip = async {
+                // Byte by byte, for as long as it is let.
+                while drips && slow.write_all(b"x").await.is_ok() {
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                }
+                std::future::pending::<()>().await;
+            };
+            tokio::select! {
+                answer = answer(&mut next) => {
+                    assert!(answer.starts_with("HTTP/1.1 200"), "{dawdle:?}");
+                }
+                () = drip => {}
+            }
+            drop(next);
+            server.stop().await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn who_is_answered_slowly_keeps_its_place() {
+    let limits = json!({ "http": { "keep_alive_ms": 300, "request_timeout_ms": 100 },
+        "commands": { "expires_in": 2 } });
+    let server = Server::start_with(limits).await;
+    let _door = server.lock("front-door", Manner::Silent).await;
+    // Longer than both together.
+    let ask = "POST /lock?device=front-door&wait=9 HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    let mut waiting = raw_request(&server, ask).await;
+    assert!(answer(&mut waiting).await.contains("front-door"));
+    waiting.write_all(HELLO.as_bytes()).await.unwrap();
+    assert!(answer(&mut waiting).await.starts_with("HTTP/1.1 200"));
+    drop(waiting);
     server.stop().await;
 }

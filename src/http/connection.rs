@@ -1,0 +1,154 @@
+//! One connection of a client, as the HTTP server reads and writes it: one
+//! that holds its place without asking for anything comes to its end.
+//!
+//! The HTTP server itself limits the time of a connection's first head, and of
+//! a silence between requests. What it does not: a later head that stops half
+//! way or comes byte by byte, and the rest of a chunked body that nobody reads.
+
+use std::cell::Cell;
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::time::{Instant, Sleep};
+use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
+
+/// How a connection is used; its worker's thread alone looks at it.
+#[derive(Clone)]
+pub(super) struct Usage(Rc<State>);
+
+struct State {
+    /// How many requests are being answered.
+    requests: Cell<usize>,
+    /// When the last one was, or bytes of an answer were taken last.
+    since: Cell<Instant>,
+    /// Who looked at the connection while one was.
+    reader: Cell<Option<Waker>>,
+}
+
+/// A request that is being answered, as long as it is held.
+pub(super) struct Answering(Usage);
+
+/// A connection that is over when nothing has been asked on it for too long,
+/// or when the server stops and nothing is being answered.
+pub(super) struct Connection {
+    stream: TcpStream,
+    usage: Usage,
+    limit: Duration,
+    timer: Pin<Box<Sleep>>,
+    stop: Pin<Box<WaitForCancellationFutureOwned>>,
+}
+
+impl Usage {
+    /// A request is being answered.
+    pub(super) fn begin(&self) -> Answering {
+        self.0.requests.update(|requests| requests + 1);
+        Answering(self.clone())
+    }
+}
+
+impl Drop for Answering {
+    fn drop(&mut self) {
+        let Usage(state) = &self.0;
+        state.requests.update(|requests| requests - 1);
+        state.since.set(Instant::now());
+        if let Some(reader) = state.reader.take() {
+            reader.wake();
+        }
+    }
+}
+
+impl Connection {
+    /// `limit` is how long it may be without a request.
+    pub(super) fn new(stream: TcpStream, limit: Duration, stop: &CancellationToken) -> Self {
+        let since = Instant::now();
+        let (requests, reader) = (Cell::new(0), Cell::new(None));
+        let state = State { requests, since: Cell::new(since), reader };
+        Self {
+            stream,
+            usage: Usage(Rc::new(state)),
+            limit,
+            timer: Box::pin(tokio::time::sleep_until(since + limit)),
+            stop: Box::pin(stop.clone().cancelled_owned()),
+        }
+    }
+
+    pub(super) fn usage(&self) -> Usage {
+        self.usage.clone()
+    }
+
+    /// Whether nothing more is to be read; if not, the task is woken when that
+    /// changes.
+    fn is_over(&mut self, context: &mut Context<'_>) -> bool {
+        let state = &self.usage.0;
+        if state.requests.get() > 0 {
+            state.reader.set(Some(context.waker().clone()));
+            return false;
+        }
+        if self.stop.as_mut().poll(context).is_ready() {
+            return true;
+        }
+        let end = self.usage.0.since.get() + self.limit;
+        if self.timer.deadline() != end {
+            self.timer.as_mut().reset(end);
+        }
+        self.timer.as_mut().poll(context).is_ready()
+    }
+
+    fn wrote(&self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        if matches!(written, Poll::Ready(Ok(bytes)) if bytes > 0) {
+            self.usage.0.since.set(Instant::now());
+        }
+        written
+    }
+}
+
+impl AsyncRead for Connection {
+    /// What is over is read as if the client had closed it.
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        if self.is_over(context) {
+            return Poll::Ready(Ok(()));
+        }
+        Pin::new(&mut self.stream).poll_read(context, buffer)
+    }
+}
+
+impl AsyncWrite for Connection {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.stream).poll_write(context, bytes);
+        self.wrote(written)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.stream).poll_write_vectored(context, slices);
+        self.wrote(written)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+}
