@@ -113,7 +113,7 @@ async fn a_client_that_takes_nothing_of_its_answers_is_not_read_any_more() {
 /// Each of them begins well, holds the only place there is, and is closed.
 #[tokio::test]
 async fn a_client_that_dawdles_behind_its_first_request_loses_its_place() {
-    let settings = json!({ "http": { "max_connections": 1, "keep_alive_ms": 300, "request_timeout_ms": 300 } });
+    let settings = json!({ "http": { "max_connections": 1, "keep_alive_ms": 100, "request_timeout_ms": 1500 } });
     for dawdle in [
         // Half a head, and a chunk of a body that nobody reads.
         "GET /hello HTTP/1.1\r\nHost: local",
@@ -146,7 +146,7 @@ async fn a_client_that_dawdles_behind_its_first_request_loses_its_place() {
 
 #[tokio::test]
 async fn who_is_answered_slowly_keeps_its_place() {
-    let limits = json!({ "http": { "keep_alive_ms": 300, "request_timeout_ms": 100 },
+    let limits = json!({ "http": { "keep_alive_ms": 300, "request_timeout_ms": 1000 },
         "commands": { "expires_in": 2 } });
     let server = Server::start_with(limits).await;
     let _door = server.lock("front-door", Manner::Silent).await;
