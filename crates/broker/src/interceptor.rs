@@ -27,7 +27,8 @@ pub trait Interceptor: Send + Sync + 'static {
     ///
     /// # Errors
     /// It is not let in, and this is its answer; one that says success says
-    /// 0x80 (Unspecified error) instead.
+    /// 0x80 (Unspecified error) instead. For what an older version has no code,
+    /// the connection is closed without a word.
     fn connect(&self, connect: &mut Connect, origin: Origin<'_>) -> Result<(), Box<ConnAck>> {
         let _ = (connect, origin);
         Ok(())

@@ -86,8 +86,10 @@ fn a_connect_is_refused_with_the_hooks_own_words() {
     for client_id in ["clumsy", "silly"] {
         let (_, connack) = Client::try_connect(broker.address(), Connect::new(V5, client_id));
         assert_eq!(connack.reason, ReasonCode::UnspecifiedError);
-        let (_, connack) = Client::try_connect(broker.address(), Connect::new(V311, client_id));
-        assert!(connack.reason.is_error() && !connack.session_present);
+        // Older versions have no word for this.
+        let mut old = Client::open(broker.address(), V311);
+        old.send(Packet::Connect(Box::new(Connect::new(V311, client_id))));
+        old.expect_closed();
     }
     Client::connect(broker.address(), V5, "fine").expect_nothing();
     assert_eq!(broker.counters().connects_refused, 5);
