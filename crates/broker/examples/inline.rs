@@ -63,6 +63,12 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let inline = broker.inline();
     let options = SubscriptionOptions::qos(QoS::AtLeastOnce);
     let mut words = inline.subscribe("devices/+/up".try_into()?, options)?;
+    // Any number may listen to the same: this one counts, as long as it is held.
+    let mut heard = 0;
+    let _counter = inline.handle(["devices/+/up".try_into()?], options, move |message| {
+        heard += 1;
+        println!("message {heard} has {} bytes", message.payload.len());
+    })?;
     loop {
         tokio::select! {
             Some(message) = words.next() => {

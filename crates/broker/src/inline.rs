@@ -269,12 +269,7 @@ impl InlineSubscription {
 
 impl Drop for InlineSubscription {
     fn drop(&mut self) {
-        let InlineFilters { core, sink, current } = &self.filters;
-        // First, so that nothing is added behind the removal.
-        sink.close();
-        for filter in current.lock().drain(..) {
-            core.index.remove(&filter, &Subscriber::Inline(sink.clone()));
-        }
+        self.filters.end();
     }
 }
 
@@ -325,6 +320,16 @@ impl InlineFilters {
             current.push(filter);
         }
         Ok(())
+    }
+
+    /// Unsubscribes from all of them, for good.
+    pub(crate) fn end(&self) {
+        let Self { core, sink, current } = self;
+        // First, so that nothing is added behind the removal.
+        sink.close();
+        for filter in current.lock().drain(..) {
+            core.index.remove(&filter, &Subscriber::Inline(sink.clone()));
+        }
     }
 
     /// Unsubscribes from a filter; false if it was none of these.

@@ -136,6 +136,13 @@
 //! retained messages. The counters are right when they return;
 //! [`Broker::persisted`] waits for the store.
 //!
+//! # Within the process
+//! [`InlineClient`] publishes and subscribes without a socket: as a stream of
+//! messages ([`InlineClient::subscribe`]) or by functions that are called with
+//! them ([`InlineClient::handle`]), any number for one filter.
+//! [`Broker::inject`] handles a packet as if some client had sent it: the same
+//! limits, the same hooks.
+//!
 //! # Not there yet, but with its place
 //! Access checks at delivery.
 
@@ -152,7 +159,9 @@ mod deadlines;
 pub mod document;
 mod handlers;
 mod hooks;
+mod injection;
 mod inline;
+mod inline_handler;
 mod inline_queue;
 mod interceptor;
 mod last_words;
@@ -194,7 +203,9 @@ pub use broker::{Broker, BrokerBuilder};
 pub use client_certificate::ClientCertificate;
 pub use client_info::ClientInfo;
 pub use counters::CountersSnapshot;
+pub use injection::{Injection, InjectionError};
 pub use inline::{InlineClient, InlineFilters, InlineMessage, InlinePublish, InlineSubscription};
+pub use inline_handler::InlineHandler;
 pub use interceptor::{Interceptor, Origin, Steps, Stop, Verdict};
 pub use latchlight_mqtt::{
     ConnAck, Connect, Packet, PacketId, Properties, ProtocolVersion, QoS, ReasonCode,

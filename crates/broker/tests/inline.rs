@@ -313,3 +313,53 @@ fn what_is_not_taken_stops_its_publishers_and_not_the_others() {
     drop(messages);
     floods.into_iter().for_each(|flood| flood.join().unwrap());
 }
+
+#[test]
+fn several_handlers_of_one_filter_come_and_go_each_by_itself() {
+    let broker = TestBroker::start();
+    let inline = broker.inline();
+    let filter = || TopicFilter::try_from("a/+").unwrap();
+    let mut client = Client::connect(broker.address(), V5, "client");
+    let mut kept = InlinePublish::new("a/kept".try_into().unwrap(), "0");
+    kept.retain = true;
+    inline.publish(kept);
+    let (said, mut heard) = tokio::sync::mpsc::unbounded_channel();
+    let handler = |name: &'static str| {
+        let said = said.clone();
+        let handle = move |message: latchlight_broker::InlineMessage| {
+            let payload = String::from_utf8(message.payload.to_vec()).unwrap();
+            said.send((payload.clone(), name, message.qos, message.retain)).unwrap();
+            assert_ne!(payload, "panic", "as the test wants it");
+        };
+        inline.handle([filter()], SubscriptionOptions::qos(ExactlyOnce), handle).unwrap()
+    };
+    let mut next = |count: usize| {
+        let mut all: Vec<_> = (0..count).map(|_| broker.wait(heard.recv()).unwrap()).collect();
+        all.sort_unstable_by_key(|said| said.1);
+        all
+    };
+    let one = broker.wait(async { handler("one") });
+    let two = broker.wait(async { handler("two") });
+    let kept = |name| ("0".to_owned(), name, AtLeastOnce, true);
+    assert_eq!(next(2), [kept("one"), kept("two")]);
+    let mut stream = subscribe(&broker, "a/+", SubscriptionOptions::qos(AtMostOnce));
+    assert_eq!(broker.wait(stream.next()).unwrap().payload, "0");
+    client.publish("a/b", "1", ExactlyOnce);
+    let first = |name| ("1".to_owned(), name, ExactlyOnce, false);
+    assert_eq!(next(2), [first("one"), first("two")]);
+    assert_eq!(broker.wait(stream.next()).unwrap().payload, "1");
+    drop(one);
+    client.publish("a/b", "panic", AtLeastOnce);
+    client.publish("a/b", "2", AtMostOnce);
+    assert_eq!(next(2).iter().map(|said| &*said.0).collect::<Vec<_>>(), ["panic", "2"]);
+    assert!(two.filters().remove(&filter()) && !two.filters().remove(&filter()));
+    assert_eq!(client.publish("a/b", "3", AtLeastOnce), ReasonCode::Success);
+    drop(stream);
+    assert_eq!(client.publish("a/b", "4", AtLeastOnce), ReasonCode::NoMatchingSubscribers);
+    two.filters().add(filter(), SubscriptionOptions::default()).unwrap();
+    assert_eq!(next(1)[0].0, "0");
+    client.publish("a/b", "5", AtLeastOnce);
+    assert_eq!(next(1), [("5".to_owned(), "two", AtLeastOnce, false)]);
+    drop(two);
+    assert_eq!(client.publish("a/b", "6", AtLeastOnce), ReasonCode::NoMatchingSubscribers);
+}

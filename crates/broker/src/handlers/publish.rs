@@ -37,6 +37,7 @@ pub(super) fn handle(client: &mut Client, packet: &[u8], now: Time) -> Result<Ne
         true => intercepted(client, &forward, &route, &view)?,
         false => publish(client, &forward, &route, &view)?,
     };
+    client.tell_injector(reason);
     if let Some(id) = view.packet_id.filter(|_| !is_unspeakable(client, reason)) {
         acknowledge(client, view.qos, id, reason);
     }
@@ -105,11 +106,11 @@ fn publish(
     let core = client.core.clone();
     let (topic, qos, retain) = (forward.topic(), forward.qos, forward.retain);
     let request = PublishRequest { topic, qos, retain, will: false };
-    let allowed = core.authorize_publish(&client.info, &request);
+    let allowed = client.authorize_publish(&request);
     match allowed.and_then(|()| check_format(view)) {
         Ok(()) => {
             let reason = take(client, forward, route, view);
-            if retain {
+            if retain && client.injected.is_none_or(|injected| injected.asks_access) {
                 core.recheck_retained(&client.info, &request);
             }
             Ok(reason)
@@ -194,7 +195,8 @@ fn check_format(view: &PublishView<'_>) -> Result<(), Refusal> {
 /// What a refusal looks like to this client: the reason for the
 /// acknowledgement, or the end of the connection.
 fn refused(client: &Client, qos: QoS, refusal: Refusal) -> Result<ReasonCode, End> {
-    let can_say = client.version.is_v5() && qos != QoS::AtMostOnce;
+    let has_answer = qos != QoS::AtMostOnce || client.injected.is_some();
+    let can_say = client.version.is_v5() && has_answer;
     match refusal {
         // [MQTT-3.4.2-1], [MQTT-3.5.2-1]
         Refusal::Ignore(reason) | Refusal::Disconnect(reason) if can_say => {

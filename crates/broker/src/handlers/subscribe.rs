@@ -43,6 +43,7 @@ pub(super) fn handle(client: &mut Client, packet: &[u8], now: Time) -> Result<Ne
         }
     }
     let packet_id = subscribe.packet_id;
+    client.tell_injector(reasons.first().copied().unwrap_or(ReasonCode::Success));
     client.answer(&Packet::SubAck(SubAck { packet_id, reasons, properties: Properties::new() }));
     // The answer goes before what it brings.
     client.flush_acks();
@@ -97,7 +98,7 @@ fn add(
     let SubscribeFilter { filter, options } = wanted;
     core.check_topic(filter.filter()).map_err(|_| ReasonCode::TopicFilterInvalid)?;
     let reviews = core.reviews.load(Ordering::SeqCst);
-    core.access.authorize_subscribe(&client.info, filter.filter())?;
+    client.authorize_subscribe(filter.filter())?;
     let subscription = Held { options: *options, identifier };
     let is_new = {
         let mut held = client.session.subscriptions.lock();
@@ -152,7 +153,7 @@ fn send_retained(
         return;
     }
     let mut line = session.outbound.lock();
-    if line.epoch != *epoch {
+    if line.epoch != *epoch || !line.owed.is_connected() {
         return;
     }
     let identifiers: Vec<u32> = identifier.into_iter().collect();

@@ -38,6 +38,7 @@ pub(super) fn handle(client: &mut Client, packet: &[u8]) -> Result<Next, End> {
         });
     }
     let packet_id = unsubscribe.packet_id;
+    client.tell_injector(reasons.first().copied().unwrap_or(ReasonCode::Success));
     client.answer(&Packet::UnsubAck(UnsubAck {
         packet_id,
         reasons,

@@ -89,9 +89,23 @@ fn answer(client: &mut Client, answers: &[Packet]) -> Result<Next, End> {
             PacketType::Publish if is_unacknowledged(packet) => {}
             _ => return Err(unusable("an answer that is not a server's to give")),
         }
+        if let Some(reason) = reason_of(packet) {
+            client.tell_injector(reason);
+        }
         client.answer(packet);
     }
     Ok(Next::Go)
+}
+
+/// What an answer says of what it answers.
+fn reason_of(answer: &Packet) -> Option<ReasonCode> {
+    match answer {
+        Packet::PubAck(ack) => Some(ack.reason),
+        Packet::PubRec(ack) => Some(ack.reason),
+        Packet::SubAck(ack) => ack.reasons.first().copied(),
+        Packet::UnsubAck(ack) => ack.reasons.first().copied(),
+        _ => None,
+    }
 }
 
 fn is_unacknowledged(packet: &Packet) -> bool {

@@ -33,9 +33,10 @@ pub(crate) struct Target {
 impl Target {
     /// How this session gets a message of `publisher`, if at all.
     pub(crate) fn receiver_of(&self, publisher: Option<&Arc<Session>>) -> Option<&Receiver> {
-        let is_own = publisher.is_some_and(|publisher| Arc::ptr_eq(publisher, &self.session));
+        // [MQTT-3.8.3-3] goes by client ids.
+        let is_own = |publisher: &Arc<Session>| publisher.client_id == self.session.client_id;
         match &self.own {
-            Some(own) if is_own => own.as_ref(),
+            Some(own) if publisher.is_some_and(is_own) => own.as_ref(),
             _ => Some(&self.receiver),
         }
     }

@@ -1,0 +1,53 @@
+//! A broker that is looked after from its own terminal.
+//! `cargo run --example administration -- 127.0.0.1:1883`, and then type:
+//! `clients`, `client ID`, `subscriptions`, `retained FILTER`, `clear FILTER`,
+//! `disconnect ID`, `end ID`, `counters`.
+
+use latchlight_broker::{AllowAll, Broker, ReasonCode, TopicFilter};
+use tokio::io::{AsyncBufReadExt, BufReader, stdin};
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let address = std::env::args().nth(1).unwrap_or_else(|| "127.0.0.1:1883".to_owned());
+    let listener = std::net::TcpListener::bind(address)?;
+    let broker = Broker::builder().access(AllowAll).listener(listener).serve()?;
+    println!("listening on {}; the end of the input ends it", broker.addresses()[0]);
+    let mut lines = BufReader::new(stdin()).lines();
+    while let Some(line) = lines.next_line().await? {
+        let (verb, what) = line.split_once(' ').unwrap_or((&line, ""));
+        if let Err(error) = administer(&broker, verb, what).await {
+            println!("{error}");
+        }
+    }
+    broker.close().await;
+    Ok(())
+}
+
+async fn administer(
+    broker: &Broker,
+    verb: &str,
+    what: &str,
+) -> Result<(), Box<dyn std::error::Error>> {
+    let reason = ReasonCode::AdministrativeAction;
+    match verb {
+        // However many there are, they are taken a page at a time.
+        "clients" => broker.sessions().for_each(|session| {
+            let state = if session.connected { "connected" } else { "away" };
+            let (received, sent) = (session.received.all_messages(), session.sent.all_messages());
+            println!("{} {state} received {received} sent {sent}", session.client_id);
+        }),
+        "client" => println!("{:#?}", broker.session(what)),
+        "subscriptions" => broker.subscriptions().for_each(|held| {
+            println!("{} {} {:?}", held.client_id, held.filter.as_str(), held.options.qos);
+        }),
+        "retained" => broker.retained(&TopicFilter::try_from(what)?).for_each(|message| {
+            println!("{} {}", message.topic, String::from_utf8_lossy(&message.payload));
+        }),
+        "clear" => println!("{} gone", broker.clear_retained(&TopicFilter::try_from(what)?)),
+        "disconnect" => println!("{}", broker.disconnect(what, reason)),
+        "end" => println!("{}", broker.end_session(what, reason).await),
+        "counters" => println!("{:#?}", broker.counters()),
+        _ => println!("clients, client, subscriptions, retained, clear, disconnect, end, counters"),
+    }
+    Ok(())
+}
