@@ -1,7 +1,7 @@
 //! The broker while it runs: from its start to a signal that ends it, with
 //! reloads in between.
 
-use anyhow::Context as _;
+use anyhow::{Context as _, ensure};
 use latchlight_broker::ledger::Ledger;
 use latchlight_broker::{Broker, ListenerInfo, SqliteStore, Tls, TlsConfig};
 use tokio::signal::unix::{SignalKind, signal};
@@ -75,6 +75,9 @@ impl Server {
             () = self.broker.close() => tracing::info!("stopped"),
             _ = interrupt.recv() => std::process::exit(130),
         }
+        let lost = self.broker.counters().store_lost;
+        // C28: the end is no success then.
+        ensure!(lost == 0, "the store could not be written: its last {lost} changes are lost");
         Ok(())
     }
 

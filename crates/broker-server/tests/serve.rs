@@ -217,6 +217,56 @@ fn sighup_reloads_the_configuration_and_says_what_counts_later() {
     assert!(!running.publish(&["-t", "a", "-m", "x"]));
 }
 
+/// C28
+#[test]
+fn a_store_that_goes_away_is_said_and_an_end_without_it_is_a_failure() {
+    let folder = Folder::new();
+    let store = folder.argument("store");
+    let arguments = ["--port", "0", "--allow-anonymous", "--store", &store];
+    let mut running = Running::start(&arguments);
+    assert!(running.publish(&["-t", "door", "-m", "locked", "-r"]));
+    std::fs::rename(folder.path("store"), folder.path("away")).unwrap();
+    assert!(running.publish(&["-t", "door", "-m", "open", "-r", "-q", "0"]));
+    let said = running.until("what depends on it is not acknowledged");
+    assert!(said.contains("taken away"), "{said}");
+    // Refused: 0x97.
+    assert!(!running.publish(&["-t", "door", "-m", "ajar", "-r"]));
+    running.signal("TERM");
+    running.until("the last changes are lost");
+    assert_eq!(running.wait(), Some(1));
+
+    // When it is back, all is written.
+    std::fs::rename(folder.path("away"), folder.path("store")).unwrap();
+    let mut running = Running::start(&arguments);
+    assert_eq!(running.subscribe(&["-t", "door"]).next(), "door locked");
+    std::fs::rename(folder.path("store"), folder.path("away")).unwrap();
+    assert!(running.publish(&["-t", "door", "-m", "open", "-r", "-q", "0"]));
+    running.until("what depends on it is not acknowledged");
+    std::fs::create_dir(folder.path("store")).unwrap();
+    running.until("the broker's store takes changes again");
+    running.signal("TERM");
+    assert_eq!(running.wait(), Some(0));
+    let running = Running::start(&arguments);
+    assert_eq!(running.subscribe(&["-t", "door"]).next(), "door open");
+}
+
+/// C28
+#[test]
+fn a_torn_store_is_kept_aside_and_one_that_cannot_be_had_stops_the_start() {
+    let folder = Folder::new();
+    std::fs::create_dir(folder.path("store")).unwrap();
+    folder.write("store/broker.sqlite", &"no database".repeat(100));
+    let store = folder.argument("store");
+    let arguments = ["--port", "0", "--allow-anonymous", "--store", &store];
+    let running = Running::start(&arguments);
+    let said = running.seen.iter().find(|line| line.contains("kept aside")).unwrap();
+    assert!(said.contains("broker.sqlite.torn-"), "{said}");
+    // Another one has it.
+    let output = run(&arguments);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output.stderr).contains("another process uses it"));
+}
+
 #[test]
 fn with_a_store_sessions_and_retained_messages_outlive_it() {
     let folder = Folder::new();

@@ -113,6 +113,8 @@ counters! {
     store_commits,
     /// Commits that failed, and were tried again.
     store_errors,
+    /// Changes that could not be committed before the end of the broker.
+    store_lost,
     /// Connections reset because a live publish was not acknowledged in time.
     live_resets,
 }

@@ -97,8 +97,10 @@
 //! begins or ends one. All that waits at a moment shares one commit; what has
 //! nothing to do with such sessions waits for none. A store that cannot write,
 //! or does not keep up, takes no messages: a publisher of MQTT 5 is told 0x97,
-//! an older one gets no answer. [`BrokerBuilder::keep_stored`] says which
-//! messages must not come back.
+//! an older one gets no answer. Clients are let in all the same; a new session
+//! then ends with its connection. A store that has lost what it had is given
+//! all of it anew. [`BrokerBuilder::keep_stored`] says which messages must not
+//! come back.
 //!
 //! # Who may do what
 //! The access hook says it ([`Access`]). When what it says has changed,

@@ -50,6 +50,10 @@ pub(crate) struct Session {
     connected: AtomicBool,
     /// The store has it.
     stored: AtomicBool,
+    /// How long it outlives its connection, in ms, as was noted last; and
+    /// since when it has none, in Unix ms, 0 where it has one.
+    expiry: AtomicU64,
+    gone_since: AtomicU64,
     ended: AtomicBool,
     over: AtomicBool,
     revoked: AtomicBool,
@@ -62,6 +66,10 @@ impl Subscriptions {
 
     pub(crate) fn contains(&self, filter: &TopicFilter) -> bool {
         self.held.contains_key(filter)
+    }
+
+    pub(crate) fn get(&self, filter: &TopicFilter) -> Option<&Held> {
+        self.held.get(filter)
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&TopicFilter, &Held)> {
@@ -110,6 +118,8 @@ impl Session {
             received: LiveTraffic::default(),
             connected: AtomicBool::new(false),
             stored: AtomicBool::new(false),
+            expiry: AtomicU64::new(0),
+            gone_since: AtomicU64::new(0),
             ended: AtomicBool::new(false),
             over: AtomicBool::new(false),
             revoked: AtomicBool::new(false),
@@ -128,9 +138,18 @@ impl Session {
         }
     }
 
-    /// The session as the store has it.
+    /// The session as the store is to have it from now on.
     pub(crate) fn record(&self, expiry: Time, gone_since: Option<u64>) -> SessionRecord {
+        self.expiry.store(expiry, Ordering::Relaxed);
+        self.gone_since.store(gone_since.unwrap_or(0), Ordering::Relaxed);
+        self.record_again()
+    }
+
+    /// The session as the store has it.
+    pub(crate) fn record_again(&self) -> SessionRecord {
         let (client_id, identity) = (self.client_id.clone(), self.identity.clone());
+        let expiry = self.expiry.load(Ordering::Relaxed);
+        let gone_since = Some(self.gone_since.load(Ordering::Relaxed)).filter(|at| *at > 0);
         SessionRecord { client_id, identity, expiry, gone_since }
     }
 

@@ -3,10 +3,11 @@
 use bytestring::ByteString;
 use latchlight_mqtt::{ConnAck, Connect, Packet, Properties, ReasonCode};
 
-use super::connect::{keep_alive, max_packet_size, session_expiry};
+use super::connect::{keep_alive, max_packet_size};
+use super::session_expiry::session_expiry;
 use crate::authentication::Proven;
 use crate::broker::Core;
-use crate::{ClientInfo, Options};
+use crate::{ClientInfo, Options, Time};
 
 /// That the client takes a packet as large as the one that lets it in
 /// [MQTT-3.1.2-24].
@@ -19,7 +20,9 @@ pub(super) fn check_answer(
     if connect.properties.maximum_packet_size.is_none() {
         return Ok(());
     }
-    let answer = Packet::ConnAck(Box::new(connack(connect, info, proven, false, &core.options)));
+    let expiry = session_expiry(core, connect, None);
+    let answer = connack(connect, info, proven, false, expiry, &core.options);
+    let answer = Packet::ConnAck(Box::new(answer));
     match answer.encoded_len(connect.version) {
         Ok(length) if length > max_packet_size(connect) => Err(ReasonCode::PacketTooLarge),
         _ => Ok(()),
@@ -32,6 +35,7 @@ pub(super) fn connack(
     info: &ClientInfo,
     proven: Option<&Proven>,
     present: bool,
+    expiry: Time,
     options: &Options,
 ) -> ConnAck {
     let mut answer = ConnAck::new(present, ReasonCode::Success);
@@ -53,7 +57,7 @@ pub(super) fn connack(
         values.server_keep_alive = Some(keep_alive);
     }
     let asked = connect.properties.session_expiry_interval.unwrap_or(0);
-    let given = session_expiry(connect, options) / 1000;
+    let given = expiry / 1000;
     if u64::from(asked) != given {
         values.session_expiry_interval = Some(u32::try_from(given).unwrap_or(u32::MAX));
     }

@@ -5,9 +5,10 @@ use std::sync::atomic::Ordering;
 use std::time::SystemTime;
 
 use bytestring::ByteString;
-use latchlight_mqtt::{Connect, Packet, ProtocolVersion, ReasonCode, Will};
+use latchlight_mqtt::{Connect, Packet, ReasonCode, Will};
 
 use super::connack::{check_answer, connack};
+use super::session_expiry::session_expiry;
 use super::{Client, Enhanced};
 use crate::access::ConnectRequest;
 use crate::authentication::{Conversation, Proven, Reply};
@@ -24,12 +25,6 @@ use crate::threads::Peer;
 use crate::transport::Transport;
 use crate::will::PendingWill;
 use crate::{ClientInfo, Options, Origin, Time};
-
-/// How long a session outlives its connection, in ms, within the bounds.
-pub(super) fn expiry(seconds: u32, options: &Options) -> Time {
-    let most = u64::try_from(options.max_session_expiry.as_millis()).unwrap_or(u64::MAX);
-    (u64::from(seconds) * 1000).min(most)
-}
 
 /// Lets a client in and answers it.
 ///
@@ -90,7 +85,7 @@ pub(crate) async fn establish(
         core.hooks.note(Some(&info), Notice::PacketRead(shown));
     }
     let entered = enter(core, &connect, &info, proven.as_ref(), first_words.transport)?;
-    let Entered { session, epoch, task, present } = entered;
+    let Entered { session, epoch, task, present, expiry } = entered;
     note_established(core, &info, &session, present);
     core.hooks.tell();
     session.flush(core.clock.now(), &core.options, &core.counters);
@@ -101,9 +96,8 @@ pub(crate) async fn establish(
         let reason = ReasonCode::ServerShuttingDown;
         session.close(epoch, Closing { reason, say: true, reset: false });
     }
-    let session_expiry = session_expiry(&connect, &core.options);
     let enhanced = proven.map(|proven| Enhanced::new(proven.method, peer.listener.clone()));
-    let client = Client::new(core.clone(), session, info, epoch, task, session_expiry, enhanced);
+    let client = Client::new(core.clone(), session, info, epoch, task, expiry, enhanced);
     Ok(client.answered_as(&connect))
 }
 
@@ -181,6 +175,16 @@ struct Entered {
     task: Arc<TaskBell>,
     /// It goes on with a session that was there.
     present: bool,
+    /// How long the session outlives the connection, in ms.
+    expiry: Time,
+}
+
+/// How a connection begins.
+struct Beginning<'a> {
+    answer: &'a Packet,
+    expiry: Time,
+    /// The commit that CONNACK has to wait for.
+    after: Option<u64>,
 }
 
 /// Finds or makes the session, and gives it this connection.
@@ -224,9 +228,11 @@ fn enter(
         replaced.set_stored(false);
         replaced.outbound.lock().owed.end_log()
     });
-    let answer = connack(connect, info, proven, present, &core.options);
-    let answer = Packet::ConnAck(Box::new(answer));
-    let (mut entered, due) = begin(core, session, connect, info, transport, &answer, forgotten);
+    let expiry = session_expiry(core, connect, Some(&session));
+    let answer = connack(connect, info, proven, present, expiry, &core.options);
+    let answer = &Packet::ConnAck(Box::new(answer));
+    let beginning = Beginning { answer, expiry, after: forgotten };
+    let (mut entered, due) = begin(core, session, connect, info, transport, beginning);
     entered.present = present;
     // Another CONNECT of this client has waited until here.
     drop(sessions);
@@ -247,8 +253,7 @@ fn begin(
     connect: &Connect,
     info: &Arc<ClientInfo>,
     transport: &Arc<dyn Transport>,
-    answer: &Packet,
-    forgotten: Option<u64>,
+    beginning: Beginning<'_>,
 ) -> (Entered, Option<PendingWill>) {
     let now = core.clock.now();
     session.last_packet.store(now, Ordering::Relaxed);
@@ -273,9 +278,12 @@ fn begin(
     let keep_alive = (interval > 0).then_some(KeepAlive { at: now + interval, interval });
     let timers = Timers { keep_alive, ..Timers::default() };
     core.deadlines.set(&session, &mut line.timers, timers);
-    let expiry = session_expiry(connect, &core.options);
-    let after = record(core, &session, &mut line, expiry).max(forgotten);
-    let after = after.zip(core.recorder.clone()).map(|(commit, recorder)| Wait {
+    let Beginning { answer, expiry, after } = beginning;
+    let after = record(core, &session, &mut line, expiry).max(after);
+    // The devices are let in by a store that cannot write, too: after a crash
+    // a session that was to go may then be back.
+    let recorder = core.recorder.clone().filter(|recorder| !recorder.is_failing());
+    let after = after.zip(recorder).map(|(commit, recorder)| Wait {
         recorder,
         session: Arc::downgrade(&session),
         commit,
@@ -286,7 +294,7 @@ fn begin(
     session.set_connected(true, &core.counters);
     let epoch = line.epoch;
     drop(line);
-    (Entered { session, epoch, task, present: false }, due)
+    (Entered { session, epoch, task, present: false, expiry }, due)
 }
 
 /// Notes a session that outlives its connection, or that it does so no more;
@@ -339,17 +347,6 @@ fn limits(connect: &Connect) -> ConnectionLimits {
 /// The largest packet that the client takes.
 pub(crate) fn max_packet_size(connect: &Connect) -> usize {
     connect.properties.maximum_packet_size.map_or(usize::MAX, |size| size as usize)
-}
-
-pub(super) fn session_expiry(connect: &Connect, options: &Options) -> Time {
-    match connect.version {
-        ProtocolVersion::V5 => {
-            expiry(connect.properties.session_expiry_interval.unwrap_or(0), options)
-        }
-        // 3.1.1: [MQTT-3.1.2-5], within the bound.
-        _ if connect.clean_start => 0,
-        _ => expiry(u32::MAX, options),
-    }
 }
 
 /// The keep alive that counts, in seconds; the server may lower it in MQTT 5.

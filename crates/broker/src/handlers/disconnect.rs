@@ -2,7 +2,7 @@
 
 use latchlight_mqtt::{Packet, ReasonCode};
 
-use super::connect::expiry;
+use super::session_expiry::expiry;
 use super::{Client, Next};
 use crate::connection::End;
 

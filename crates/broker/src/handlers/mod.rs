@@ -6,6 +6,7 @@ mod connack;
 pub(crate) mod connect;
 mod disconnect;
 mod publish;
+mod session_expiry;
 mod subscribe;
 mod unsubscribe;
 mod watched;

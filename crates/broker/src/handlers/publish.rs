@@ -134,6 +134,11 @@ fn take(
     let core = client.core.clone();
     let exactly_once = view.packet_id.filter(|_| view.qos == QoS::ExactlyOnce);
     let stored = client.session.is_stored() && exactly_once.is_some();
+    if stored && core.recorder.as_ref().is_some_and(|recorder| recorder.is_full()) {
+        // That it was taken could not be noted.
+        core.counters.dropped_store_full.one();
+        return ReasonCode::QuotaExceeded;
+    }
     // That it was taken is part of the commit in which its receivers get it:
     // otherwise it could be taken once more, or never.
     let _together = core.recorder.as_ref().filter(|_| stored).map(|recorder| recorder.together());

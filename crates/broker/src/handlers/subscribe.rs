@@ -100,8 +100,14 @@ fn add(
     let reviews = core.reviews.load(Ordering::SeqCst);
     client.authorize_subscribe(filter.filter())?;
     let subscription = Held { options: *options, identifier };
+    let recorder = core.recorder.as_ref().filter(|_| client.session.is_stored());
+    let cannot_be_noted = recorder.is_some_and(|recorder| recorder.is_failing());
     let is_new = {
         let mut held = client.session.subscriptions.lock();
+        // What is as it was need not be noted.
+        if cannot_be_noted && held.get(filter) != Some(&subscription) {
+            return Err(ReasonCode::QuotaExceeded);
+        }
         let is_new = !held.contains(filter);
         if is_new && !held.has_room(filter, &core.options) {
             return Err(ReasonCode::QuotaExceeded);
@@ -127,7 +133,7 @@ fn add(
     if is_new {
         core.counters.subscribed(filter);
     }
-    if let Some(recorder) = core.recorder.as_ref().filter(|_| client.session.is_stored()) {
+    if let Some(recorder) = recorder.filter(|_| !cannot_be_noted) {
         let commit = recorder.subscribed(client.session.number, filter, &subscription);
         client.batch.acknowledge_after(commit);
     }

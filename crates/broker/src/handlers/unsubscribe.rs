@@ -28,7 +28,10 @@ pub(super) fn handle(client: &mut Client, packet: &[u8]) -> Result<Next, End> {
             core.counters.unsubscribed(filter);
             if let Some(recorder) = core.recorder.as_ref().filter(|_| client.session.is_stored()) {
                 let commit = recorder.unsubscribed(client.session.number, filter);
-                client.batch.acknowledge_after(commit);
+                // By a store that cannot write, a crash may bring it back.
+                if !recorder.is_failing() {
+                    client.batch.acknowledge_after(commit);
+                }
             }
             client.note(Notice::Unsubscribed(filter.clone().into()));
         }

@@ -148,6 +148,11 @@ impl InFlight {
         }
     }
 
+    /// All that is open.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (PacketId, &Open)> {
+        self.open.iter().map(|(id, open)| (*id, open))
+    }
+
     /// What an exchange awaits.
     pub(crate) fn awaits(&self, id: PacketId) -> Option<Awaits> {
         self.open.get(&id).map(|open| open.awaits)

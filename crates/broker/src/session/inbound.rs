@@ -26,6 +26,11 @@ impl Inbound {
         self.unreleased.insert(id);
     }
 
+    /// All that were taken and not released.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = PacketId> {
+        self.unreleased.iter().copied()
+    }
+
     /// PUBREL: the reason for PUBCOMP.
     pub(crate) fn release(&mut self, id: PacketId) -> ReasonCode {
         if self.unreleased.remove(&id) {

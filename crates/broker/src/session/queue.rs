@@ -107,6 +107,11 @@ impl Queue {
     }
 
     /// All that waits, oldest first.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Kept> {
+        self.waiting.iter().map(|waiting| &waiting.kept)
+    }
+
+    /// The same, to be changed.
     pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Kept> {
         self.waiting.iter_mut().map(|waiting| &mut waiting.kept)
     }

@@ -7,6 +7,8 @@
 //! not be sent before a change is on disk waits in the output of its
 //! connection, behind a barrier.
 
+mod anew;
+mod error;
 mod keys;
 mod memory;
 mod record;
@@ -17,6 +19,7 @@ mod sqlite;
 mod stored_message;
 mod writer;
 
+pub use error::StoreError;
 pub use memory::MemoryStore;
 pub(crate) use record::{MessageState, SessionRecord};
 pub(crate) use recorder::{Recorder, SessionLog, Wait};
@@ -26,18 +29,6 @@ pub use sqlite::SqliteStore;
 pub(crate) use stored_message::Keep;
 pub use stored_message::{StoredAs, StoredMessage};
 pub(crate) use writer::Writer;
-
-/// Why a store could not do what it was asked to.
-#[derive(Debug, thiserror::Error)]
-#[error("the broker's store: {0}")]
-pub struct StoreError(#[source] Box<dyn std::error::Error + Send + Sync>);
-
-impl StoreError {
-    /// What went wrong, in the store's own words.
-    pub fn new(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
-        Self(error.into())
-    }
-}
 
 /// One change to a store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,4 +59,14 @@ pub trait Store: Send + 'static {
     /// They were not made. The broker tries the same batch again, and sends
     /// meanwhile nothing that depends on it.
     fn commit(&mut self, changes: &mut dyn Iterator<Item = Change<'_>>) -> Result<(), StoreError>;
+
+    /// Begins anew, with nothing, after an error that was
+    /// [`StoreError::lost`]. The next commit has all that is to be there: the
+    /// broker holds it in memory.
+    ///
+    /// # Errors
+    /// That cannot be done now; the broker tries again.
+    fn begin_anew(&mut self) -> Result<(), StoreError> {
+        Err(StoreError::new("it cannot begin anew"))
+    }
 }

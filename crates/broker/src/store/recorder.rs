@@ -10,11 +10,16 @@ use tokio::sync::Notify;
 
 use super::keys::{self, Key};
 use super::record::{self, MessageState, SessionRecord};
+use crate::Time;
+use crate::broker::Core;
 use crate::message::Message;
 use crate::session::{Kept, OutputBuffer};
 use crate::session_handle::{Held, Session};
 use crate::time::Clock;
 use crate::will::PendingWill;
+
+/// How long a commit may take, in ms, before it counts as one that fails.
+pub(super) const HANGS: Time = 5000;
 
 /// Notes what changes. Each note gives the number of the commit that it is
 /// part of.
@@ -33,6 +38,9 @@ pub(crate) struct Recorder {
     pub(super) failing: AtomicBool,
     /// Wakes who waits for a commit.
     progress: Notify,
+    /// When the commit began that is under way, by the clock, plus 1; 0: none
+    /// is.
+    committing: AtomicU64,
 }
 
 /// The changes of the next commit.
@@ -66,6 +74,7 @@ impl Recorder {
             waiting: Mutex::default(),
             failing: AtomicBool::new(false),
             progress: Notify::new(),
+            committing: AtomicU64::new(0),
         }
     }
 
@@ -78,6 +87,18 @@ impl Recorder {
     /// Takes out what is pending, when it is whole.
     pub(super) fn take(&self) -> Pending {
         let _nobody_notes = self.together.write();
+        self.take_pending()
+    }
+
+    /// The same with all that is to be in a store, for one that has lost what
+    /// it had.
+    pub(super) fn take_everything(&self, core: &Core) -> Pending {
+        let _nobody_notes = self.together.write();
+        core.note_everything(self);
+        self.take_pending()
+    }
+
+    fn take_pending(&self) -> Pending {
         let mut pending = self.pending.lock();
         let (commit, stopping) = (pending.commit + 1, pending.stopping);
         std::mem::replace(&mut *pending, Pending { commit, stopping, ..Pending::default() })
@@ -94,9 +115,25 @@ impl Recorder {
         self.is_failing() || self.pending.lock().bytes > self.most_bytes
     }
 
-    /// Whether the last try to commit has failed.
+    /// Whether the last try to commit has failed, or takes so long that
+    /// nobody is to wait for it.
     pub(crate) fn is_failing(&self) -> bool {
-        self.failing.load(Ordering::Relaxed)
+        if self.failing.load(Ordering::Relaxed) {
+            return true;
+        }
+        let since = self.committing.load(Ordering::Relaxed);
+        since > 0 && self.clock.now().saturating_sub(since) > HANGS
+    }
+
+    /// A try to commit begins.
+    pub(super) fn begins(&self) {
+        self.committing.store(self.clock.now() + 1, Ordering::Relaxed);
+    }
+
+    /// It has ended; gives how long it took, in ms.
+    pub(super) fn ends(&self) -> Time {
+        let since = self.committing.swap(0, Ordering::Relaxed);
+        (self.clock.now() + 1).saturating_sub(since)
     }
 
     /// What is written is of this version.

@@ -189,6 +189,7 @@ impl Core {
         let SessionRecord { client_id, identity, expiry, gone_since } = record;
         let session = Session::new(client_id.clone(), identity.clone(), number);
         session.set_stored(true);
+        let _ = session.record(expiry, gone_since);
         let next = parts.owed.last_key_value().map_or(0, |(stored, _)| *stored);
         let log = SessionLog::new(recorder, &session, next);
         parts.unreleased.into_iter().for_each(|id| session.inbound.lock().take(id));

@@ -6,12 +6,15 @@ use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use super::recorder::{Entry, Pending};
+use super::recorder::{Entry, HANGS, Pending};
 use super::{Change, Recorder, Store, StoreError};
 use crate::broker::Core;
 
 /// How long after a failure the same batch is tried again.
 const RETRY: Duration = Duration::from_millis(500);
+
+/// How often the log says that it still fails.
+const SAY_AGAIN: Duration = Duration::from_secs(60);
 
 /// Commits until it is told to stop.
 pub(crate) struct Writer {
@@ -44,15 +47,12 @@ impl Writer {
 
 fn run(core: &Core, recorder: &Recorder, mut store: Box<dyn Store>) {
     while let Some(batch) = next(recorder) {
-        if !commit(recorder, store.as_mut(), &batch, core) {
-            return;
-        }
-        for session in recorder.made(batch.commit) {
+        let Some(commit) = commit(recorder, store.as_mut(), batch, core) else { return };
+        for session in recorder.made(commit) {
             if let Some(session) = session.upgrade() {
                 session.flush(core.clock.now(), &core.options, &core.counters);
             }
         }
-        core.hooks.tell();
     }
 }
 
@@ -69,40 +69,75 @@ fn next(recorder: &Recorder) -> Option<Pending> {
     Some(recorder.take())
 }
 
-/// Commits a batch, however long it takes; false: the broker closed before it
-/// could be.
-fn commit(recorder: &Recorder, store: &mut dyn Store, batch: &Pending, core: &Core) -> bool {
+/// Commits a batch, however long it takes; gives the number of the commit.
+/// Nothing: the broker closed before it could be.
+fn commit(
+    recorder: &Recorder,
+    store: &mut dyn Store,
+    mut batch: Pending,
+    core: &Core,
+) -> Option<u64> {
+    // When it has failed first, and when that was said last.
+    let mut trouble: Option<(Instant, Instant)> = None;
+    let mut is_lost = false;
     loop {
-        let error = match try_commit(store, batch) {
+        let result = match is_lost {
+            true => store.begin_anew().and_then(|()| {
+                // What failed before is part of everything.
+                batch = recorder.take_everything(core);
+                try_commit(recorder, store, &batch)
+            }),
+            false => try_commit(recorder, store, &batch),
+        };
+        let error = match result {
             Ok(()) => {
-                if recorder.failing.swap(false, Ordering::Relaxed) {
-                    tracing::info!("the broker's store takes changes again");
+                if let Some((since, _)) = trouble {
+                    let seconds = since.elapsed().as_secs();
+                    tracing::warn!(seconds, is_lost, "the broker's store takes changes again");
                 }
+                recorder.failing.store(false, Ordering::Relaxed);
                 core.counters.store_commits.one();
-                return true;
+                return Some(batch.commit);
             }
             Err(error) => error,
         };
+        is_lost |= error.is_lost();
         core.counters.store_errors.one();
-        if !recorder.failing.swap(true, Ordering::Relaxed) {
+        recorder.failing.store(true, Ordering::Relaxed);
+        let now = Instant::now();
+        let (since, said) = trouble.get_or_insert((now, now));
+        if *since == now || now.duration_since(*said) >= SAY_AGAIN {
+            *said = now;
             tracing::error!(%error, "what depends on it is not acknowledged; trying again");
         }
-        let again = Instant::now() + RETRY;
+        let again = now + RETRY;
         let mut pending = recorder.pending.lock();
         while !pending.stopping && !recorder.filled.wait_until(&mut pending, again).timed_out() {}
         if pending.stopping {
-            tracing::error!(%error, changes = batch.entries.len(), "the last changes are lost");
-            return false;
+            let changes = batch.entries.len() + batch.forgotten.len();
+            core.counters.store_lost.add(changes as u64);
+            tracing::error!(%error, changes, "the last changes are lost");
+            return None;
         }
     }
 }
 
-fn try_commit(store: &mut dyn Store, batch: &Pending) -> Result<(), StoreError> {
+fn try_commit(
+    recorder: &Recorder,
+    store: &mut dyn Store,
+    batch: &Pending,
+) -> Result<(), StoreError> {
     let forgotten: Vec<_> = batch.forgotten.iter().map(|number| number.to_be_bytes()).collect();
     let prefixes = forgotten.iter().map(|prefix| Change::DeletePrefix(prefix));
     let changes = batch.entries.iter().map(|(key, Entry { value, .. })| match value {
         Some(value) => Change::Put(key, value),
         None => Change::Delete(key),
     });
-    store.commit(&mut prefixes.chain(changes))
+    recorder.begins();
+    let result = store.commit(&mut prefixes.chain(changes));
+    let took = recorder.ends();
+    if took > HANGS {
+        tracing::error!(milliseconds = took, "the broker's store was slow");
+    }
+    result
 }

@@ -141,6 +141,11 @@ impl Retained {
         Page { after: page.after.filter(|_| behind.next().is_some()), ..page }
     }
 
+    /// Every message.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Arc<Message>> {
+        self.by_topic.values()
+    }
+
     /// How many messages a filter matches, at the most.
     pub(crate) fn count_matching(&self, filter: &str) -> usize {
         let levels: Vec<&str> = filter.split('/').collect();

@@ -34,6 +34,8 @@ enum Mode {
     Hangs,
     /// Commits fail.
     Fails,
+    /// What was there is gone.
+    Lost,
 }
 
 impl Disk {
@@ -45,6 +47,17 @@ impl Disk {
     /// Commits fail from now on, as on a full disk.
     pub fn fail(&self) {
         self.set(Mode::Fails);
+    }
+
+    /// Another disk is in its place, with something else on it.
+    pub fn lose(&self) {
+        let mut state = self.shared.state.lock().unwrap();
+        state.entries = BTreeMap::from([(b"somebody".to_vec(), b"else's".to_vec())]);
+        state.mode = Mode::Lost;
+    }
+
+    pub fn entries(&self) -> BTreeMap<Vec<u8>, Vec<u8>> {
+        self.shared.state.lock().unwrap().entries.clone()
     }
 
     pub fn work(&self) {
@@ -120,6 +133,9 @@ impl Store for Disk {
         if state.mode == Mode::Fails {
             return Err(StoreError::new("no space left on device"));
         }
+        if state.mode == Mode::Lost {
+            return Err(StoreError::lost("it is another one"));
+        }
         state.commits += 1;
         for change in changes {
             match change {
@@ -129,6 +145,15 @@ impl Store for Disk {
                 Change::Put(key, value) => drop(state.entries.insert(key.into(), value.into())),
                 Change::Delete(key) => drop(state.entries.remove(key)),
             }
+        }
+        Ok(())
+    }
+
+    fn begin_anew(&mut self) -> Result<(), StoreError> {
+        let mut state = self.shared.state.lock().unwrap();
+        state.entries.clear();
+        if state.mode == Mode::Lost {
+            state.mode = Mode::Works;
         }
         Ok(())
     }

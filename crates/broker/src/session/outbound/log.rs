@@ -52,6 +52,25 @@ impl Outbound {
         }
     }
 
+    /// Notes all that the client is owed, for a store that has lost it.
+    pub(crate) fn note_all(&self) {
+        let Some(log) = &self.log else { return };
+        for (id, open) in self.in_flight.iter() {
+            let Some(stored) = open.stored else { continue };
+            let state = match open.awaits {
+                Awaits::PubAck => MessageState::Waits,
+                Awaits::PubRec => MessageState::Sent(id),
+                Awaits::PubComp => MessageState::Released(id),
+            };
+            log.owed(stored, state, open.message.as_ref(), false);
+        }
+        for kept in self.queue.iter() {
+            if let Some(stored) = kept.stored {
+                log.owed(stored, MessageState::Waits, Some(kept), false);
+            }
+        }
+    }
+
     pub(crate) fn is_logged(&self) -> bool {
         self.log.is_some()
     }

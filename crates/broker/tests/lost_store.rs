@@ -1,0 +1,274 @@
+//! A store that goes away while the broker runs, and comes back: full, empty,
+//! or as another one (C28).
+#![allow(clippy::unwrap_used)]
+
+mod support;
+
+use std::path::Path;
+
+use latchlight_broker::{AllowAll, InlinePublish, SqliteStore};
+use latchlight_mqtt::{
+    Packet, Properties, ProtocolVersion, Publish, QoS, ReasonCode, Subscribe, SubscribeFilter,
+    SubscriptionOptions, Unsubscribe, Will,
+};
+use support::{Client, Disk, TestBroker, resuming};
+
+use ProtocolVersion::{V5, V311};
+use QoS::{AtLeastOnce, ExactlyOnce};
+
+#[test]
+fn a_store_that_has_lost_what_it_had_is_given_all_of_it_anew() {
+    let disk = Disk::default();
+    let mut broker = on(&disk);
+    leave_some_of_everything(&broker);
+    let before = disk.entries();
+    assert!(before.len() > 12, "{}", before.len());
+
+    disk.lose();
+    let mut writer = Client::connect(broker.address(), V5, "last");
+    broker.until("it takes messages again", |_| {
+        !writer.publish_retained("last", "", AtLeastOnce).is_error()
+    });
+    assert_eq!(disk.entries(), before);
+    // And goes on from there.
+    Client::connect(broker.address(), V5, "last").publish("owed", "more", AtLeastOnce);
+    assert_eq!(disk.entries().len(), before.len() + 1);
+    broker.close();
+}
+
+/// Sessions with subscriptions, wills, and messages in every state of both
+/// directions; retained messages.
+fn leave_some_of_everything(broker: &TestBroker) {
+    let mut connect = resuming(V5, "reader");
+    connect.will = Some(Will {
+        topic: "will".try_into().unwrap(),
+        payload: "gone".into(),
+        qos: AtLeastOnce,
+        retain: false,
+        properties: Properties::new(),
+    });
+    connect.will.as_mut().unwrap().properties.make_mut().will_delay_interval = Some(3600);
+    let (mut reader, _) = Client::connect_with(broker.address(), connect);
+    reader.subscribe("owed", ExactlyOnce);
+    reader.subscribe("$share/group/other/+", AtLeastOnce);
+    let mut writer = Client::connect_with(broker.address(), resuming(V5, "writer")).0;
+    for (number, qos) in
+        [AtLeastOnce, ExactlyOnce, ExactlyOnce, AtLeastOnce].into_iter().enumerate()
+    {
+        writer.publish("owed", &number.to_string(), qos);
+    }
+    // Of those of QoS 2, one is half acknowledged.
+    for _ in 0..4 {
+        let publish = reader.next_publish();
+        if publish.payload == "1" {
+            let id = publish.packet_id.unwrap();
+            reader.pubrec(id);
+        }
+    }
+    assert!(matches!(reader.next(), Packet::PubRel(_)));
+    reader.vanish();
+    broker.until("it is gone", |broker| broker.clients().len() == 1);
+    for (number, qos) in [AtLeastOnce, ExactlyOnce].into_iter().enumerate() {
+        writer.publish("owed", &format!("waits {number}"), qos);
+    }
+    // Taken, and not released.
+    let id = writer.next_id();
+    let taken = Publish { qos: ExactlyOnce, packet_id: Some(id), ..Publish::new("nobody", "x") };
+    writer.send(Packet::Publish(taken));
+    writer.next_pubrec(id);
+    for topic in ["a", "a/b", "$private/c"] {
+        writer.publish_retained(topic, "kept", AtLeastOnce);
+    }
+    writer.vanish();
+    broker.until("they are gone", |broker| broker.clients().is_empty());
+    Client::connect(broker.address(), V5, "last").publish_retained("last", "", AtLeastOnce);
+}
+
+#[test]
+fn a_file_that_is_taken_away_or_replaced_is_written_anew() {
+    let remove = |file: &Path| {
+        std::fs::remove_file(file).unwrap();
+        std::fs::remove_file(file.with_extension("db-wal")).unwrap();
+    };
+    let remove_log = |file: &Path| std::fs::remove_file(file.with_extension("db-wal")).unwrap();
+    let replace = |file: &Path| {
+        let other = file.with_extension("other");
+        std::fs::write(&other, "something else").unwrap();
+        std::fs::rename(other, file).unwrap();
+    };
+    let harms: [(&dyn Fn(&Path), usize); 3] = [(&remove, 0), (&remove_log, 1), (&replace, 1)];
+    for (harm, aside) in harms {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("broker.db");
+        let mut broker = on_file(&file);
+        leave_some_of_everything(&broker);
+        harm(&file);
+        let mut writer = Client::connect(broker.address(), V5, "last");
+        broker.until("it takes messages again", |_| {
+            !writer.publish_retained("again", "x", AtLeastOnce).is_error()
+        });
+        let names = std::fs::read_dir(folder.path()).unwrap().flatten();
+        let lost = names.map(|entry| entry.file_name().into_string().unwrap());
+        let lost: Vec<_> =
+            lost.filter(|name| name.contains(".lost-") && !name.ends_with("-wal")).collect();
+        assert_eq!(lost.len(), aside, "{lost:?}");
+        broker.close();
+
+        let broker = on_file(&file);
+        assert_eq!(broker.counters().retained_messages, 4);
+        let (mut reader, answer) = Client::connect_with(broker.address(), resuming(V5, "reader"));
+        assert!(answer.session_present);
+        for payload in ["2", "0", "3", "waits 0", "waits 1"] {
+            loop {
+                match reader.next() {
+                    Packet::Publish(publish) => {
+                        assert_eq!(publish.payload, payload);
+                        break;
+                    }
+                    Packet::PubRel(_) => {}
+                    other => panic!("{other:?}"),
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_folder_that_is_away_for_a_while_is_no_lie_and_comes_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let (store, away) = (folder.path().join("store"), folder.path().join("away"));
+    std::fs::create_dir(&store).unwrap();
+    let mut broker = on_file(&store.join("broker.db"));
+    let mut reader = Client::connect_with(broker.address(), resuming(V5, "reader")).0;
+    reader.subscribe("kept", AtLeastOnce);
+    reader.vanish();
+    broker.until("it is gone", |broker| broker.clients().is_empty());
+    Client::connect(broker.address(), V5, "last").publish_retained("last", "", AtLeastOnce);
+    std::fs::rename(&store, &away).unwrap();
+    let mut first = Client::connect(broker.address(), V5, "first");
+    let id = first.next_id();
+    let kept = Publish { qos: AtLeastOnce, packet_id: Some(id), ..Publish::new("kept", "1") };
+    first.send(Packet::Publish(kept));
+    broker.until("the failure is seen", |broker| broker.counters().store_errors > 0);
+    let mut second = Client::connect(broker.address(), V5, "second");
+    assert_eq!(second.publish("kept", "2", AtLeastOnce), ReasonCode::QuotaExceeded);
+    std::fs::create_dir(&store).unwrap();
+    assert_eq!(first.next_puback(id), ReasonCode::Success);
+    broker.close();
+
+    let broker = on_file(&store.join("broker.db"));
+    let mut reader = Client::connect_with(broker.address(), resuming(V5, "reader")).0;
+    assert_eq!(reader.next_message().1, "1");
+    reader.expect_nothing();
+}
+
+/// Devices come and go while the store cannot write; nobody is promised what
+/// cannot be kept.
+#[test]
+fn who_comes_while_the_store_cannot_write_is_let_in_and_told() {
+    let disk = Disk::default();
+    let broker = on(&disk);
+    let mut known = Client::connect_with(broker.address(), resuming(V5, "known")).0;
+    known.subscribe("down", AtLeastOnce);
+    fail(&disk, &broker);
+
+    // Who has a session has it still, and what it says again is as it was.
+    let (mut known, answer) = Client::connect_with(broker.address(), resuming(V5, "known"));
+    assert!(answer.session_present && answer.properties.session_expiry_interval.is_none());
+    known.subscribe("down", AtLeastOnce);
+    assert_eq!(subscribe(&mut known, "more"), ReasonCode::QuotaExceeded);
+    let id = known.next_id();
+    let publish = Publish { qos: ExactlyOnce, packet_id: Some(id), ..Publish::new("up", "x") };
+    known.send(Packet::Publish(publish));
+    assert_eq!(known.next_pubrec(id), ReasonCode::QuotaExceeded);
+    let packet_id = known.next_id();
+    let filters = vec!["down".try_into().unwrap()];
+    let properties = Properties::new();
+    known.send(Packet::Unsubscribe(Unsubscribe { packet_id, filters, properties }));
+    assert!(matches!(known.next(), Packet::UnsubAck(_)));
+
+    // A new one ends with its connection.
+    for version in [V5, V311] {
+        let (mut new, answer) = Client::connect_with(broker.address(), resuming(version, "new"));
+        assert!(!answer.session_present);
+        if version == V5 {
+            assert_eq!(answer.properties.session_expiry_interval, Some(0));
+        }
+        new.subscribe("down", AtLeastOnce);
+        let mut writer = Client::connect(broker.address(), V5, "writer");
+        assert_eq!(writer.publish("down", "unlock", AtLeastOnce), ReasonCode::Success);
+        let publish = new.next_publish();
+        new.acknowledge(&publish);
+        new.vanish();
+        broker.until("its session ends", |broker| broker.counters().sessions == 2);
+        writer.disconnect();
+        broker.until("so does this one", |broker| broker.counters().sessions == 1);
+    }
+
+    // A clean start is not held up either.
+    let (mut clean, answer) =
+        Client::connect_with(broker.address(), latchlight_mqtt::Connect::new(V5, "known"));
+    assert!(!answer.session_present);
+    clean.subscribe("down", AtLeastOnce);
+    disk.work();
+    broker.until("it takes sessions again", |_| {
+        let (client, answer) = Client::connect_with(broker.address(), resuming(V5, "later"));
+        client.disconnect();
+        answer.properties.session_expiry_interval.is_none()
+    });
+}
+
+#[test]
+fn a_commit_that_does_not_end_is_one_that_fails() {
+    let disk = Disk::default();
+    let broker = on(&disk);
+    let mut reader = Client::connect_with(broker.address(), resuming(V5, "reader")).0;
+    reader.subscribe("kept", AtLeastOnce);
+    disk.hang();
+    let mut first = Client::connect(broker.address(), V5, "first");
+    let id = first.next_id();
+    let kept = Publish { qos: AtLeastOnce, packet_id: Some(id), ..Publish::new("kept", "1") };
+    first.send(Packet::Publish(kept));
+    assert_eq!(reader.next_publish().payload, "1");
+    let inline = broker.inline();
+    broker.until("others are refused", |_| {
+        let topic = "kept".try_into().unwrap();
+        inline.publish(InlinePublish::new(topic, "2")) == ReasonCode::QuotaExceeded
+    });
+    disk.work();
+    assert_eq!(first.next_puback(id), ReasonCode::Success);
+}
+
+/// The store cannot write from now on, and the broker knows.
+fn fail(disk: &Disk, broker: &TestBroker) {
+    disk.fail();
+    let mut witness = Client::connect(broker.address(), V5, "witness");
+    let id = Some(witness.next_id());
+    let publish =
+        Publish { retain: true, qos: AtLeastOnce, packet_id: id, ..Publish::new("w", "") };
+    witness.send(Packet::Publish(publish));
+    broker.until("the failure is seen", |broker| broker.counters().store_errors > 0);
+    witness.vanish();
+    broker.until("it is gone", |broker| broker.counters().sessions == 1);
+}
+
+fn subscribe(client: &mut Client, filter: &str) -> ReasonCode {
+    let packet_id = client.next_id();
+    let options = SubscriptionOptions::qos(AtLeastOnce);
+    let filters = vec![SubscribeFilter { filter: filter.try_into().unwrap(), options }];
+    let properties = Properties::new();
+    client.send(Packet::Subscribe(Subscribe { packet_id, filters, properties }));
+    match client.next() {
+        Packet::SubAck(ack) => ack.reasons[0],
+        other => panic!("expected SUBACK, received {other:?}"),
+    }
+}
+
+fn on(disk: &Disk) -> TestBroker {
+    TestBroker::build(|builder| builder.access(AllowAll).store(disk.clone()))
+}
+
+fn on_file(file: &Path) -> TestBroker {
+    let store = SqliteStore::open(file).unwrap();
+    TestBroker::build(|builder| builder.access(AllowAll).store(store))
+}
