@@ -29,10 +29,8 @@ impl Server {
     /// Opens the store, binds the listeners and serves.
     pub(crate) fn start(source: Source, prepared: Prepared, log: Log) -> anyhow::Result<Self> {
         let Prepared { config, rules, certificates } = prepared;
-        let certificates: Vec<_> = certificates
-            .into_iter()
-            .map(|tls| tls.inspect(|tls| say_expiry(tls)).map(Tls::new))
-            .collect();
+        let certificates: Vec<_> =
+            certificates.into_iter().map(|tls| tls.inspect(say_expiry).map(Tls::new)).collect();
         let ledger = Ledger::new(rules)?;
         let mut builder =
             Broker::builder().options(config.options.clone().into()).access(ledger.clone());

@@ -14,6 +14,7 @@ use crate::access::{Access, DenyAll};
 use crate::counters::{Counters, CountersSnapshot};
 use crate::deadlines::{Deadlines, Timers};
 use crate::hooks::{Hooks, Notice};
+use crate::limits::Bans;
 use crate::line::Closing;
 use crate::listener::{Hall, Listener, ListenerInfo};
 use crate::live::Ticket;
@@ -55,6 +56,7 @@ pub(crate) struct Core {
     /// Notes what outlives the broker, if it has a store.
     pub(crate) recorder: Option<Arc<Recorder>>,
     pub(crate) counters: Counters,
+    pub(crate) bans: Bans,
     pub(crate) index: Index,
     pub(crate) retained: Mutex<Retained>,
     /// The same of `$SYS`.
@@ -143,6 +145,7 @@ impl BrokerBuilder {
         let clock = Clock::start();
         let backlog = self.options.max_store_backlog;
         let recorder = self.store.is_some().then(|| Arc::new(Recorder::new(clock, backlog)));
+        let bans = Bans::new(&self.options);
         let core = Arc::new(Core {
             options: self.options,
             access: self.access.unwrap_or_else(|| Arc::new(DenyAll)),
@@ -150,6 +153,7 @@ impl BrokerBuilder {
             clock,
             recorder: recorder.clone(),
             counters: Counters::default(),
+            bans,
             index: Index::default(),
             retained: Mutex::default(),
             system: Mutex::default(),

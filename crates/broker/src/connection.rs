@@ -14,6 +14,7 @@ use crate::broker::Core;
 use crate::deadlines::Timers;
 use crate::handlers::{self, Client, Next};
 use crate::last_words::say_goodbye;
+use crate::limits::Blame;
 use crate::line::Closing;
 use crate::listener::{Place, lay_over};
 use crate::live::Ticket;
@@ -103,18 +104,27 @@ pub(crate) async fn run(
     mut place: Place,
 ) {
     // Each phase is boxed, so that a connection holds only what it is in.
+    let address = peer.address;
     let opening = Box::pin(async {
         let opened = async {
-            let (transport, end) = lay_over(&core, socket, &mut peer, &mut place).await?;
+            let laid = lay_over(&core, socket, &mut peer, &mut place).await;
+            let (transport, end) = laid.ok_or(Blame::Client)?;
             let (client, carry) = open(&core, &transport, &peer, end).await?;
-            Some((transport, client, carry))
+            Ok((transport, client, carry))
         };
         tokio::select! {
             opened = opened => opened,
-            () = core.stop.cancelled() => None,
+            () = core.stop.cancelled() => Err(Blame::Broker),
         }
     });
-    let Some((transport, client, carry)) = opening.await else { return };
+    let (transport, client, carry) = match opening.await {
+        Ok(opened) => opened,
+        Err(Blame::Broker) => return,
+        Err(Blame::Client) => {
+            let now = core.clock.now();
+            return core.bans.failed(address, now, &core.counters);
+        }
+    };
     let (client, end) = Box::pin(serve(client, &*transport, carry)).await;
     Box::pin(finish(client, transport, end)).await;
 }

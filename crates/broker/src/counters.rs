@@ -48,6 +48,14 @@ counters! {
     /// Those of them that were refused because too many TLS handshakes were
     /// under way.
     handshakes_refused,
+    /// Those that were refused because connections came too fast.
+    refused_rate,
+    /// Those that were refused because their address is banned.
+    refused_banned,
+    /// CONNECTs that were refused because their client is banned.
+    connects_refused_banned,
+    /// Addresses and clients that were banned.
+    bans,
     /// TLS handshakes that failed or took too long.
     handshakes_failed,
     /// Requests on WebSocket listeners that were refused or took too long.

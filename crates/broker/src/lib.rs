@@ -64,6 +64,12 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! How fast connections come is limited before anything is done for them, in
+//! all and per address; an address whose connections fail too often, and a
+//! client that connects too often, is banned for a while
+//! ([`Options::ban_time`]). Loopback addresses are left alone, unless
+//! [`Options::limit_loopback`].
+//!
 //! # How it works
 //! A session is free of I/O: it is given packets and the time, and gives bytes
 //! and effects. Sockets stand around it, on threads of the broker's own. A
@@ -169,6 +175,7 @@ mod interceptor;
 mod last_words;
 #[cfg(feature = "ledger")]
 pub mod ledger;
+mod limits;
 mod line;
 mod listener;
 mod live;

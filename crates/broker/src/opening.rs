@@ -8,7 +8,7 @@ use bytes::Bytes;
 use bytestring::ByteString;
 use latchlight_mqtt::ProtocolVersion::V5;
 use latchlight_mqtt::{
-    ConnAck, DecodeError, Framing, Packet, PacketType, ProtocolVersion, ReasonCode, frame,
+    ConnAck, Connect, DecodeError, Framing, Packet, PacketType, ProtocolVersion, ReasonCode, frame,
 };
 use tokio::io::Interest;
 use tokio::time::Instant;
@@ -19,6 +19,7 @@ use crate::authentication::data_of;
 use crate::broker::Core;
 use crate::handlers::{self, Client};
 use crate::hooks::Notice;
+use crate::limits::Blame;
 use crate::read_buffer::Carry;
 use crate::threads::Peer;
 use crate::transport::Transport;
@@ -55,43 +56,46 @@ impl From<ReasonCode> for Refused {
 /// How long a refusal may take to be sent.
 const REFUSAL: Duration = Duration::from_millis(500);
 
-/// Reads CONNECT and answers it, until `end`; nothing: the client was not let
-/// in.
+/// Reads CONNECT and answers it, until `end`.
+///
+/// # Errors
+/// The client was not let in, and whose doing that is.
 pub(crate) async fn open(
     core: &Arc<Core>,
     transport: &Arc<dyn Transport>,
     peer: &Peer,
     end: Instant,
-) -> Option<(Client, Carry)> {
+) -> Result<(Client, Carry), Blame> {
     let mut first_words = FirstWords { transport, end, bytes: Vec::new() };
     let first = tokio::time::timeout_at(end, first_words.read_connect(core));
-    let packet = match first.await.ok()? {
+    let packet = match first.await.map_err(|_| Blame::Client)? {
         Ok(packet) => packet,
         Err(Some(error)) => {
             core.counters.protocol_errors.one();
             refuse_version(&**transport, error).await;
-            return None;
+            return Err(Blame::Client);
         }
-        Err(None) => return None,
+        Err(None) => return Err(Blame::Client),
     };
     let Packet::Connect(connect) = packet else {
         // [MQTT-3.1.0-1]: the first packet is CONNECT.
         core.counters.protocol_errors.one();
-        return None;
+        return Err(Blame::Client);
     };
     core.counters.connects.one();
     core.counters.received.packets.one();
     let version = connect.version;
     let most = handlers::connect::max_packet_size(&connect);
     let client_id = connect.client_id.clone();
-    match handlers::connect::establish(core, *connect, &mut first_words, peer).await {
-        Ok(client) => Some((client, Carry::holding(first_words.bytes))),
+    match establish(core, *connect, &mut first_words, peer).await {
+        Ok(client) => Ok((client, Carry::holding(first_words.bytes))),
         Err(refused) => {
             let mut refusal = match refused {
-                Refused::Gone => return None,
+                Refused::Gone => return Err(Blame::Client),
                 Refused::Because(reason) => Box::new(ConnAck::new(false, reason)),
                 Refused::Answered(refusal) => refusal,
             };
+            let blame = Blame::of(refusal.reason);
             core.counters.connects_refused.one();
             // [MQTT-3.2.2-8]
             refusal.reason = access::told(refusal.reason, PacketType::ConnAck);
@@ -101,9 +105,27 @@ pub(crate) async fn open(
             if refusal.encoded_len(version).is_ok_and(|length| length <= most) {
                 say(&**transport, &refusal, version).await;
             }
-            None
+            Err(blame)
         }
     }
+}
+
+/// Lets a client in that does not connect too often (C15).
+async fn establish(
+    core: &Arc<Core>,
+    connect: Connect,
+    first_words: &mut FirstWords<'_>,
+    peer: &Peer,
+) -> Result<Client, Refused> {
+    let client_id = connect.client_id.clone();
+    // Before a password is looked at, which costs more.
+    if core.bans.is_client_banned(&client_id, peer.address, core.clock.now()) {
+        core.counters.connects_refused_banned.one();
+        return Err(ReasonCode::Banned.into());
+    }
+    let client = handlers::connect::establish(core, connect, first_words, peer).await?;
+    core.bans.connected(&client_id, peer.address, core.clock.now(), &core.counters);
+    Ok(client)
 }
 
 /// Tells the observers whom the broker has not let in.

@@ -37,6 +37,24 @@ pub struct Options {
     pub max_handshakes: usize,
     /// TLS handshakes at once from one address.
     pub max_handshakes_per_address: usize,
+    /// Connections per second, of all listeners together; ten seconds' worth may
+    /// come at once. 0: any number.
+    pub max_accept_rate: u32,
+    /// The same from one address. An IPv6 /64 counts as one address, here and
+    /// elsewhere.
+    pub max_accept_rate_per_address: u32,
+    /// Connections from one address per minute that may fail before they are
+    /// let in (in the TLS handshake, with a wrong password); beyond that, the
+    /// address is banned. 0: any number.
+    pub max_failures_per_address: u32,
+    /// How often per minute a client may connect, by its client id and where it
+    /// comes from; beyond that, it is banned. 0: as often as it likes.
+    pub max_connects_per_client: u32,
+    /// How long who is banned is not let in.
+    pub ban_time: Duration,
+    /// Whether these rates and bans hold for loopback addresses, too. They
+    /// never do for what has no address.
+    pub limit_loopback: bool,
     /// Connections at once.
     pub max_connections: usize,
     /// Connections at once from one address.
@@ -114,6 +132,12 @@ impl Default for Options {
             handshake_timeout: Duration::from_secs(10),
             max_handshakes: 1000,
             max_handshakes_per_address: 250,
+            max_accept_rate: 10_000,
+            max_accept_rate_per_address: 100,
+            max_failures_per_address: 300,
+            max_connects_per_client: 100,
+            ban_time: Duration::from_secs(60),
+            limit_loopback: false,
             max_connections: 100_000,
             max_connections_per_address: 100_000,
             max_sessions: 200_000,

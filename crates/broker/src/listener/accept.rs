@@ -44,8 +44,7 @@ impl Accepting {
                     continue;
                 }
             };
-            let ip = address.map(|address| address.ip());
-            if let Some(place) = places.take(&core, ip, layers.has_handshake()) {
+            if let Some(place) = places.take(&core, address, layers.has_handshake()) {
                 let (listener, layers) = (name.clone(), layers.clone());
                 let peer = Peer { address, listener, layers, certificate: None };
                 hands.give(Accepted { socket, peer, place });

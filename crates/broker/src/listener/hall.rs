@@ -29,7 +29,8 @@ struct Running {
 
 impl Hall {
     pub(crate) fn new(core: Arc<Core>, hands: Hands) -> Self {
-        Self { core, hands, places: Arc::default(), running: Mutex::default() }
+        let places = Arc::new(Places::new(&core.options));
+        Self { core, hands, places, running: Mutex::default() }
     }
 
     /// Begins to accept.
