@@ -117,6 +117,25 @@ pub trait Access: Send + Sync + 'static {
         Err(ReasonCode::NotAuthorized)
     }
 
+    /// Whether [`Access::authorize_receive`] is asked. This is asked when the
+    /// broker begins, and at every [`Broker::review`](crate::Broker::review).
+    fn checks_delivery(&self) -> bool {
+        false
+    }
+
+    /// Lets a client receive the messages of a topic, whichever subscription
+    /// brings them, shared or not, also those that were kept or waited for
+    /// it. What a client may not receive passes it by; it is not told, and
+    /// neither is the publisher.
+    ///
+    /// What this says counts for one topic and one client until that connects
+    /// anew, or until the next [`Broker::review`](crate::Broker::review). The
+    /// process's own subscriptions are not asked about.
+    fn authorize_receive(&self, client: &ClientInfo, topic: &str) -> bool {
+        let _ = (client, topic);
+        true
+    }
+
     /// Lets a client connect with this will.
     ///
     /// # Errors

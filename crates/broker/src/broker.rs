@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64};
 
 use bytestring::ByteString;
 use latchlight_mqtt::ReasonCode;
@@ -52,6 +52,10 @@ pub(crate) struct Core {
     pub(crate) options: Options,
     pub(crate) access: Arc<dyn Access>,
     pub(crate) hooks: Arc<Hooks>,
+    /// Whether the access hook is asked at delivery.
+    pub(crate) checks_delivery: AtomicBool,
+    /// Held while it is asked whether it is.
+    pub(crate) asking: Mutex<()>,
     pub(crate) clock: Clock,
     /// Notes what outlives the broker, if it has a store.
     pub(crate) recorder: Option<Arc<Recorder>>,
@@ -150,6 +154,8 @@ impl BrokerBuilder {
             options: self.options,
             access: self.access.unwrap_or_else(|| Arc::new(DenyAll)),
             hooks: Arc::new(Hooks::new(self.observers, self.interceptors)),
+            checks_delivery: AtomicBool::new(false),
+            asking: Mutex::default(),
             clock,
             recorder: recorder.clone(),
             counters: Counters::default(),
@@ -165,6 +171,7 @@ impl BrokerBuilder {
             session_numbers: AtomicU64::new(1),
             reviews: AtomicU64::new(0),
         });
+        core.ask_whether_it_checks(false);
         let writer = match (recorder, self.store) {
             (Some(recorder), Some(mut store)) => {
                 restore(&core, &recorder, store.as_mut(), self.keep.as_ref())
@@ -237,20 +244,6 @@ impl Broker {
     /// What was counted.
     pub fn counters(&self) -> CountersSnapshot {
         self.core.counters_snapshot()
-    }
-
-    /// Asks the access hook again about every session, with and without a
-    /// connection, when its rules have changed; those that a store has brought
-    /// back are asked about when the broker begins. A session that was let in by
-    /// other rules, or has a subscription that is not allowed any more, ends:
-    /// its connection is closed and what waits in it is dropped. Gives how
-    /// many were not kept as they are.
-    pub fn review(&self) -> usize {
-        self.core.reviews.fetch_add(1, Ordering::SeqCst);
-        let sessions: Vec<_> = self.core.sessions.lock().values().cloned().collect();
-        let not_kept = sessions.iter().filter(|session| self.core.review(session)).count();
-        self.core.hooks.tell();
-        not_kept
     }
 
     /// Ends every connection, those of MQTT 5 with 0x8B (Server shutting

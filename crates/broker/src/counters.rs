@@ -87,6 +87,8 @@ counters! {
     messages_unmatched,
     /// Publishes that the access hook refused, or an interceptor stopped.
     publishes_refused,
+    /// Messages that a subscriber may not receive, as the access hook said.
+    deliveries_refused,
     /// Messages of QoS 0 dropped for a reader that takes nothing.
     dropped_stalled,
     /// Messages of QoS 1 and 2 dropped at the bound of a queue.

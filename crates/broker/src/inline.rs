@@ -13,6 +13,7 @@ use parking_lot::Mutex;
 use tokio::sync::mpsc;
 
 use crate::broker::Core;
+use crate::delivery::Verdicts;
 use crate::inline_queue::InlineSink;
 use crate::live::Ticket;
 use crate::message::{Forward, Message};
@@ -166,7 +167,7 @@ impl InlineClient {
         let (sender, events) = mpsc::unbounded_channel();
         let mut tickets = Vec::new();
         for target in &route.sessions {
-            let ticket = self.launch(target, &message, deadline, &sender);
+            let ticket = self.launch(target, &route.verdicts, &message, deadline, &sender);
             tickets.extend(ticket);
         }
         self.core.hooks.tell();
@@ -176,6 +177,7 @@ impl InlineClient {
     fn launch(
         &self,
         target: &Target,
+        verdicts: &Verdicts,
         message: &Arc<Message>,
         deadline: u64,
         events: &mpsc::UnboundedSender<crate::LiveEvent>,
@@ -184,7 +186,7 @@ impl InlineClient {
         let session = &target.session;
         let now = core.clock.now();
         let (ticket, epoch) = {
-            let mut line = session.outbound.lock();
+            let mut line = core.line_for(session, &message.topic, verdicts)?;
             let info = line.info.clone().filter(|_| line.owed.is_connected())?;
             let ticket = Ticket::new(info, events.clone());
             let options = &core.options;

@@ -30,6 +30,8 @@ pub(crate) async fn say_goodbye(
         let is_own = line.epoch == client.epoch;
         if is_own {
             line.owed.say(&goodbye);
+            // [MQTT-3.14.4-1]: and no more.
+            line.owed.finish();
         }
         is_own
     };

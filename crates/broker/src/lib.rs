@@ -113,6 +113,12 @@
 //! [`Broker::review`] asks it again about everybody who is there. With the
 //! feature `ledger`, users and rules come from a YAML or JSON file.
 //!
+//! A hook may also be asked at delivery ([`Access::authorize_receive`]): then a
+//! subscription to `#` brings only what its client may read. It is asked once
+//! for each topic and reader, and again after a review, when what waits for
+//! the reader is looked through, too. A hook that does not want this costs
+//! nothing.
+//!
 //! Clients of MQTT 5 may show who they are by a method of the hook's own
 //! ([`Access::begin_authentication`]): question and answer, in as many steps as
 //! it takes, when they connect and as often as they like afterwards. Who a
@@ -150,9 +156,6 @@
 //! them ([`InlineClient::handle`]), any number for one filter.
 //! [`Broker::inject`] handles a packet as if some client had sent it: the same
 //! limits, the same hooks.
-//!
-//! # Not there yet, but with its place
-//! Access checks at delivery.
 
 mod access;
 mod administration;
@@ -163,6 +166,7 @@ mod client_info;
 mod connection;
 mod counters;
 mod deadlines;
+mod delivery;
 #[cfg(feature = "ledger")]
 pub mod document;
 mod handlers;
@@ -190,6 +194,7 @@ mod review;
 mod router;
 mod session;
 mod session_handle;
+mod sharing;
 mod store;
 mod sys;
 mod threads;

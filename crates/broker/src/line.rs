@@ -31,6 +31,8 @@ pub(crate) struct Line {
     /// Counts the connections of this session: an old one must not touch what
     /// a newer one has.
     pub(crate) epoch: u64,
+    /// Counts how often what the client may receive was to be asked anew.
+    pub(crate) rights: u64,
     /// The connection is to be closed.
     pub(crate) closing: Option<Closing>,
     pub(crate) info: Option<Arc<ClientInfo>>,

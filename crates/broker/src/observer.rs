@@ -215,6 +215,8 @@ pub enum DropReason {
     StoreFull,
     /// It waited for a session that has ended.
     SessionEnded,
+    /// The client may not receive it any more.
+    NotAllowed,
     /// It was to be kept, and there is no room for it.
     RetainedFull,
     /// The publisher may not, and why.

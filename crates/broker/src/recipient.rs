@@ -6,6 +6,7 @@ use latchlight_mqtt::QoS;
 
 use crate::Publication;
 use crate::broker::Core;
+use crate::delivery::Verdicts;
 use crate::hooks::Panicked;
 use crate::message::Forward;
 use crate::router::{Batch, Publisher, Tally};
@@ -89,6 +90,7 @@ impl Core {
     pub(crate) fn deliver_to_selected(
         &self,
         forward: &Forward<'_>,
+        verdicts: &Verdicts,
         selected: Vec<Recipient>,
         batch: &mut Batch,
         tally: &mut Tally,
@@ -98,7 +100,7 @@ impl Core {
             if group.is_some_and(|group| served.contains(&group)) {
                 continue;
             }
-            let accepted = self.deliver(forward, &session, &receiver, batch);
+            let accepted = self.deliver(forward, verdicts, &session, &receiver, batch);
             tally.add(accepted);
             if matches!(accepted, Accepted::Yes(_)) {
                 served.extend(group);

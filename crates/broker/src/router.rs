@@ -4,19 +4,20 @@ use std::cell::RefCell;
 use std::sync::Arc;
 use std::time::Duration;
 
-use latchlight_mqtt::{ReasonCode, TopicFilter};
+use latchlight_mqtt::ReasonCode;
 use rustc_hash::FxHashMap;
 
 use crate::access::PublishRequest;
 use crate::broker::Core;
+use crate::delivery::Verdicts;
 use crate::hooks::Notice;
 use crate::inline_queue::InlineSink;
 use crate::line::Closing;
 use crate::message::{Forward, Message};
-use crate::session::{Accepted, Kept, Receiver};
+use crate::session::{Accepted, Receiver};
 use crate::session_handle::Session;
 use crate::sys::is_system;
-use crate::topics::{Route, SharedGroup, Subscriber};
+use crate::topics::Route;
 use crate::{ClientInfo, DropReason, Stop};
 
 /// How often a publisher that waits looks at whom it waits for.
@@ -214,7 +215,7 @@ impl Core {
             let Ok(selected) = self.select(forward, route, publisher) else {
                 return ReasonCode::UnspecifiedError;
             };
-            self.deliver_to_selected(forward, selected, batch, &mut tally);
+            self.deliver_to_selected(forward, &route.verdicts, selected, batch, &mut tally);
         } else {
             self.deliver_to_all(forward, route, publisher, batch, &mut tally);
         }
@@ -240,11 +241,12 @@ impl Core {
     ) {
         for target in &route.sessions {
             if let Some(receiver) = target.receiver_of(publisher.map(|p| p.session)) {
-                tally.add(self.deliver(forward, &target.session, receiver, batch));
+                let session = &target.session;
+                tally.add(self.deliver(forward, &route.verdicts, session, receiver, batch));
             }
         }
         for group in &route.groups {
-            self.deliver_to_one(forward, group, batch, tally);
+            self.deliver_to_one(forward, group, &route.verdicts, batch, tally);
         }
     }
 
@@ -255,50 +257,6 @@ impl Core {
             let reason = stop.reason().map_or(DropReason::Intercepted, DropReason::Refused);
             self.hooks.note(None, Notice::PublishDropped(message, reason));
         }
-    }
-
-    /// Gives a message to one member of a shared subscription: the first, in
-    /// their turn, that takes it.
-    fn deliver_to_one(
-        &self,
-        forward: &Forward<'_>,
-        group: &SharedGroup,
-        batch: &mut Batch,
-        tally: &mut Tally,
-    ) {
-        for member in group.in_turn() {
-            let Subscriber::Session(session) = &member.subscriber else { continue };
-            let receiver = Receiver { share: Some(group.filter().clone()), ..member.receiver() };
-            let accepted = self.deliver(forward, session, &receiver, batch);
-            tally.add(accepted);
-            if matches!(accepted, Accepted::Yes(_)) {
-                break;
-            }
-        }
-    }
-
-    /// What a member of shared subscriptions was to get until it left goes to
-    /// other members; within [`Recorder::together`], so that it leaves the
-    /// store in the commit in which they get it.
-    ///
-    /// [`Recorder::together`]: crate::store::Recorder::together
-    pub(crate) fn hand_over(&self, left: Vec<Kept>) {
-        let now = self.clock.now();
-        let mut batch = Batch::default();
-        for Kept { message, share, .. } in left {
-            if message.is_expired(now) {
-                self.counters.dropped_expired.one();
-                continue;
-            }
-            let filter = share.and_then(|share| TopicFilter::try_from(&*share).ok());
-            // Where nobody else is subscribed, it ends with its session.
-            let Some(group) = filter.and_then(|filter| self.index.group(&filter)) else { continue };
-            let mut tally = Tally::default();
-            let forward = Forward::of_message(&message, now);
-            self.deliver_to_one(&forward, &group, &mut batch, &mut tally);
-            self.counters.shared_handed_over.add(tally.taken as u64);
-        }
-        batch.flush(self);
     }
 
     /// What was allowed when a message came may be forbidden since it is kept:
@@ -348,12 +306,15 @@ impl Core {
     pub(crate) fn deliver(
         &self,
         forward: &Forward<'_>,
+        verdicts: &Verdicts,
         session: &Arc<Session>,
         receiver: &Receiver,
         batch: &mut Batch,
     ) -> Accepted {
         let retain = forward.retain && receiver.retain_as_published;
-        let mut line = session.outbound.lock();
+        let Some(mut line) = self.line_for(session, forward.topic(), verdicts) else {
+            return Accepted::Not;
+        };
         let accepted = line.owed.deliver(forward, receiver, retain, &self.options, &self.counters);
         if let Accepted::Yes(Some(commit)) = accepted {
             batch.acknowledge_after(commit);
@@ -384,7 +345,7 @@ impl Core {
 /// How many took a message, and how many had no room for it.
 #[derive(Default)]
 pub(crate) struct Tally {
-    taken: usize,
+    pub(crate) taken: usize,
     full: usize,
 }
 

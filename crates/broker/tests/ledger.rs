@@ -443,3 +443,48 @@ fn sessions_that_a_store_brings_back_are_held_to_the_rules_of_now() {
     // The client id is free again.
     assert!(!connect(&broker, "alice", "3", false).1.session_present);
 }
+
+/// Granted in part, a subscription brings what may be read; refused as a
+/// whole, it brings nothing.
+#[test]
+fn who_may_not_read_a_topic_does_not_read_it_by_a_wildcard() {
+    let filtering = with_hashes(
+        "{wide_subscriptions: filter, users: {alice: {password: HASH(a)}, bob: {password: HASH(b)}},
+         acl: [{username: alice, filters: {'#': read-only, 'secret/#': deny}},
+               {username: bob, filters: {'#': read-write}}]}",
+    );
+    let refusing = filtering.replace("filter,", "refuse,");
+    let ruled = Ruled::by(&filtering);
+    let mut bob = ruled.connect(user("bob", "b", "bob"));
+    bob.publish_retained("secret/kept", "s", AtLeastOnce);
+    let mut alice = ruled.connect(user("alice", "a", "alice"));
+    for filter in ["#", "+/x", "$share/group/#"] {
+        alice.subscribe(filter, AtLeastOnce);
+    }
+    let reason = alice.try_subscribe("secret/+", SubscriptionOptions::default());
+    assert_eq!(reason, ReasonCode::NotAuthorized);
+    bob.publish("secret/x", "s", AtLeastOnce);
+    bob.publish("free/x", "f", AtLeastOnce);
+    for _ in 0..2 {
+        let publish = alice.next_publish();
+        assert_eq!(publish.topic, "free/x");
+        alice.acknowledge(&publish);
+    }
+    alice.expect_nothing();
+
+    // With the file's word gone, the subscription is too wide.
+    assert_eq!(ruled.change(&refusing), 1);
+    alice.expect_disconnect(ReasonCode::NotAuthorized);
+    let mut alice = ruled.connect(user("alice", "a", "alice"));
+    let reason = alice.try_subscribe("#", SubscriptionOptions::default());
+    assert_eq!(reason, ReasonCode::NotAuthorized);
+    // And back, without a moment in which it brings more than it should.
+    std::fs::write(&ruled.file, &filtering).unwrap();
+    ruled.ledger.reload().unwrap();
+    let reason = alice.try_subscribe("#", SubscriptionOptions::default());
+    assert_eq!(reason, ReasonCode::NotAuthorized, "the broker does not ask yet");
+    ruled.broker.review();
+    alice.subscribe("#", AtLeastOnce);
+    bob.publish("secret/x", "s", AtLeastOnce);
+    alice.expect_nothing();
+}

@@ -88,6 +88,7 @@ pub(crate) async fn establish(
     let Entered { session, epoch, task, present, expiry } = entered;
     note_established(core, &info, &session, present);
     core.hooks.tell();
+    core.sift(&session);
     session.flush(core.clock.now(), &core.options, &core.counters);
     if core.reviews.load(Ordering::SeqCst) != reviews || session.is_revoked() {
         core.review(&session);
@@ -290,6 +291,10 @@ fn begin(
     });
     let answer = Answer { packet: answer, after };
     line.owed.tells = core.hooks.tells(info);
+    line.rights += 1;
+    if core.checks_delivery() {
+        line.owed.begin_sifting();
+    }
     line.owed.connect(limits(connect), expiry > 0, answer, now, &core.options, &core.counters);
     session.set_connected(true, &core.counters);
     let epoch = line.epoch;

@@ -151,17 +151,24 @@ fn send_retained(
     identifier: Option<u32>,
     now: Time,
 ) {
-    let Client { core, session, batch, epoch, .. } = client;
-    // Locked until they have their place, so that no newer one gets before them.
-    let retained = core.shelf(wanted.filter.filter()).lock();
-    let messages = retained.matching(wanted.filter.filter(), now);
-    if messages.is_empty() {
-        return;
-    }
-    let mut line = session.outbound.lock();
-    if line.epoch != *epoch || !line.owed.is_connected() {
-        return;
-    }
+    let Client { core, session, info, batch, epoch, .. } = client;
+    let (retained, messages, mut line) = loop {
+        let rights = session.outbound.lock().rights;
+        // Locked until they have their place, so that no newer one gets before
+        // them.
+        let (retained, messages) = core.retained_for(info, wanted.filter.filter(), now);
+        if messages.is_empty() {
+            return;
+        }
+        let line = session.outbound.lock();
+        if line.epoch != *epoch || !line.owed.is_connected() {
+            return;
+        }
+        // What the client may receive has not changed meanwhile.
+        if line.rights == rights {
+            break (retained, messages, line);
+        }
+    };
     let identifiers: Vec<u32> = identifier.into_iter().collect();
     line.owed.queue_retained(messages, wanted.options.qos, &identifiers);
     drop(retained);

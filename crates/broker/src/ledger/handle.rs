@@ -3,6 +3,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::SystemTime;
 
 use arc_swap::ArcSwap;
@@ -11,9 +12,10 @@ use latchlight_mqtt::ReasonCode;
 use parking_lot::Mutex;
 use rustc_hash::FxHashMap;
 
+use super::access::Deed;
 use super::password::Verifier;
-use super::rules::{Deed, Entry, Who};
-use super::{LedgerRules, PasswordHash};
+use super::rules::{Entry, Who};
+use super::{LedgerRules, PasswordHash, WideSubscriptions};
 use crate::document::{self, DocumentError};
 use crate::{Access, ClientInfo, ConnectRequest, PublishRequest, Refusal, Review};
 
@@ -46,6 +48,8 @@ struct Inner {
     rules: ArcSwap<InForce>,
     file: Option<PathBuf>,
     verifier: Verifier,
+    /// What the broker was told last: what it brings is looked at.
+    filters: AtomicBool,
     /// Held while the rules are replaced: since when each user's password
     /// counts, where it is another one than at the start.
     changed: Mutex<FxHashMap<String, SystemTime>>,
@@ -107,6 +111,7 @@ impl Ledger {
             rules: ArcSwap::from_pointee(InForce::check(rules)?),
             file,
             verifier: Verifier::default(),
+            filters: AtomicBool::new(false),
             changed: Mutex::default(),
         };
         Ok(Self { inner: Arc::new(inner) })
@@ -237,10 +242,25 @@ impl Access for Ledger {
 
     fn authorize_subscribe(&self, client: &ClientInfo, filter: &str) -> Result<(), ReasonCode> {
         let (rules, who) = (self.inner.rules.load(), who(client));
-        match rules.allows(&who, Deed::Read, filter) {
+        // Before the broker asks about each topic, nothing is granted in part.
+        let filters = rules.wide_subscriptions == WideSubscriptions::Filter
+            && self.inner.filters.load(Ordering::SeqCst);
+        match rules.allows(&who, Deed::Read, filter) || (filters && rules.allows_some(&who, filter))
+        {
             true => Ok(()),
             false => Err(ReasonCode::NotAuthorized),
         }
+    }
+
+    fn checks_delivery(&self) -> bool {
+        let filters = self.inner.rules.load().wide_subscriptions == WideSubscriptions::Filter;
+        self.inner.filters.store(filters, Ordering::SeqCst);
+        filters
+    }
+
+    fn authorize_receive(&self, client: &ClientInfo, topic: &str) -> bool {
+        let (rules, who) = (self.inner.rules.load(), who(client));
+        rules.entry(&who) != Entry::Refused && rules.allows(&who, Deed::Read, topic)
     }
 
     fn review(&self, client: &ClientInfo) -> Review {

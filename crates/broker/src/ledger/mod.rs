@@ -6,11 +6,13 @@
 //! anything of is refused, unless the file says `default: allow`. Passwords
 //! are there as argon2id hashes only.
 //!
-//! What it deliberately does not do: write its file, keep refused messages
-//! from a wide subscription (a filter that reaches into what is denied is
-//! refused as a whole), and throttle who tries passwords beyond how many are
-//! checked at once.
+//! A filter that reaches into what is denied is refused as a whole, unless the
+//! file says `wide_subscriptions: filter`: then it brings what may be read.
+//!
+//! What it deliberately does not do: write its file, and throttle who tries
+//! passwords beyond how many are checked at once.
 
+mod access;
 mod any_of;
 mod handle;
 mod network;
@@ -21,12 +23,13 @@ mod template;
 mod topic_rule;
 mod unique_map;
 
+pub use access::{DefaultAccess, TopicAccess, WideSubscriptions};
 pub use any_of::AnyOf;
 pub use handle::Ledger;
 pub use network::{InvalidNetwork, Network};
 pub use password::{InvalidPasswordHash, PasswordHash};
 pub use pattern::{EmptyPattern, Pattern};
-pub use rules::{AclRule, AuthRule, DefaultAccess, LedgerRules, TopicAccess, User};
+pub use rules::{AclRule, AuthRule, LedgerRules, User};
 pub use topic_rule::{InvalidTopicRule, TopicRule};
 
 use rules::Who;

@@ -7,8 +7,11 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
+use super::access::Deed;
 use super::password::PasswordHash;
-use super::{AnyOf, Network, Pattern, TopicRule, unique_map};
+use super::{
+    AnyOf, DefaultAccess, Network, Pattern, TopicAccess, TopicRule, WideSubscriptions, unique_map,
+};
 use crate::document::DocumentError;
 
 /// All that a ledger says.
@@ -18,6 +21,9 @@ pub struct LedgerRules {
     /// What counts for a topic that no rule says anything of.
     #[serde(rename = "default")]
     pub default_access: DefaultAccess,
+    /// What becomes of a subscription that is allowed in part.
+    #[serde(skip_serializing_if = "WideSubscriptions::is_default")]
+    pub wide_subscriptions: WideSubscriptions,
     /// Who signs in with a password, by user name.
     #[serde(deserialize_with = "unique_map::read", skip_serializing_if = "BTreeMap::is_empty")]
     pub users: BTreeMap<String, User>,
@@ -27,17 +33,6 @@ pub struct LedgerRules {
     /// Who may do what with which topics.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub acl: Vec<AclRule>,
-}
-
-/// What counts where no rule says anything.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum DefaultAccess {
-    /// It is refused.
-    #[default]
-    Deny,
-    /// It is allowed.
-    Allow,
 }
 
 /// Somebody with a name.
@@ -98,20 +93,6 @@ pub struct AclRule {
     pub filters: BTreeMap<TopicRule, TopicAccess>,
 }
 
-/// What may be done with topics.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum TopicAccess {
-    /// Nothing, whatever another rule says.
-    Deny,
-    /// Subscribing.
-    ReadOnly,
-    /// Publishing.
-    WriteOnly,
-    /// Both.
-    ReadWrite,
-}
-
 /// Somebody who asks.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Who<'a> {
@@ -135,13 +116,6 @@ impl Who<'_> {
     }
 }
 
-/// What somebody asks for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Deed {
-    Read,
-    Write,
-}
-
 /// How somebody gets in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Entry {
@@ -151,17 +125,6 @@ pub(super) enum Entry {
     Password,
     /// Not at all.
     Refused,
-}
-
-impl TopicAccess {
-    fn grants(self, deed: Deed) -> bool {
-        match self {
-            Self::Deny => false,
-            Self::ReadOnly => deed == Deed::Read,
-            Self::WriteOnly => deed == Deed::Write,
-            Self::ReadWrite => true,
-        }
-    }
 }
 
 /// Whether a rule that asks for these names means this client.
@@ -204,12 +167,8 @@ impl LedgerRules {
     /// Whether this client, which is let in, may do this with all of a topic
     /// filter, or with a topic.
     pub(super) fn allows(&self, who: &Who<'_>, deed: Deed, filter: &str) -> bool {
-        let own = self.user(who).map(|user| &user.acl);
-        let meant = self.acl.iter().filter(|rule| {
-            is_called(who, &rule.client, &rule.username) && who.is_from(&rule.remote)
-        });
         let (mut granted, mut limited) = (false, false);
-        for (rule, access) in own.into_iter().chain(meant.map(|rule| &rule.filters)).flatten() {
+        for (rule, access) in self.topic_rules(who) {
             if access.grants(deed) {
                 granted = granted || rule.covers(filter, who);
             } else if (*access == TopicAccess::Deny || !limited) && rule.overlaps(filter, who) {
@@ -221,6 +180,34 @@ impl LedgerRules {
         }
         // What a rule says something of is not left to the default.
         granted || (self.default_access == DefaultAccess::Allow && !limited)
+    }
+
+    /// Whether this client may read something of what a filter brings.
+    pub(super) fn allows_some(&self, who: &Who<'_>, filter: &str) -> bool {
+        let (mut granted, mut limited) = (false, false);
+        for (rule, access) in self.topic_rules(who) {
+            if access.grants(Deed::Read) {
+                granted = granted || rule.overlaps(filter, who);
+            } else if rule.covers(filter, who) {
+                if *access == TopicAccess::Deny {
+                    return false;
+                }
+                limited = true;
+            }
+        }
+        granted || (self.default_access == DefaultAccess::Allow && !limited)
+    }
+
+    /// The rules for topics that mean this client.
+    fn topic_rules<'a>(
+        &'a self,
+        who: &'a Who<'_>,
+    ) -> impl Iterator<Item = (&'a TopicRule, &'a TopicAccess)> {
+        let own = self.user(who).map(|user| &user.acl);
+        let meant = self.acl.iter().filter(|rule| {
+            is_called(who, &rule.client, &rule.username) && who.is_from(&rule.remote)
+        });
+        own.into_iter().chain(meant.map(|rule| &rule.filters)).flatten()
     }
 
     /// Looks for what is wrong beyond each single value.
@@ -311,6 +298,18 @@ mod tests {
             other.acl.reverse();
             for deed in [Deed::Read, Deed::Write] {
                 prop_assert_eq!(rules.allows(&WHO, deed, &filter), other.allows(&WHO, deed, &filter));
+            }
+        }
+
+        #[test]
+        fn a_subscription_is_allowed_in_part_where_some_topic_may_be_read(
+            rules in rules(), filter in filter(),
+        ) {
+            let of = TopicFilter::try_from(filter.as_str()).unwrap();
+            let mut topics = topics();
+            topics.retain(|topic| of.matches(topic));
+            if topics.iter().any(|topic| rules.allows(&WHO, Deed::Read, topic)) {
+                prop_assert!(rules.allows_some(&WHO, &filter));
             }
         }
 

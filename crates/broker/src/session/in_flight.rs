@@ -243,6 +243,11 @@ impl InFlight {
         kept.into_iter()
     }
 
+    /// What this connection was not sent.
+    pub(crate) fn unsent(&self) -> impl Iterator<Item = (PacketId, &Open)> {
+        self.open.iter().filter(|(_, open)| !open.sent).map(|(id, open)| (*id, open))
+    }
+
     /// Forgets all but what came by shared subscriptions.
     pub(crate) fn keep_shared(&mut self) {
         self.open.retain(|_, open| open.is_shared());

@@ -5,6 +5,7 @@ mod ending;
 mod live;
 mod log;
 mod pump;
+mod sifting;
 
 use std::sync::Arc;
 
@@ -66,6 +67,10 @@ pub(crate) struct Outbound {
     live_unacknowledged: live::Unacknowledged,
     /// The session outlives its connection.
     durable: bool,
+    /// What waits is sifted first.
+    sifting: bool,
+    /// The last word of the connection was said.
+    finished: bool,
     /// How many of its bytes are counted among all that waits.
     counted: usize,
     /// Where it is noted, if the broker has a store and the session is
@@ -198,7 +203,10 @@ impl Outbound {
             self.tells.dropped(DropReason::QueueFull, || forward.keep());
             return Accepted::Full;
         }
-        let idle = self.has_room(options) && self.queue.is_empty() && !self.in_flight.has_again();
+        let idle = self.has_room(options)
+            && self.queue.is_empty()
+            && !self.in_flight.has_again()
+            && !self.is_held();
         let Some(sender) =
             self.sender.as_mut().filter(|sender| idle && sender.out.len() <= options.high_water)
         else {
@@ -259,7 +267,7 @@ impl Outbound {
         options: &Options,
         counters: &Counters,
     ) -> Accepted {
-        let Some(sender) = &mut self.sender else {
+        let Some(sender) = self.sender.as_mut().filter(|_| !(self.sifting || self.finished)) else {
             counters.dropped_offline.one();
             self.tells.dropped(DropReason::Offline, || forward.keep());
             return Accepted::Not;

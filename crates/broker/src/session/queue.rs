@@ -156,13 +156,16 @@ impl Queue {
 
     /// What came by shared subscriptions at QoS 1 and 2; gone from here.
     pub(crate) fn take_shared(&mut self) -> Vec<Kept> {
-        let is_shared =
-            |waiting: &Waiting| waiting.kept.share.is_some() && waiting.kept.qos != QoS::AtMostOnce;
+        self.take_out(|kept| kept.share.is_some() && kept.qos != QoS::AtMostOnce)
+    }
+
+    /// Takes some of what waits out of here.
+    pub(crate) fn take_out(&mut self, goes: impl Fn(&Kept) -> bool) -> Vec<Kept> {
         let all = std::mem::take(&mut self.waiting);
-        let (shared, rest): (Vec<_>, Vec<_>) = all.into_iter().partition(is_shared);
+        let (out, rest): (Vec<_>, Vec<_>) = all.into_iter().partition(|it| goes(&it.kept));
         self.waiting = rest.into();
-        shared.iter().for_each(|waiting| self.uncount(waiting));
-        shared.into_iter().map(|waiting| waiting.kept).collect()
+        out.iter().for_each(|waiting| self.uncount(waiting));
+        out.into_iter().map(|waiting| waiting.kept).collect()
     }
 
     pub(crate) fn clear(&mut self) {

@@ -6,6 +6,7 @@ use bytestring::ByteString;
 
 use super::index::SharedGroup;
 use super::{Subscriber, Subscription};
+use crate::delivery::Verdicts;
 use crate::inline_queue::InlineSink;
 use crate::session::Receiver;
 use crate::session_handle::Session;
@@ -17,6 +18,8 @@ pub(crate) struct Route {
     pub(crate) sessions: Vec<Target>,
     pub(crate) inline: Vec<(Arc<InlineSink>, bool)>,
     pub(crate) groups: Vec<Arc<SharedGroup>>,
+    /// Who of them may receive the messages, where that is asked.
+    pub(crate) verdicts: Verdicts,
 }
 
 /// One session, with all its subscriptions that match made into one: a
@@ -50,6 +53,7 @@ impl Route {
             sessions: Vec::new(),
             inline: Vec::new(),
             groups: Vec::new(),
+            verdicts: Verdicts::default(),
         }
     }
 

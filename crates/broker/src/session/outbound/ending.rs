@@ -21,6 +21,7 @@ impl Outbound {
             self.unreported.add(&sender.sent);
         }
         let written = sender.map_or(0, |sender| sender.written());
+        (self.sifting, self.finished) = (false, false);
         self.live.abandon();
         let mut lost = self.in_flight.disconnect(written);
         lost.append(&mut self.live_unacknowledged.take());

@@ -53,6 +53,9 @@ impl Outbound {
     ) {
         // QoS 2 would hold its packet id beyond the connection.
         let qos = message.qos.min(receiver.qos).min(QoS::AtLeastOnce);
+        if self.is_held() {
+            return ticket.gone_unsent();
+        }
         let waiting = Waiting { message: message.clone(), qos, ticket: ticket.clone(), deadline };
         let room = qos == QoS::AtMostOnce || self.has_window(options);
         match &self.sender {

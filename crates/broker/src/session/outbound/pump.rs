@@ -66,7 +66,7 @@ impl Outbound {
     fn send_waiting(&mut self, now: Time, options: &Options, counters: &Counters) {
         loop {
             let Some(sender) = &mut self.sender else { return };
-            if sender.out.len() > options.high_water {
+            if sender.out.len() > options.high_water || self.sifting || self.finished {
                 return;
             }
             if self.has_window(options) {
