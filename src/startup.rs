@@ -9,6 +9,7 @@ use anyhow::Context as _;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use crate::actions::{Context, Registry};
 use crate::commands::Commands;
@@ -103,6 +104,7 @@ impl Application {
             presence,
             state: state.clone(),
             mistakes: Mistakes::default(),
+            tellers: TaskTracker::new(),
         };
         let (actor, handle) = Actor::new(parts, incoming);
         let host = Arc::new(ServerServices { handle: handle.clone(), outbox });

@@ -10,6 +10,7 @@ use futures_util::{Future, FutureExt as _};
 use latchlight_plugin_api::{ActionError, Caller};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use super::dispatch::{self, AnswerTo, Job, Work};
 use super::handle::{Handle, PendingCall};
@@ -28,6 +29,9 @@ const CALLS: usize = 1024;
 
 /// How long the stop waits for the actions that are under way.
 const STOPPING: Duration = Duration::from_secs(5);
+
+/// How long it then waits for those who tell how a command ended.
+const TELLING: Duration = Duration::from_millis(500);
 
 /// A message that is not taken: why, and what to answer, if anything.
 struct NotTaken {
@@ -51,6 +55,8 @@ pub struct Parts {
     pub state: State,
     /// The log of what is not taken.
     pub mistakes: Mistakes,
+    /// Who waits to tell over MQTT how a command ended.
+    pub tellers: TaskTracker,
 }
 
 /// The device interface's loop, and what it alone holds.
@@ -100,6 +106,10 @@ impl Actor {
         if tokio::time::timeout(STOPPING, rest).await.is_err() {
             tracing::warn!("some actions did not end before the stop");
         }
+        // What ended by now is told at once; what did not is not waited for.
+        let Parts { tellers, .. } = &*self.parts;
+        tellers.close();
+        let _ = tokio::time::timeout(TELLING, tellers.wait()).await;
         states.abort();
     }
 

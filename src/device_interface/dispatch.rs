@@ -108,7 +108,8 @@ async fn answer(parts: Arc<Parts>, word: &str, result: Result<Answer, ActionErro
         Ok(answer) => {
             // The lane is free for what the caller says next.
             for command in answer.commands {
-                tokio::spawn(tell_end(parts.clone(), word.to_owned(), command, to.clone_public()));
+                let told = tell_end(parts.clone(), word.to_owned(), command, to.clone_public());
+                parts.tellers.spawn(told);
             }
         }
         Err(error) => {

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
+use latchlight_mqtt::{Connect, ProtocolVersion, QoS};
 use serde_json::{Value, json};
 
 use crate::harness::{Device, PATIENCE, Server, command_of, configured, program};
@@ -59,6 +60,21 @@ async fn a_stop_waits_for_the_command_that_is_out_and_no_longer() {
     assert_eq!(status.0, 200, "{}", status.1);
     let server = Server::start_in(server.stop());
     assert_eq!(server.ended(&id).await["outcome"], "confirmed");
+}
+
+#[tokio::test]
+async fn an_app_over_mqtt_is_told_how_its_command_ended_before_the_server_stops() {
+    let server = Server::start();
+    let mut door = Device::join(&server, "front", ACKS).await;
+    let connect = Connect::new(ProtocolVersion::V5, "phone");
+    let mut phone = Device::connect(server.mqtt(), connect).await;
+    phone.subscribe("latchlight/apps/me/down", QoS::AtLeastOnce).await;
+    phone.publish("latchlight/apps/me/up", "lock front", false).await;
+    let (_, id, _) = door.hear_command().await;
+    server.begin_to_stop();
+    server.logged("wait for the commands that are under way").await;
+    door.say(&format!("ack {id} ok")).await;
+    assert_eq!(phone.hear().await, format!("ok lock front confirmed {id}"));
 }
 
 #[tokio::test]
