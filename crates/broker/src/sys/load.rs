@@ -3,8 +3,11 @@
 
 use crate::{CountersSnapshot, Time};
 
+/// Reads what is counted.
+type Reading = fn(&CountersSnapshot) -> u64;
+
 /// What is averaged, by its name.
-const RATES: [(&str, fn(&CountersSnapshot) -> u64); 9] = [
+const RATES: [(&str, Reading); 9] = [
     ("messages/received", |counters| counters.received.packets),
     ("messages/sent", |counters| counters.sent.packets),
     ("publish/received", |counters| counters.received.all_messages()),
