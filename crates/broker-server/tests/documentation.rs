@@ -20,7 +20,7 @@ fn its_examples_can_be_used() {
     let config = folder.write("broker.yaml", example("broker.yaml"));
     let output = run(&["check", "--config", &config]);
     assert!(output.status.success(), "{}", text(&output.stderr));
-    assert!(text(&output.stdout).contains("users: 3, auth rules: 2, acl rules: 2"));
+    assert!(text(&output.stdout).contains("users: 4, auth rules: 2, acl rules: 2"));
 }
 
 #[test]

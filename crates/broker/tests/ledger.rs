@@ -488,3 +488,51 @@ fn who_may_not_read_a_topic_does_not_read_it_by_a_wildcard() {
     bob.publish("secret/x", "s", AtLeastOnce);
     alice.expect_nothing();
 }
+
+/// Users by the certificates that they show, at a TLS listener; with a password
+/// beside it, or without one.
+#[cfg(feature = "tls")]
+#[test]
+fn users_are_known_by_their_certificates() {
+    use latchlight_broker::{ClientCertificates, Listener};
+    use support::{Authority, tls};
+
+    let authority = Authority::new();
+    let [door, window, stranger] = ["door", "window", "stranger"].map(|name| authority.sign(name));
+    let ruled = Ruled::by(
+        "{users: {door: {certificate: '%u'}, both: {certificate: window, password: HASH(right)}, \
+         plain: {password: HASH(right)}}, auth: [{username: door, allow: true}], \
+         acl: [{filters: {'#': read-write}}]}",
+    );
+    let socket = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let config = authority.server_for(ClientCertificates::Optional);
+    let listener = Listener::tcp(socket).tls(&tls(config));
+    let address = ruled.broker.add_listener(listener).unwrap().address.socket().unwrap();
+    let connect = |shows: Option<&support::Identity>, name: &str, password: Option<&str>| {
+        let wallet = support::Wallet { shows, ..authority.wallet() };
+        let mut connect = Connect::new(V5, "client");
+        connect.username = (!name.is_empty()).then(|| name.into());
+        connect.password = password.map(|password| password.to_owned().into());
+        let stream = wallet.connect(address).unwrap();
+        Client::new(stream, V5).say_connect(connect).1.reason
+    };
+    for (shows, name, password, is_let_in) in [
+        (Some(&door), "door", None, true),
+        // Without a name, it is whose certificate it is.
+        (Some(&door), "", None, true),
+        (Some(&window), "door", None, false),
+        (Some(&stranger), "", None, false),
+        // No rule stands for the certificate.
+        (None, "door", None, false),
+        (Some(&window), "both", Some("right"), true),
+        (Some(&window), "both", Some("wrong"), false),
+        (Some(&window), "both", None, false),
+        (Some(&door), "both", Some("right"), false),
+        (None, "both", Some("right"), false),
+        (None, "plain", Some("right"), true),
+        (Some(&door), "plain", None, false),
+    ] {
+        let reason = connect(shows, name, password);
+        assert_eq!(!reason.is_error(), is_let_in, "{name} {password:?}: {reason:?}");
+    }
+}

@@ -14,8 +14,8 @@ use rustc_hash::FxHashMap;
 
 use super::access::Deed;
 use super::password::Verifier;
-use super::rules::{Entry, Who};
-use super::{LedgerRules, PasswordHash, WideSubscriptions};
+use super::rules::Entry;
+use super::{LedgerRules, PasswordHash, Who, WideSubscriptions};
 use crate::document::{self, DocumentError};
 use crate::{Access, ClientInfo, ConnectRequest, PublishRequest, Refusal, Review};
 
@@ -180,23 +180,27 @@ fn who(client: &ClientInfo) -> Who<'_> {
         // As `authenticate` has given it.
         username: name_of(Some(&client.identity)),
         address: client.address.map(|address| address.ip()),
+        certificate: client.certificate.as_deref(),
         was_let_in: true,
     }
 }
 
 #[async_trait]
 impl Access for Ledger {
-    /// Who gave a user name is who it says; all who gave none are one.
+    /// Who gave a user name is who it says; who gave none is the user whose
+    /// certificate it has shown; all others are one.
     async fn authenticate(&self, request: &ConnectRequest<'_>) -> Result<Arc<str>, ReasonCode> {
-        let username = name_of(request.username);
-        let who = Who {
+        let anybody = Who {
             client_id: request.client_id,
-            username,
+            username: name_of(request.username),
             address: request.address.map(|address| address.ip()),
+            certificate: request.certificate,
             was_let_in: false,
         };
         loop {
             let rules = self.inner.rules.load_full();
+            let username = anybody.username.or_else(|| rules.user_of_certificate(&anybody));
+            let who = Who { username, ..anybody };
             let entry = rules.entry(&who);
             let let_in = match entry {
                 Entry::Open => true,

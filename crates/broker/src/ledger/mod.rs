@@ -22,6 +22,7 @@ mod rules;
 mod template;
 mod topic_rule;
 mod unique_map;
+mod who;
 
 pub use access::{DefaultAccess, TopicAccess, WideSubscriptions};
 pub use any_of::AnyOf;
@@ -32,4 +33,4 @@ pub use pattern::{EmptyPattern, Pattern};
 pub use rules::{AclRule, AuthRule, LedgerRules, User};
 pub use topic_rule::{InvalidTopicRule, TopicRule};
 
-use rules::Who;
+use who::Who;

@@ -72,8 +72,13 @@ mod tests {
 
     #[test]
     fn an_asterisk_stands_for_any_characters_and_placeholders_for_the_clients_own() {
-        let who =
-            Who { client_id: "door.*", username: Some("door"), address: None, was_let_in: false };
+        let who = Who {
+            client_id: "door.*",
+            username: Some("door"),
+            address: None,
+            certificate: None,
+            was_let_in: false,
+        };
         for (pattern, matching, other) in [
             ("door", "door", "doors"),
             ("*", "", "\u{0}"),

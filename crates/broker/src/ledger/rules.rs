@@ -3,14 +3,14 @@
 //! over what allows.
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
 use super::access::Deed;
 use super::password::PasswordHash;
 use super::{
-    AnyOf, DefaultAccess, Network, Pattern, TopicAccess, TopicRule, WideSubscriptions, unique_map,
+    AnyOf, DefaultAccess, Network, Pattern, TopicAccess, TopicRule, Who, WideSubscriptions,
+    unique_map,
 };
 use crate::document::DocumentError;
 
@@ -39,10 +39,16 @@ pub struct LedgerRules {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct User {
-    /// The hash of the password. Without one, the user is let in only where a
-    /// rule under `auth` allows it.
+    /// The hash of the password. Without one, the user is let in by a
+    /// certificate, or where a rule under `auth` allows it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub password: Option<PasswordHash>,
+    /// The certificates of which the user has to show one in the TLS handshake:
+    /// by their common name, by a host name, mail address or URI of theirs, or
+    /// by their fingerprint, as in `sha256:` with 64 hexadecimal digits. Who has
+    /// no password is let in by that alone.
+    #[serde(skip_serializing_if = "AnyOf::is_anything")]
+    pub certificate: AnyOf<Pattern>,
     /// Not let in, whatever else is said.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub disallow: bool,
@@ -93,29 +99,6 @@ pub struct AclRule {
     pub filters: BTreeMap<TopicRule, TopicAccess>,
 }
 
-/// Somebody who asks.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Who<'a> {
-    pub(super) client_id: &'a str,
-    pub(super) username: Option<&'a str>,
-    pub(super) address: Option<IpAddr>,
-    /// It was let in before: then an address that is not known any more, for
-    /// its session has outlived a restart, keeps it from nothing.
-    pub(super) was_let_in: bool,
-}
-
-impl Who<'_> {
-    /// Whether it comes from there.
-    fn is_from(&self, remote: &AnyOf<Network>) -> bool {
-        remote.accepts(self.address, |network, address| network.contains(*address))
-    }
-
-    /// Whether it may come from there.
-    fn may_be_from(&self, remote: &AnyOf<Network>) -> bool {
-        self.is_from(remote) || (self.was_let_in && self.address.is_none())
-    }
-}
-
 /// How somebody gets in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Entry {
@@ -138,6 +121,20 @@ impl LedgerRules {
         who.username.and_then(|name| self.users.get(name))
     }
 
+    /// The user whose certificate this is; nothing: nobody's, or it may be that
+    /// of several.
+    pub(super) fn user_of_certificate(&self, who: &Who<'_>) -> Option<&str> {
+        who.certificate?;
+        let mut users = self
+            .users
+            .iter()
+            .filter(|(name, user)| Who { username: Some(name), ..*who }.shows(&user.certificate));
+        match (users.next(), users.next()) {
+            (Some((name, _)), None) => Some(name),
+            _ => None,
+        }
+    }
+
     /// How this client gets in.
     pub(super) fn entry(&self, who: &Who<'_>) -> Entry {
         let mut allowed = false;
@@ -156,10 +153,15 @@ impl LedgerRules {
             if user.disallow || !fits || !who.may_be_from(&user.remote) {
                 return Entry::Refused;
             }
+            let has_certificate = !user.certificate.is_anything();
+            if has_certificate && !who.may_show(&user.certificate) {
+                return Entry::Refused;
+            }
             // Whose name has a password shows it, whoever else is let in.
             if user.password.is_some() {
                 return Entry::Password;
             }
+            allowed |= has_certificate;
         }
         if allowed { Entry::Open } else { Entry::Refused }
     }
@@ -235,8 +237,13 @@ mod tests {
 
     use super::*;
 
-    const WHO: Who<'static> =
-        Who { client_id: "c", username: Some("u"), address: None, was_let_in: true };
+    const WHO: Who<'static> = Who {
+        client_id: "c",
+        username: Some("u"),
+        address: None,
+        certificate: None,
+        was_let_in: true,
+    };
 
     fn access() -> impl Strategy<Value = TopicAccess> {
         use TopicAccess::{Deny, ReadOnly, ReadWrite, WriteOnly};

@@ -117,8 +117,13 @@ impl TopicRule {
 mod tests {
     use super::*;
 
-    const WHO: Who<'static> =
-        Who { client_id: "c+1", username: Some("user"), address: None, was_let_in: true };
+    const WHO: Who<'static> = Who {
+        client_id: "c+1",
+        username: Some("user"),
+        address: None,
+        certificate: None,
+        was_let_in: true,
+    };
 
     fn rule(text: &str) -> TopicRule {
         TopicRule::try_from(text.to_owned()).unwrap()
