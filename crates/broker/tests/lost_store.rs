@@ -96,8 +96,8 @@ fn a_file_that_is_taken_away_or_replaced_is_written_anew() {
         std::fs::write(&other, "something else").unwrap();
         std::fs::rename(other, file).unwrap();
     };
-    let harms: [(&dyn Fn(&Path), usize); 3] = [(&remove, 0), (&remove_log, 1), (&replace, 1)];
-    for (harm, aside) in harms {
+    let harms: [&dyn Fn(&Path); 3] = [&remove, &remove_log, &replace];
+    for (harm, aside) in harms.into_iter().zip([0, 1, 1]) {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("broker.db");
         let mut broker = on_file(&file);
