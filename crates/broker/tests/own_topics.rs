@@ -303,7 +303,7 @@ fn no_response_topic_leads_to_what_is_anothers() {
         let mut mallory = connect(&broker, V5, "mallory");
         let ask = |client: &mut Client, topic: &'static str, answer_to: &'static str| {
             let mut publish = Publish { qos: AtLeastOnce, ..Publish::new(topic, "tell me") };
-            publish.properties.make_mut().response_topic = Some(answer_to.try_into().unwrap());
+            publish.properties.make_mut().response_topic = Some(answer_to.into());
             client.publish_packet(publish)
         };
         // It cannot ask the door itself, nor have it answer to others.
