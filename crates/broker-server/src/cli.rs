@@ -1,6 +1,6 @@
 //! The command line.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
@@ -38,7 +38,7 @@ pub(crate) struct ServeArgs {
     #[arg(
         long,
         value_name = "FILE",
-        conflicts_with_all = ["port", "bind", "allow_anonymous", "ledger", "store"]
+        conflicts_with_all = ["port", "bind", "allow_anonymous", "ledger", "store", "http"]
     )]
     pub(crate) config: Option<PathBuf>,
 
@@ -63,6 +63,11 @@ pub(crate) struct ServeArgs {
     /// with the broker.
     #[arg(long, value_name = "FOLDER")]
     pub(crate) store: Option<PathBuf>,
+
+    /// Serve statistics, health and metrics over HTTP at this loopback address:
+    /// /stats, /healthz and /metrics. Port 0 takes a free one.
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) http: Option<SocketAddr>,
 }
 
 #[derive(Subcommand)]

@@ -4,9 +4,11 @@ use std::net::TcpListener;
 use std::time::{Duration, SystemTime};
 
 use anyhow::Context as _;
-use latchlight_broker::{ClientCertificates, Listener, Tls, TlsConfig, TlsError, WebSocket};
+use latchlight_broker::{
+    ClientCertificates, HttpListener, Listener, Tls, TlsConfig, TlsError, WebSocket,
+};
 
-use crate::config::{ClientCertificatesConfig, ListenerConfig, ListenerKind};
+use crate::config::{ClientCertificatesConfig, HttpConfig, ListenerConfig, ListenerKind};
 
 /// From when on it is said that a certificate expires soon.
 const SOON: Duration = Duration::from_secs(14 * 24 * 3600);
@@ -83,4 +85,15 @@ fn websocket(config: &ListenerConfig) -> WebSocket {
         settings = if origin == "*" { settings.any_origin() } else { settings.origin(origin) };
     }
     settings
+}
+
+/// Binds where statistics are served, if they are.
+pub(crate) fn bind_http(config: &HttpConfig) -> anyhow::Result<Option<HttpListener>> {
+    let Some(address) = config.listen else { return Ok(None) };
+    if !address.ip().is_loopback() {
+        tracing::warn!(%address, "everybody who reaches it can read the statistics");
+    }
+    let listener = TcpListener::bind(address).with_context(|| format!("listen on {address}"))?;
+    let listener = HttpListener::new(listener);
+    Ok(Some(config.hosts.iter().fold(listener, |listener, name| listener.host(name))))
 }

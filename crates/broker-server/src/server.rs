@@ -46,6 +46,10 @@ impl Server {
         for ListenerInfo { name, address } in broker.listeners() {
             tracing::info!(%name, %address, "listening");
         }
+        if let Some(http) = listeners::bind_http(&config.http)? {
+            let address = broker.serve_http(http).context("serve HTTP")?;
+            tracing::info!(%address, "statistics by HTTP");
+        }
         if config.access.allow_anonymous {
             tracing::warn!("everybody may do everything");
         }
@@ -99,6 +103,7 @@ impl Server {
             ("listeners", !are_same),
             ("store", self.config.store != config.store),
             ("options", self.config.options != config.options),
+            ("http", self.config.http != config.http),
             ("log.format", self.config.log.format != config.log.format),
         ];
         for (key, _) in fixed.into_iter().filter(|(_, has_changed)| *has_changed) {

@@ -9,7 +9,7 @@ use latchlight_broker::ledger::{AuthRule, DefaultAccess, LedgerRules};
 use latchlight_broker::{TlsConfig, document};
 
 use crate::cli::ServeArgs;
-use crate::config::{AccessConfig, Config, ListenerConfig};
+use crate::config::{AccessConfig, Config, HttpConfig, ListenerConfig};
 use crate::listeners;
 
 /// What can be read again.
@@ -43,6 +43,7 @@ impl Source {
             }],
             access: AccessConfig { allow_anonymous: args.allow_anonymous, ledger: args.ledger },
             store: args.store,
+            http: HttpConfig { listen: args.http, ..HttpConfig::default() },
             ..Config::default()
         };
         Ok(Self::Arguments(Box::new(config)))

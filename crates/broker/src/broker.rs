@@ -14,6 +14,7 @@ use crate::access::{Access, DenyAll};
 use crate::counters::{Counters, CountersSnapshot};
 use crate::deadlines::{Deadlines, Timers};
 use crate::hooks::{Hooks, Notice};
+use crate::latency::Latencies;
 use crate::limits::Bans;
 use crate::line::Closing;
 use crate::listener::{Hall, Listener, ListenerInfo};
@@ -61,6 +62,11 @@ pub(crate) struct Core {
     pub(crate) recorder: Option<Arc<Recorder>>,
     pub(crate) counters: Counters,
     pub(crate) bans: Bans,
+    /// Where it is wanted.
+    pub(crate) latencies: Option<Latencies>,
+    /// Threads that end when it stops.
+    #[cfg(feature = "http")]
+    pub(crate) helpers: Mutex<Vec<std::thread::JoinHandle<()>>>,
     pub(crate) index: Index,
     pub(crate) retained: Mutex<Retained>,
     /// The same of `$SYS`.
@@ -151,6 +157,7 @@ impl BrokerBuilder {
         let recorder = self.store.is_some().then(|| Arc::new(Recorder::new(clock, backlog)));
         let bans = Bans::new(&self.options);
         let core = Arc::new(Core {
+            latencies: self.options.measure_latency.then(Latencies::default),
             options: self.options,
             access: self.access.unwrap_or_else(|| Arc::new(DenyAll)),
             hooks: Arc::new(Hooks::new(self.observers, self.interceptors)),
@@ -160,6 +167,8 @@ impl BrokerBuilder {
             recorder: recorder.clone(),
             counters: Counters::default(),
             bans,
+            #[cfg(feature = "http")]
+            helpers: Mutex::default(),
             index: Index::default(),
             retained: Mutex::default(),
             system: Mutex::default(),
@@ -272,6 +281,12 @@ impl Broker {
         }
         if let Some(writer) = writer {
             writer.stop();
+        }
+        #[cfg(feature = "http")]
+        for helper in std::mem::take(&mut *self.core.helpers.lock()) {
+            if helper.join().is_err() {
+                tracing::error!("a thread of the broker failed");
+            }
         }
         if was_serving {
             self.core.hooks.note(None, Notice::Stopped);

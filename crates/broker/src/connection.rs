@@ -5,6 +5,7 @@ use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Instant;
 
 use latchlight_mqtt::{DecodeError, Framing, PacketType, ReasonCode, frame};
 use tokio::io::{Interest, Ready};
@@ -261,14 +262,19 @@ fn in_batch<T>(
     client: &mut Client,
     handle: impl FnOnce(&mut Client) -> Result<T, End>,
 ) -> Result<T, End> {
+    let began = client.core.latencies.as_ref().map(|_| Instant::now());
     // A hook that panics ends its client, not the broker.
     let handled = catch_unwind(AssertUnwindSafe(|| handle(client))).unwrap_or_else(|_| {
         tracing::error!(client = ?client.info.client_id, "handling a packet panicked");
         Err(End::protocol(ReasonCode::UnspecifiedError))
     });
     let all_well = client.core.hooks.tell();
+    let messages = client.messages_received();
     // What the good packets before a bad one brought about goes out.
     client.flush();
+    if let (Some(latencies), Some(began), 1..) = (&client.core.latencies, began, messages) {
+        latencies.publish.note(began.elapsed(), messages);
+    }
     match handled {
         Ok(_) if !all_well => Err(End::protocol(ReasonCode::UnspecifiedError)),
         handled => handled,

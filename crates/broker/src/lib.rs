@@ -140,7 +140,9 @@
 //! Below `$SYS/broker` the broker publishes what it counts, under Mosquitto's
 //! names ([`Options::sys_interval`]): as retained messages of QoS 0, and only
 //! what has changed. Clients cannot publish there; the access hook says who
-//! may read it. [`Broker::counters`] has the same and more, at once.
+//! may read it. [`Broker::counters`] has the same and more, at once. With the
+//! feature `metrics`, `Broker::metrics` gives them as Prometheus reads them;
+//! with `http`, `Broker::serve_http` serves statistics, health and metrics.
 //!
 //! # Administration
 //! [`Broker::sessions`], [`Broker::subscriptions`] and [`Broker::retained`] go
@@ -171,12 +173,17 @@ mod delivery;
 pub mod document;
 mod handlers;
 mod hooks;
+#[cfg(any(feature = "http", feature = "websocket"))]
+mod host;
+#[cfg(feature = "http")]
+mod http;
 mod injection;
 mod inline;
 mod inline_handler;
 mod inline_queue;
 mod interceptor;
 mod last_words;
+mod latency;
 #[cfg(feature = "ledger")]
 pub mod ledger;
 mod limits;
@@ -184,6 +191,8 @@ mod line;
 mod listener;
 mod live;
 mod message;
+#[cfg(feature = "metrics")]
+mod metrics;
 mod observer;
 mod opening;
 mod options;
@@ -217,6 +226,8 @@ pub use broker::{Broker, BrokerBuilder};
 pub use client_certificate::ClientCertificate;
 pub use client_info::ClientInfo;
 pub use counters::CountersSnapshot;
+#[cfg(feature = "http")]
+pub use http::HttpListener;
 pub use injection::{Injection, InjectionError};
 pub use inline::{InlineClient, InlineFilters, InlineMessage, InlinePublish, InlineSubscription};
 pub use inline_handler::InlineHandler;
@@ -227,6 +238,8 @@ pub use latchlight_mqtt::{
 };
 pub use listener::{Listener, ListenerAddress, ListenerInfo};
 pub use live::{LiveEvent, LivePublish, LiveReceipt, LiveStatus};
+#[cfg(feature = "metrics")]
+pub use metrics::Metrics;
 pub use observer::{DropReason, Interests, Observer};
 pub use options::{Options, WhenFull};
 pub use publication::Publication;

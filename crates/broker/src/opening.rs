@@ -88,7 +88,12 @@ pub(crate) async fn open(
     let most = handlers::connect::max_packet_size(&connect);
     let client_id = connect.client_id.clone();
     match establish(core, *connect, &mut first_words, peer).await {
-        Ok(client) => Ok((client, Carry::holding(first_words.bytes))),
+        Ok(client) => {
+            if let Some(latencies) = &core.latencies {
+                latencies.connect.note(peer.accepted_at.elapsed(), 1);
+            }
+            Ok((client, Carry::holding(first_words.bytes)))
+        }
         Err(refused) => {
             let mut refusal = match refused {
                 Refused::Gone => return Err(Blame::Client),

@@ -118,6 +118,9 @@ pub struct Options {
     /// How often the `$SYS` topics are looked at; what has changed is
     /// published. Zero: there are none.
     pub sys_interval: Duration,
+    /// Whether it is measured how long things take, for the metrics: some clock
+    /// readings for each connection, batch of messages and commit.
+    pub measure_latency: bool,
 }
 
 impl Default for Options {
@@ -163,6 +166,7 @@ impl Default for Options {
             max_store_backlog: 64 * 1024 * 1024,
             inline_queue: 4096,
             sys_interval: Duration::from_secs(10),
+            measure_latency: false,
         }
     }
 }

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
 use tokio_util::task::TaskTracker;
@@ -42,6 +42,7 @@ pub(crate) struct Accepted {
 #[derive(Debug)]
 pub(crate) struct Peer {
     pub(crate) address: Option<SocketAddr>,
+    pub(crate) accepted_at: Instant,
     /// The name of the listener.
     pub(crate) listener: Arc<str>,
     /// What lies between the socket and MQTT there.

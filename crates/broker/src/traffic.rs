@@ -6,6 +6,7 @@ use crate::counters::Counter;
 
 /// What went one way, to or from one client or all of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[cfg_attr(feature = "http", derive(serde::Serialize))]
 pub struct Traffic {
     /// Bytes on the wire.
     pub bytes: u64,

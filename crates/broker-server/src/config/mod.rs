@@ -1,6 +1,7 @@
 //! The configuration: what the file of `--config` may hold, a file per part.
 
 mod access;
+mod http;
 mod listeners;
 mod log;
 mod options;
@@ -11,6 +12,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 pub(crate) use access::AccessConfig;
+pub(crate) use http::HttpConfig;
 pub(crate) use listeners::{ClientCertificatesConfig, ListenerConfig, ListenerKind};
 pub(crate) use log::{LogConfig, LogFormat};
 pub(crate) use options::OptionsConfig;
@@ -28,6 +30,8 @@ pub(crate) struct Config {
     pub(crate) store: Option<PathBuf>,
     /// Limits and habits.
     pub(crate) options: OptionsConfig,
+    /// Statistics, health and metrics over HTTP.
+    pub(crate) http: HttpConfig,
     /// What is written to standard error.
     pub(crate) log: LogConfig,
 }
@@ -56,6 +60,7 @@ impl Config {
             }
         }
         self.access.check()?;
+        self.http.check()?;
         self.log.check()
     }
 }

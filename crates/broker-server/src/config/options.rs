@@ -73,6 +73,7 @@ options! {
     max_store_backlog: usize,
     inline_queue: usize,
     sys_interval: Seconds,
+    measure_latency: bool,
 }
 
 /// What happens to a message for a session whose queue is full.

@@ -117,6 +117,14 @@ impl Running {
         Self::start(&["--config", file])
     }
 
+    /// The line of the log that has this in it, from its start on.
+    pub fn said(&mut self, what: &str) -> String {
+        match self.seen.iter().find(|line| line.contains(what)) {
+            Some(line) => line.clone(),
+            None => self.until(what),
+        }
+    }
+
     /// Waits for a line of the log that has this in it.
     pub fn until(&mut self, what: &str) -> String {
         let end = Instant::now() + PATIENCE;

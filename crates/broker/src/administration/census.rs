@@ -11,6 +11,7 @@ pub(super) const PAGE: usize = 256;
 
 /// What waits in all sessions together.
 #[derive(Debug, Clone, Copy, Default)]
+#[cfg_attr(feature = "http", derive(serde::Serialize))]
 pub(crate) struct Census {
     /// Messages in the queues, those among them that a subscription brought.
     pub(crate) queued_messages: u64,

@@ -258,14 +258,20 @@ impl Client {
         }
     }
 
+    /// How many messages of this batch were taken.
+    pub(crate) fn messages_received(&self) -> u64 {
+        self.received.all_messages()
+    }
+
     /// Writes what the packets of one read have brought about.
     pub(crate) fn flush(&mut self) {
-        self.flush_acks();
-        self.batch.take_commit();
-        self.batch.flush(&self.core);
+        // Counted before it is answered.
         let received = std::mem::take(&mut self.received);
         self.core.counters.received.add(&received);
         self.session.received.add(&received);
+        self.flush_acks();
+        self.batch.take_commit();
+        self.batch.flush(&self.core);
     }
 
     pub(crate) fn report_disconnected(&self, reason: ReasonCode) {

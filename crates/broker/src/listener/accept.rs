@@ -1,7 +1,7 @@
 //! Accepting, whatever the kind.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio_util::sync::CancellationToken;
 
@@ -46,7 +46,8 @@ impl Accepting {
             };
             if let Some(place) = places.take(&core, address, layers.has_handshake()) {
                 let (listener, layers) = (name.clone(), layers.clone());
-                let peer = Peer { address, listener, layers, certificate: None };
+                let accepted_at = Instant::now();
+                let peer = Peer { address, accepted_at, listener, layers, certificate: None };
                 hands.give(Accepted { socket, peer, place });
             }
         }

@@ -81,6 +81,7 @@ fn commit(
     let mut trouble: Option<(Instant, Instant)> = None;
     let mut is_lost = false;
     loop {
+        let began = core.latencies.as_ref().map(|_| Instant::now());
         let result = match is_lost {
             true => store.begin_anew().and_then(|()| {
                 // What failed before is part of everything.
@@ -91,6 +92,9 @@ fn commit(
         };
         let error = match result {
             Ok(()) => {
+                if let (Some(latencies), Some(began)) = (&core.latencies, began) {
+                    latencies.commit.note(began.elapsed(), 1);
+                }
                 if let Some((since, _)) = trouble {
                     let seconds = since.elapsed().as_secs();
                     tracing::warn!(seconds, is_lost, "the broker's store takes changes again");

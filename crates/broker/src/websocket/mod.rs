@@ -5,6 +5,8 @@ mod frame;
 mod origin;
 mod upgrade;
 
+use crate::host;
+
 pub(crate) use frame::{CloseCode, Decoder, MOST_OF_HEADER, close_frame, header, pong_frame};
 pub(crate) use upgrade::{HEAD_LIMIT, Refused, answer};
 
@@ -77,8 +79,8 @@ impl WebSocket {
 
     fn allows_host(&self, host: &str) -> bool {
         self.any_host
-            || origin::is_own(host)
-            || self.hosts.iter().any(|name| origin::is_called(host, name))
+            || host::is_own(host)
+            || self.hosts.iter().any(|name| host::is_called(host, name))
     }
 
     fn allows_origin(&self, origin: &str, host: &str) -> bool {
