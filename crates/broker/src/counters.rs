@@ -27,6 +27,14 @@ macro_rules! counters {
             pub sent: Traffic,
         }
 
+        #[cfg(all(test, feature = "metrics"))]
+        impl CountersSnapshot {
+            /// Each counter that is one number, by its name, where it alone has counted.
+            pub(crate) fn each_alone() -> Vec<(&'static str, Self)> {
+                vec![$((stringify!($name), Self { $name: 7, ..Self::default() })),*]
+            }
+        }
+
         impl Counters {
             pub(crate) fn snapshot(&self) -> CountersSnapshot {
                 CountersSnapshot {

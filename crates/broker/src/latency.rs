@@ -14,7 +14,8 @@ pub(crate) struct Latencies {
     /// From a connection's coming to its CONNACK.
     pub(crate) connect: Latency,
     /// From a message's being read to its being handed to its receivers'
-    /// sockets, as far as they take it.
+    /// sockets, as far as they take it; what waits for a commit to the store goes
+    /// on later, and that is not in here.
     pub(crate) publish: Latency,
     /// Of a commit to the store.
     pub(crate) commit: Latency,
