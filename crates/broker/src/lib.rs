@@ -127,7 +127,8 @@
 //! # What happens, seen
 //! An [`Observer`] is told of everything that happens: who comes and goes,
 //! packets, messages and what becomes of them, exchanges of QoS 1 and 2. What
-//! comes with every message is told only to who asks ([`Interests`]).
+//! comes with every message is told only to who asks ([`Interests`]). [`Debug`]
+//! is one that writes the flow of packets to the log.
 //!
 //! # What happens, changed
 //! An [`Interceptor`] is asked before things happen, and may change or refuse
@@ -168,6 +169,7 @@ mod client_info;
 mod connection;
 mod counters;
 mod deadlines;
+mod debug;
 mod delivery;
 #[cfg(feature = "ledger")]
 pub mod document;
@@ -226,12 +228,14 @@ pub use broker::{Broker, BrokerBuilder};
 pub use client_certificate::ClientCertificate;
 pub use client_info::ClientInfo;
 pub use counters::CountersSnapshot;
+pub use debug::Debug;
 #[cfg(feature = "http")]
 pub use http::HttpListener;
 pub use injection::{Injection, InjectionError};
 pub use inline::{InlineClient, InlineFilters, InlineMessage, InlinePublish, InlineSubscription};
 pub use inline_handler::InlineHandler;
 pub use interceptor::{Interceptor, Origin, Steps, Stop, Verdict};
+pub use latchlight_mqtt as mqtt;
 pub use latchlight_mqtt::{
     ConnAck, Connect, Packet, PacketId, Properties, ProtocolVersion, QoS, ReasonCode,
     RetainHandling, SubscribeFilter, SubscriptionOptions, TopicFilter, TopicName, Will,
