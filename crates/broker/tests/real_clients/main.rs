@@ -8,6 +8,7 @@
 mod support;
 
 mod mosquitto;
+mod paho_mqtt;
 
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
