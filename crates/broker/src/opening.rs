@@ -34,6 +34,8 @@ pub(crate) struct FirstWords<'a> {
     pub(crate) end: Instant,
     /// What came and was not looked at yet.
     bytes: Vec<u8>,
+    /// CONNECT begins as that of MQTT 5 does, well formed or not.
+    speaks_v5: bool,
 }
 
 /// Why a client is not let in.
@@ -53,6 +55,9 @@ impl From<ReasonCode> for Refused {
     }
 }
 
+/// Behind its fixed header.
+const CONNECT_OF_V5: &[u8] = b"\0\x04MQTT\x05";
+
 /// How long a refusal may take to be sent.
 const REFUSAL: Duration = Duration::from_millis(500);
 
@@ -66,13 +71,13 @@ pub(crate) async fn open(
     peer: &Peer,
     end: Instant,
 ) -> Result<(Client, Carry), Blame> {
-    let mut first_words = FirstWords { transport, end, bytes: Vec::new() };
+    let mut first_words = FirstWords { transport, end, bytes: Vec::new(), speaks_v5: false };
     let first = tokio::time::timeout_at(end, first_words.read_connect(core));
     let packet = match first.await.map_err(|_| Blame::Client)? {
         Ok(packet) => packet,
         Err(Some(error)) => {
             core.counters.protocol_errors.one();
-            refuse_version(&**transport, error).await;
+            refuse_connect(&**transport, error, first_words.speaks_v5).await;
             return Err(Blame::Client);
         }
         Err(None) => return Err(Blame::Client),
@@ -224,6 +229,7 @@ impl FirstWords<'_> {
                 Framing::Complete(header) => {
                     let rest = self.bytes.split_off(header.total_len());
                     let bytes = std::mem::replace(&mut self.bytes, rest);
+                    self.speaks_v5 |= bytes[header.header_len..].starts_with(CONNECT_OF_V5);
                     return Ok(Packet::decode(Bytes::from(bytes), V5)?);
                 }
                 Framing::Incomplete { .. } => {
@@ -242,13 +248,15 @@ impl FirstWords<'_> {
 }
 
 /// A client whose version is not spoken here is told so in a way that it may
-/// understand [MQTT-3.1.2-2]; other mistakes are answered by the end.
-async fn refuse_version(transport: &dyn Transport, error: DecodeError) {
+/// understand [MQTT-3.1.2-2], and one of MQTT 5 what else is wrong (4.13.1);
+/// other mistakes are answered by the end (3.1.1: [MQTT-3.1.4-1]).
+async fn refuse_connect(transport: &dyn Transport, error: DecodeError, speaks_v5: bool) {
     let version = match error {
         DecodeError::UnsupportedVersion(level) if level > 5 => ProtocolVersion::V5,
         DecodeError::UnsupportedVersion(_) => ProtocolVersion::V311,
         // 3.1.1: [MQTT-3.1.3-8]; MQTT 5 takes an empty one.
         DecodeError::ClientId(_) => ProtocolVersion::V311,
+        _ if speaks_v5 => ProtocolVersion::V5,
         _ => return,
     };
     let refusal = Packet::ConnAck(Box::new(ConnAck::new(false, error.reason())));

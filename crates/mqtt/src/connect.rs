@@ -105,7 +105,7 @@ impl Connect {
         } else {
             Properties::new()
         };
-        // [MQTT-4.13] data without a method has no meaning.
+        // MQTT 5, 3.1.2.11.10: data without a method has no meaning.
         if properties.authentication_data.is_some() && properties.authentication_method.is_none() {
             return Err(DecodeError::Protocol("authentication data without a method"));
         }

@@ -271,7 +271,7 @@ pub(crate) fn read_all<'a>(
     let mut seen = 0_u64;
     while !reader.is_empty() {
         let (id, value) = read(&mut reader)?;
-        // [MQTT-2.2.2-2]
+        // MQTT 5, 2.2.2.2, table 2-4
         if !id.fits(place) {
             return Err(DecodeError::Protocol("a property that this packet does not have"));
         }

@@ -115,7 +115,7 @@ impl SubscriptionOptions {
     fn decode(byte: u8, version: ProtocolVersion) -> Result<Self, DecodeError> {
         let qos = QoS::try_from(byte & 0x03)?;
         if !version.is_v5() {
-            // 3.1.1: [MQTT-3-8.3-4]; 3.1 does not use those bits.
+            // 3.1.1: [MQTT-3.8.3-4]; 3.1 does not use those bits.
             if byte & 0xFC != 0 && version == ProtocolVersion::V311 {
                 return Err(DecodeError::Malformed("reserved bits of a requested QoS"));
             }

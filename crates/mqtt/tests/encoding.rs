@@ -70,7 +70,7 @@ fn dup_and_packet_ids_go_with_qos_1_and_2() {
     refused(publish(|publish| publish.qos = QoS::AtLeastOnce), V5, EncodeError::PacketId);
 }
 
-/// [MQTT-2.2.2-2]
+/// MQTT 5, 2.2.2.2
 #[test]
 fn a_property_stands_where_it_belongs() {
     let with = |set: fn(&mut PropertyValues)| publish(|publish| set(publish.properties.make_mut()));

@@ -79,7 +79,7 @@ fn the_table_has_every_property() {
     }
 }
 
-/// [MQTT-2.2.2-2]
+/// MQTT 5, 2.2.2.2
 #[test]
 fn each_property_stands_in_its_packets_and_in_no_others() {
     for (bytes, places) in PROPERTIES {

@@ -6,9 +6,11 @@ use async_trait::async_trait;
 use latchlight_broker::{Access, ClientInfo, ConnectRequest, Refusal};
 use latchlight_mqtt::{Connect, Packet, PacketType, ProtocolVersion, Publish, QoS, ReasonCode};
 
-use crate::bytes::{STANDARDS, connect, field, packet, publish, subscribe, unsubscribe, will};
+use crate::bytes::{
+    STANDARDS, connect, field, packet, properties, publish, subscribe, unsubscribe, will,
+};
 use crate::support::{Client, TestBroker, VERSIONS, resuming};
-use ProtocolVersion::{V5, V31, V311};
+use ProtocolVersion::{V5, V311};
 
 /// 5.0: [MQTT-3.1.0-1];
 /// 3.1.1: [MQTT-3.1.0-1].
@@ -114,6 +116,36 @@ fn a_connect_of_another_shape_is_not_let_in() {
     }
 }
 
+/// MQTT 5, 4.13.1: CONNACK says what is wrong with a CONNECT.
+///
+/// 5.0: [MQTT-4.13.1-1], [MQTT-3.2.2-8].
+#[test]
+fn a_connect_that_is_wrong_is_told_why() {
+    let broker = TestBroker::start();
+    let with = |of_connect: &[u8]| {
+        let head = [field("MQTT"), vec![5, 0x02, 0, 60], properties(V5, of_connect)];
+        packet(0x10, &[head.concat(), field("client")].concat())
+    };
+    for (bytes, code) in [
+        (connect(V5, 0x03, &[field("client")]), 0x81),
+        (connect(V5, 0x02, &[field("client"), vec![0]]), 0x81),
+        (connect(V5, 0x06, &[field("client"), will(V5, "a/#", "gone")]), 0x90),
+        // Receive Maximum and Maximum Packet Size are not 0, each stands once,
+        // and a Topic Alias is for PUBLISH.
+        (with(&[0x21, 0, 0]), 0x82),
+        (with(&[0x27, 0, 0, 0, 0]), 0x82),
+        (with(&[0x11, 0, 0, 0, 1, 0x11, 0, 0, 0, 1]), 0x82),
+        (with(&[0x23, 0, 1]), 0x82),
+        (with(&[0x17, 2]), 0x82),
+        (with(&[0x7F]), 0x81),
+    ] {
+        let mut client = Client::open(broker.address(), V5);
+        client.send_bytes(&bytes);
+        assert_eq!(client.next_bytes(), [0x20, 3, 0, code, 0], "to {bytes:x?}");
+        client.expect_closed();
+    }
+}
+
 /// Whoever comes is written down; some are refused, by their client id.
 #[derive(Clone, Default)]
 struct Door(Arc<Mutex<Vec<Visitor>>>);
@@ -213,69 +245,6 @@ fn the_fields_have_their_order() {
         client.vanish();
         assert_eq!(watcher.next_message(), ("topic".into(), "message".into()));
     }
-}
-
-/// 5.0: [MQTT-3.1.3-5];
-/// 3.1.1: [MQTT-3.1.3-5].
-#[test]
-fn client_ids_of_1_to_23_letters_and_digits_are_let_in() {
-    let broker = TestBroker::start();
-    let characters = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
-    for version in VERSIONS {
-        let ids = (1..=23).map(|length| &characters[..length]);
-        let ids = ids.chain((0..characters.len()).map(|at| &characters[at..=at]));
-        for id in ids.chain([&characters[16..39], &characters[39..]]) {
-            Client::connect(broker.address(), version, id).disconnect();
-        }
-    }
-}
-
-/// 5.0: [MQTT-3.1.3-6], [MQTT-3.1.3-7], [MQTT-3.2.2-16].
-#[test]
-fn who_has_no_client_id_gets_one_that_works() {
-    let broker = TestBroker::start();
-    let (first, second) = (nameless(&broker), nameless(&broker));
-    assert_ne!(first, second);
-    // Also where the next one in turn is somebody else's already.
-    let (head, number) = second.rsplit_once('-').unwrap();
-    let next = u64::from_str_radix(number, 16).unwrap() + 1;
-    let taken = format!("{head}-{next:x}");
-    let mut other = Client::connect(broker.address(), V5, &taken);
-    assert_ne!(nameless(&broker), taken);
-    other.expect_nothing();
-    // The id stands for the session, as one of the client's own does.
-    let mut connect = Connect::new(V5, first);
-    connect.clean_start = false;
-    assert!(Client::connect_with(broker.address(), connect).1.session_present);
-}
-
-/// Gives the id that a client without one is told.
-fn nameless(broker: &TestBroker) -> String {
-    let mut connect = Connect::new(V5, "");
-    connect.properties.make_mut().session_expiry_interval = Some(600);
-    let (client, connack) = Client::connect_with(broker.address(), connect);
-    client.disconnect();
-    connack.properties.assigned_client_identifier.as_ref().unwrap().to_string()
-}
-
-/// 3.1.1: [MQTT-3.1.3-6], [MQTT-3.1.3-7], [MQTT-3.1.3-8].
-#[test]
-fn who_has_no_client_id_in_3_1_1_has_a_clean_session() {
-    let broker = TestBroker::start();
-    let mut clients = [(); 2].map(|()| Client::connect(broker.address(), V311, ""));
-    assert_eq!(broker.clients().len(), 2, "each has one of its own");
-    for client in &mut clients {
-        client.expect_nothing();
-    }
-    let mut client = Client::open(broker.address(), V311);
-    client.send_bytes(&connect(V311, 0, &[field("")]));
-    assert_eq!(client.next_bytes(), [0x20, 2, 0, 2]);
-    client.expect_closed();
-    // 3.1 does without them.
-    let mut client = Client::open(broker.address(), V31);
-    client.send_bytes(&connect(V31, 0x02, &[field("")]));
-    assert_eq!(client.next_bytes(), [0x20, 2, 0, 2]);
-    client.expect_closed();
 }
 
 /// 5.0: [MQTT-3.1.3-8], [MQTT-3.1.4-2], [MQTT-3.2.2-6], [MQTT-3.2.2-7],

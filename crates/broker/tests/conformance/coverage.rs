@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// The versions, and where their statements stand.
 const TABLES: [(&str, &str); 2] = [("5.0", "mqtt_5_0.md"), ("3.1.1", "mqtt_3_1_1.md")];
@@ -45,6 +45,41 @@ fn every_statement_has_a_test_or_a_reason() {
         );
     }
     assert!(errors.is_empty(), "\n{}", errors.join("\n"));
+}
+
+/// Behind `3.1.1:` in its line, a tag is of that version; otherwise of 5.0.
+#[test]
+fn the_tags_of_the_code_name_statements_that_exist() {
+    let mut errors = Vec::new();
+    let tables = TABLES.map(|(version, file)| (version, table(file, &mut errors)));
+    for folder in ["src", "tests", "examples", "../mqtt/src", "../mqtt/tests"] {
+        each_source(&PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(folder), &mut |path, text| {
+            for (number, line) in text.lines().enumerate() {
+                for (at, _) in line.match_indices("[MQTT-") {
+                    let of = if line[..at].contains("3.1.1:") { "3.1.1" } else { "5.0" };
+                    let id = line[at + 1..].split(']').next().unwrap_or_default();
+                    let (_, table) = tables.iter().find(|(version, _)| *version == of).unwrap();
+                    if !table.contains_key(id) {
+                        let place = format!("{}:{}", path.display(), number + 1);
+                        errors.push(format!("{place}: {of} has no {id}"));
+                    }
+                }
+            }
+        });
+    }
+    assert!(errors.is_empty(), "\n{}", errors.join("\n"));
+}
+
+/// Reads the sources below a folder, but for this suite, which has its own test.
+fn each_source(folder: &Path, look: &mut impl FnMut(&Path, &str)) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() && !path.ends_with("conformance") {
+            each_source(&path, look);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            look(&path, &fs::read_to_string(&path).unwrap());
+        }
+    }
 }
 
 fn folder() -> PathBuf {

@@ -14,12 +14,14 @@ mod bytes;
 mod coverage;
 
 mod authentication;
+mod client_id;
 mod connack;
 mod connect;
 mod disconnect;
 mod flow_control;
 mod format;
 mod keep_alive;
+mod mqtt_3_1;
 mod publish;
 mod qos;
 mod retained;

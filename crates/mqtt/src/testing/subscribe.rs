@@ -84,7 +84,7 @@ fn options(rows: &mut Vec<NamedPacket>) {
     let packet = Packet::Subscribe(subscribe(&[("$share/g/a/#", shared)]));
     valid(rows, "subscribe 5: shared", &[V5], bytes, packet);
     let old = |options: u8| frame(0x82, &[&[0, 1], b"\0\x01a", &[options]]);
-    // 3.1.1: [MQTT-3-8.3-4]
+    // 3.1.1: [MQTT-3.8.3-4]
     bad(rows, "subscribe 3.1.1: reserved bits", &[V311], old(0x04), malformed);
     bad(rows, "subscribe before MQTT 5: QoS 3", OLD, old(0x03), malformed);
     let packet = Packet::Subscribe(subscribe(&[("a", SubscriptionOptions::qos(QoS::AtLeastOnce))]));
