@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::config::StoreConfig;
+
 /// An MQTT broker: 5, 3.1.1 and 3.1.
 ///
 /// Run it by options alone, or by a file:
@@ -59,10 +61,10 @@ pub(crate) struct ServeArgs {
     #[arg(long, value_name = "FILE")]
     pub(crate) ledger: Option<PathBuf>,
 
-    /// Keep sessions and retained messages in this folder; without it, they end
-    /// with the broker.
+    /// Keep sessions and retained messages in this folder, or in the Redis
+    /// server at redis://HOST:PORT; without it, they end with the broker.
     #[arg(long, value_name = "FOLDER")]
-    pub(crate) store: Option<PathBuf>,
+    pub(crate) store: Option<StoreConfig>,
 
     /// Serve statistics, health and metrics over HTTP at this loopback address:
     /// /stats, /healthz and /metrics. Port 0 takes a free one.

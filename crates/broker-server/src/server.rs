@@ -3,7 +3,7 @@
 
 use anyhow::{Context as _, ensure};
 use latchlight_broker::ledger::Ledger;
-use latchlight_broker::{Broker, ListenerInfo, SqliteStore, Tls, TlsConfig};
+use latchlight_broker::{Broker, ListenerInfo, Tls, TlsConfig};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::config::Config;
@@ -22,9 +22,6 @@ pub(crate) struct Server {
     certificates: Vec<Option<Tls>>,
 }
 
-/// The store's file in its folder.
-const STORE: &str = "broker.sqlite";
-
 impl Server {
     /// Opens the store, binds the listeners and serves.
     pub(crate) fn start(source: Source, prepared: Prepared, log: Log) -> anyhow::Result<Self> {
@@ -34,10 +31,8 @@ impl Server {
         let ledger = Ledger::new(rules)?;
         let mut builder =
             Broker::builder().options(config.options.clone().into()).access(ledger.clone());
-        if let Some(folder) = &config.store {
-            std::fs::create_dir_all(folder)
-                .with_context(|| format!("make the store's folder {}", folder.display()))?;
-            builder = builder.store(SqliteStore::open(folder.join(STORE))?);
+        if let Some(store) = &config.store {
+            builder = store.open_for(builder, &config.store_prefix)?;
         }
         for (listener, tls) in config.listeners.iter().zip(&certificates) {
             builder = builder.listener(listeners::bind(listener, tls.as_ref())?);
@@ -102,6 +97,7 @@ impl Server {
         let fixed = [
             ("listeners", !are_same),
             ("store", self.config.store != config.store),
+            ("store_prefix", self.config.store_prefix != config.store_prefix),
             ("options", self.config.options != config.options),
             ("http", self.config.http != config.http),
             ("log.format", self.config.log.format != config.log.format),

@@ -3,7 +3,7 @@
 
 mod support;
 
-use support::{Folder, Running, hash, run, text};
+use support::{Folder, Redis, Running, hash, run, text};
 
 #[test]
 fn it_serves_by_options_alone() {
@@ -265,6 +265,45 @@ fn a_torn_store_is_kept_aside_and_one_that_cannot_be_had_stops_the_start() {
     let output = run(&arguments);
     assert_eq!(output.status.code(), Some(1));
     assert!(text(&output.stderr).contains("another process uses it"));
+}
+
+#[test]
+fn a_store_in_redis_is_one_and_a_weaker_one_is_named() {
+    let redis = Redis::start();
+    let store = redis.url();
+    let arguments = ["--port", "0", "--allow-anonymous", "--store", &store];
+    let mut running = Running::start(&arguments);
+    assert!(running.publish(&["-t", "door", "-m", "locked", "-r"]));
+    let weaker = running.seen.iter().find(|line| line.contains("weaker")).unwrap();
+    assert!(weaker.contains("appendonly") && weaker.contains("wanted=\"yes\""), "{weaker}");
+    running.signal("KILL");
+    running.wait();
+
+    let folder = Folder::new();
+    let config = |prefix: &str| {
+        format!(
+            "{{listeners: [{{address: '127.0.0.1:0'}}], access: {{allow_anonymous: true}}, \
+             store: '{store}', store_prefix: '{prefix}'}}"
+        )
+    };
+    let file = folder.write("broker.yaml", &config("another"));
+    let other = Running::with_config(&file);
+    let mut subscriber = other.subscribe(&["-t", "door"]);
+    assert!(other.publish(&["-t", "door", "-m", "not kept there"]));
+    assert_eq!(subscriber.next(), "door not kept there");
+    let running = Running::start(&arguments);
+    assert_eq!(running.subscribe(&["-t", "door"]).next(), "door locked");
+
+    // Where there is none, it does not start, and does not tell the password.
+    drop(redis);
+    let file = folder.write("wrong.yaml", &config("{x}"));
+    let said = text(&run(&["check", "--config", &file]).stderr);
+    assert!(said.contains("store_prefix"), "{said}");
+    let store = store.replace("redis://", "redis://:secret@");
+    let output = run(&["--port", "0", "--allow-anonymous", "--store", &store]);
+    assert_eq!(output.status.code(), Some(1));
+    let said = text(&output.stderr);
+    assert!(said.contains("the broker's store") && !said.contains("secret"), "{said}");
 }
 
 #[test]

@@ -95,7 +95,8 @@
 //! that it was sent on. It is how a lock is told to open.
 //!
 //! # What outlives the broker
-//! With a [`Store`] ([`BrokerBuilder::store`]), sessions that outlive their
+//! With a [`Store`] ([`BrokerBuilder::store`]; an SQLite file comes with the
+//! broker, and Redis with the feature `redis`), sessions that outlive their
 //! connection, what they are owed, and retained messages are there again after
 //! a restart, whatever ended the broker. These are on disk before they are
 //! sent: PUBACK, PUBREC and PUBCOMP of what such a session gets or says, the
@@ -248,6 +249,8 @@ pub use observer::{DropReason, Interests, Observer};
 pub use options::{Options, WhenFull};
 pub use publication::Publication;
 pub use recipient::Recipient;
+#[cfg(feature = "redis")]
+pub use store::RedisStore;
 #[cfg(feature = "sqlite")]
 pub use store::SqliteStore;
 pub use store::{Change, MemoryStore, Store, StoreError, StoredAs, StoredMessage};

@@ -3,14 +3,15 @@
 
 mod support;
 
+use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
-use latchlight_broker::{AllowAll, Broker, Change, SqliteStore, Store};
+use latchlight_broker::{AllowAll, Broker, Change, MemoryStore, SqliteStore, Store};
 use latchlight_mqtt::QoS;
-use support::{Endpoint, TestBroker};
+use support::{Endpoint, TestBroker, contract, entries};
 
 use QoS::{AtLeastOnce, ExactlyOnce};
 
@@ -105,7 +106,10 @@ fn a_torn_file_is_kept_aside_and_a_new_one_begun() {
         let mut store = SqliteStore::open(&file).unwrap();
         store.commit(&mut [Change::Put(b"key", b"value")].into_iter()).unwrap();
         drop(store);
-        assert_eq!(entries(&file), [(b"key".to_vec(), b"value".to_vec())]);
+        assert_eq!(
+            entries(&mut SqliteStore::open(&file).unwrap()),
+            BTreeMap::from([(b"key".to_vec(), b"value".to_vec())])
+        );
         let aside = std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap());
         let aside: Vec<_> =
             aside.filter(|entry| entry.file_name().to_str().unwrap().contains(".torn-")).collect();
@@ -127,7 +131,7 @@ fn a_page_that_is_torn_is_noticed() {
     bytes[middle..middle + 4096].fill(0xAA);
     std::fs::write(&file, bytes).unwrap();
     drop(SqliteStore::open(&file).unwrap());
-    assert!(entries(&file).is_empty());
+    assert!(entries(&mut SqliteStore::open(&file).unwrap()).is_empty());
 }
 
 #[test]
@@ -144,18 +148,11 @@ fn a_file_that_another_process_uses_is_refused() {
 }
 
 #[test]
-fn a_prefix_takes_its_keys_and_no_others() {
+fn every_store_does_what_it_must() {
     let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("broker.db");
-    let mut store = SqliteStore::open(&file).unwrap();
-    let key = |number: u64, rest: u8| [&number.to_be_bytes()[..], &[rest]].concat();
-    let keys = [key(1, 0), key(1, 255), key(2, 0), key(255, 7), key(256, 7)];
-    store.commit(&mut keys.iter().map(|key| Change::Put(key, b""))).unwrap();
-    let gone = [1_u64.to_be_bytes(), 255_u64.to_be_bytes()];
-    store.commit(&mut gone.iter().map(|prefix| Change::DeletePrefix(prefix))).unwrap();
-    drop(store);
-    let left: Vec<_> = entries(&file).into_iter().map(|(key, _)| key).collect();
-    assert_eq!(left, [key(2, 0), key(256, 7)]);
+    contract(|| SqliteStore::open(folder.path().join("broker.db")).unwrap());
+    let store = MemoryStore::default();
+    contract(|| store.clone());
 }
 
 #[test]
@@ -174,11 +171,4 @@ fn a_graceful_close_commits_what_is_pending() {
 fn on(file: &Path) -> TestBroker {
     let store = SqliteStore::open(file).unwrap();
     TestBroker::build(|builder| builder.access(AllowAll).store(store))
-}
-
-fn entries(file: &Path) -> Vec<(Vec<u8>, Vec<u8>)> {
-    let mut all = Vec::new();
-    let mut store = SqliteStore::open(file).unwrap();
-    store.restore(&mut |key, value| all.push((key.to_vec(), value.to_vec()))).unwrap();
-    all
 }

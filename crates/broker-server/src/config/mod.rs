@@ -6,8 +6,9 @@ mod listeners;
 mod log;
 mod options;
 mod seconds;
+mod store;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde::Deserialize;
 
@@ -17,6 +18,7 @@ pub(crate) use listeners::{ClientCertificatesConfig, ListenerConfig, ListenerKin
 pub(crate) use log::{LogConfig, LogFormat};
 pub(crate) use options::OptionsConfig;
 pub(crate) use seconds::Seconds;
+pub(crate) use store::{StoreConfig, StorePrefix};
 
 /// All of the configuration.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
@@ -26,8 +28,10 @@ pub(crate) struct Config {
     pub(crate) listeners: Vec<ListenerConfig>,
     /// Who may do what.
     pub(crate) access: AccessConfig,
-    /// The folder in which sessions and retained messages outlive the broker.
-    pub(crate) store: Option<PathBuf>,
+    /// Where sessions and retained messages outlive the broker.
+    pub(crate) store: Option<StoreConfig>,
+    /// What the keys in a Redis server begin with.
+    pub(crate) store_prefix: StorePrefix,
     /// Limits and habits.
     pub(crate) options: OptionsConfig,
     /// Statistics, health and metrics over HTTP.
@@ -39,8 +43,11 @@ pub(crate) struct Config {
 impl Config {
     /// Takes what is relative as relative to the configuration's own folder.
     pub(crate) fn place(&mut self, folder: &Path) {
-        for path in [&mut self.access.ledger, &mut self.store].into_iter().flatten() {
-            *path = folder.join(&*path);
+        if let Some(ledger) = &mut self.access.ledger {
+            *ledger = folder.join(&*ledger);
+        }
+        if let Some(store) = &mut self.store {
+            store.place(folder);
         }
         for listener in &mut self.listeners {
             listener.place(folder);

@@ -13,6 +13,10 @@ mod keys;
 mod memory;
 mod record;
 mod recorder;
+#[cfg(feature = "redis")]
+mod redis;
+#[cfg(feature = "redis")]
+mod redis_durability;
 mod restore;
 #[cfg(feature = "sqlite")]
 mod sqlite;
@@ -23,6 +27,8 @@ pub use error::StoreError;
 pub use memory::MemoryStore;
 pub(crate) use record::{MessageState, SessionRecord};
 pub(crate) use recorder::{Recorder, SessionLog, Wait};
+#[cfg(feature = "redis")]
+pub use redis::RedisStore;
 pub(crate) use restore::{Restored, restore};
 #[cfg(feature = "sqlite")]
 pub use sqlite::SqliteStore;

@@ -4,6 +4,7 @@
 #[cfg(feature = "tls")]
 mod authority;
 mod client;
+mod contract;
 mod disk;
 mod endpoint;
 mod exchange;
@@ -19,6 +20,7 @@ use latchlight_mqtt::ProtocolVersion;
 #[cfg(feature = "tls")]
 pub use authority::{Authority, Identity, TlsClient, Wallet, patient, tls};
 pub use client::{Client, PATIENCE};
+pub use contract::{contract, entries};
 pub use disk::Disk;
 pub use endpoint::{Endpoint, resuming};
 pub use exchange::exchange;
