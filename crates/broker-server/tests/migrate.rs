@@ -3,7 +3,7 @@
 
 mod support;
 
-use support::{Folder, Running, run, text};
+use support::{Folder, Redis, Running, run, text};
 
 /// Runs it; gives what it said.
 fn migrate(folder: &Folder, name: &str, theirs: &str) -> String {
@@ -120,6 +120,43 @@ logging: {level: INFO}
     ] {
         assert!(!publish(stranger, "elsewhere"), "{stranger:?}");
     }
+}
+
+#[test]
+fn their_redis_is_ours_and_its_password_stays_where_it_is() {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    let redis = Redis::start();
+    let address = redis.url().replace("redis://", "");
+    let theirs = |more: &str| {
+        format!(
+            "{{listeners: [{{type: tcp, id: a, address: '127.0.0.1:0'}}], hooks: {{auth: \
+             {{allow_all: true}}, storage: {{redis: {{{more}}}}}}}}}"
+        )
+    };
+    let folder = Folder::new();
+    let said = migrate(
+        &folder,
+        "theirs.yaml",
+        &theirs(&format!("address: '{address}', h_prefix: mochi-, database: 2, pool: 3")),
+    );
+    says(&said, CHANGED, &["storage.redis", "begun empty", "appendfsync"]);
+    says(&said, LEFT_OUT, &["storage.redis.pool"]);
+    let config = read(&folder, "broker.yaml");
+    assert!(config.contains("store_prefix: mochi-"), "{config}");
+    let running = Running::with_config(&folder.path("ours").join("broker.yaml").to_string_lossy());
+    assert!(running.publish(&["-t", "door", "-m", "locked", "-r"]));
+
+    let folder = Folder::new();
+    let more = "username: me, password: 'p@ss/word', h_prefix: 'a b'";
+    let said = migrate(&folder, "theirs.yaml", &theirs(more));
+    says(&said, LOOK, &["redis.password"]);
+    says(&said, CHANGED, &["h_prefix", "default"]);
+    assert!(!said.contains("p@ss") && !said.contains("p%40ss"), "{said}");
+    let config = read(&folder, "broker.yaml");
+    assert!(config.contains("redis://me:p%40ss%2Fword@localhost:6379"), "{config}");
+    let file = std::fs::metadata(folder.path("ours").join("broker.yaml")).unwrap();
+    assert_eq!(file.permissions().mode() & 0o777, 0o600);
 }
 
 /// C30

@@ -11,7 +11,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use latchlight_broker::{AllowAll, Change, RedisStore, Store};
+use latchlight_broker::{AllowAll, Change, InlinePublish, RedisStore, Store};
 use latchlight_mqtt::{Packet, ProtocolVersion, Publish, QoS, ReasonCode};
 use support::{Client, PATIENCE, TestBroker, contract, entries, resuming};
 use tempfile::TempDir;
@@ -52,6 +52,11 @@ impl Redis {
         self.child = serve(self.port, &self.folder);
     }
 
+    fn signal(&self, signal: &str) {
+        let arguments = ["-s", signal, &self.child.id().to_string()];
+        assert!(Command::new("kill").args(arguments).status().unwrap().success());
+    }
+
     fn say(&self, words: &[&str]) -> String {
         let port = self.port.to_string();
         let output = Command::new("redis-cli").args(["-p", &port]).args(words).output().unwrap();
@@ -72,6 +77,7 @@ fn serve(port: u16, folder: &TempDir) -> Child {
         .args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", ""])
         .args(["--appendonly", "yes", "--appendfsync", "always", "--dir"])
         .arg(folder.path())
+        .args(["--unixsocket", "socket"])
         .stdout(Stdio::null())
         .spawn()
         .expect("redis-server is needed: run script/bootstrap");
@@ -102,7 +108,8 @@ fn who_came_last_writes() {
     let mut second = redis.store();
     let error = first.commit(&mut [Change::Put(&key, b"2")].into_iter()).unwrap_err();
     assert!(error.to_string().contains("taken the store over") && !error.is_lost(), "{error}");
-    assert!(first.begin_anew().is_err());
+    first.begin_anew().unwrap();
+    assert!(first.commit(&mut [Change::Put(&key, b"2")].into_iter()).is_err());
     second.commit(&mut [Change::Put(&key, b"3")].into_iter()).unwrap();
     assert_eq!(entries(&mut second), BTreeMap::from([(key.to_vec(), b"3".to_vec())]));
 }
@@ -125,14 +132,100 @@ fn what_it_has_lost_is_noticed() {
     let error = until_it_answers(&mut store, &put);
     assert!(error.is_some_and(|error| error.is_lost()));
     store.begin_anew().unwrap();
-    assert!(entries(&mut store).is_empty());
-    store.commit(&mut put.into_iter()).unwrap();
+    // What is left goes no sooner than all is there again.
+    assert_eq!(entries(&mut store).len(), 1);
+    let other = [1; 9];
+    store.commit(&mut [Change::Put(&other, b"2")].into_iter()).unwrap();
+    assert_eq!(entries(&mut store), BTreeMap::from([(other.to_vec(), b"2".to_vec())]));
     // Or with nothing.
     redis.say(&["FLUSHALL"]);
     assert!(store.commit(&mut put.into_iter()).unwrap_err().is_lost());
     store.begin_anew().unwrap();
     store.commit(&mut put.into_iter()).unwrap();
-    assert_eq!(entries(&mut store).len(), 1);
+    assert_eq!(entries(&mut store), BTreeMap::from([(key.to_vec(), b"1".to_vec())]));
+}
+
+#[test]
+fn one_that_is_read_only_or_full_makes_nothing_of_a_commit() {
+    let redis = Redis::start();
+    let mut store = redis.store();
+    let (old, new) = ([0; 9], [1; 9]);
+    store.commit(&mut [Change::Put(&old, b"1")].into_iter()).unwrap();
+    let before = entries(&mut store);
+    let read_only: [&[&str]; 2] = [&["REPLICAOF", "127.0.0.1", "1"], &["REPLICAOF", "NO", "ONE"]];
+    let full: [&[&str]; 2] =
+        [&["CONFIG", "SET", "maxmemory", "1"], &["CONFIG", "SET", "maxmemory", "0"]];
+    for ([harm, mend], said) in [(read_only, "read only"), (full, "maxmemory")] {
+        redis.say(harm);
+        let changes = [Change::Delete(&old), Change::Put(&new, b"2")];
+        let error = store.commit(&mut changes.into_iter()).unwrap_err();
+        assert!(error.to_string().contains(said) && !error.is_lost(), "{error}");
+        redis.say(mend);
+        assert_eq!(entries(&mut store), before);
+        store.commit(&mut changes.into_iter()).unwrap();
+        assert_eq!(entries(&mut store).len(), 1);
+        store.commit(&mut [Change::Delete(&new), Change::Put(&old, b"1")].into_iter()).unwrap();
+    }
+}
+
+#[test]
+fn a_password_that_is_wrong_or_has_changed_is_an_error_that_does_not_tell_it() {
+    let redis = Redis::start();
+    redis.say(&["CONFIG", "SET", "requirepass", "right"]);
+    let url = |password| format!("redis://:{password}@127.0.0.1:{}", redis.port);
+    let error = RedisStore::connect(&url("secret"), "test").err().unwrap();
+    assert!(error.to_string().contains("Password authentication failed"), "{error}");
+    assert!(!format!("{error} {error:?}").contains("secret"), "{error:?}");
+    let error = RedisStore::connect(&redis.url(), "test").err().unwrap();
+    assert!(error.to_string().contains("NOAUTH"), "{error}");
+
+    let mut store = RedisStore::connect(&url("right"), "test").unwrap();
+    let put = [Change::Put(&[0; 9], b"1")];
+    store.commit(&mut put.into_iter()).unwrap();
+    let say = |password, words: &[&str]| {
+        redis.say(&[&["-a", password, "--no-auth-warning"], words].concat())
+    };
+    say("right", &["CONFIG", "SET", "requirepass", "other"]);
+    say("other", &["CLIENT", "KILL", "TYPE", "normal"]);
+    let errors: Vec<_> = (0..2).map(|_| store.commit(&mut put.into_iter()).unwrap_err()).collect();
+    assert!(errors[1].to_string().contains("Password authentication failed"), "{errors:?}");
+    say("other", &["CONFIG", "SET", "requirepass", "right"]);
+    store.commit(&mut put.into_iter()).unwrap();
+}
+
+#[test]
+fn it_is_reached_by_a_socket_file_and_not_by_tls() {
+    let redis = Redis::start();
+    let socket = redis.folder.path().join("socket");
+    let mut store =
+        RedisStore::connect(&format!("redis+unix://{}", socket.display()), "test").unwrap();
+    store.commit(&mut [Change::Put(&[0; 9], b"1")].into_iter()).unwrap();
+    assert_eq!(entries(&mut redis.store()).len(), 1);
+    let url = redis.url().replace("redis:", "rediss:");
+    let error = RedisStore::connect(&url, "test").err().unwrap();
+    assert!(error.to_string().to_lowercase().contains("tls"), "{error}");
+}
+
+/// It answers nothing for a while, as one does whose disk is slow.
+#[test]
+fn one_that_hangs_is_one_that_fails_until_it_goes_on() {
+    let redis = Redis::start();
+    let broker = on(&redis);
+    let mut reader = Client::connect_with(broker.address(), resuming(V5, "reader")).0;
+    reader.subscribe("kept", AtLeastOnce);
+    redis.signal("STOP");
+    let mut first = Client::connect(broker.address(), V5, "first");
+    let id = first.next_id();
+    let kept = Publish { qos: AtLeastOnce, packet_id: Some(id), ..Publish::new("kept", "1") };
+    first.send(Packet::Publish(kept));
+    assert_eq!(next(&mut reader).payload, "1");
+    let inline = broker.inline();
+    broker.until("others are refused", |_| {
+        let topic = "kept".try_into().unwrap();
+        inline.publish(InlinePublish::new(topic, "2")) == ReasonCode::QuotaExceeded
+    });
+    redis.signal("CONT");
+    assert_eq!(first.next_puback(id), ReasonCode::Success);
 }
 
 /// Commits until the server is there; gives what went wrong with that.

@@ -42,8 +42,28 @@ pub(super) struct Listener {
 #[serde(default)]
 pub(super) struct Hooks {
     auth: Option<Auth>,
-    pub(super) storage: Option<BTreeMap<String, IgnoredAny>>,
+    pub(super) storage: Option<Storage>,
     pub(super) debug: Option<Debug>,
+    #[serde(flatten)]
+    rest: Rest,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Storage {
+    pub(super) redis: Option<RedisStorage>,
+    #[serde(flatten)]
+    pub(super) others: Rest,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct RedisStorage {
+    pub(super) address: Option<String>,
+    pub(super) username: Option<String>,
+    pub(super) password: Secret,
+    pub(super) database: Option<u32>,
+    pub(super) h_prefix: Option<String>,
     #[serde(flatten)]
     rest: Rest,
 }
@@ -206,6 +226,9 @@ impl Mochi {
             say(&format!("listeners[{number}]."), &listener.rest);
         }
         self.hooks.iter().for_each(|hooks| say("hooks.", &hooks.rest));
+        let storage = self.hooks.as_ref().and_then(|hooks| hooks.storage.as_ref());
+        let redis = storage.and_then(|storage| storage.redis.as_ref());
+        redis.into_iter().for_each(|redis| say("hooks.storage.redis.", &redis.rest));
         self.auth().into_iter().for_each(|auth| say("hooks.auth.", &auth.rest));
         let ledger = self.auth().and_then(|auth| auth.ledger.as_ref());
         ledger.into_iter().for_each(|ledger| say("hooks.auth.ledger.", &ledger.rest));

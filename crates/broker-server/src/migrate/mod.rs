@@ -10,6 +10,7 @@ mod mochi;
 mod names;
 mod report;
 mod settings;
+mod store;
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -48,7 +49,8 @@ pub(crate) fn run(file: &Path, folder: &Path) -> anyhow::Result<()> {
         written.push(ledger);
     }
     if theirs.is_configuration() {
-        write(&config, &config_text(&settings)?, 0o644)?;
+        let mode = if settings.has_password { 0o600 } else { 0o644 };
+        write(&config, &config_text(&settings)?, mode)?;
         written.push(config.clone());
         if !settings.listeners.is_empty() {
             Source::File(config).read().context("read what was written")?;

@@ -1,4 +1,4 @@
-//! Listeners, options, the store and the log.
+//! Listeners, options and the log.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::mochi::{Capabilities, Listener, Mochi, Options};
 use super::report::Report;
+use super::store::{self, OurStore};
 
 /// Our configuration, as far as it is not the default.
 #[derive(Debug, Default, Serialize)]
@@ -14,7 +15,12 @@ pub(super) struct Settings {
     pub(super) listeners: Vec<OurListener>,
     access: OurAccess,
     #[serde(skip_serializing_if = "Option::is_none")]
-    store: Option<&'static str>,
+    store: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    store_prefix: Option<String>,
+    /// It is nobody else's business.
+    #[serde(skip)]
+    pub(super) has_password: bool,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     options: BTreeMap<&'static str, u64>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
@@ -59,13 +65,11 @@ pub(super) fn translate(
         translate_options(options, &mut settings.options, report);
     }
     let hooks = theirs.hooks.as_ref();
-    let stores = hooks.and_then(|hooks| hooks.storage.as_ref());
-    for name in stores.into_iter().flat_map(BTreeMap::keys) {
-        settings.store = Some("store");
-        report.changed(format!(
-            "hooks.storage.{name}: the store is a folder of ours, `store`, which begins empty: \
-             what theirs has kept is not read"
-        ));
+    let storage = hooks.and_then(|hooks| hooks.storage.as_ref());
+    if let Some(storage) = storage {
+        let OurStore { place, prefix, has_password } = store::translate(storage, report);
+        (settings.store, settings.store_prefix) = (place, prefix);
+        settings.has_password = has_password;
     }
     let level = theirs.logging.as_ref().and_then(|logging| logging.level.as_ref());
     if let Some(level) = level.map(|level| level.to_ascii_lowercase()) {

@@ -66,9 +66,9 @@ pub trait Store: Send + 'static {
     /// meanwhile nothing that depends on it.
     fn commit(&mut self, changes: &mut dyn Iterator<Item = Change<'_>>) -> Result<(), StoreError>;
 
-    /// Begins anew, with nothing, after an error that was
-    /// [`StoreError::lost`]. The next commit has all that is to be there: the
-    /// broker holds it in memory.
+    /// Begins anew after an error that was [`StoreError::lost`]. The next
+    /// commit has all that is to be there, for the broker holds it in memory;
+    /// what else is there goes, now or with that commit.
     ///
     /// # Errors
     /// That cannot be done now; the broker tries again.

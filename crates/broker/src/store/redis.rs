@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use redis::{Client, Connection, Pipeline, RedisError, Value};
 
-use super::{Change, Store, StoreError, redis_durability};
+use super::redis_durability::Durability;
+use super::{Change, Store, StoreError};
 
 /// How long Redis may take to answer, or to be reached.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -16,6 +17,9 @@ const PAGE: usize = 1000;
 
 /// How many first bytes of a key name its hash.
 const NUMBER: usize = 8;
+
+/// Where the next page begins, and what is on this one.
+type Page = (u64, Vec<(Vec<u8>, Vec<u8>)>);
 
 /// Keeps everything in a Redis server, under names that begin with a prefix.
 ///
@@ -31,6 +35,9 @@ pub struct RedisStore {
     token: String,
     /// How many commits were made by it.
     commits: u64,
+    /// What is there goes with the next commit.
+    begins_anew: bool,
+    durability: Durability,
 }
 
 /// The names of its keys; the braces keep them together in a cluster.
@@ -58,10 +65,17 @@ impl RedisStore {
         };
         let random = RandomState::new().build_hasher().finish();
         let token = format!("{}-{random:x}", std::process::id());
-        let mut store = Self { client, connection: None, names, token, commits: 0 };
+        let mut store = Self {
+            client,
+            connection: None,
+            names,
+            token,
+            commits: 0,
+            begins_anew: false,
+            durability: Durability::default(),
+        };
         let taken = store.stamp(0);
         let (owner, connection) = (store.names.owner.clone(), store.reach()?);
-        redis_durability::say(connection).map_err(said)?;
         redis::cmd("SET").arg(owner).arg(taken).exec(connection).map_err(said)?;
         Ok(store)
     }
@@ -71,10 +85,12 @@ impl RedisStore {
         let connection = match self.connection.take() {
             Some(connection) => connection,
             None => {
-                let connection = self.client.get_connection_with_timeout(PATIENCE).map_err(said)?;
-                connection.set_read_timeout(Some(PATIENCE)).map_err(said)?;
-                connection.set_write_timeout(Some(PATIENCE)).map_err(said)?;
-                connection
+                let mut new = self.client.get_connection_with_timeout(PATIENCE).map_err(said)?;
+                new.set_read_timeout(Some(PATIENCE)).map_err(said)?;
+                new.set_write_timeout(Some(PATIENCE)).map_err(said)?;
+                // It may have been started anew with other settings.
+                self.durability.ask(&mut new).map_err(said)?;
+                new
             }
         };
         Ok(self.connection.insert(connection))
@@ -114,7 +130,25 @@ impl RedisStore {
             return Err(StoreError::new("another broker takes the store over"));
         }
         self.commits = commits;
+        self.begins_anew = false;
         Ok(())
+    }
+
+    /// Whatever is there goes.
+    fn clear(&mut self, changes: &mut Pipeline) -> Result<(), StoreError> {
+        for number in self.numbers()? {
+            changes.cmd("DEL").arg(self.names.hash(&number)).ignore();
+        }
+        changes.cmd("DEL").arg(&self.names.numbers).ignore();
+        Ok(())
+    }
+
+    /// The numbers of all hashes.
+    fn numbers(&mut self) -> Result<BTreeSet<Vec<u8>>, StoreError> {
+        let mut ask = redis::pipe();
+        ask.cmd("SMEMBERS").arg(&self.names.numbers);
+        let (numbers,) = self.query(&ask)?;
+        Ok(numbers)
     }
 
     fn query<T: redis::FromRedisValue>(&mut self, commands: &Pipeline) -> Result<T, StoreError> {
@@ -145,10 +179,7 @@ impl Names {
 
 impl Store for RedisStore {
     fn restore(&mut self, each: &mut dyn FnMut(&[u8], &[u8])) -> Result<(), StoreError> {
-        let mut all = redis::pipe();
-        all.cmd("SMEMBERS").arg(&self.names.numbers);
-        let (numbers,): (BTreeSet<Vec<u8>>,) = self.query(&all)?;
-        for number in numbers {
+        for number in self.numbers()? {
             let hash = self.names.hash(&number);
             // A page may have again what another had.
             let mut entries: HashMap<Vec<u8>, Vec<u8>> = HashMap::new();
@@ -156,7 +187,7 @@ impl Store for RedisStore {
             loop {
                 let mut page = redis::pipe();
                 page.cmd("HSCAN").arg(&hash).arg(cursor).arg("COUNT").arg(PAGE);
-                let ((next, found),): ((u64, Vec<(Vec<u8>, Vec<u8>)>),) = self.query(&page)?;
+                let ((next, found),): (Page,) = self.query(&page)?;
                 entries.extend(found);
                 cursor = next;
                 if cursor == 0 {
@@ -171,9 +202,15 @@ impl Store for RedisStore {
     }
 
     fn commit(&mut self, changes: &mut dyn Iterator<Item = Change<'_>>) -> Result<(), StoreError> {
-        let commits = self.watch()?;
+        let commits = match self.watch() {
+            Err(error) if error.is_lost() && self.begins_anew => 0,
+            watched => watched?,
+        };
         let mut all = redis::pipe();
         all.atomic();
+        if self.begins_anew {
+            self.clear(&mut all)?;
+        }
         let mut numbers = BTreeSet::new();
         for change in changes {
             match change {
@@ -199,23 +236,18 @@ impl Store for RedisStore {
     }
 
     fn begin_anew(&mut self) -> Result<(), StoreError> {
-        match self.watch() {
-            Err(error) if !error.is_lost() => return Err(error),
-            _ => {}
-        }
-        let mut all = redis::pipe();
-        all.cmd("SMEMBERS").arg(&self.names.numbers);
-        let (numbers,): (BTreeSet<Vec<u8>>,) = self.query(&all)?;
-        let mut clear = redis::pipe();
-        clear.atomic();
-        for number in numbers {
-            clear.cmd("DEL").arg(self.names.hash(&number)).ignore();
-        }
-        clear.cmd("DEL").arg(&self.names.numbers).ignore();
-        self.execute(clear, 0)
+        // Not before it has everything: until then, what is left is better
+        // than nothing.
+        self.begins_anew = true;
+        Ok(())
     }
 }
 
+/// The first of what may be as many errors as there are changes.
 fn said(error: RedisError) -> StoreError {
-    StoreError::new(error)
+    let errors = error.clone().into_server_errors();
+    match errors.as_deref().and_then(<[_]>::first) {
+        Some((_, first)) => StoreError::new(first.to_string()),
+        None => StoreError::new(error),
+    }
 }
