@@ -28,8 +28,8 @@ use crate::transport::Transport;
 /// thread come in between, in ms.
 const TURN: Time = 5;
 
-/// After how many messages the clock is looked at for that; after packets of
-/// other types it always is.
+/// After how many messages the clock is looked at for that, or fewer where they
+/// cost more; after packets of other types it always is.
 const LOOK_AFTER: usize = 16;
 
 /// What a read counts at least, towards the chunk after which the others come
@@ -285,7 +285,7 @@ fn in_batch<T>(
 fn take_packets(client: &mut Client, bytes: &[u8]) -> Result<Taken, End> {
     let limit = client.core.options.max_packet_size as usize;
     let now = client.core.clock.now();
-    let (mut handled, mut messages) = (0, 0);
+    let (mut handled, mut work) = (0, 0);
     loop {
         match frame(&bytes[handled..], limit)? {
             Framing::Incomplete { needed } => {
@@ -303,9 +303,12 @@ fn take_packets(client: &mut Client, bytes: &[u8]) -> Result<Taken, End> {
                     Next::End(end) => return Err(end),
                 }
                 let is_message = header.packet_type()? == PacketType::Publish;
-                messages += usize::from(is_message);
-                let looks = !is_message || messages % LOOK_AFTER == 0;
-                if looks && client.core.clock.now() - now >= TURN {
+                work += 1 + std::mem::take(&mut client.batch.work);
+                if is_message && work < LOOK_AFTER {
+                    continue;
+                }
+                work = 0;
+                if client.core.clock.now() - now >= TURN {
                     client.session.last_packet.store(now, Ordering::Relaxed);
                     let has_more = handled < bytes.len();
                     return Ok(Taken { handled, missing: 0, has_more });

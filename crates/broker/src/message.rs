@@ -32,7 +32,7 @@ pub(crate) struct Message {
 impl Message {
     /// What it takes of a bound, in bytes.
     pub(crate) fn size(&self) -> usize {
-        self.topic.len() + self.payload.len()
+        self.topic.len() + self.payload.len() + self.properties.size()
     }
 
     pub(crate) fn is_expired(&self, now: Time) -> bool {

@@ -29,6 +29,17 @@ const LEVELS: usize = 1024;
 /// How many routes a thread keeps.
 const ROUTES: usize = 4096;
 
+/// About how many bytes they take, all but the last: it forgets them and
+/// begins anew.
+const ROUTE_BYTES: usize = 16 * 1024 * 1024;
+
+/// How much a route counts that is made, next to a message: the clock is
+/// looked at.
+const ROUTE_WORK: usize = 16;
+
+/// How many receivers count as much as a message.
+const RECEIVERS: usize = 8;
+
 thread_local! {
     static CACHE: RefCell<Cache> = RefCell::default();
 }
@@ -37,6 +48,19 @@ thread_local! {
 struct Cache {
     generation: u64,
     routes: FxHashMap<Box<str>, Arc<Route>>,
+    bytes: usize,
+}
+
+impl Cache {
+    fn clear(&mut self) {
+        self.routes.clear();
+        self.bytes = 0;
+    }
+
+    fn insert(&mut self, route: &Arc<Route>) {
+        self.bytes += route.size() + route.topic.len();
+        self.routes.insert((*route.topic).into(), route.clone());
+    }
 }
 
 /// Who publishes.
@@ -54,6 +78,9 @@ pub(crate) struct Batch {
     slow_inline: Vec<(Arc<InlineSink>, Arc<ClientInfo>)>,
     /// What its packets have brought about is on disk after this commit.
     commit: Option<u64>,
+    /// What its messages have cost next to the messages themselves, since this
+    /// was looked at.
+    pub(crate) work: usize,
 }
 
 impl Batch {
@@ -130,21 +157,23 @@ impl Batch {
 
 impl Core {
     /// The route of a topic, from the thread's cache where it is good still.
-    pub(crate) fn cached_route(&self, topic: &str) -> Arc<Route> {
+    pub(crate) fn cached_route(&self, topic: &str, batch: &mut Batch) -> Arc<Route> {
         CACHE.with(|cache| {
             let mut cache = cache.borrow_mut();
             let generation = self.index.generation();
-            if cache.generation != generation || cache.routes.len() >= ROUTES {
-                cache.routes.clear();
+            let is_full = cache.routes.len() >= ROUTES || cache.bytes >= ROUTE_BYTES;
+            if cache.generation != generation || is_full {
+                cache.clear();
                 cache.generation = generation;
             }
             if let Some(route) = cache.routes.get(topic) {
                 return route.clone();
             }
+            batch.work += ROUTE_WORK;
             let route = Arc::new(self.index.route(topic));
             // The index may have changed since: such a route is not kept.
             if route.generation == generation && self.index.generation() == generation {
-                cache.routes.insert(topic.into(), route.clone());
+                cache.insert(&route);
             }
             route
         })
@@ -239,6 +268,7 @@ impl Core {
         batch: &mut Batch,
         tally: &mut Tally,
     ) {
+        batch.work += (route.sessions.len() + route.groups.len()) / RECEIVERS;
         for target in &route.sessions {
             if let Some(receiver) = target.receiver_of(publisher.map(|p| p.session)) {
                 let session = &target.session;

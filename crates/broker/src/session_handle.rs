@@ -83,9 +83,12 @@ impl Subscriptions {
     }
 
     pub(crate) fn insert(&mut self, filter: TopicFilter, held: Held) {
-        let size = size(&filter);
-        if self.held.insert(filter, held).is_none() {
-            self.bytes += size;
+        match self.held.get_mut(&filter) {
+            Some(known) => *known = held,
+            None => {
+                self.bytes += size(&filter);
+                self.held.insert(own(&filter), held);
+            }
         }
     }
 
@@ -95,6 +98,12 @@ impl Subscriptions {
         self.bytes -= if known { size(filter) } else { 0 };
         known
     }
+}
+
+/// The same in memory of its own: one that a client sent keeps the packet that
+/// it came in, however large that was.
+fn own(filter: &TopicFilter) -> TopicFilter {
+    TopicFilter::try_from(filter.as_str()).unwrap_or_else(|_| filter.clone())
 }
 
 /// What a filter takes: it stands here, and level by level in the index.

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use latchlight_mqtt::{ReasonCode, Will};
 
 use crate::access::PublishRequest;
@@ -21,14 +22,15 @@ pub(crate) struct PendingWill {
 
 impl PendingWill {
     pub(crate) fn new(will: &Will, client: &Arc<ClientInfo>) -> Self {
-        let mut properties = will.properties.clone();
+        // In memory of its own: it would keep all of CONNECT.
+        let mut properties = will.properties.detached();
         let delay = u64::from(properties.will_delay_interval.unwrap_or(0)) * 1000;
         if !properties.is_empty() {
             properties.make_mut().will_delay_interval = None;
         }
         let message = Message {
-            topic: will.topic.as_byte_string().clone(),
-            payload: will.payload.clone(),
+            topic: will.topic.as_str().into(),
+            payload: Bytes::copy_from_slice(&will.payload),
             qos: will.qos,
             retain: will.retain,
             properties,

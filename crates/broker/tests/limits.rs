@@ -302,6 +302,86 @@ fn retained_bytes() {
     assert_eq!(broker.counters().retained_bytes, 100);
 }
 
+#[test]
+fn retained_messages() {
+    let broker = with(|options| options.max_retained_messages = 2);
+    for version in VERSIONS {
+        let mut client = Client::connect(broker.address(), version, "client");
+        client.publish_retained("a", "x", AtLeastOnce);
+        client.publish_retained("b", "x", AtLeastOnce);
+        let reason = client.publish_retained("c", "x", AtLeastOnce);
+        // Older versions have no word for it.
+        let expected = if version == V5 { ReasonCode::QuotaExceeded } else { ReasonCode::Success };
+        assert_eq!(reason, expected);
+        assert_eq!(broker.counters().retained_messages, 2);
+        // One that is there may be changed, and one that is taken away makes room.
+        client.publish_retained("a", "y", AtLeastOnce);
+        client.publish_retained("a", "", AtLeastOnce);
+        client.publish_retained("c", "x", AtLeastOnce);
+        assert_eq!(broker.counters().retained_messages, 2);
+        client.publish_retained("c", "", AtLeastOnce);
+    }
+    assert_eq!(broker.counters().retained_refused, 3);
+}
+
+/// Five bytes on the wire are a good deal more in memory.
+fn with_user_properties(topic: &'static str, count: usize) -> Publish {
+    let mut publish = Publish { qos: AtLeastOnce, ..Publish::new(topic, "x") };
+    publish.properties.make_mut().user_properties = vec![("".into(), "".into()); count];
+    publish
+}
+
+#[test]
+fn properties_count_as_bytes_of_their_messages() {
+    let broker = with(|options| {
+        options.max_retained_bytes = 100_000;
+        options.max_queued_bytes = 100_000;
+    });
+    let reader = durable(&broker, "reader");
+    let mut publisher = Client::connect(broker.address(), V5, "publisher");
+    let mut retain = |count| {
+        publisher.publish_packet(Publish { retain: true, ..with_user_properties("a", count) })
+    };
+    assert_eq!(retain(1000), ReasonCode::NoMatchingSubscribers);
+    assert_eq!(retain(2000), ReasonCode::QuotaExceeded);
+    assert!(broker.counters().retained_bytes > 60_000);
+    let mut reader = reader;
+    reader.subscribe("queue", AtLeastOnce);
+    reader.disconnect();
+    let mut queue = || publisher.publish_packet(with_user_properties("queue", 1000));
+    assert_eq!(queue(), ReasonCode::Success);
+    assert_eq!(queue(), ReasonCode::QuotaExceeded);
+}
+
+/// Filters that look at much and bring little: those of one packet are held to
+/// a million topics together, and the last one.
+#[test]
+fn topics_that_one_packet_looks_at() {
+    let broker = TestBroker::start();
+    let mut client = Client::connect(broker.address(), V5, "client");
+    for number in 0..999 {
+        client.publish_retained(&format!("{number}/a"), "x", AtLeastOnce);
+    }
+    // 1,999 each: the root of the tree, and two levels of it.
+    let filter = |number: usize| SubscribeFilter {
+        filter: format!("+/+/{number}").as_str().try_into().unwrap(),
+        options: SubscriptionOptions::qos(AtMostOnce),
+    };
+    let mut subscribe = |filters: Vec<SubscribeFilter>| {
+        let properties = Default::default();
+        client.send(Packet::Subscribe(Subscribe { packet_id: PacketId::MIN, filters, properties }));
+        match client.next() {
+            Packet::SubAck(ack) => ack.reasons,
+            other => panic!("expected SUBACK, received {other:?}"),
+        }
+    };
+    let reasons = subscribe((0..502).map(filter).collect());
+    let refused = reasons.iter().filter(|reason| **reason == ReasonCode::QuotaExceeded).count();
+    assert_eq!((reasons.len(), refused), (502, 1));
+    // In a packet of its own it has its turn.
+    assert_eq!(subscribe(vec![filter(501)]), [ReasonCode::Success]);
+}
+
 fn with(change: impl FnOnce(&mut Options)) -> TestBroker {
     let mut options = Options::default();
     change(&mut options);

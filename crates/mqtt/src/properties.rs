@@ -92,6 +92,64 @@ impl PropertyValues {
         shared_subscription_available: None,
     };
 
+    fn size(&self) -> usize {
+        let texts = self.texts().into_iter().flatten().map(|text| text.len());
+        let binaries = self.binaries().into_iter().flatten().map(Bytes::len);
+        let pairs = self.user_properties.iter().map(|(name, value)| name.len() + value.len());
+        size_of::<Self>()
+            + texts.chain(binaries).chain(pairs).sum::<usize>()
+            + size_of_val(&*self.user_properties)
+            + size_of_val(&*self.subscription_identifiers)
+    }
+
+    fn detached(&self) -> Self {
+        let mut own = self.clone();
+        for text in own.texts_mut().into_iter().flatten() {
+            *text = ByteString::from(&**text);
+        }
+        for binary in own.binaries_mut().into_iter().flatten() {
+            *binary = Bytes::copy_from_slice(binary);
+        }
+        for (name, value) in &mut own.user_properties {
+            (*name, *value) = (ByteString::from(&**name), ByteString::from(&**value));
+        }
+        own
+    }
+
+    fn texts(&self) -> [Option<&ByteString>; 7] {
+        [
+            &self.content_type,
+            &self.response_topic,
+            &self.assigned_client_identifier,
+            &self.authentication_method,
+            &self.response_information,
+            &self.server_reference,
+            &self.reason_string,
+        ]
+        .map(Option::as_ref)
+    }
+
+    fn texts_mut(&mut self) -> [Option<&mut ByteString>; 7] {
+        [
+            &mut self.content_type,
+            &mut self.response_topic,
+            &mut self.assigned_client_identifier,
+            &mut self.authentication_method,
+            &mut self.response_information,
+            &mut self.server_reference,
+            &mut self.reason_string,
+        ]
+        .map(Option::as_mut)
+    }
+
+    fn binaries(&self) -> [Option<&Bytes>; 2] {
+        [&self.correlation_data, &self.authentication_data].map(Option::as_ref)
+    }
+
+    fn binaries_mut(&mut self) -> [Option<&mut Bytes>; 2] {
+        [&mut self.correlation_data, &mut self.authentication_data].map(Option::as_mut)
+    }
+
     fn set(&mut self, frame: &Bytes, id: PropertyId, value: PropertyValue<'_>) {
         use PropertyId as Id;
         use PropertyValue as Value;
@@ -212,6 +270,17 @@ impl Properties {
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.0.as_deref().is_none_or(|values| *values == NONE)
+    }
+
+    /// The memory that they take, in bytes; 0 where there are none.
+    pub fn size(&self) -> usize {
+        self.0.as_deref().map_or(0, PropertyValues::size)
+    }
+
+    /// The same in memory of their own: what was decoded shares that of its
+    /// whole packet, and keeps it.
+    pub fn detached(&self) -> Self {
+        Self(self.0.as_ref().map(|values| Box::new(values.detached())))
     }
 
     /// The values, to be changed.

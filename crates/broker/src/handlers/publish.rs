@@ -17,7 +17,7 @@ use crate::{DropReason, Publication, Stop, Time};
 pub(super) fn handle(client: &mut Client, packet: &[u8], now: Time) -> Result<Next, End> {
     let view = PublishView::decode(packet, client.version)?;
     let route = resolve(client, &view)?;
-    check(client, &view, &route.topic)?;
+    check(&view)?;
     if let Some(id) = view.packet_id.filter(|_| view.qos == QoS::ExactlyOnce) {
         let inbound = client.session.inbound.lock();
         // [MQTT-4.3.3-10]: it was taken before; the answer is the same.
@@ -75,7 +75,7 @@ fn intercepted(
         return stopped(client, view, stop);
     }
     let message = Arc::new(publication.into_message(forward.now()));
-    let route = core.cached_route(&message.topic);
+    let route = core.cached_route(&message.topic, &mut client.batch);
     publish(client, &Forward::of_message(&message, forward.now()), &route, view)
 }
 
@@ -157,35 +157,38 @@ fn take(
 
 /// The route of the topic, or of the one that its alias stands for.
 fn resolve(client: &mut Client, view: &PublishView<'_>) -> Result<Arc<Route>, End> {
+    let Client { core, batch, aliases, .. } = client;
+    // Before anything is kept of it.
+    core.check_topic(view.topic).map_err(End::protocol)?;
     let alias = match view.properties.get(PropertyId::TopicAlias) {
         Some(PropertyValue::U16(alias)) => Some(alias),
         _ => None,
     };
-    let Some(alias) = alias else { return Ok(client.core.cached_route(view.topic)) };
+    let Some(alias) = alias else { return Ok(core.cached_route(view.topic, batch)) };
     // [MQTT-3.3.2-9]
-    if alias > client.core.options.topic_alias_maximum {
+    if alias > core.options.topic_alias_maximum {
         return Err(End::protocol(ReasonCode::TopicAliasInvalid));
     }
     let index = usize::from(alias) - 1;
     if view.topic.is_empty() {
-        let known = client.aliases.get(index).cloned().flatten();
+        let known = aliases.get(index).and_then(Option::as_ref);
         // MQTT 5, 3.3.2.3.4
         let topic = known.ok_or_else(|| End::protocol(ReasonCode::ProtocolError))?;
-        return Ok(client.core.cached_route(&topic));
+        return Ok(core.cached_route(topic, batch));
     }
-    if client.aliases.len() <= index {
-        client.aliases.resize(index + 1, None);
+    if aliases.len() <= index {
+        aliases.resize(index + 1, None);
     }
-    client.aliases[index] = Some(ByteString::from(view.topic));
-    Ok(client.core.cached_route(view.topic))
+    aliases[index] = Some(ByteString::from(view.topic));
+    Ok(core.cached_route(view.topic, batch))
 }
 
-fn check(client: &Client, view: &PublishView<'_>, topic: &str) -> Result<(), End> {
+fn check(view: &PublishView<'_>) -> Result<(), End> {
     // [MQTT-3.3.4-6]: identifiers are the server's to add.
-    if view.properties.get(PropertyId::SubscriptionIdentifier).is_some() {
-        return Err(End::protocol(ReasonCode::ProtocolError));
+    match view.properties.get(PropertyId::SubscriptionIdentifier) {
+        Some(_) => Err(End::protocol(ReasonCode::ProtocolError)),
+        None => Ok(()),
     }
-    client.core.check_topic(topic).map_err(End::protocol)
 }
 
 /// That a payload is UTF-8 where it says so (MQTT 5, 3.3.2.3.2).

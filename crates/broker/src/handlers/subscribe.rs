@@ -14,6 +14,20 @@ use crate::hooks::Notice;
 use crate::session_handle::Held;
 use crate::topics::{Subscriber, Subscription};
 
+/// How many topics are looked at for the retained messages of one packet's
+/// filters, before its last one. Who asks for more asks by several packets:
+/// others come in between.
+const LOOKED_AT: usize = 1_000_000;
+
+/// What the filters of one packet are held to together.
+struct Backlog {
+    /// The retained messages that wait for the client, with those that the
+    /// filters will bring.
+    messages: usize,
+    /// How many topics may be looked at still.
+    looks: usize,
+}
+
 pub(super) fn handle(client: &mut Client, packet: &[u8], now: Time) -> Result<Next, End> {
     let Packet::Subscribe(subscribe) = client.decode(packet)? else {
         return Err(End::protocol(ReasonCode::ProtocolError));
@@ -21,7 +35,8 @@ pub(super) fn handle(client: &mut Client, packet: &[u8], now: Time) -> Result<Ne
     let identifier = subscribe.properties.subscription_identifiers.first().copied();
     let mut reasons = Vec::with_capacity(subscribe.filters.len());
     let mut wanted = Vec::new();
-    let mut backlog = client.session.outbound.lock().owed.retained_waiting();
+    let messages = client.session.outbound.lock().owed.retained_waiting();
+    let mut backlog = Backlog { messages, looks: LOOKED_AT };
     for (number, mut filter) in subscribe.filters.into_iter().enumerate() {
         let added = if number < client.core.options.max_subscriptions {
             let intercepted = client.core.hooks.subscribe(&client.info, &mut filter);
@@ -62,12 +77,11 @@ fn granted(qos: QoS) -> ReasonCode {
 }
 
 /// Whether a subscription brings retained messages; refused where too many
-/// wait for the client already. `backlog` counts them, with those that it will
-/// bring.
+/// wait for the client already, or too many topics were looked at.
 fn make_way(
     client: &Client,
     wanted: &SubscribeFilter,
-    backlog: &mut usize,
+    backlog: &mut Backlog,
 ) -> Result<bool, ReasonCode> {
     let Client { core, session, .. } = client;
     let SubscribeFilter { filter, options } = wanted;
@@ -80,11 +94,15 @@ fn make_way(
     if !sends || filter.shared().is_some() {
         return Ok(false);
     }
-    let brings = core.shelf(filter.filter()).lock().count_matching(filter.filter());
-    if brings > 0 && *backlog > core.options.max_queued_messages {
+    if backlog.looks == 0 {
         return Err(ReasonCode::QuotaExceeded);
     }
-    *backlog += brings;
+    let (brings, looks) = core.shelf(filter.filter()).lock().count_matching(filter.filter());
+    backlog.looks = backlog.looks.saturating_sub(looks);
+    if brings > 0 && backlog.messages > core.options.max_queued_messages {
+        return Err(ReasonCode::QuotaExceeded);
+    }
+    backlog.messages += brings;
     Ok(true)
 }
 

@@ -146,12 +146,13 @@ impl Retained {
         self.by_topic.values()
     }
 
-    /// How many messages a filter matches, at the most.
-    pub(crate) fn count_matching(&self, filter: &str) -> usize {
+    /// How many messages a filter matches, at the most, and how many nodes of
+    /// the tree were looked at for that.
+    pub(crate) fn count_matching(&self, filter: &str) -> (usize, usize) {
         let levels: Vec<&str> = filter.split('/').collect();
         let mut count = 0;
-        self.root.collect(&levels, true, &mut |_| count += 1);
-        count
+        let looks = self.root.collect(&levels, true, &mut |_| count += 1);
+        (count, looks)
     }
 
     /// Forgets what has expired; gives their topics.
@@ -178,35 +179,33 @@ impl Node {
         removed
     }
 
-    /// `hidden` leaves out what begins with `$` where the filter begins with
-    /// a wildcard [MQTT-4.7.2-1].
-    fn collect(&self, filter: &[&str], hidden: bool, found: &mut impl FnMut(&Arc<Message>)) {
-        match filter.split_first() {
+    /// Gives how many nodes were looked at. `hidden` leaves out what begins with
+    /// `$` where the filter begins with a wildcard [MQTT-4.7.2-1].
+    fn collect(
+        &self,
+        filter: &[&str],
+        hidden: bool,
+        found: &mut impl FnMut(&Arc<Message>),
+    ) -> usize {
+        let below = match filter.split_first() {
             None => {
-                if let Some(message) = &self.message {
-                    found(message);
-                }
+                self.message.iter().for_each(found);
+                0
             }
             Some((&"#", _)) => {
                 // `a/#` matches `a` as well.
-                if let Some(message) = &self.message {
-                    found(message);
-                }
-                for child in self.visible(hidden) {
-                    child.collect(filter, false, found);
-                }
+                self.message.iter().for_each(&mut *found);
+                self.visible(hidden).map(|child| child.collect(filter, false, found)).sum()
             }
             Some((&"+", rest)) => {
-                for child in self.visible(hidden) {
-                    child.collect(rest, false, found);
-                }
+                self.visible(hidden).map(|child| child.collect(rest, false, found)).sum()
             }
             Some((level, rest)) => {
-                if let Some(child) = self.children.get(*level) {
-                    child.collect(rest, false, found);
-                }
+                let child = self.children.get(*level);
+                child.map_or(0, |child| child.collect(rest, false, found))
             }
-        }
+        };
+        1 + below
     }
 
     fn visible(&self, hidden: bool) -> impl Iterator<Item = &Self> {

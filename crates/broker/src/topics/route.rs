@@ -57,6 +57,18 @@ impl Route {
         }
     }
 
+    /// About how much memory it takes, in bytes.
+    pub(crate) fn size(&self) -> usize {
+        let of_receiver = |target: &Target| size_of_val(&*target.receiver.identifiers);
+        size_of::<Self>()
+            + self.topic.len()
+            // With what is known of who may receive it.
+            + self.sessions.len() * 2 * size_of::<Target>()
+            + self.sessions.iter().map(of_receiver).sum::<usize>()
+            + size_of_val(&*self.inline)
+            + size_of_val(&*self.groups)
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.sessions.is_empty() && self.inline.is_empty() && self.groups.is_empty()
     }

@@ -1,0 +1,119 @@
+//! What little is kept of much does not keep the rest of it in memory (C13,
+//! C16).
+#![allow(clippy::unwrap_used)]
+
+mod support;
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use latchlight_broker::Options;
+use latchlight_mqtt::{
+    Connect, Packet, Properties, ProtocolVersion, Publish, QoS, SubscriptionOptions, Will,
+};
+use support::{Client, TestBroker};
+
+use ProtocolVersion::V5;
+use QoS::{AtLeastOnce, AtMostOnce};
+
+const MEGABYTE: usize = 1024 * 1024;
+
+/// What one test takes would be seen by another.
+fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// What `attack` leaves behind is less than this.
+fn assert_leaves_less_than(most: usize, attack: impl FnOnce()) {
+    let before = memory();
+    attack();
+    let grown = memory().saturating_sub(before);
+    assert!(grown < most, "memory grew by {} MB", grown / MEGABYTE);
+}
+
+/// The resident memory of this process, in bytes.
+fn memory() -> usize {
+    let pages = std::fs::read_to_string("/proc/self/statm").unwrap();
+    pages.split(' ').nth(1).unwrap().parse::<usize>().unwrap() * 4096
+}
+
+/// A megabyte of user properties.
+fn ballast() -> Properties {
+    let mut properties = Properties::new();
+    properties.make_mut().user_properties = vec![("x".into(), "x".repeat(60_000).into()); 17];
+    properties
+}
+
+#[test]
+fn a_filter_does_not_keep_its_packet() {
+    let _alone = alone();
+    let broker = TestBroker::start();
+    let mut client = Client::connect(broker.address(), V5, "client");
+    let mut subscribe = |filter: &str| {
+        client.subscribe_with(filter, SubscriptionOptions::default(), ballast());
+    };
+    subscribe("first");
+    assert_leaves_less_than(30 * MEGABYTE, || {
+        (0..100).for_each(|number| subscribe(&number.to_string()));
+    });
+    assert_eq!(broker.counters().subscriptions, 101);
+}
+
+#[test]
+fn a_will_does_not_keep_its_connect() {
+    let _alone = alone();
+    let limit = 2 * MEGABYTE as u32;
+    let broker =
+        TestBroker::with_options(Options { max_connect_size: limit, ..Options::default() });
+    let vanish = |number: usize| {
+        let mut properties = Properties::new();
+        properties.make_mut().content_type = Some("text/plain".into());
+        let will = Will {
+            topic: format!("wills/{number}").as_str().try_into().unwrap(),
+            payload: "x".into(),
+            qos: AtMostOnce,
+            retain: true,
+            properties,
+        };
+        let client_id = number.to_string();
+        let connect = Connect { will: Some(will), ..Connect::new(V5, client_id) };
+        let connect = Connect { properties: ballast(), ..connect };
+        Client::connect_with(broker.address(), connect).0.vanish();
+    };
+    vanish(0);
+    assert_leaves_less_than(30 * MEGABYTE, || {
+        (1..=100).for_each(vanish);
+        broker.until("they are published", |broker| broker.counters().retained_messages == 101);
+    });
+}
+
+/// Nor are routes kept that take too much.
+#[test]
+fn names_of_topics_are_not_kept_beyond_a_bound() {
+    let _alone = alone();
+    let broker = TestBroker::with_options(Options { threads: 1, ..Options::default() });
+    let mut client = Client::connect(broker.address(), V5, "client");
+    let filler = "x".repeat(60_000);
+    assert_leaves_less_than(60 * MEGABYTE, || {
+        for number in 0..2_000 {
+            let topic = format!("{number}{filler}");
+            client.publish_packet(Publish { qos: AtLeastOnce, ..Publish::new(topic, "x") });
+        }
+    });
+}
+
+/// A topic that is refused leaves nothing.
+#[test]
+fn names_that_are_too_deep_are_not_kept() {
+    let _alone = alone();
+    let broker = TestBroker::with_options(Options { threads: 1, ..Options::default() });
+    let deep = "/".repeat(65_000);
+    assert_leaves_less_than(30 * MEGABYTE, || {
+        for number in 0..500 {
+            let mut client = Client::connect(broker.address(), V5, "client");
+            let topic = format!("{number}{deep}");
+            client.send(Packet::Publish(Publish::new(topic, "x")));
+            while client.try_next().is_some() {}
+        }
+    });
+}
