@@ -189,13 +189,18 @@ impl Server {
 
     /// Waits until a command has come to its end.
     pub(crate) async fn ended(&self, command: &str) -> Value {
+        self.command_when(command, |command| !command["ended_at"].is_null()).await
+    }
+
+    /// Waits until the server shows a command like this.
+    pub(crate) async fn command_when(&self, id: &str, like: impl Fn(&Value) -> bool) -> Value {
         let end = Instant::now() + PATIENCE;
         loop {
-            let (_, shown) = self.get(&format!("/api/v1/commands/{command}")).await;
-            if !shown["ended_at"].is_null() {
-                return shown;
+            let (_, command) = self.get(&format!("/api/v1/commands/{id}")).await;
+            if like(&command) {
+                return command;
             }
-            assert!(Instant::now() < end, "{shown} does not end");
+            assert!(Instant::now() < end, "it stays {command}");
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     }
@@ -266,8 +271,15 @@ impl Device {
 
     /// The same, and whether its session was there.
     pub(crate) async fn resume(address: &str, connect: Connect) -> (Self, bool) {
+        let connection = Connection::open(address, connect.version).await.unwrap();
+        Self::over(connection, connect).await
+    }
+
+    /// The same over a connection that is open.
+    pub(crate) async fn over(mut connection: Connection, connect: Connect) -> (Self, bool) {
         let id = connect.client_id.to_string();
-        let (mut connection, answer) = Connection::connect(address, connect).await.unwrap();
+        let answer = connection.handshake(connect, PATIENCE).await.unwrap();
+        assert!(!answer.reason.is_error(), "{:?}", answer.reason);
         connection.set_auto_acknowledge(true);
         let device = Self { id, connection, next_id: PacketId::MIN, early: Vec::new() };
         (device, answer.session_present)

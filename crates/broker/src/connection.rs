@@ -324,16 +324,15 @@ async fn finish(mut client: Client, transport: Arc<dyn Transport>, end: End) {
     let (reason, said) = (end.reason(), matches!(end, End::Said(_)));
     if let Some(closing) = end.closing() {
         count_end(&client.core, closing.reason);
-        if closing.reset {
-            transport.reset_when_closed();
-        } else if closing.say && client.version.is_v5() {
+        if !closing.reset && closing.say && client.version.is_v5() {
             say_goodbye(&client, &*transport, closing.reason, end.error()).await;
         }
     }
     let shutting_down = reason == ReasonCode::ServerShuttingDown;
     // [MQTT-3.1.2-10]: a normal DISCONNECT takes the will away.
     let takes_will_away = said && reason != ReasonCode::DisconnectWithWill;
-    let mut lost = leave(&client, &*transport, !takes_will_away && !shutting_down);
+    let reset = end.closing().is_some_and(|closing| closing.reset);
+    let mut lost = leave(&client, reset, !takes_will_away && !shutting_down);
     // Cut off by a takeover.
     lost.append(&mut client.task.take_lost());
     // The last holder closes the socket, or resets it; only then it is told.
@@ -353,7 +352,7 @@ fn count_end(core: &Core, reason: ReasonCode) {
 
 /// What happens to session and will when the connection is gone; gives the
 /// live publishes that are lost with it.
-fn leave(client: &Client, transport: &dyn Transport, keeps_will: bool) -> Vec<Arc<Ticket>> {
+fn leave(client: &Client, reset: bool, keeps_will: bool) -> Vec<Arc<Ticket>> {
     let Client { core, session, session_expiry: expiry, .. } = client;
     // The will leaves the store in the commit in which its receivers get it.
     let _together = core.recorder.as_ref().map(|recorder| recorder.together());
@@ -366,10 +365,7 @@ fn leave(client: &Client, transport: &dyn Transport, keeps_will: bool) -> Vec<Ar
         line.settle_live();
         let lost = line.owed.disconnect();
         line.owed.report(&core.counters);
-        if !lost.is_empty() || line.closing.is_some_and(|closing| closing.reset) {
-            transport.reset_when_closed();
-        }
-        line.transport = None;
+        line.let_go(reset || !lost.is_empty());
         line.closing = None;
         line.blocked = false;
         if !keeps_will {

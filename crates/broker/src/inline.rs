@@ -190,6 +190,7 @@ impl InlineClient {
             let info = line.info.clone().filter(|_| line.owed.is_connected())?;
             let ticket = Ticket::new(info, events.clone());
             let options = &core.options;
+            line.guard();
             line.owed.deliver_live(message, &target.receiver, &ticket, deadline, now, options);
             (ticket, line.epoch)
         };

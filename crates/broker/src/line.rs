@@ -31,6 +31,9 @@ pub(crate) struct Line {
     /// Counts the connections of this session: an old one must not touch what
     /// a newer one has.
     pub(crate) epoch: u64,
+    /// A live publish went to the transport, which is to be reset if the
+    /// process ends just now.
+    guarded: bool,
     /// Counts how often what the client may receive was to be asked anew.
     pub(crate) rights: u64,
     /// The connection is to be closed.
@@ -107,14 +110,32 @@ impl Line {
         self.settle_live();
         let mut lost = self.owed.disconnect();
         self.task.cut.store(cut || !lost.is_empty(), Ordering::Relaxed);
-        if let Some(transport) = self.transport.take()
-            && !lost.is_empty()
-        {
-            transport.reset_when_closed();
-        }
+        self.let_go(!lost.is_empty());
         self.task.lost.lock().append(&mut lost);
         self.task.wake.notify_one();
         true
+    }
+
+    /// Before a live publish goes out: a process that is killed closes its
+    /// sockets, and the system would go on to send what they have.
+    pub(crate) fn guard(&mut self) {
+        if !self.guarded
+            && let Some(transport) = &self.transport
+        {
+            transport.reset_when_closed(true);
+            self.guarded = true;
+        }
+    }
+
+    /// The connection is over: its end is a reset, or in order.
+    pub(crate) fn let_go(&mut self, reset: bool) {
+        let reset = reset || self.closing.is_some_and(|closing| closing.reset);
+        let guarded = std::mem::take(&mut self.guarded);
+        if let Some(transport) = self.transport.take()
+            && (reset || guarded)
+        {
+            transport.reset_when_closed(reset);
+        }
     }
 
     /// Lets go of the live publishes that can arrive no more: they were

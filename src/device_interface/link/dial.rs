@@ -10,6 +10,7 @@ use openssl::pkey::PKey;
 use openssl::ssl::{self, ErrorCode, SslConnector, SslMethod, SslVersion};
 use openssl::x509::X509VerifyResult;
 use openssl::x509::store::X509StoreBuilder;
+use socket2::SockRef;
 use tokio::net::{TcpStream, lookup_host};
 use tokio::time::timeout;
 use tokio_openssl::SslStream;
@@ -98,12 +99,15 @@ impl Dial {
     }
 }
 
-/// What is not sent yet, is not sent any more.
-pub(super) fn reset(wire: Wire) -> io::Result<()> {
-    match &wire {
-        Either::Left(stream) => stream.set_zero_linger(),
-        Either::Right(stream) => stream.get_ref().set_zero_linger(),
-    }
+/// Whether the connection's end is a reset: what the system has not sent by
+/// then is thrown away, and never arrives. That holds, too, where it is the end
+/// of the process that closes.
+pub(super) fn reset_when_closed(wire: &Wire, reset: bool) -> io::Result<()> {
+    let stream = match wire {
+        Either::Left(stream) => stream,
+        Either::Right(stream) => stream.get_ref(),
+    };
+    SockRef::from(stream).set_linger(reset.then_some(Duration::ZERO))
 }
 
 async fn reach(address: &str) -> io::Result<TcpStream> {

@@ -6,8 +6,8 @@
 //! said to be so at once.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
@@ -27,7 +27,7 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use super::dial::Dial;
-use super::relay::{Door, Relay};
+use super::relay::{Cutter, Door, Relay};
 use super::{Incoming, Link, LinkEvent, paho_options};
 use crate::commands::{Dispatch, Flight, FlightEnd, FlightEvent, NoReceipt, Verb};
 use crate::config::{MqttProtocol, MqttSettings};
@@ -66,6 +66,8 @@ pub struct PahoLink {
 struct Session {
     client: AsyncClient,
     window: Arc<Semaphore>,
+    /// There is none before the connection has a relay.
+    cutter: OnceLock<Cutter>,
 }
 
 impl Drop for Session {
@@ -151,7 +153,8 @@ impl PahoLink {
         // Unbounded, since a bounded one drops what paho has acknowledged; it
         // is drained at once into `events`, which is bounded and counted.
         let stream = client.get_event_stream(None);
-        let session = Arc::new(Session { client, window: Arc::new(Semaphore::new(0)) });
+        let window = Arc::new(Semaphore::new(0));
+        let session = Arc::new(Session { client, window, cutter: OnceLock::new() });
         let previous = self.session.lock().replace(session.clone());
         drop(previous);
         let options = paho_options::connect_options(&self.settings, self.server_online.as_str());
@@ -160,6 +163,7 @@ impl PahoLink {
         let relay = door.relay(wire).await;
         let answer = connecting.await;
         let mut relay = relay.context("let paho-mqtt in")?;
+        let _ = session.cutter.set(relay.cutter());
         let answer = match answer {
             Ok(answer) => answer,
             Err(error) => return Err(self.why(error, &mut relay).await),
@@ -257,8 +261,10 @@ impl PahoLink {
     async fn say_goodbye(&self, session: &Session, mut relay: Relay) {
         let offline =
             Message::new_retained(self.server_online.as_str(), "offline", QoS::AtLeastOnce);
-        if let Err(error) = session.deliver(offline).await {
-            tracing::warn!(%error, "say goodbye to the broker");
+        match session.deliver(offline).await {
+            // So it has got what was sent before, too.
+            Ok(_) => relay.end_in_order(),
+            Err(error) => tracing::warn!(%error, "say goodbye to the broker"),
         }
         let options = DisconnectOptionsBuilder::new().timeout(Duration::from_secs(2)).finalize();
         let _ = timeout(PATIENCE, session.client.disconnect(options)).await;
@@ -299,13 +305,14 @@ impl PahoLink {
         let permit = timeout(wait, session.permit()).await.map_err(|_| too_late())?;
         let permit = permit.map_err(|_| away())?;
         let wait = dispatch.left().ok_or_else(too_late)?;
+        // Whole seconds, rounded down so that it is never later. With less, the
+        // broker would not have the time to answer.
+        let seconds = u32::try_from(wait.as_secs()).unwrap_or(u32::MAX);
+        if seconds == 0 {
+            return Err(too_late());
+        }
         let mut properties = Properties::new();
         if self.settings.protocol == MqttProtocol::V5 {
-            // Whole seconds, rounded down so that it is never later.
-            let seconds = u32::try_from(wait.as_secs()).unwrap_or(u32::MAX);
-            if seconds == 0 {
-                return Err(too_late());
-            }
             let pushed = properties.push_u32(PropertyCode::MessageExpiryInterval, seconds);
             pushed.map_err(|error| FlightEnd::Refused(error.to_string()))?;
         }
@@ -320,6 +327,9 @@ impl PahoLink {
         let _ = events.send(FlightEvent::Leaving);
         match session.publish(publish, permit, wait).await {
             Err(paho_mqtt::Error::Timeout) => {
+                // C3: it is on its way still. The broker would count the
+                // expiry anew from when it comes there.
+                session.cut().await;
                 Err(FlightEnd::Lost("the broker did not take it in time".to_owned()))
             }
             // Said before anything is sent.
@@ -377,6 +387,13 @@ impl Session {
             drop(permit);
         });
         Err(paho_mqtt::Error::Timeout)
+    }
+
+    /// Resets the connection; when this returns, nothing goes out any more.
+    async fn cut(&self) {
+        if let Some(cutter) = self.cutter.get() {
+            cutter.cut().await;
+        }
     }
 
     async fn deliver(&self, message: Message) -> Result<ReasonCode, paho_mqtt::Error> {

@@ -6,12 +6,17 @@
 //! whose other end stays open for as long as paho's client is there. When the
 //! broker goes, paho reads the end of the stream, and what it still writes is
 //! taken and dropped.
+//!
+//! The connection to the broker ends by a reset, unless the server has said
+//! goodbye: a command that waits in its send buffer, because the network
+//! hangs, is not to go out later (C3).
 
 use std::fs::Permissions;
 use std::io;
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -22,7 +27,7 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use super::dial::{Wire, reset};
+use super::dial::{Wire, reset_when_closed};
 
 /// How long paho may take to come, and the broker to hear the last words.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -59,9 +64,11 @@ impl Door {
     pub(super) async fn relay(self, wire: Wire) -> io::Result<Relay> {
         let (paho, _) = timeout(PATIENCE, self.listener.accept()).await??;
         let _ = self.held.set(paho.as_fd().try_clone_to_owned()?);
-        let cut = CancellationToken::new();
-        let task = tokio::spawn(carry(paho, wire, cut.clone()));
-        Ok(Relay { task, _cut: cut.drop_guard() })
+        reset_when_closed(&wire, true)?;
+        let cutter = Cutter::default();
+        let in_order = Arc::<AtomicBool>::default();
+        let task = tokio::spawn(carry(paho, wire, cutter.clone(), in_order.clone()));
+        Ok(Relay { task, in_order, _cut: cutter.cut.clone().drop_guard(), cutter })
     }
 }
 
@@ -73,10 +80,38 @@ fn socket(folder: &TempDir) -> PathBuf {
 /// stream, and what did not go out to the broker never will.
 pub(super) struct Relay {
     task: JoinHandle<io::Result<()>>,
+    in_order: Arc<AtomicBool>,
+    cutter: Cutter,
     _cut: DropGuard,
 }
 
+/// Cuts a relay off from elsewhere.
+#[derive(Clone, Default)]
+pub(super) struct Cutter {
+    cut: CancellationToken,
+    is_reset: CancellationToken,
+}
+
+impl Cutter {
+    /// Resets the connection to the broker: when this returns, nothing goes
+    /// out any more.
+    pub(super) async fn cut(&self) {
+        self.cut.cancel();
+        self.is_reset.cancelled().await;
+    }
+}
+
 impl Relay {
+    pub(super) fn cutter(&self) -> Cutter {
+        self.cutter.clone()
+    }
+
+    /// Nothing is on its way that may not arrive: the connection may end in
+    /// order, so that the broker hears the last words.
+    pub(super) fn end_in_order(&self) {
+        self.in_order.store(true, Ordering::Relaxed);
+    }
+
     /// Waits until it has ended by itself; gives what ended it, if that was a
     /// failure.
     pub(super) async fn ended(&mut self) -> Option<io::Error> {
@@ -84,7 +119,14 @@ impl Relay {
     }
 }
 
-async fn carry(paho: UnixStream, wire: Wire, cut: CancellationToken) -> io::Result<()> {
+async fn carry(
+    paho: UnixStream,
+    wire: Wire,
+    cutter: Cutter,
+    may_end_in_order: Arc<AtomicBool>,
+) -> io::Result<()> {
+    let Cutter { cut, is_reset } = cutter;
+    let is_reset = is_reset.drop_guard();
     let (mut from_paho, mut to_paho) = paho.into_split();
     let (mut from_broker, mut to_broker) = split(wire);
     let mut in_order = false;
@@ -92,7 +134,8 @@ async fn carry(paho: UnixStream, wire: Wire, cut: CancellationToken) -> io::Resu
         let hear = copy(&mut from_broker, &mut to_paho);
         let say = async {
             // Where it fails, the broker's last words may still be heard.
-            in_order = copy(&mut from_paho, &mut to_broker).await.is_ok();
+            let said = copy(&mut from_paho, &mut to_broker).await.is_ok();
+            in_order = said && may_end_in_order.load(Ordering::Relaxed);
             if in_order {
                 let _ = to_broker.shutdown().await;
             }
@@ -105,9 +148,11 @@ async fn carry(paho: UnixStream, wire: Wire, cut: CancellationToken) -> io::Resu
         }
     };
     let wire = from_broker.unsplit(to_broker);
-    if !in_order {
-        let _ = reset(wire);
+    if in_order {
+        let _ = reset_when_closed(&wire, false);
     }
+    drop(wire);
+    drop(is_reset);
     let _ = to_paho.shutdown().await;
     let _ = copy(&mut from_paho, &mut sink()).await;
     result
@@ -164,8 +209,27 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn who_cuts_it_off_has_reset_the_broker_when_that_returns() {
+        let (paho, relay, broker) = connected(Door::open().unwrap()).await;
+        relay.cutter().cut().await;
+        let reset = broker.try_read(&mut [0]).unwrap_err();
+        assert_eq!(reset.kind(), ErrorKind::ConnectionReset);
+        writes_on(paho).await;
+    }
+
+    #[tokio::test]
+    async fn when_paho_gives_up_without_a_goodbye_nothing_goes_out_later() {
+        let (paho, mut relay, mut broker) = connected(Door::open().unwrap()).await;
+        drop(paho);
+        let _ = relay.ended().await;
+        let reset = broker.read(&mut [0]).await.unwrap_err();
+        assert_eq!(reset.kind(), ErrorKind::ConnectionReset);
+    }
+
+    #[tokio::test]
     async fn the_last_words_reach_the_broker() {
         let (mut paho, mut relay, mut broker) = connected(Door::open().unwrap()).await;
+        relay.end_in_order();
         paho.write_all(b"goodbye").unwrap();
         drop(paho);
         let mut heard = String::new();

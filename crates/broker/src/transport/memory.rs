@@ -90,8 +90,8 @@ impl Transport for MemoryStream {
         self.outgoing.write(slices, None)
     }
 
-    fn reset_when_closed(&self) {
-        self.reset.store(true, Ordering::Relaxed);
+    fn reset_when_closed(&self, reset: bool) {
+        self.reset.store(reset, Ordering::Relaxed);
     }
 
     /// What the peer has not read is ours still: a reset takes it back.

@@ -64,9 +64,10 @@ pub(crate) trait Transport: Send + Sync + std::fmt::Debug {
         false
     }
 
-    /// Makes the end of the connection a reset: what the system has not sent
-    /// yet is thrown away, and never arrives.
-    fn reset_when_closed(&self);
+    /// Makes the end of the connection a reset, or an end in order again. At a
+    /// reset, what the system has not sent yet is thrown away, and never
+    /// arrives; that holds, too, where it is the end of the process that closes.
+    fn reset_when_closed(&self, reset: bool);
 
     /// How many of the bytes that were written may be on their way still: the
     /// peer's system has not acknowledged them. Rather too many than too few;

@@ -48,9 +48,9 @@ impl Transport for TcpStream {
         }
     }
 
-    fn reset_when_closed(&self) {
+    fn reset_when_closed(&self, reset: bool) {
         // It fails where the peer has reset it already.
-        let _ = SockRef::from(self).set_linger(Some(Duration::ZERO));
+        let _ = SockRef::from(self).set_linger(reset.then_some(Duration::ZERO));
     }
 
     #[cfg(target_os = "linux")]

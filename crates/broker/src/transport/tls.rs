@@ -265,9 +265,9 @@ impl Transport for TlsStream {
         self.state.lock().session.wants_write() || self.inner.has_unsent()
     }
 
-    fn reset_when_closed(&self) {
-        self.state.lock().is_reset = true;
-        self.inner.reset_when_closed();
+    fn reset_when_closed(&self, reset: bool) {
+        self.state.lock().is_reset = reset;
+        self.inner.reset_when_closed(reset);
     }
 
     /// Encrypted, they are more: rather too many.

@@ -35,7 +35,7 @@ impl Transport for UnixStream {
     }
 
     /// There is nothing to throw away: what was written is with the client.
-    fn reset_when_closed(&self) {}
+    fn reset_when_closed(&self, _: bool) {}
 
     fn on_their_way(&self) -> Option<u64> {
         Some(0)

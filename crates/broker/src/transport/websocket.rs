@@ -212,9 +212,9 @@ impl Transport for WebSocketStream {
         self.state.lock().has_unsent() || self.inner.has_unsent()
     }
 
-    fn reset_when_closed(&self) {
-        self.state.lock().is_reset = true;
-        self.inner.reset_when_closed();
+    fn reset_when_closed(&self, reset: bool) {
+        self.state.lock().is_reset = reset;
+        self.inner.reset_when_closed(reset);
     }
 
     /// What is around the bytes counts as well: rather too many.
