@@ -41,7 +41,9 @@ pub trait Interceptor: Send + Sync + 'static {
     }
 
     /// A packet goes to a client. What is changed is the client's alone. Where
-    /// a topic alias stands for a PUBLISH's topic, it has none.
+    /// a topic alias stands for a PUBLISH's topic, it has none. A Reason String
+    /// or User Properties beside a reason code are left out again where the
+    /// client does not want them, or takes no packet as large.
     ///
     /// The client's session is locked meanwhile: this must not use the broker.
     fn encode_packet(&self, client: &Arc<ClientInfo>, packet: &mut Packet) {

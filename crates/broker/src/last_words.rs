@@ -75,14 +75,11 @@ pub(crate) async fn say_goodbye(
 /// DISCONNECT, with what is wrong with the client's bytes where it wants to be
 /// told and takes that much [MQTT-3.14.2-3].
 fn goodbye(client: &Client, reason: ReasonCode, why: Option<DecodeError>) -> Packet {
-    let bare = Disconnect::new(reason);
-    if let Some(why) = why.filter(|_| client.wants_problem_information) {
-        let mut full = bare.clone();
-        full.properties.make_mut().reason_string = Some(why.to_string().into());
-        let full = Packet::Disconnect(full);
-        if full.encoded_len(client.version).is_ok_and(|len| len <= client.max_packet_size) {
-            return full;
-        }
+    let mut disconnect = Disconnect::new(reason);
+    if let Some(why) = why.filter(|_| client.words.wants_problem_information) {
+        disconnect.properties.make_mut().reason_string = Some(why.to_string().into());
     }
-    Packet::Disconnect(bare)
+    let mut goodbye = Packet::Disconnect(disconnect);
+    client.words.fit(&mut goodbye);
+    goodbye
 }

@@ -219,6 +219,7 @@ mod transport;
 #[cfg(feature = "websocket")]
 mod websocket;
 mod will;
+mod words;
 
 pub use access::{Access, AllowAll, ConnectRequest, DenyAll, PublishRequest, Refusal, Review};
 pub use administration::{

@@ -90,7 +90,7 @@ pub(crate) async fn open(
     core.counters.connects.one();
     core.counters.received.packets.one();
     let version = connect.version;
-    let most = handlers::connect::max_packet_size(&connect);
+    let words = handlers::connect::limits(&connect).words();
     let client_id = connect.client_id.clone();
     match establish(core, *connect, &mut first_words, peer).await {
         Ok(client) => {
@@ -110,9 +110,10 @@ pub(crate) async fn open(
             // [MQTT-3.2.2-8]
             refusal.reason = access::told(refusal.reason, PacketType::ConnAck);
             note_refused(core, &client_id, version, peer, refusal.reason);
-            let refusal = Packet::ConnAck(refusal);
+            let mut refusal = Packet::ConnAck(refusal);
+            words.fit(&mut refusal);
             // [MQTT-3.1.2-24]
-            if refusal.encoded_len(version).is_ok_and(|length| length <= most) {
+            if refusal.encoded_len(version).is_ok_and(|length| length <= words.max_packet_size) {
                 say(&**transport, &refusal, version).await;
             }
             Err(blame)

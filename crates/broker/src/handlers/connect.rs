@@ -339,13 +339,15 @@ fn end_replaced(core: &Core, replaced: &Arc<Session>) {
     core.discard(replaced, epoch);
 }
 
-fn limits(connect: &Connect) -> ConnectionLimits {
+/// What a client takes, as its CONNECT says.
+pub(crate) fn limits(connect: &Connect) -> ConnectionLimits {
     let properties = &connect.properties;
     ConnectionLimits {
         version: connect.version,
         receive_maximum: properties.receive_maximum.unwrap_or(u16::MAX),
         max_packet_size: max_packet_size(connect),
         topic_alias_maximum: properties.topic_alias_maximum.unwrap_or(0),
+        wants_problem_information: properties.request_problem_information.unwrap_or(true),
     }
 }
 

@@ -32,6 +32,7 @@ use crate::router::{Batch, Publisher};
 use crate::session_handle::Session;
 use crate::store::Wait;
 use crate::sys::is_system;
+use crate::words::Words;
 use crate::{ClientInfo, Time, Traffic};
 
 /// A client that was let in, as its connection holds it.
@@ -46,10 +47,8 @@ pub(crate) struct Client {
     pub(crate) task: Arc<TaskBell>,
     /// How long the session outlives the connection, in ms.
     pub(crate) session_expiry: Time,
-    /// The largest packet that it takes.
-    pub(crate) max_packet_size: usize,
-    /// Whether it wants to be told more than a reason code.
-    pub(crate) wants_problem_information: bool,
+    /// What it takes and wants to be told.
+    pub(crate) words: Words,
     /// Where it was let in by a method, which it may do anew.
     enhanced: Option<Enhanced>,
     /// Topic aliases that the client has set, from alias 1 on.
@@ -143,8 +142,7 @@ impl Client {
             epoch,
             task,
             session_expiry,
-            max_packet_size: usize::MAX,
-            wants_problem_information: true,
+            words: Words { version, max_packet_size: usize::MAX, wants_problem_information: true },
             enhanced,
             aliases,
             acks,
@@ -190,10 +188,7 @@ impl Client {
 
     /// The same, answered as it asked for when it connected.
     fn answered_as(mut self, connect: &Connect) -> Self {
-        self.max_packet_size = connect::max_packet_size(connect);
-        // [MQTT-3.1.2-29]
-        let wants = connect.properties.request_problem_information;
-        self.wants_problem_information = wants.unwrap_or(true);
+        self.words = connect::limits(connect).words();
         self
     }
 
@@ -217,7 +212,7 @@ impl Client {
     fn answer(&mut self, packet: &Packet) {
         let before = self.acks.len();
         let encoded: Result<(), EncodeError> = packet.encode(self.version, &mut self.acks);
-        if self.acks.len() - before > self.max_packet_size {
+        if self.acks.len() - before > self.words.max_packet_size {
             self.acks.truncate(before);
             self.core.counters.dropped_too_large.one();
         } else {

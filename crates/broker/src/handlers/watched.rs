@@ -72,7 +72,7 @@ fn answer(client: &mut Client, answers: &[Packet]) -> Result<Next, End> {
         match packet.packet_type() {
             PacketType::Disconnect => {
                 if client.version.is_v5() {
-                    client.answer(packet);
+                    client.answer(&fitting(client, packet));
                 }
                 let Packet::Disconnect(disconnect) = packet else { continue };
                 let closing = Closing { reason: disconnect.reason, say: false, reset: false };
@@ -92,9 +92,16 @@ fn answer(client: &mut Client, answers: &[Packet]) -> Result<Next, End> {
         if let Some(reason) = reason_of(packet) {
             client.tell_injector(reason);
         }
-        client.answer(packet);
+        client.answer(&fitting(client, packet));
     }
     Ok(Next::Go)
+}
+
+/// The answer, with as many words as the client wants and takes.
+fn fitting(client: &Client, answer: &Packet) -> Packet {
+    let mut answer = answer.clone();
+    client.words.fit(&mut answer);
+    answer
 }
 
 /// What an answer says of what it answers.

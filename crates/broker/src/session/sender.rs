@@ -10,6 +10,7 @@ use super::stage::{Passed, Stage};
 use super::{OutputBuffer, Receiver};
 use crate::hooks::Tells;
 use crate::message::{Encoded, Forward, Shape};
+use crate::words::Words;
 use crate::{Options, Time, Traffic};
 
 /// What a connection allows.
@@ -20,6 +21,19 @@ pub(crate) struct ConnectionLimits {
     pub(crate) max_packet_size: usize,
     /// Topic aliases that the client follows.
     pub(crate) topic_alias_maximum: u16,
+    /// Whether it wants to be told more than a reason code.
+    pub(crate) wants_problem_information: bool,
+}
+
+impl ConnectionLimits {
+    /// What may stand beside a reason code.
+    pub(crate) fn words(&self) -> Words {
+        Words {
+            version: self.version,
+            max_packet_size: self.max_packet_size,
+            wants_problem_information: self.wants_problem_information,
+        }
+    }
 }
 
 /// Encodes for one connection, within its limits.
@@ -47,7 +61,7 @@ impl Sender {
             limits,
             out: OutputBuffer::default(),
             aliases: OutboundAliases::new(aliases),
-            stage: Stage::new(tells, limits.version, limits.max_packet_size),
+            stage: Stage::new(tells, limits.words()),
             failed: false,
             last_progress: 0,
             written: 0,

@@ -1,15 +1,15 @@
 //! What a packet passes on its way out where hooks want to see or change it.
 
-use latchlight_mqtt::{Packet, ProtocolVersion};
+use latchlight_mqtt::Packet;
 
 use crate::hooks::Tells;
+use crate::words::Words;
 
 /// Shows the packets of one connection to the hooks before they go out.
 #[derive(Debug)]
 pub(super) struct Stage {
     tells: Tells,
-    version: ProtocolVersion,
-    max_packet_size: usize,
+    words: Words,
 }
 
 /// What became of a packet.
@@ -24,17 +24,13 @@ pub(super) enum Passed {
 
 impl Stage {
     /// Nothing: nobody wants to see them.
-    pub(super) fn new(
-        tells: &Tells,
-        version: ProtocolVersion,
-        max_packet_size: usize,
-    ) -> Option<Self> {
-        tells.of_packets().then(|| Self { tells: tells.clone(), version, max_packet_size })
+    pub(super) fn new(tells: &Tells, words: Words) -> Option<Self> {
+        tells.of_packets().then(|| Self { tells: tells.clone(), words })
     }
 
     /// Gives the bytes of a packet as they go out.
     pub(super) fn pass(&self, frame: Vec<u8>) -> Passed {
-        let came = match Packet::decode(frame.clone().into(), self.version) {
+        let came = match Packet::decode(frame.clone().into(), self.words.version) {
             Ok(packet) => packet,
             Err(error) => {
                 tracing::error!(%error, "decode a packet that is sent");
@@ -45,9 +41,10 @@ impl Stage {
         if self.tells.encode(&mut packet).is_err() {
             return Passed::Failed;
         }
+        self.words.fit(&mut packet);
         let frame = if packet == came { frame } else { self.encode(&packet, frame) };
         // [MQTT-3.1.2-24]
-        if frame.len() > self.max_packet_size {
+        if frame.len() > self.words.max_packet_size {
             return Passed::TooLarge;
         }
         self.tells.packet_sent(packet);
@@ -58,7 +55,7 @@ impl Stage {
     /// one that cannot be.
     fn encode(&self, packet: &Packet, before: Vec<u8>) -> Vec<u8> {
         let mut bytes = Vec::new();
-        match packet.encode(self.version, &mut bytes) {
+        match packet.encode(self.words.version, &mut bytes) {
             Ok(()) => bytes,
             Err(error) => {
                 tracing::error!(%error, "a hook made a packet that cannot be");

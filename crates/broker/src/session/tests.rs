@@ -37,6 +37,7 @@ impl Scene {
             receive_maximum,
             max_packet_size: 1000,
             topic_alias_maximum: 0,
+            wants_problem_information: true,
         };
         let answer = Packet::ConnAck(Box::new(ConnAck::new(false, ReasonCode::Success)));
         let Self { outbound, options, counters, now } = self;

@@ -15,7 +15,7 @@ use ProtocolVersion::V5;
 use ReasonCode::{ContinueAuthentication, ReAuthenticate, Success};
 
 /// One method, `ask`: it asks `again` until the client says `yes` or `no`.
-struct Ask;
+pub(crate) struct Ask;
 
 #[async_trait]
 impl Access for Ask {
@@ -53,14 +53,14 @@ impl Authentication for Ask {
     }
 }
 
-fn with(method: &str, data: &str) -> Properties {
+pub(crate) fn with(method: &str, data: &str) -> Properties {
     let mut properties = Properties::new();
     properties.make_mut().authentication_method = Some(method.into());
     properties.make_mut().authentication_data = Some(data.to_owned().into());
     properties
 }
 
-fn auth(reason: ReasonCode, method: &str, data: &str) -> Packet {
+pub(crate) fn auth(reason: ReasonCode, method: &str, data: &str) -> Packet {
     Packet::Auth(Auth { reason, properties: with(method, data) })
 }
 

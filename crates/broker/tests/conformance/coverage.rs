@@ -14,37 +14,79 @@ const OWN: &str = "coverage.rs";
 /// A statement of one version.
 type Statement = (&'static str, String);
 
+/// How the statements of one chapter are covered.
+#[derive(Default)]
+struct Chapter {
+    tested: usize,
+    for_clients: usize,
+    excepted: usize,
+    missing: Vec<String>,
+}
+
+impl Chapter {
+    fn all(&self) -> usize {
+        self.tested + self.for_clients + self.excepted + self.missing.len()
+    }
+}
+
 #[test]
 fn every_statement_has_a_test_or_a_reason() {
     let mut errors = Vec::new();
     let tags = tags(&mut errors);
     for (version, file) in TABLES {
         let table = table(file, &mut errors);
-        let mut counts = [0; 3];
+        let mut chapters = BTreeMap::<_, Chapter>::new();
         for (id, reason) in &table {
-            let is_tested = tags.contains(&(version, id.clone()));
-            match (is_tested, reason.as_str()) {
-                (true, "") => counts[0] += 1,
-                (false, "") => errors.push(format!("{version} {id}: no test names it")),
+            let chapter = chapters.entry(chapter_of(id)).or_default();
+            match (tags.contains(&(version, id.clone())), reason.as_str()) {
+                (true, "") => chapter.tested += 1,
+                (false, "") => chapter.missing.push(id.clone()),
                 (true, _) => errors.push(format!("{version} {id}: has a test and a reason")),
-                (false, reason) if reason.starts_with("client:") => counts[1] += 1,
-                (false, _) => counts[2] += 1,
+                (false, reason) if reason.starts_with("client:") => chapter.for_clients += 1,
+                (false, _) => chapter.excepted += 1,
             }
         }
         for (_, id) in tags.iter().filter(|(of, id)| *of == version && !table.contains_key(id)) {
             errors.push(format!("{version} {id}: there is no such statement"));
         }
-        let missing = table.len() - counts.iter().sum::<usize>();
-        println!(
-            "MQTT {version}: {} statements: {} tested, {} for clients only, {} excepted for \
-             other reasons, {missing} missing",
-            table.len(),
-            counts[0],
-            counts[1],
-            counts[2],
-        );
+        print(version, &chapters);
+        let missing = chapters.values().flat_map(|chapter| &chapter.missing);
+        errors.extend(missing.map(|id| format!("{version} {id}: no test names it")));
     }
     assert!(errors.is_empty(), "\n{}", errors.join("\n"));
+}
+
+/// The first two numbers: 3.1 is CONNECT, 4.7 topics.
+fn chapter_of(id: &str) -> (u32, u32) {
+    let mut numbers = id.trim_start_matches("MQTT-").split(['.', '-']).map(str::parse::<u32>);
+    let mut next = || numbers.next().unwrap().unwrap();
+    (next(), next())
+}
+
+fn print(version: &str, chapters: &BTreeMap<(u32, u32), Chapter>) {
+    let sum = |of: fn(&Chapter) -> usize| chapters.values().map(of).sum::<usize>();
+    println!(
+        "MQTT {version}: {} statements: {} tested, {} for clients only, {} excepted for other \
+         reasons, {} missing",
+        sum(Chapter::all),
+        sum(|chapter| chapter.tested),
+        sum(|chapter| chapter.for_clients),
+        sum(|chapter| chapter.excepted),
+        sum(|chapter| chapter.missing.len()),
+    );
+    println!("| chapter | statements | tested | clients only | excepted | missing |");
+    for ((first, second), chapter) in chapters {
+        println!(
+            "| {:<7} | {:>10} | {:>6} | {:>12} | {:>8} | {:>7} |{}",
+            format!("{first}.{second}"),
+            chapter.all(),
+            chapter.tested,
+            chapter.for_clients,
+            chapter.excepted,
+            chapter.missing.len(),
+            chapter.missing.iter().map(|id| format!(" {id}")).collect::<String>(),
+        );
+    }
 }
 
 /// Behind `3.1.1:` in its line, a tag is of that version; otherwise of 5.0.

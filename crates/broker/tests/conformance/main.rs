@@ -22,6 +22,7 @@ mod flow_control;
 mod format;
 mod keep_alive;
 mod mqtt_3_1;
+mod problem_information;
 mod publish;
 mod qos;
 mod retained;
