@@ -90,19 +90,23 @@ impl Server {
     }
 
     fn try_reload(&mut self) -> anyhow::Result<usize> {
+        // All of it is read and found good before any of it counts.
         let Prepared { config, rules, certificates } = self.source.read()?;
-        self.ledger.replace(rules)?;
         self.log.set(&config.log)?;
-        let are_same = self.replace_certificates(&config, certificates);
+        self.ledger.replace(rules)?;
         let fixed = [
-            ("listeners", !are_same),
             ("store", self.config.store != config.store),
             ("store_prefix", self.config.store_prefix != config.store_prefix),
-            ("options", self.config.options != config.options),
             ("http", self.config.http != config.http),
             ("log.format", self.config.log.format != config.log.format),
         ];
-        for (key, _) in fixed.into_iter().filter(|(_, has_changed)| *has_changed) {
+        let fixed = fixed.into_iter().filter(|(_, has_changed)| *has_changed);
+        let later = self
+            .replace_certificates(&config, certificates)
+            .into_iter()
+            .chain(self.config.options.differing(&config.options))
+            .chain(fixed.map(|(key, _)| key.to_owned()));
+        for key in later {
             tracing::warn!(key, "changed: that counts from the next start");
         }
         self.config.access = config.access;
@@ -110,22 +114,30 @@ impl Server {
         Ok(self.broker.review())
     }
 
-    /// Gives the listeners their new certificates, where the configuration
-    /// still has them; false: it has others, or they are not as they were.
-    fn replace_certificates(&self, config: &Config, new: Vec<Option<TlsConfig>>) -> bool {
-        let (before, after) = (&self.config.listeners, &config.listeners);
-        let mut are_same = before.len() == after.len();
-        for (((before, after), running), new) in
-            before.iter().zip(after).zip(&self.certificates).zip(new)
-        {
-            if before.without_certificates() != after.without_certificates() {
-                are_same = false;
-            } else if let (Some(running), Some(new)) = (running, new) {
-                say_expiry(&new);
-                running.replace(new);
+    /// Gives the listeners their new certificates, whatever their order is now;
+    /// gives which keys count from the next start.
+    fn replace_certificates(&self, config: &Config, new: Vec<Option<TlsConfig>>) -> Vec<String> {
+        let mut running: Vec<_> = self.config.listeners.iter().zip(&self.certificates).collect();
+        let mut later = Vec::new();
+        for (number, (listener, new)) in config.listeners.iter().zip(new).enumerate() {
+            let fixed = listener.without_certificates();
+            let same = running.iter().position(|(now, _)| now.without_certificates() == fixed);
+            match same.map(|at| running.remove(at)) {
+                Some((_, Some(tls))) => {
+                    if let Some(new) = new {
+                        say_expiry(&new);
+                        tls.replace(new);
+                    }
+                }
+                Some((_, None)) => {}
+                None => later.push(format!("listeners[{number}]")),
             }
         }
-        are_same
+        // Some that run are not there any more.
+        if later.is_empty() && !running.is_empty() {
+            later.push("listeners".to_owned());
+        }
+        later
     }
 }
 

@@ -5,8 +5,9 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, anyhow};
+use latchlight_broker::TlsConfig;
+use latchlight_broker::document::{self, DocumentError};
 use latchlight_broker::ledger::{AuthRule, DefaultAccess, LedgerRules};
-use latchlight_broker::{TlsConfig, document};
 
 use crate::cli::ServeArgs;
 use crate::config::{AccessConfig, Config, HttpConfig, ListenerConfig};
@@ -53,11 +54,12 @@ impl Source {
     pub(crate) fn read(&self) -> anyhow::Result<Prepared> {
         let config = match self {
             Self::File(file) => {
-                let mut config: Config = document::read_file(file)?;
                 let folder = file.parent().unwrap_or(Path::new(""));
-                config.place(folder);
-                config.check().map_err(|error| anyhow!("{}: {error}", file.display()))?;
-                config
+                document::read_and_check(file, |mut config: Config| {
+                    config.place(folder);
+                    config.check().map_err(DocumentError::mistake)?;
+                    Ok(config)
+                })?
             }
             Self::Arguments(config) => {
                 config.check().map_err(|error| anyhow!(error))?;
@@ -65,7 +67,7 @@ impl Source {
             }
         };
         let rules = match &config.access.ledger {
-            Some(file) => read_rules(file).context("read the ledger")?,
+            Some(file) => LedgerRules::load(file).context("read the ledger")?,
             None => allow_all(),
         };
         let certificates = config.listeners.iter().enumerate().map(|(number, listener)| {
@@ -74,12 +76,6 @@ impl Source {
         let certificates = certificates.collect::<anyhow::Result<_>>()?;
         Ok(Prepared { config, rules, certificates })
     }
-}
-
-fn read_rules(file: &Path) -> Result<LedgerRules, document::DocumentError> {
-    let rules: LedgerRules = document::read_file(file)?;
-    rules.check().map_err(|error| error.in_file(file))?;
-    Ok(rules)
 }
 
 /// A ledger that lets everybody do everything, so that another one can take

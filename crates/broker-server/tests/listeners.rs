@@ -127,47 +127,6 @@ fn a_unix_socket_has_its_mode() {
     assert_eq!(subscriber.next(), "a by the socket");
 }
 
-/// C25
-#[test]
-fn sighup_reads_new_certificates_and_a_bad_one_keeps_the_old_ones() {
-    let folder = Folder::new();
-    signed(&folder);
-    let config = write(&folder, &[TLS, "name: plain, address: '127.0.0.1:0'"]);
-    let mut running = Running::with_config(&config);
-    let ca = folder.argument("ca.pem");
-    let mut subscriber = running.subscribe(&["--cafile", &ca, "-t", "a"]);
-    let publish = |running: &Running, ca: &str, message: &str| {
-        running.publish(&["--cafile", ca, "-t", "a", "-m", message])
-    };
-    folder.write("server.pem", "no certificate");
-    running.signal("HUP");
-    let said = running.until("not reloaded");
-    assert!(said.contains("listeners[0]") && said.contains("server.pem: no certificate"), "{said}");
-    assert!(publish(&running, &ca, "old"));
-    assert_eq!(subscriber.next(), "a old");
-
-    let old_ca = folder.write("old.pem", &std::fs::read_to_string(&ca).unwrap());
-    signed(&folder);
-    running.signal("HUP");
-    running.until("reloaded");
-    assert!(publish(&running, &ca, "new"));
-    assert_eq!(subscriber.next(), "a new");
-    assert!(!publish(&running, &old_ca, "x"));
-
-    // Other files may be named; other than that, listeners stay as they were.
-    folder.write("other.pem", &std::fs::read_to_string(folder.path("server.pem")).unwrap());
-    let other = TLS.replace("server.pem", "other.pem");
-    write(&folder, &[&other, "name: plain, address: '127.0.0.1:0'"]);
-    running.signal("HUP");
-    running.until("reloaded");
-    assert!(!running.seen.iter().any(|line| line.contains("from the next start")));
-    write(&folder, &[&other, "name: other, address: '127.0.0.1:0'"]);
-    running.signal("HUP");
-    running.until("from the next start");
-    assert!(publish(&running, &ca, "still"));
-    assert_eq!(subscriber.next(), "a still");
-}
-
 #[test]
 fn check_says_what_is_wrong_with_a_listener() {
     let folder = Folder::new();

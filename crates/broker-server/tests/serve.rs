@@ -155,68 +155,6 @@ fn sigterm_and_ctrl_c_stop_it_gracefully() {
     }
 }
 
-/// C25
-#[test]
-fn sighup_reloads_the_ledger_and_a_bad_file_keeps_the_old_one() {
-    let folder = Folder::new();
-    let (alice, bob) = (hash("a"), hash("b"));
-    let user = |name: &str, hash: &str| format!("  {name}: {{password: '{hash}'}}\n");
-    let acl = "acl: [{filters: {'#': read-write}}]\n";
-    let ledger = folder.write("users.yaml", &format!("users:\n{}{acl}", user("alice", &alice)));
-    let mut running = Running::start(&["--port", "0", "--ledger", &ledger]);
-    let as_alice = ["-u", "alice", "-P", "a", "-t", "x"];
-    let as_bob = ["-u", "bob", "-P", "b", "-t", "x", "-m", "hello"];
-    let mut subscriber = running.subscribe(&as_alice);
-    assert!(!running.publish(&as_bob));
-
-    folder.write("users.yaml", "users: {bob: {password: plain}}");
-    running.signal("HUP");
-    let said = running.until("not reloaded");
-    assert!(said.contains("users.bob.password") && !said.contains("plain"), "{said}");
-    assert!(!running.publish(&as_bob));
-
-    let both = format!("users:\n{}{}{acl}", user("alice", &alice), user("bob", &bob));
-    folder.write("users.yaml", &both);
-    running.signal("HUP");
-    running.until("reloaded");
-    assert!(running.publish(&as_bob));
-    assert_eq!(subscriber.next(), "x hello");
-
-    // C11: who is gone is disconnected.
-    folder.write("users.yaml", &format!("users:\n{}{acl}", user("bob", &bob)));
-    running.signal("HUP");
-    assert!(running.until("reloaded").contains("sessions_not_kept=1"));
-    assert!(subscriber.rest().contains("DISCONNECT (135)"));
-    assert!(!running.publish(&[&as_alice[..], &["-m", "x"]].concat()));
-}
-
-#[test]
-fn sighup_reloads_the_configuration_and_says_what_counts_later() {
-    let folder = Folder::new();
-    folder.write("users.yaml", &format!("users: {{alice: {{password: '{}'}}}}", hash("a")));
-    let config = |access: &str, rest: &str| {
-        format!("{{listeners: [{{address: '127.0.0.1:0'}}], access: {{{access}}}{rest}}}")
-    };
-    let file = folder.write("broker.yaml", &config("allow_anonymous: true", ""));
-    let mut running = Running::with_config(&file);
-    let mut subscriber = running.subscribe(&["-t", "a"]);
-
-    folder.write("broker.yaml", &config("allow_everybody: true", ""));
-    running.signal("HUP");
-    let said = running.until("not reloaded");
-    assert!(said.contains("access.allow_everybody"), "{said}");
-    assert!(running.publish(&["-t", "a", "-m", "still"]));
-    assert_eq!(subscriber.next(), "a still");
-
-    let rest = ", options: {max_in_flight: 1}, log: {level: debug}";
-    folder.write("broker.yaml", &config("ledger: users.yaml", rest));
-    running.signal("HUP");
-    assert!(running.until("from the next start").contains("options"));
-    running.until("reloaded");
-    assert!(subscriber.rest().contains("DISCONNECT (135)"));
-    assert!(!running.publish(&["-t", "a", "-m", "x"]));
-}
-
 /// C28
 #[test]
 fn a_store_that_goes_away_is_said_and_an_end_without_it_is_a_failure() {

@@ -1,6 +1,8 @@
 //! A YAML or JSON file as a typed value: every mistake is named with its path,
 //! and no value is shown, for it may be a secret.
 
+mod place;
+
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
@@ -19,12 +21,12 @@ pub enum Format {
 #[derive(Debug, thiserror::Error)]
 pub enum DocumentError {
     /// It cannot be read.
-    #[error("{path}: {source}")]
+    #[error("{path}: it cannot be read: {error}")]
     Read {
         /// The file.
         path: PathBuf,
         /// Why not.
-        source: std::io::Error,
+        error: std::io::Error,
     },
     /// It does not say what it should.
     #[error("{}{mistake}", path.as_ref().map(|path| format!("{}: ", path.display())).unwrap_or_default())]
@@ -70,9 +72,43 @@ impl Format {
 /// # Errors
 /// It cannot be read, is no YAML or JSON, or is not what `T` is read from.
 pub fn read_file<T: DeserializeOwned>(path: &Path) -> Result<T, DocumentError> {
-    let text = std::fs::read_to_string(path)
-        .map_err(|source| DocumentError::Read { path: path.to_owned(), source })?;
-    read_str(&text, Format::of(path, &text)).map_err(|error| error.in_file(path))
+    read_and_check(path, Ok)
+}
+
+/// Reads a file, and has what was read checked, and changed, by this: where a
+/// mistake that it finds begins with a path, as in `users.alice: …`, the place
+/// of that in the file is said too.
+///
+/// # Errors
+/// As [`read_file`], and what the check finds.
+pub fn read_and_check<T: DeserializeOwned>(
+    path: &Path,
+    check: impl FnOnce(T) -> Result<T, DocumentError>,
+) -> Result<T, DocumentError> {
+    let text = read_text(path)?;
+    let format = Format::of(path, &text);
+    let checked = read_str(&text, format).and_then(|value| {
+        check(value).map_err(|error| match error {
+            DocumentError::Mistake { path: None, mistake } => {
+                DocumentError::mistake(place::said(&mistake, &text, format))
+            }
+            error => error,
+        })
+    });
+    checked.map_err(|error| error.in_file(path))
+}
+
+fn read_text(path: &Path) -> Result<String, DocumentError> {
+    let bytes = std::fs::read(path)
+        .map_err(|error| DocumentError::Read { path: path.to_owned(), error })?;
+    String::from_utf8(bytes).map_err(|error| {
+        let good = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+        let good = String::from_utf8_lossy(good);
+        let line = good.matches('\n').count() + 1;
+        let column = good.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+        let what = format!("it is no UTF-8 text (line {line}, column {column})");
+        DocumentError::mistake(what).in_file(path)
+    })
 }
 
 /// Reads a text.
@@ -80,6 +116,12 @@ pub fn read_file<T: DeserializeOwned>(path: &Path) -> Result<T, DocumentError> {
 /// # Errors
 /// As [`read_file`].
 pub fn read_str<T: DeserializeOwned>(text: &str, format: Format) -> Result<T, DocumentError> {
+    // What was cut off at its beginning, as by who writes it anew at this
+    // moment, is not taken for one that says nothing.
+    let says_something = |line: &str| !matches!(line.trim().chars().next(), None | Some('#'));
+    if !text.lines().any(says_something) {
+        return Err(DocumentError::mistake("nothing is in it; `{}` would be everything's default"));
+    }
     match format {
         Format::Json => read_json(text),
         Format::Yaml => read_yaml(text),
@@ -109,7 +151,10 @@ fn read_json<T: DeserializeOwned>(text: &str) -> Result<T, String> {
         let said = said.strip_suffix(&place).unwrap_or(&said);
         describe(&path, said, error.line(), error.column())
     })?;
-    json.end().map_err(|error| without_values(&error.to_string()))?;
+    json.end().map_err(|error| {
+        let (line, column) = (error.line(), error.column());
+        describe(".", "something follows after its end", line, column)
+    })?;
     Ok(value)
 }
 
@@ -145,7 +190,8 @@ fn as_usize(number: impl TryInto<usize>) -> usize {
 fn describe(path: &str, said: &str, line: usize, column: usize) -> String {
     let said = without_values(said);
     match path {
-        "." => format!("{said} (line {line}, column {column})"),
+        // The second is what is left of a path where the text ends.
+        "." | "?" => format!("{said} (line {line}, column {column})"),
         path => format!("{path}: {said} (line {line}, column {column})"),
     }
 }

@@ -402,6 +402,16 @@ fn bad_files_are_named_with_what_is_wrong() {
     ] {
         std::fs::write(file(name), content).unwrap();
     }
+    let whole = std::fs::read_to_string(file("server.pem")).unwrap();
+    let second = whole.lines().count() + 1;
+    for (name, rest) in [
+        ("second-cut.pem", "-----BEGIN CERTIFICATE-----\nAAAA\n"),
+        ("second-open.pem", "-----BEGIN CERTIFICATE---\nAAAA\n-----END CERTIFICATE-----\n"),
+        ("second-text.pem", "-----BEGIN CERTIFICATE-----\n?!?!\n-----END CERTIFICATE-----\n"),
+        ("second-zeros.pem", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"),
+    ] {
+        std::fs::write(file(name), whole.clone() + rest).unwrap();
+    }
     let broker = TestBroker::start();
     let handle = tls(TlsConfig::from_files(file("server.pem"), file("server.key")).unwrap());
     let address = listen(&broker, &handle);
@@ -416,7 +426,7 @@ fn bad_files_are_named_with_what_is_wrong() {
         ("empty.pem", "server.key", "empty.pem", "no certificate"),
         ("text.pem", "server.key", "text.pem", "no certificate"),
         ("server.key", "server.key", "server.key", "no certificate"),
-        ("cut.pem", "server.key", "cut.pem", "no end"),
+        ("cut.pem", "server.key", "cut.pem", "section at line 1 has no end"),
         ("zeros.pem", "server.key", "zeros.pem", "cannot be used"),
         ("server.pem", "server.pem", "server.pem", "no private key"),
         ("server.pem", "zeros.key", "zeros.key", "cannot be used"),
@@ -426,6 +436,19 @@ fn bad_files_are_named_with_what_is_wrong() {
         let error = read(certificate, key).unwrap_err();
         assert!(error.origin.ends_with(named), "{error}");
         assert!(error.to_string().contains(what), "{error}");
+    }
+    let second = format!("the section at line {second}");
+    for (name, what) in [
+        ("second-cut.pem", "has no end"),
+        ("second-open.pem", "begins wrongly"),
+        ("second-text.pem", "is no base64"),
+        ("second-zeros.pem", "cannot be used"),
+    ] {
+        let own = read(name, "server.key").unwrap_err();
+        let theirs = authority.server().clients_from_file(file(name), Required).unwrap_err();
+        for error in [own.to_string(), theirs.to_string()] {
+            assert!(error.contains(&second) && error.contains(what), "{error}");
+        }
     }
     let error = authority.server().clients_from_file(file("text.pem"), Required).unwrap_err();
     assert!(matches!(error.problem, TlsProblem::NoCertificate), "{error}");

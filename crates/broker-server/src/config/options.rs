@@ -24,6 +24,17 @@ macro_rules! options {
             }
         }
 
+        impl OptionsConfig {
+            /// The keys of those that are not the same there.
+            pub(crate) fn differing(&self, other: &Self) -> Vec<String> {
+                let mut keys = Vec::new();
+                $(if self.$field != other.$field {
+                    keys.push(concat!("options.", stringify!($field)).to_owned());
+                })*
+                keys
+            }
+        }
+
         impl From<OptionsConfig> for Options {
             fn from(config: OptionsConfig) -> Self {
                 let OptionsConfig { $($field),* } = config;

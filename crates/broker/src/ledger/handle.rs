@@ -16,7 +16,7 @@ use super::access::Deed;
 use super::password::Verifier;
 use super::rules::Entry;
 use super::{LedgerRules, PasswordHash, Who, WideSubscriptions};
-use crate::document::{self, DocumentError};
+use crate::document::DocumentError;
 use crate::{Access, ClientInfo, ConnectRequest, PublishRequest, Refusal, Review};
 
 /// Users, and rules for what they may do; cheap to clone, all clones being
@@ -102,8 +102,7 @@ impl Ledger {
     /// The file cannot be read, or something in it is wrong.
     pub fn load(file: impl AsRef<Path>) -> Result<Self, DocumentError> {
         let file = file.as_ref();
-        let rules = document::read_file(file)?;
-        Self::with(rules, Some(file.to_owned())).map_err(|error| error.in_file(file))
+        Self::with(LedgerRules::load(file)?, Some(file.to_owned()))
     }
 
     fn with(rules: LedgerRules, file: Option<PathBuf>) -> Result<Self, DocumentError> {
@@ -125,8 +124,7 @@ impl Ledger {
     /// As [`Ledger::load`]; the rules are then those from before.
     pub fn reload(&self) -> Result<(), DocumentError> {
         let Some(file) = &self.inner.file else { return Ok(()) };
-        let rules = document::read_file(file)?;
-        self.replace(rules).map_err(|error| error.in_file(file))
+        self.replace(LedgerRules::load(file)?)
     }
 
     /// Puts other rules in the place of these, all at once.

@@ -3,6 +3,7 @@
 //! over what allows.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
@@ -12,7 +13,7 @@ use super::{
     AnyOf, DefaultAccess, Network, Pattern, TopicAccess, TopicRule, Who, WideSubscriptions,
     unique_map,
 };
-use crate::document::DocumentError;
+use crate::document::{self, DocumentError};
 
 /// All that a ledger says.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize)]
@@ -210,6 +211,14 @@ impl LedgerRules {
             is_called(who, &rule.client, &rule.username) && who.is_from(&rule.remote)
         });
         own.into_iter().chain(meant.map(|rule| &rule.filters)).flatten()
+    }
+
+    /// Reads a file in YAML or JSON, and checks what it says.
+    ///
+    /// # Errors
+    /// The file cannot be read, or something in it is wrong.
+    pub fn load(file: &Path) -> Result<Self, DocumentError> {
+        document::read_and_check(file, |rules: Self| rules.check().map(|()| rules))
     }
 
     /// Looks for what is wrong beyond each single value.

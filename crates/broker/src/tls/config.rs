@@ -63,8 +63,12 @@ impl TlsConfig {
 
     fn new(certificate: &Pem, key: &Pem) -> Result<Self, TlsError> {
         let provider = Arc::new(ring::default_provider());
-        let chain = certificate.certificates()?;
-        let expires = expires(&chain[0]).ok_or_else(|| certificate.unusable("it is none"))?;
+        let certificates = certificate.certificates()?;
+        let ends = certificates.iter().map(|(line, one)| {
+            expires(one).ok_or_else(|| certificate.unusable_at(*line, "it is none"))
+        });
+        let ends: Vec<_> = ends.collect::<Result<_, _>>()?;
+        let chain = certificates.into_iter().map(|(_, one)| one).collect();
         let certified =
             CertifiedKey::from_der(chain, key.key()?, &provider).map_err(|error| match error {
                 Error::InconsistentKeys(InconsistentKeys::KeyMismatch) => {
@@ -73,7 +77,7 @@ impl TlsConfig {
                 Error::InvalidCertificate(error) => certificate.unusable(error),
                 error => key.unusable(error),
             })?;
-        Ok(Self { provider, key: Arc::new(certified), expires, clients: None })
+        Ok(Self { provider, key: Arc::new(certified), expires: ends[0], clients: None })
     }
 
     /// Clients may or must show a certificate that one of the authorities in
@@ -107,8 +111,8 @@ impl TlsConfig {
         certificates: ClientCertificates,
     ) -> Result<Self, TlsError> {
         let mut roots = RootCertStore::empty();
-        for certificate in authorities.certificates()? {
-            roots.add(certificate).map_err(|error| authorities.unusable(error))?;
+        for (line, certificate) in authorities.certificates()? {
+            roots.add(certificate).map_err(|error| authorities.unusable_at(line, error))?;
         }
         let mut builder =
             WebPkiClientVerifier::builder_with_provider(Arc::new(roots), self.provider.clone());

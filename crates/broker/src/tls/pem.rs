@@ -49,8 +49,13 @@ impl Pem {
         self.error(TlsProblem::Unusable(error.to_string()))
     }
 
-    /// All certificates in it; at least one.
-    pub(super) fn certificates(&self) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+    /// What begins at this line cannot be used.
+    pub(super) fn unusable_at(&self, line: usize, error: impl std::fmt::Display) -> TlsError {
+        self.unusable(format!("{error} (the section at line {line})"))
+    }
+
+    /// All certificates in it, each with its line; at least one.
+    pub(super) fn certificates(&self) -> Result<Vec<(usize, CertificateDer<'static>)>, TlsError> {
         self.all(TlsProblem::NoCertificate)
     }
 
@@ -58,7 +63,8 @@ impl Pem {
     pub(super) fn revocation_lists(
         &self,
     ) -> Result<Vec<CertificateRevocationListDer<'static>>, TlsError> {
-        self.all(TlsProblem::NoRevocationList)
+        let lists = self.all(TlsProblem::NoRevocationList)?;
+        Ok(lists.into_iter().map(|(_, list)| list).collect())
     }
 
     /// The first private key in it.
@@ -68,29 +74,47 @@ impl Pem {
         if ENCRYPTED.iter().any(|text| has(text)) {
             return Err(self.error(TlsProblem::EncryptedKey));
         }
-        PrivateKeyDer::from_pem_slice(&self.bytes)
-            .map_err(|error| self.pem(error, TlsProblem::NoKey))
+        let keys = self.all(TlsProblem::NoKey)?;
+        keys.into_iter().next().map(|(_, key)| key).ok_or_else(|| self.error(TlsProblem::NoKey))
     }
 
-    fn all<T: PemObject>(&self, none: TlsProblem) -> Result<Vec<T>, TlsError> {
-        let all: Result<Vec<T>, _> = T::pem_slice_iter(&self.bytes).collect();
-        match all {
-            Ok(all) if all.is_empty() => Err(self.error(none)),
-            Ok(all) => Ok(all),
-            Err(error) => Err(self.pem(error, none)),
-        }
-    }
-
-    fn pem(&self, error: pem::Error, none: TlsProblem) -> TlsError {
-        // The others would show what is in the file.
-        let problem = match error {
-            pem::Error::NoItemsFound => none,
-            pem::Error::MissingSectionEnd { .. } => TlsProblem::Pem("a section has no end".into()),
-            pem::Error::IllegalSectionStart { .. } => {
-                TlsProblem::Pem("a section begins wrongly".into())
+    fn all<T: PemObject>(&self, none: TlsProblem) -> Result<Vec<(usize, T)>, TlsError> {
+        let mut all = Vec::new();
+        for (line, section) in self.sections() {
+            match T::from_pem_slice(section) {
+                Ok(item) => all.push((line, item)),
+                // It is something else.
+                Err(pem::Error::NoItemsFound) => {}
+                Err(error) => return Err(self.error(problem(line, &error))),
             }
-            _ => TlsProblem::Pem("a section is no base64".into()),
-        };
-        self.error(problem)
+        }
+        if all.is_empty() { Err(self.error(none)) } else { Ok(all) }
     }
+
+    /// What begins with `-----BEGIN`, each up to where the next one does, with
+    /// the line that it begins at.
+    fn sections(&self) -> Vec<(usize, &[u8])> {
+        let mut sections: Vec<(usize, usize)> = Vec::new();
+        let (mut line, mut at) = (1, 0);
+        for text in self.bytes.split_inclusive(|byte| *byte == b'\n') {
+            if text.starts_with(b"-----BEGIN ") {
+                sections.push((line, at));
+            }
+            (line, at) = (line + 1, at + text.len());
+        }
+        let ends = sections.iter().skip(1).map(|(_, at)| *at).chain([self.bytes.len()]);
+        let bounds = sections.iter().zip(ends);
+        bounds.map(|((line, from), to)| (*line, &self.bytes[*from..to])).collect()
+    }
+}
+
+/// What is wrong with a section; the library's own words would show what is in
+/// the file.
+fn problem(line: usize, error: &pem::Error) -> TlsProblem {
+    let what = match error {
+        pem::Error::MissingSectionEnd { .. } => "has no end",
+        pem::Error::IllegalSectionStart { .. } => "begins wrongly",
+        _ => "is no base64",
+    };
+    TlsProblem::Pem(format!("the section at line {line} {what}"))
 }
