@@ -204,12 +204,16 @@ fn enter(
     if known.as_ref().is_some_and(|known| known.identity != info.identity) {
         return Err(ReasonCode::NotAuthorized);
     }
-    let is_revoked = known.as_ref().is_some_and(|known| {
+    let is_over = known.as_ref().is_some_and(|known| {
+        let line = known.outbound.lock();
         // An earlier run has let its subscriptions in.
-        let is_restored = known.outbound.lock().info.is_none();
-        known.is_revoked() || (is_restored && !core.allows_all_that(known, info))
+        let is_restored = line.info.is_none();
+        // MQTT 5, 3.1.2.11.2: it ends with the connection that is taken over.
+        let is_fleeting = !line.owed.is_durable();
+        drop(line);
+        known.is_revoked() || is_fleeting || (is_restored && !core.allows_all_that(known, info))
     });
-    let present = known.is_some() && !connect.clean_start && !is_revoked;
+    let present = known.is_some() && !connect.clean_start && !is_over;
     let (session, replaced) = match known {
         Some(known) if present => (known, None),
         known => {

@@ -110,6 +110,11 @@ impl Outbound {
         self.pump(now, options, counters);
     }
 
+    /// Whether the session outlives its connection.
+    pub(crate) fn is_durable(&self) -> bool {
+        self.durable
+    }
+
     pub(crate) fn is_connected(&self) -> bool {
         self.sender.is_some()
     }

@@ -1,0 +1,61 @@
+//! What a client is told only when it is on disk, also where a connection
+//! comes before that is so. Found by the fuzzer of whole sessions.
+#![allow(clippy::unwrap_used)]
+
+mod support;
+
+use latchlight_broker::{AllowAll, Options};
+use latchlight_mqtt::{Connect, Packet, ProtocolVersion, Publish, QoS, ReasonCode};
+use support::{Client, Disk, PATIENCE, TestBroker, resuming};
+
+use ProtocolVersion::V5;
+use QoS::{AtMostOnce, ExactlyOnce};
+
+/// MQTT 5, 3.1.2.11.2: it ends with its connection, so that nothing that was
+/// on its way to it is passed over in silence.
+#[test]
+fn a_session_that_ends_with_its_connection_is_not_taken_over() {
+    let broker = TestBroker::with_options(Options::default());
+    let connect = Connect { clean_start: false, ..Connect::new(V5, "client") };
+    let (mut first, _) = Client::connect_with(broker.address(), connect.clone());
+    first.subscribe("a", ExactlyOnce);
+    let (_second, answer) = Client::connect_with(broker.address(), connect);
+    assert!(!answer.session_present);
+    first.expect_disconnect(ReasonCode::SessionTakenOver);
+    assert_eq!(broker.counters().sessions, 1);
+    assert_eq!(broker.counters().subscriptions, 0);
+}
+
+fn on(disk: &Disk) -> TestBroker {
+    TestBroker::build(|builder| builder.access(AllowAll).store(disk.clone()))
+}
+
+fn say_connect(broker: &TestBroker, connect: Connect) -> Client {
+    let mut client = Client::open(broker.address(), V5);
+    client.send(Packet::Connect(Box::new(connect)));
+    client
+}
+
+/// The answer to CONNECT: whether the session is present.
+fn connack(client: &mut Client) -> bool {
+    match client.next() {
+        Packet::ConnAck(answer) => answer.session_present,
+        other => panic!("expected CONNACK, received {other:?}"),
+    }
+}
+
+trait Silent {
+    fn expect_nothing_yet(&mut self);
+}
+
+impl Silent for Client {
+    /// Nothing comes for a while: what would come by mistake comes at once.
+    fn expect_nothing_yet(&mut self) {
+        let wait = std::time::Duration::from_millis(100);
+        self.stream().set_read_timeout(Some(wait)).unwrap();
+        let mut byte = [0];
+        let error = self.stream().peek(&mut byte).unwrap_err();
+        assert_eq!(error.kind(), std::io::ErrorKind::WouldBlock);
+        self.stream().set_read_timeout(Some(PATIENCE)).unwrap();
+    }
+}
