@@ -376,7 +376,8 @@ fn leave(client: &Client, reset: bool, keeps_will: bool) -> Vec<Arc<Ticket>> {
         let will = if delay == Some(0) { line.will.take() } else { None };
         if let Some(recorder) = core.recorder.as_ref().filter(|_| line.owed.is_logged()) {
             let gone_since = Some(core.clock.unix_of(now));
-            recorder.session(session.number, &session.record(*expiry, gone_since));
+            let commit = recorder.session(session.number, &session.record(*expiry, gone_since));
+            line.owed.note_expiry(*expiry, commit);
             recorder.will(session.number, line.will.as_ref());
         }
         let timers = Timers {

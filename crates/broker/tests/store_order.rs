@@ -11,6 +11,34 @@ use support::{Client, Disk, PATIENCE, TestBroker, resuming};
 use ProtocolVersion::V5;
 use QoS::{AtMostOnce, ExactlyOnce};
 
+#[test]
+fn a_session_that_is_taken_over_before_it_is_on_disk_is_not_promised() {
+    let disk = Disk::default();
+    let broker = on(&disk);
+    disk.hang();
+    let mut first = say_connect(&broker, resuming(V5, "client"));
+    broker.until("it is there", |broker| broker.counters().sessions == 1);
+    first.expect_nothing_yet();
+    let mut second = say_connect(&broker, resuming(V5, "client"));
+    second.expect_nothing_yet();
+    disk.work();
+    assert!(connack(&mut second));
+}
+
+#[test]
+fn a_session_that_lives_longer_than_before_is_promised_when_that_is_on_disk() {
+    let disk = Disk::default();
+    let broker = on(&disk);
+    let mut short = resuming(V5, "client");
+    short.properties.make_mut().session_expiry_interval = Some(1);
+    Client::connect_with(broker.address(), short).0.vanish();
+    disk.hang();
+    let mut client = say_connect(&broker, resuming(V5, "client"));
+    client.expect_nothing_yet();
+    disk.work();
+    assert!(connack(&mut client));
+}
+
 /// MQTT 5, 3.1.2.11.2: it ends with its connection, so that nothing that was
 /// on its way to it is passed over in silence.
 #[test]

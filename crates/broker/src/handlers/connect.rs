@@ -315,7 +315,7 @@ fn record(core: &Core, session: &Arc<Session>, line: &mut Line, expiry: Time) ->
         return line.owed.end_log();
     }
     let is_new = !line.owed.is_logged();
-    let mut commit = recorder.session(session.number, &session.record(expiry, None));
+    let commit = recorder.session(session.number, &session.record(expiry, None));
     if is_new {
         line.owed.begin_log(SessionLog::new(recorder, session, 0));
         session.set_stored(true);
@@ -324,9 +324,10 @@ fn record(core: &Core, session: &Arc<Session>, line: &mut Line, expiry: Time) ->
         }
     }
     if !is_new || line.will.is_some() {
-        commit = recorder.will(session.number, line.will.as_ref());
+        recorder.will(session.number, line.will.as_ref());
     }
-    is_new.then_some(commit)
+    // Also of a session that is there, but not on disk yet.
+    line.owed.note_expiry(expiry, commit)
 }
 
 /// Ends a session that a clean start replaced [MQTT-3.1.2-4].

@@ -312,13 +312,28 @@ pub(crate) struct SessionLog {
     number: u64,
     session: Weak<Session>,
     next: u64,
+    /// How long the session outlives its connection, in ms.
+    expiry: Time,
+    /// The commit with which the store keeps it for as long.
+    kept_with: u64,
 }
 
 impl SessionLog {
     /// `next` is a sequence number beyond all that the session has used.
     pub(crate) fn new(recorder: &Arc<Recorder>, session: &Arc<Session>, next: u64) -> Self {
         let (recorder, number) = (recorder.clone(), session.number);
-        Self { recorder, number, session: Arc::downgrade(session), next }
+        let session = Arc::downgrade(session);
+        Self { recorder, number, session, next, expiry: 0, kept_with: 0 }
+    }
+
+    /// The session outlives its connection by this, noted for this commit;
+    /// gives the one after which the store keeps it for as long.
+    pub(crate) fn note_expiry(&mut self, expiry: Time, commit: u64) -> u64 {
+        if expiry > self.expiry {
+            self.kept_with = commit;
+        }
+        self.expiry = expiry;
+        self.kept_with
     }
 
     pub(crate) fn is_full(&self) -> bool {

@@ -191,7 +191,8 @@ impl Core {
         session.set_stored(true);
         let _ = session.record(expiry, gone_since);
         let next = parts.owed.last_key_value().map_or(0, |(stored, _)| *stored);
-        let log = SessionLog::new(recorder, &session, next);
+        let mut log = SessionLog::new(recorder, &session, next);
+        log.note_expiry(expiry, 0);
         parts.unreleased.into_iter().for_each(|id| session.inbound.lock().take(id));
         let count = parts.subscriptions.len();
         for (filter, held) in parts.subscriptions {

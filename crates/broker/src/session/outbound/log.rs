@@ -4,6 +4,7 @@
 use latchlight_mqtt::{PacketId, QoS};
 
 use super::Outbound;
+use crate::Time;
 use crate::session::in_flight::{Awaits, Kept, Open};
 use crate::store::{MessageState, Restored, SessionLog};
 
@@ -69,6 +70,12 @@ impl Outbound {
                 log.owed(stored, MessageState::Waits, Some(kept), false);
             }
         }
+    }
+
+    /// How long the session outlives its connection was noted for this
+    /// commit; gives the one after which the store keeps it for as long.
+    pub(crate) fn note_expiry(&mut self, expiry: Time, commit: u64) -> Option<u64> {
+        self.log.as_mut().map(|log| log.note_expiry(expiry, commit))
     }
 
     pub(crate) fn is_logged(&self) -> bool {
