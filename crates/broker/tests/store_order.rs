@@ -39,6 +39,21 @@ fn a_session_that_lives_longer_than_before_is_promised_when_that_is_on_disk() {
     assert!(connack(&mut client));
 }
 
+#[test]
+fn a_session_that_is_forgotten_is_gone_from_the_disk_before_that_is_said() {
+    let disk = Disk::default();
+    let broker = on(&disk);
+    Client::connect_with(broker.address(), resuming(V5, "client")).0.vanish();
+    broker.until("it is gone", |broker| broker.clients().is_empty());
+    disk.hang();
+    for _ in 0..2 {
+        let mut client = say_connect(&broker, Connect::new(V5, "client"));
+        client.expect_nothing_yet();
+    }
+    disk.work();
+    broker.until("it is forgotten", |_| disk.len() == 1);
+}
+
 /// MQTT 5, 3.1.2.11.2: it ends with its connection, so that nothing that was
 /// on its way to it is passed over in silence.
 #[test]

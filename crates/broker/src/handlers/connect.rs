@@ -229,10 +229,12 @@ fn enter(
             (session, known)
         }
     };
-    let forgotten = replaced.as_ref().and_then(|replaced| {
+    if let Some(replaced) = &replaced {
         replaced.set_stored(false);
-        replaced.outbound.lock().owed.end_log()
-    });
+        replaced.outbound.lock().owed.end_log();
+    }
+    // An earlier session of this client was perhaps forgotten just now.
+    let forgotten = core.recorder.as_ref().filter(|_| !present).map(|r| r.forgotten());
     let expiry = session_expiry(core, connect, Some(&session));
     let answer = connack(connect, info, proven, present, expiry, &core.options);
     let answer = &Packet::ConnAck(Box::new(answer));

@@ -33,6 +33,8 @@ pub(crate) struct Recorder {
     /// Something is pending, or no more will be.
     pub(super) filled: Condvar,
     committed: AtomicU64,
+    /// The last commit with which a session is forgotten.
+    forgotten: AtomicU64,
     /// Whose output waits for which commit.
     waiting: Mutex<Vec<(u64, Weak<Session>)>>,
     pub(super) failing: AtomicBool,
@@ -71,6 +73,7 @@ impl Recorder {
             together: RwLock::new(()),
             filled: Condvar::new(),
             committed: AtomicU64::new(0),
+            forgotten: AtomicU64::new(0),
             waiting: Mutex::default(),
             failing: AtomicBool::new(false),
             progress: Notify::new(),
@@ -204,7 +207,13 @@ impl Recorder {
             stays
         });
         pending.forgotten.push(number);
+        self.forgotten.store(pending.commit, Ordering::Relaxed);
         self.noted(pending)
+    }
+
+    /// The commit after which no session is there that was forgotten.
+    pub(crate) fn forgotten(&self) -> u64 {
+        self.forgotten.load(Ordering::Relaxed)
     }
 
     fn put(&self, key: Key, value: Vec<u8>, fresh: bool) -> u64 {
