@@ -54,6 +54,29 @@ fn a_session_that_is_forgotten_is_gone_from_the_disk_before_that_is_said() {
     broker.until("it is forgotten", |_| disk.len() == 1);
 }
 
+/// Otherwise, after a power cut, another message could have its packet id,
+/// and its receiver would take that for the same one.
+#[test]
+fn a_message_of_qos_2_that_is_sent_again_waits_for_its_packet_id_as_the_first_time() {
+    let disk = Disk::default();
+    let broker = on(&disk);
+    let mut reader = Client::connect_with(broker.address(), resuming(V5, "reader")).0;
+    reader.subscribe("a", ExactlyOnce);
+    let mut writer = Client::connect(broker.address(), V5, "writer");
+    disk.hang();
+    let packet_id = Some(writer.next_id());
+    let publish = Publish { qos: ExactlyOnce, packet_id, ..Publish::new("a", "x") };
+    writer.send(Packet::Publish(publish));
+    broker.until("it is taken", |broker| broker.counters().waiting_bytes > 0);
+    reader.vanish();
+    broker.until("it is gone", |broker| broker.clients().len() == 1);
+    let mut reader = say_connect(&broker, resuming(V5, "reader"));
+    assert!(connack(&mut reader));
+    reader.expect_nothing_yet();
+    disk.work();
+    assert_eq!(reader.next_message().1, "x");
+}
+
 /// MQTT 5, 3.1.2.11.2: it ends with its connection, so that nothing that was
 /// on its way to it is passed over in silence.
 #[test]

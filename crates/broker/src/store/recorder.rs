@@ -325,6 +325,8 @@ pub(crate) struct SessionLog {
     expiry: Time,
     /// The commit with which the store keeps it for as long.
     kept_with: u64,
+    /// The commit with which it keeps all packet ids of QoS 2.
+    ids_kept_with: u64,
 }
 
 impl SessionLog {
@@ -332,7 +334,17 @@ impl SessionLog {
     pub(crate) fn new(recorder: &Arc<Recorder>, session: &Arc<Session>, next: u64) -> Self {
         let (recorder, number) = (recorder.clone(), session.number);
         let session = Arc::downgrade(session);
-        Self { recorder, number, session, next, expiry: 0, kept_with: 0 }
+        Self { recorder, number, session, next, expiry: 0, kept_with: 0, ids_kept_with: 0 }
+    }
+
+    /// A packet id of QoS 2 was noted for this commit.
+    pub(crate) fn note_id(&mut self, commit: u64) {
+        self.ids_kept_with = commit;
+    }
+
+    /// The commit with which the store keeps all packet ids of QoS 2.
+    pub(crate) fn ids_kept_with(&self) -> u64 {
+        self.ids_kept_with
     }
 
     /// The session outlives its connection by this, noted for this commit;

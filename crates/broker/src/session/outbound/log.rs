@@ -85,14 +85,13 @@ impl Outbound {
     /// Notes that a message is about to be sent; of QoS 2, that waits until
     /// the packet id is on disk.
     pub(super) fn note_sent(&mut self, kept: &Kept, id: PacketId, new: bool) -> Option<u64> {
-        let (Some(log), Some(stored)) = (&self.log, kept.stored) else { return None };
+        let (Some(log), Some(stored)) = (&mut self.log, kept.stored) else { return None };
         if kept.qos != QoS::ExactlyOnce {
             return new.then(|| log.owed(stored, MessageState::Waits, Some(kept), true));
         }
         let commit = log.owed(stored, MessageState::Sent(id), Some(kept), new);
-        if let Some(sender) = &mut self.sender {
-            log.wait(commit).hold(&mut sender.out);
-        }
+        log.note_id(commit);
+        self.hold_ids();
         Some(commit)
     }
 
@@ -117,10 +116,18 @@ impl Outbound {
     /// PUBREL waits until it is on disk that the client has the message.
     pub(super) fn note_released(&mut self, id: PacketId) {
         let stored = self.in_flight.received(id);
-        let (Some(log), Some(stored)) = (&self.log, stored) else { return };
+        let (Some(log), Some(stored)) = (&mut self.log, stored) else { return };
         let commit = log.owed(stored, MessageState::Released(id), None, false);
-        if let Some(sender) = &mut self.sender {
-            log.wait(commit).hold(&mut sender.out);
+        log.note_id(commit);
+        self.hold_ids();
+    }
+
+    /// What is sent from here on waits until it is on disk which packet ids of
+    /// QoS 2 are in use, and how far: also on a connection that comes before
+    /// that is so.
+    pub(super) fn hold_ids(&mut self) {
+        if let (Some(log), Some(sender)) = (&self.log, &mut self.sender) {
+            log.wait(log.ids_kept_with()).hold(&mut sender.out);
         }
     }
 }

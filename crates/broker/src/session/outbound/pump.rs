@@ -89,6 +89,9 @@ impl Outbound {
     /// Sends one of what an earlier connection left open; false: there is none.
     fn send_again(&mut self, now: Time, counters: &Counters) -> bool {
         let Some((id, awaits, kept)) = self.in_flight.next_again() else { return false };
+        if awaits != Awaits::PubAck {
+            self.hold_ids();
+        }
         let Some(sender) = &mut self.sender else { return false };
         match (awaits, kept) {
             (Awaits::PubComp, _) => {
