@@ -77,6 +77,37 @@ fn a_message_of_qos_2_that_is_sent_again_waits_for_its_packet_id_as_the_first_ti
     assert_eq!(reader.next_message().1, "x");
 }
 
+/// [MQTT-3.14.4-1]: what waits for the store goes first, and DISCONNECT last.
+#[test]
+fn no_message_comes_behind_disconnect() {
+    let disk = Disk::default();
+    let broker = on(&disk);
+    let mut reader = Client::connect_with(broker.address(), resuming(V5, "reader")).0;
+    reader.subscribe("a", AtMostOnce);
+    let mut writer = Client::connect(broker.address(), V5, "writer");
+    disk.hang();
+    reader.send(Packet::PingReq);
+    assert_eq!(reader.next(), Packet::PingResp);
+    let filters = vec!["b".try_into().unwrap()];
+    let packet_id = reader.next_id();
+    let properties = Default::default();
+    let unsubscribe = latchlight_mqtt::Unsubscribe { packet_id, filters, properties };
+    reader.send(Packet::Unsubscribe(unsubscribe));
+    assert!(broker.disconnect("reader", ReasonCode::AdministrativeAction));
+    let mut late = 0;
+    broker.until("it is cut off", |broker| {
+        writer.publish("a", "late", AtMostOnce);
+        late += 1;
+        broker.clients().len() == 1
+    });
+    disk.work();
+    let mut is_told = false;
+    while let Some(packet) = reader.try_next() {
+        assert!(!is_told, "of {late}: {packet:?}");
+        is_told = matches!(packet, Packet::Disconnect(_));
+    }
+}
+
 /// MQTT 5, 3.1.2.11.2: it ends with its connection, so that nothing that was
 /// on its way to it is passed over in silence.
 #[test]
