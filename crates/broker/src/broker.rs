@@ -21,7 +21,7 @@ use crate::listener::{Hall, Listener, ListenerInfo};
 use crate::live::Ticket;
 use crate::session_handle::Session;
 use crate::store::{Keep, Recorder, Store, StoredMessage, Writer, restore};
-use crate::threads::Threads;
+use crate::threads::{Hands, Threads};
 use crate::time::Clock;
 use crate::topics::{Index, Retained, Subscriber};
 use crate::{InlineClient, Interceptor, Observer, Options, Time};
@@ -36,6 +36,13 @@ pub struct BrokerBuilder {
     listeners: Vec<Listener>,
     store: Option<Box<dyn Store>>,
     keep: Option<Keep>,
+}
+
+/// What is there before anybody serves.
+pub(crate) struct Prepared {
+    pub(crate) core: Arc<Core>,
+    pub(crate) store: Option<Box<dyn Store>>,
+    pub(crate) listeners: Vec<Listener>,
 }
 
 /// A broker that serves; cheap to clone. Dropping it does not end it: see
@@ -152,7 +159,17 @@ impl BrokerBuilder {
     /// # Errors
     /// A listener or a thread cannot be had, or the store not be read.
     pub fn serve(self) -> std::io::Result<Broker> {
-        let clock = Clock::start();
+        let Prepared { core, store, listeners } = self.prepare(Clock::start())?;
+        let writer = match (&core.recorder, store) {
+            (Some(recorder), Some(store)) => Some(Writer::start(&core, recorder, store)?),
+            _ => None,
+        };
+        let (threads, hands) = Threads::start(&core)?;
+        Broker::begin(core, threads, hands, writer, listeners)
+    }
+
+    /// Makes the core, with what the store has.
+    pub(crate) fn prepare(self, clock: Clock) -> std::io::Result<Prepared> {
         let backlog = self.options.max_store_backlog;
         let recorder = self.store.is_some().then(|| Arc::new(Recorder::new(clock, backlog)));
         let bans = Bans::new(&self.options);
@@ -181,17 +198,31 @@ impl BrokerBuilder {
             reviews: AtomicU64::new(0),
         });
         core.ask_whether_it_checks(false);
-        let writer = match (recorder, self.store) {
-            (Some(recorder), Some(mut store)) => {
-                restore(&core, &recorder, store.as_mut(), self.keep.as_ref())
-                    .map_err(std::io::Error::other)?;
-                Some(Writer::start(&core, &recorder, store)?)
-            }
-            _ => None,
-        };
-        let is_restored = writer.is_some();
-        let (threads, hands) = Threads::start(&core)?;
-        let broker = Broker {
+        let mut store = self.store;
+        if let (Some(recorder), Some(store)) = (&recorder, &mut store) {
+            restore(&core, recorder, store.as_mut(), self.keep.as_ref())
+                .map_err(std::io::Error::other)?;
+        }
+        Ok(Prepared { core, store, listeners: self.listeners })
+    }
+}
+
+impl Broker {
+    #[cfg(feature = "testing")]
+    pub(crate) fn core(&self) -> &Arc<Core> {
+        &self.core
+    }
+
+    /// Begins to serve what was prepared.
+    pub(crate) fn begin(
+        core: Arc<Core>,
+        threads: Threads,
+        hands: Hands,
+        writer: Option<Writer>,
+        listeners: Vec<Listener>,
+    ) -> std::io::Result<Self> {
+        let is_restored = core.recorder.is_some();
+        let broker = Self {
             hall: Arc::new(Hall::new(core.clone(), hands)),
             core,
             threads: Arc::new(Mutex::new(Some(threads))),
@@ -200,7 +231,7 @@ impl BrokerBuilder {
         if is_restored {
             broker.review();
         }
-        for listener in self.listeners {
+        for listener in listeners {
             if let Err(error) = broker.add_listener(listener) {
                 broker.core.stop.cancel();
                 broker.join();
@@ -211,9 +242,7 @@ impl BrokerBuilder {
         broker.core.hooks.tell();
         Ok(broker)
     }
-}
 
-impl Broker {
     /// Begins a broker: build with options, add hooks and listeners, serve.
     pub fn builder() -> BrokerBuilder {
         BrokerBuilder::new()

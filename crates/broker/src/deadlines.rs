@@ -57,6 +57,11 @@ impl Timers {
 }
 
 impl Deadlines {
+    #[cfg(feature = "testing")]
+    pub(crate) fn len(&self) -> usize {
+        self.due.lock().len()
+    }
+
     /// Sets the times of a session, in its locked line.
     pub(crate) fn set(&self, session: &Arc<Session>, timers: &mut Timers, new: Timers) {
         let scheduled = timers.scheduled;

@@ -209,6 +209,8 @@ mod session_handle;
 mod sharing;
 mod store;
 mod sys;
+#[cfg(feature = "testing")]
+pub mod testing;
 mod threads;
 mod time;
 #[cfg(feature = "tls")]

@@ -155,6 +155,12 @@ impl Batch {
     }
 }
 
+/// Empties this thread's cache: another broker is to use the thread.
+#[cfg(feature = "testing")]
+pub(crate) fn forget_routes() {
+    CACHE.take();
+}
+
 impl Core {
     /// The route of a topic, from the thread's cache where it is good still.
     pub(crate) fn cached_route(&self, topic: &str, batch: &mut Batch) -> Arc<Route> {

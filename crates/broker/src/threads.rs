@@ -80,6 +80,16 @@ impl Threads {
         Ok((Self { handles }, hands))
     }
 
+    /// None: all is done on this runtime, whose owner drives it.
+    #[cfg(feature = "testing")]
+    pub(crate) fn none(core: &Arc<Core>, runtime: &tokio::runtime::Handle) -> (Self, Hands) {
+        let (sender, receiver) = mpsc::unbounded_channel();
+        let _ = core.runtime.set(runtime.clone());
+        runtime.spawn(deadlines::keep_house(core.clone()));
+        runtime.spawn(serve(core.clone(), receiver));
+        (Self { handles: Vec::new() }, Hands { threads: [sender].into(), turn: Arc::default() })
+    }
+
     pub(crate) fn join(self) {
         for handle in self.handles {
             if handle.join().is_err() {

@@ -1,6 +1,8 @@
 //! The broker's clock: milliseconds since it started.
 
-use std::time::{Instant, SystemTime};
+use std::time::SystemTime;
+
+use tokio::time::Instant;
 
 /// A moment, in milliseconds since the broker started. Sessions are given it
 /// and never ask, so that tests can make it up.
@@ -19,6 +21,12 @@ impl Clock {
         let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
         let start_unix =
             since.map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX));
+        Self { start: Instant::now(), start_unix }
+    }
+
+    /// One that begins at this Unix time, in ms.
+    #[cfg(feature = "testing")]
+    pub(crate) fn start_at(start_unix: u64) -> Self {
         Self { start: Instant::now(), start_unix }
     }
 

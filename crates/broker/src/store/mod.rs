@@ -8,6 +8,8 @@
 //! connection, behind a barrier.
 
 mod anew;
+#[cfg(feature = "testing")]
+mod by_hand;
 mod error;
 mod keys;
 mod memory;
@@ -23,6 +25,8 @@ mod sqlite;
 mod stored_message;
 mod writer;
 
+#[cfg(feature = "testing")]
+pub(crate) use by_hand::ByHand;
 pub use error::StoreError;
 pub use memory::MemoryStore;
 pub(crate) use record::{MessageState, SessionRecord};

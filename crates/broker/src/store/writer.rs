@@ -48,10 +48,15 @@ impl Writer {
 fn run(core: &Core, recorder: &Recorder, mut store: Box<dyn Store>) {
     while let Some(batch) = next(recorder) {
         let Some(commit) = commit(recorder, store.as_mut(), batch, core) else { return };
-        for session in recorder.made(commit) {
-            if let Some(session) = session.upgrade() {
-                session.flush(core.clock.now(), &core.options, &core.counters);
-            }
+        let_go(core, recorder, commit);
+    }
+}
+
+/// Writes what has waited for a commit.
+pub(super) fn let_go(core: &Core, recorder: &Recorder, commit: u64) {
+    for session in recorder.made(commit) {
+        if let Some(session) = session.upgrade() {
+            session.flush(core.clock.now(), &core.options, &core.counters);
         }
     }
 }
@@ -81,33 +86,13 @@ fn commit(
     let mut trouble: Option<(Instant, Instant)> = None;
     let mut is_lost = false;
     loop {
-        let began = core.latencies.as_ref().map(|_| Instant::now());
-        let result = match is_lost {
-            true => store.begin_anew().and_then(|()| {
-                // What failed before is part of everything.
-                batch = recorder.take_everything(core);
-                try_commit(recorder, store, &batch)
-            }),
-            false => try_commit(recorder, store, &batch),
-        };
-        let error = match result {
-            Ok(()) => {
-                if let (Some(latencies), Some(began)) = (&core.latencies, began) {
-                    latencies.commit.note(began.elapsed(), 1);
-                }
-                if let Some((since, _)) = trouble {
-                    let seconds = since.elapsed().as_secs();
-                    tracing::warn!(seconds, is_lost, "the broker's store takes changes again");
-                }
-                recorder.failing.store(false, Ordering::Relaxed);
-                core.counters.store_commits.one();
-                return Some(batch.commit);
+        let Err(error) = attempt(recorder, store, &mut batch, &mut is_lost, core) else {
+            if let Some((since, _)) = trouble {
+                let seconds = since.elapsed().as_secs();
+                tracing::warn!(seconds, is_lost, "the broker's store takes changes again");
             }
-            Err(error) => error,
+            return Some(batch.commit);
         };
-        is_lost |= error.is_lost();
-        core.counters.store_errors.one();
-        recorder.failing.store(true, Ordering::Relaxed);
         let now = Instant::now();
         let (since, said) = trouble.get_or_insert((now, now));
         if *since == now || now.duration_since(*said) >= SAY_AGAIN {
@@ -124,6 +109,40 @@ fn commit(
             return None;
         }
     }
+}
+
+/// Tries once to commit a batch; all there is, if the store has lost what it
+/// had.
+pub(super) fn attempt(
+    recorder: &Recorder,
+    store: &mut dyn Store,
+    batch: &mut Pending,
+    is_lost: &mut bool,
+    core: &Core,
+) -> Result<(), StoreError> {
+    let began = core.latencies.as_ref().map(|_| Instant::now());
+    let result = match *is_lost {
+        true => store.begin_anew().and_then(|()| {
+            // What failed before is part of everything.
+            *batch = recorder.take_everything(core);
+            try_commit(recorder, store, batch)
+        }),
+        false => try_commit(recorder, store, batch),
+    };
+    recorder.failing.store(result.is_err(), Ordering::Relaxed);
+    match &result {
+        Ok(()) => {
+            if let (Some(latencies), Some(began)) = (&core.latencies, began) {
+                latencies.commit.note(began.elapsed(), 1);
+            }
+            core.counters.store_commits.one();
+        }
+        Err(error) => {
+            *is_lost |= error.is_lost();
+            core.counters.store_errors.one();
+        }
+    }
+    result
 }
 
 fn try_commit(

@@ -115,6 +115,12 @@ impl Index {
         node.find_group(name, below).cloned()
     }
 
+    /// How many levels its filters have.
+    #[cfg(feature = "testing")]
+    pub(crate) fn levels(&self) -> usize {
+        self.root.read().levels()
+    }
+
     /// Who gets a message on this topic.
     pub(crate) fn route(&self, topic: &str) -> Route {
         let mut route = Route::new(topic, self.generation());
@@ -206,6 +212,12 @@ impl Node {
             self.shared.remove(at);
         }
         removed
+    }
+
+    #[cfg(feature = "testing")]
+    fn levels(&self) -> usize {
+        let below = self.children.values().chain(self.plus.as_deref());
+        below.map(|node| 1 + node.levels()).sum()
     }
 
     fn is_empty(&self) -> bool {

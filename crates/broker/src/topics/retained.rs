@@ -155,6 +155,12 @@ impl Retained {
         (count, looks)
     }
 
+    /// How many levels their topics have.
+    #[cfg(feature = "testing")]
+    pub(crate) fn levels(&self) -> usize {
+        self.root.levels()
+    }
+
     /// Forgets what has expired; gives their topics.
     pub(crate) fn expire(&mut self, now: Time) -> Vec<ByteString> {
         let mut expired = Vec::new();
@@ -206,6 +212,11 @@ impl Node {
             }
         };
         1 + below
+    }
+
+    #[cfg(feature = "testing")]
+    fn levels(&self) -> usize {
+        self.children.values().map(|node| 1 + node.levels()).sum()
     }
 
     fn visible(&self, hidden: bool) -> impl Iterator<Item = &Self> {
