@@ -96,8 +96,9 @@ pub trait Observer: Send + Sync + 'static {
         let _ = (publisher, message);
     }
 
-    /// A message was dropped for one receiver, or by the broker for all.
-    /// [`Interests::messages`].
+    /// A message was dropped for one receiver, or by the broker for all. What
+    /// the access hook keeps from a subscriber from the start was never on its
+    /// way, and is not told of. [`Interests::messages`].
     fn publish_dropped(
         &self,
         receiver: Option<&Arc<ClientInfo>>,

@@ -399,6 +399,7 @@ fn exchanges_that_end_with_their_session_are_dropped() {
     let mut publisher = Client::connect(broker.address(), V5, "hand");
     publisher.publish("a", "1", AtLeastOnce);
     let id = door.next_publish().packet_id.unwrap();
+    assert!(diary.holds(&format!("door qos {id} a=1, resent false")));
     door.disconnect();
     diary.until(&broker, &format!("door qos {id} dropped"));
 }

@@ -104,11 +104,14 @@ impl Outbound {
                 }
                 self.tells.qos_published(id, true, || kept.message);
             }
-            _ => {
+            (_, kept) => {
                 self.close(id);
                 self.dropped += 1;
                 counters.dropped_too_large.one();
                 self.tells.qos_dropped(id);
+                if let Some(kept) = kept {
+                    self.tells.dropped(DropReason::TooLarge, || kept.message);
+                }
             }
         }
         true
