@@ -126,6 +126,11 @@ impl<S: Read + Write> Client<S> {
         let _ = self.stream.write_all(bytes);
     }
 
+    /// Sends this, and says whether the connection took it.
+    pub fn is_open_for(&mut self, bytes: &[u8]) -> bool {
+        self.stream.write_all(bytes).is_ok()
+    }
+
     /// The next packet; nothing at the end of the connection.
     pub fn try_next(&mut self) -> Option<Packet> {
         let bytes = self.try_next_bytes()?;
