@@ -202,6 +202,7 @@ mod options;
 mod publication;
 mod read_buffer;
 mod recipient;
+mod retaining;
 mod review;
 mod router;
 mod session;

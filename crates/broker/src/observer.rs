@@ -109,7 +109,9 @@ pub trait Observer: Send + Sync + 'static {
     }
 
     /// A message is kept for its topic, or with an empty payload the one that
-    /// was is not kept any more. [`Interests::messages`].
+    /// was is not kept any more: somebody published nothing in its place, an
+    /// administrator took it away, or it may not be published there any more.
+    /// [`Interests::messages`].
     fn retained(&self, publisher: Option<&Arc<ClientInfo>>, message: &Publication) {
         let _ = (publisher, message);
     }

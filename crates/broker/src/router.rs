@@ -7,7 +7,6 @@ use std::time::Duration;
 use latchlight_mqtt::ReasonCode;
 use rustc_hash::FxHashMap;
 
-use crate::access::PublishRequest;
 use crate::broker::Core;
 use crate::delivery::Verdicts;
 use crate::hooks::Notice;
@@ -16,7 +15,6 @@ use crate::line::Closing;
 use crate::message::{Forward, Message};
 use crate::session::{Accepted, Receiver};
 use crate::session_handle::Session;
-use crate::sys::is_system;
 use crate::topics::Route;
 use crate::{ClientInfo, DropReason, Stop};
 
@@ -293,50 +291,6 @@ impl Core {
             let reason = stop.reason().map_or(DropReason::Intercepted, DropReason::Refused);
             self.hooks.note(None, Notice::PublishDropped(message, reason));
         }
-    }
-
-    /// What was allowed when a message came may be forbidden since it is kept:
-    /// then it is not kept.
-    pub(crate) fn recheck_retained(&self, client: &ClientInfo, request: &PublishRequest<'_>) {
-        if self.authorize_publish(client, request).is_err() {
-            self.remove_retained(request.topic);
-        }
-    }
-
-    /// Forgets the retained message of a topic; true if there was one.
-    pub(crate) fn remove_retained(&self, topic: &str) -> bool {
-        let mut retained = self.shelf(topic).lock();
-        let known = retained.remove(topic).is_some();
-        if let Some(recorder) = self.recorder.as_ref().filter(|_| known && !is_system(topic)) {
-            recorder.not_retained(topic);
-        }
-        known
-    }
-
-    /// Keeps a retained message; false: there is no room for it.
-    fn retain(
-        &self,
-        forward: &Forward<'_>,
-        publisher: Option<&Arc<ClientInfo>>,
-        batch: &mut Batch,
-    ) -> bool {
-        let message = forward.keep();
-        let mut retained = self.shelf(forward.topic()).lock();
-        if forward.is_own {
-            retained.set_own(message.clone());
-        } else if self.recorder.as_ref().is_some_and(|recorder| recorder.is_full())
-            || retained.set(message.clone(), &self.options).is_err()
-        {
-            return false;
-        }
-        if let Some(recorder) = self.recorder.as_ref().filter(|_| !is_system(&message.topic)) {
-            // Still locked: the store gets them in the same order.
-            batch.acknowledge_after(recorder.retained(&message));
-        }
-        if self.hooks.wants.messages {
-            self.hooks.note(publisher, Notice::Retained(message));
-        }
-        true
     }
 
     pub(crate) fn deliver(

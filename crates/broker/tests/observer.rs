@@ -330,6 +330,21 @@ fn messages_are_told_of_with_what_becomes_of_them() {
 }
 
 #[test]
+fn what_an_administrator_forgets_is_told_of() {
+    let interests = Interests { messages: true, ..Interests::NONE };
+    let (broker, diary) = start(interests, Options::default());
+    let mut client = Client::connect(broker.address(), V5, "hand");
+    for topic in ["a", "b/1", "b/2"] {
+        client.publish_retained(topic, "x", AtLeastOnce);
+    }
+    assert!(broker.forget_retained("a") && !broker.forget_retained("a"));
+    assert_eq!(broker.clear_retained(&"b/+".try_into().unwrap()), 2);
+    let lines = diary.lines();
+    let told: Vec<_> = lines.iter().filter(|line| line.starts_with("nobody retained")).collect();
+    assert_eq!(told, ["nobody retained a=", "nobody retained b/1=", "nobody retained b/2="]);
+}
+
+#[test]
 fn a_full_queue_tells_what_it_drops() {
     for (when_full, dropped) in [(WhenFull::DropNewest, "2"), (WhenFull::DropOldest, "1")] {
         let interests = Interests { messages: true, ..Interests::NONE };

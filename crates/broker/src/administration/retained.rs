@@ -86,13 +86,15 @@ impl Broker {
     /// an access hook that refuses the topic from before this is called, none
     /// is kept there afterwards.
     pub fn forget_retained(&self, topic: &str) -> bool {
-        self.core.remove_retained(topic)
+        let was_there = self.core.remove_retained(topic);
+        self.core.hooks.tell();
+        was_there
     }
 
     /// Forgets the retained messages that a filter matches; gives how many.
     pub fn clear_retained(&self, filter: &TopicFilter) -> usize {
         let mut messages = self.retained(filter);
         let topics = std::iter::from_fn(|| Some(messages.next_message()?.topic.clone()));
-        topics.filter(|topic| self.core.remove_retained(topic)).count()
+        topics.filter(|topic| self.forget_retained(topic)).count()
     }
 }
