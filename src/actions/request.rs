@@ -79,9 +79,10 @@ pub(super) fn parse<T: DeserializeOwned>(word: &str, json: &str) -> Result<T, Ac
     let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
         let path = error.path().to_string();
         let what = error.into_inner();
+        // Where it is no JSON, there is no path, or half of one.
         ActionError::bad_input(match path.as_str() {
-            "." => format!("{word}: {what}"),
-            path => format!("{word}: {path}: {what}"),
+            path if path != "." && what.is_data() => format!("{word}: {path}: {what}"),
+            _ => format!("{word}: {what}"),
         })
     })?;
     deserializer.end().map_err(|error| ActionError::bad_input(format!("{word}: {error}")))?;

@@ -24,6 +24,14 @@ fn keys() -> BTreeSet<String> {
     keys
 }
 
+#[test]
+fn what_has_keys_is_an_object() {
+    let keys = keys();
+    let parts = keys.iter().flat_map(|key| key.match_indices('.').map(|(end, _)| &key[..end]));
+    let parts: BTreeSet<&str> = parts.chain([""]).collect();
+    assert_eq!(parts, super::section::OBJECTS.into());
+}
+
 /// Adds the keys of the place where `within` puts an object, if objects with
 /// keys of the server's stand there: the settings name them to who comes with
 /// a wrong one.

@@ -56,6 +56,7 @@ impl Settings {
     }
 
     fn merge(section: &str, environment: HashMap<String, String>) -> Result<Self, String> {
+        super::section::check(section)?;
         let variables = Environment::with_prefix(ENVIRONMENT_PREFIX)
             .prefix_separator("_")
             .separator("__")

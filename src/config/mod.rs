@@ -15,6 +15,7 @@ mod load;
 mod log;
 mod mqtt;
 mod plugins;
+mod section;
 mod value;
 
 use std::collections::BTreeMap;

@@ -1,6 +1,7 @@
 //! The command line of `latchlight simulate`.
 use std::time::Duration;
 
+use clap::builder::RangedU64ValueParser;
 use clap::{Args, ValueEnum};
 use latchlight_client::BrokerUrl;
 use latchlight_mqtt::{ProtocolVersion, TopicName};
@@ -11,13 +12,13 @@ use crate::simulate::kind::Kind;
 #[derive(Debug, Clone, Args)]
 pub struct SimulateArgs {
     /// How many locks: lock-1, lock-2, …
-    #[arg(long, value_name = "N", default_value_t = 1)]
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = count())]
     pub locks: usize,
     /// How many lights: light-1, light-2, …
-    #[arg(long, value_name = "N", default_value_t = 1)]
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = count())]
     pub lights: usize,
     /// How many cameras: camera-1, camera-2, …
-    #[arg(long, value_name = "N", default_value_t = 1)]
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = count())]
     pub cameras: usize,
     /// The broker, as `mqtt://HOST:PORT` or `mqtt://USER:PASSWORD@HOST:PORT`
     #[arg(long, value_name = "URL", default_value = "mqtt://127.0.0.1:1883")]
@@ -108,6 +109,11 @@ pub(super) struct DevicePlan {
     pub(super) kind: Kind,
     pub(super) motor: Duration,
     pub(super) jammed: bool,
+}
+
+/// As many of a kind as a server has places for by far.
+fn count() -> RangedU64ValueParser<usize> {
+    RangedU64ValueParser::new().range(..=100_000)
 }
 
 fn parse_prefix(text: &str) -> Result<String, String> {

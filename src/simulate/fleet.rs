@@ -9,6 +9,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use crate::open_files::OpenFiles;
 use crate::simulate::args::{DevicePlan, SimulateArgs};
 use crate::simulate::console::{Console, Tone};
 use crate::simulate::device::{Device, Surroundings};
@@ -25,6 +26,8 @@ pub async fn run(args: SimulateArgs, shutdown: CancellationToken) -> anyhow::Res
     let address = &args.broker.address;
     let known = tokio::net::lookup_host(address).await;
     drop(known.with_context(|| format!("--broker: find the host of {address}"))?);
+    // Each device has a connection.
+    OpenFiles::ask();
     run_with(args, operator::lines(), shutdown).await.map(drop)
 }
 

@@ -123,6 +123,16 @@ impl ConfigFile {
     pub fn read(&self) -> Result<Sections, FileError> {
         let text = fs::read_to_string(&self.path)
             .map_err(|source| FileError::Read { path: self.path.clone(), source })?;
+        let begin = text.trim_start();
+        if begin.starts_with('[') {
+            let before = &text[..text.len() - begin.len()];
+            return Err(FileError::Malformed {
+                path: self.path.clone(),
+                line: before.matches('\n').count() + 1,
+                column: before.len() - before.rfind('\n').map_or(0, |end| end + 1) + 1,
+                message: "a list, not `{\"settings\": {…}, \"state\": {…}}`".to_owned(),
+            });
+        }
         let raw: RawSections<'_> = serde_json::from_str(&text).map_err(|error| {
             let message = error.to_string();
             let message = match message.rfind(" at line ") {

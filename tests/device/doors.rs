@@ -58,6 +58,7 @@ async fn words_that_make_no_sense_are_answered_plainly_or_not_at_all() {
             "hand_shake light",
             "error hand_shake front is known as a lock: remove it, then join it anew as a light",
         ),
+        ("hand_shake lock {\"base\" 1}", "error hand_shake expected `:` at line 1 column 9"),
         (
             "lock_all_the_things_with_a_first_word_that_is_longer_than_64_bytes!",
             "unknown lock_all_the_things_with_a_first_word_that_is_longer_than_64_by",

@@ -172,17 +172,19 @@ async fn the_server_goes_on_when_nobody_reads_its_log_any_more() {
 async fn a_malformed_config_json_stops_the_start_and_is_left_alone() {
     let folder = tempfile::TempDir::new().unwrap();
     let path = folder.path().join("config.json");
-    let text = "{\n  \"settings\": {},\n  \"state\": {\"devices\" {}}\n}\n";
-    std::fs::write(&path, text).unwrap();
-    let output = std::process::Command::new(env!("CARGO_BIN_EXE_latchlight"))
-        .args(["serve", "--config"])
-        .arg(&path)
-        .output()
-        .unwrap();
-    assert!(!output.status.success());
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(said.contains("line 3, column 23"), "{said}");
-    assert_eq!(std::fs::read_to_string(&path).unwrap(), text);
+    for (text, place) in [
+        ("{\n  \"settings\": {},\n  \"state\": {\"devices\" {}}\n}\n", "line 3, column 23"),
+        ("\n [{}, {}]", "line 2, column 2"),
+        ("{\"settings\": {\"http\": [\"127.0.0.1:1\"]}}", "settings: http: a list"),
+        ("{\"settings\": {\"log\": {}, \"data\": \"a\", \"data\": \"b\"}}", "settings: data: it"),
+    ] {
+        std::fs::write(&path, text).unwrap();
+        let output = program(&path).output().unwrap();
+        assert!(!output.status.success());
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(said.contains(place), "{said}");
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), text);
+    }
 }
 
 /// C28: no database at all, a page overwritten, the end missing.
