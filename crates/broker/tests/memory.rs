@@ -87,6 +87,38 @@ fn a_will_does_not_keep_its_connect() {
     });
 }
 
+/// It reads so slowly that it would hold the old ones for long.
+#[test]
+fn a_reader_that_trickles_does_not_keep_what_was_replaced() {
+    const TOPICS: usize = 80;
+    let _alone = alone();
+    let broker = TestBroker::with_options(Options {
+        max_queued_bytes: 200 * MEGABYTE,
+        ..Options::default()
+    });
+    let mut publisher = Client::connect(broker.address(), V5, "publisher");
+    let mut publish = |first: &str| {
+        for number in 0..TOPICS {
+            let payload = first.repeat(MEGABYTE);
+            publisher.publish_retained(&format!("kept/{number}"), &payload, AtLeastOnce);
+        }
+    };
+    publish("o");
+    let mut reader = Client::connect(broker.address(), V5, "reader");
+    reader.subscribe("kept/#", AtMostOnce);
+    reader.next_publish();
+    assert_leaves_less_than(40 * MEGABYTE, || publish("n"));
+    // It misses nothing: of each topic the newer one comes, once.
+    let mut newer = std::collections::BTreeSet::new();
+    while newer.len() < TOPICS {
+        let message = reader.next_publish();
+        if message.payload.starts_with(b"n") {
+            assert!(newer.insert(message.topic));
+        }
+    }
+    reader.expect_nothing();
+}
+
 /// Nor are routes kept that take too much.
 #[test]
 fn names_of_topics_are_not_kept_beyond_a_bound() {

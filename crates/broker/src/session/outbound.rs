@@ -357,7 +357,7 @@ impl Outbound {
             let share = None;
             let kept = Kept { message, qos, retain: true, identifiers, share, stored, dup: false };
             self.note_waits(&kept);
-            self.queue.push_retained(kept);
+            self.queue.push_retained(&kept);
         }
     }
 

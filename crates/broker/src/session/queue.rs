@@ -1,10 +1,12 @@
 //! Messages that wait for a session: bounded in number and bytes.
 
 use std::collections::VecDeque;
+use std::sync::{Arc, Weak};
 
 use latchlight_mqtt::QoS;
 
 use super::in_flight::Kept;
+use crate::message::Message;
 use crate::options::WhenFull;
 use crate::{Options, Time};
 
@@ -19,10 +21,21 @@ pub(crate) struct Queue {
 }
 
 #[derive(Debug)]
-struct Waiting {
-    kept: Kept,
-    /// Retained messages are held by their store, and bounded there.
-    retained: bool,
+enum Waiting {
+    Kept(Kept),
+    /// Not counted: bounded where it is retained.
+    Retained(Lent),
+}
+
+/// A retained message that a subscription brings. It is gone when it is not
+/// retained any more: a newer one of its topic, which has taken its place,
+/// comes behind it. So a reader that trickles keeps no old ones in memory.
+#[derive(Debug)]
+struct Lent {
+    message: Weak<Message>,
+    qos: QoS,
+    identifiers: Box<[u32]>,
+    stored: Option<u64>,
 }
 
 /// What became of a message that wanted in.
@@ -34,6 +47,41 @@ pub(crate) enum Pushed {
     Dropped,
     /// The session is to be disconnected.
     Disconnect,
+}
+
+/// What was taken from the front.
+#[derive(Debug, Default)]
+pub(crate) struct Popped {
+    /// The oldest one that has not expired.
+    pub(crate) next: Option<Kept>,
+    /// Those before it that had.
+    pub(crate) expired: Vec<Kept>,
+    /// The numbers in the store of those that are not retained any more.
+    pub(crate) gone: Vec<u64>,
+}
+
+impl Lent {
+    fn new(kept: &Kept) -> Self {
+        Self {
+            message: Arc::downgrade(&kept.message),
+            qos: kept.qos,
+            identifiers: kept.identifiers.clone(),
+            stored: kept.stored,
+        }
+    }
+
+    /// The same to be sent; nothing: it is gone.
+    fn kept(&self) -> Option<Kept> {
+        Some(Kept {
+            message: self.message.upgrade()?,
+            qos: self.qos,
+            retain: true,
+            identifiers: self.identifiers.clone(),
+            share: None,
+            stored: self.stored,
+            dup: false,
+        })
+    }
 }
 
 impl Queue {
@@ -63,12 +111,15 @@ impl Queue {
 
     /// The QoS of the one whose turn it is.
     pub(crate) fn next_qos(&self) -> Option<QoS> {
-        self.waiting.front().map(|waiting| waiting.kept.qos)
+        self.waiting.front().map(|waiting| match waiting {
+            Waiting::Kept(kept) => kept.qos,
+            Waiting::Retained(lent) => lent.qos,
+        })
     }
 
     /// A new subscription brings a retained message.
-    pub(crate) fn push_retained(&mut self, kept: Kept) {
-        self.waiting.push_back(Waiting { kept, retained: true });
+    pub(crate) fn push_retained(&mut self, kept: &Kept) {
+        self.waiting.push_back(Waiting::Retained(Lent::new(kept)));
     }
 
     pub(crate) fn push(&mut self, kept: Kept, options: &Options) -> Pushed {
@@ -84,60 +135,88 @@ impl Queue {
                 // None would make room enough.
                 WhenFull::DropOldest if !fits => return Pushed::Dropped,
                 WhenFull::DropOldest => {
-                    let oldest = self.waiting.iter().position(|waiting| !waiting.retained);
-                    let Some(oldest) = oldest.and_then(|at| self.waiting.remove(at)) else {
-                        return Pushed::Dropped;
-                    };
+                    let is_counted = |waiting: &Waiting| matches!(waiting, Waiting::Kept(_));
+                    let oldest = self.waiting.iter().position(is_counted);
+                    let oldest = oldest.and_then(|at| self.waiting.remove(at));
+                    let Some(Waiting::Kept(oldest)) = oldest else { return Pushed::Dropped };
                     self.uncount(&oldest);
-                    dropped.push(oldest.kept);
+                    dropped.push(oldest);
                 }
             }
         }
-        self.counted += 1;
-        self.bytes += size;
-        self.waiting.push_back(Waiting { kept, retained: false });
+        self.restore(kept);
         if dropped.is_empty() { Pushed::Waits } else { Pushed::Instead(dropped) }
     }
 
-    /// An earlier run of the broker has left this.
+    /// One more, whatever the bounds: an earlier run of the broker has left it,
+    /// say.
     pub(crate) fn restore(&mut self, kept: Kept) {
         self.counted += 1;
         self.bytes += kept.message.size();
-        self.waiting.push_back(Waiting { kept, retained: false });
+        self.waiting.push_back(Waiting::Kept(kept));
     }
 
-    /// All that waits, oldest first.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &Kept> {
-        self.waiting.iter().map(|waiting| &waiting.kept)
-    }
-
-    /// The same, to be changed.
-    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Kept> {
-        self.waiting.iter_mut().map(|waiting| &mut waiting.kept)
-    }
-
-    /// The oldest one that has not expired, and those that had.
-    pub(crate) fn pop(&mut self, now: Time) -> (Option<Kept>, Vec<Kept>) {
-        let mut expired = Vec::new();
-        while let Some(waiting) = self.waiting.pop_front() {
-            self.uncount(&waiting);
-            if !waiting.kept.message.is_expired(now) {
-                return (Some(waiting.kept), expired);
+    /// Shows all that waits, oldest first.
+    pub(crate) fn for_each(&self, mut show: impl FnMut(&Kept)) {
+        for waiting in &self.waiting {
+            match waiting {
+                Waiting::Kept(kept) => show(kept),
+                Waiting::Retained(lent) => lent.kept().iter().for_each(&mut show),
             }
-            expired.push(waiting.kept);
+        }
+    }
+
+    /// The same, to be given new numbers in the store.
+    pub(crate) fn for_each_mut(&mut self, mut change: impl FnMut(&mut Kept)) {
+        for waiting in &mut self.waiting {
+            match waiting {
+                Waiting::Kept(kept) => change(kept),
+                Waiting::Retained(lent) => {
+                    let mut kept = lent.kept();
+                    kept.iter_mut().for_each(&mut change);
+                    // What is gone has none: the old one may soon be another's.
+                    lent.stored = kept.and_then(|kept| kept.stored);
+                }
+            }
+        }
+    }
+
+    /// Takes the oldest one that is to be sent.
+    pub(crate) fn pop(&mut self, now: Time) -> Popped {
+        let mut popped = Popped::default();
+        while let Some(waiting) = self.waiting.pop_front() {
+            let kept = match waiting {
+                Waiting::Kept(kept) => {
+                    self.uncount(&kept);
+                    kept
+                }
+                Waiting::Retained(lent) => match lent.kept() {
+                    Some(kept) => kept,
+                    None => {
+                        popped.gone.extend(lent.stored);
+                        continue;
+                    }
+                },
+            };
+            if !kept.message.is_expired(now) {
+                return Popped { next: Some(kept), ..popped };
+            }
+            popped.expired.push(kept);
         }
         self.waiting = VecDeque::new();
-        (None, expired)
+        popped
     }
 
     /// The connection is gone: QoS 0 does not wait for another.
     pub(crate) fn disconnect(&mut self) {
         let all = std::mem::take(self);
         for waiting in all.waiting {
-            if waiting.kept.qos != QoS::AtMostOnce {
-                self.counted += usize::from(!waiting.retained);
-                self.bytes += if waiting.retained { 0 } else { waiting.kept.message.size() };
-                self.waiting.push_back(waiting);
+            match waiting {
+                Waiting::Kept(kept) if kept.qos != QoS::AtMostOnce => self.restore(kept),
+                Waiting::Retained(lent) if lent.qos != QoS::AtMostOnce => {
+                    self.waiting.push_back(Waiting::Retained(lent));
+                }
+                _ => {}
             }
         }
     }
@@ -162,20 +241,29 @@ impl Queue {
     /// Takes some of what waits out of here.
     pub(crate) fn take_out(&mut self, goes: impl Fn(&Kept) -> bool) -> Vec<Kept> {
         let all = std::mem::take(&mut self.waiting);
-        let (out, rest): (Vec<_>, Vec<_>) = all.into_iter().partition(|it| goes(&it.kept));
-        self.waiting = rest.into();
-        out.iter().for_each(|waiting| self.uncount(waiting));
-        out.into_iter().map(|waiting| waiting.kept).collect()
+        let mut out = Vec::new();
+        for waiting in all {
+            match waiting {
+                Waiting::Kept(kept) if goes(&kept) => {
+                    self.uncount(&kept);
+                    out.push(kept);
+                }
+                Waiting::Retained(lent) => match lent.kept().filter(&goes) {
+                    Some(kept) => out.push(kept),
+                    None => self.waiting.push_back(Waiting::Retained(lent)),
+                },
+                stays => self.waiting.push_back(stays),
+            }
+        }
+        out
     }
 
     pub(crate) fn clear(&mut self) {
         *self = Self::default();
     }
 
-    fn uncount(&mut self, waiting: &Waiting) {
-        if !waiting.retained {
-            self.counted -= 1;
-            self.bytes -= waiting.kept.message.size();
-        }
+    fn uncount(&mut self, kept: &Kept) {
+        self.counted -= 1;
+        self.bytes -= kept.message.size();
     }
 }

@@ -46,9 +46,8 @@ impl Outbound {
         left.append(&mut self.queue.take_shared());
         self.in_flight.clear();
         self.tell_dropped(&open);
-        for kept in self.queue.iter_mut() {
-            self.tells.dropped(DropReason::SessionEnded, || kept.message.clone());
-        }
+        let Self { queue, tells, .. } = &mut *self;
+        queue.for_each(|kept| tells.dropped(DropReason::SessionEnded, || kept.message.clone()));
         self.queue.clear();
         self.count(counters);
         self.report(counters);

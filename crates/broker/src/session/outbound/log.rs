@@ -22,11 +22,13 @@ impl Outbound {
             };
             log.owed(sequence, state, Some(kept), true);
         }
-        for kept in self.queue.iter_mut().filter(|kept| kept.qos != QoS::AtMostOnce) {
-            let sequence = log.next();
-            kept.stored = Some(sequence);
-            log.owed(sequence, MessageState::Waits, Some(kept), true);
-        }
+        self.queue.for_each_mut(|kept| {
+            if kept.qos != QoS::AtMostOnce {
+                let sequence = log.next();
+                kept.stored = Some(sequence);
+                log.owed(sequence, MessageState::Waits, Some(kept), true);
+            }
+        });
         self.log = Some(log);
     }
 
@@ -65,11 +67,11 @@ impl Outbound {
             };
             log.owed(stored, state, open.message.as_ref(), false);
         }
-        for kept in self.queue.iter() {
+        self.queue.for_each(|kept| {
             if let Some(stored) = kept.stored {
                 log.owed(stored, MessageState::Waits, Some(kept), false);
             }
-        }
+        });
     }
 
     /// How long the session outlives its connection was noted for this

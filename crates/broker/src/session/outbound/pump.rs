@@ -5,6 +5,7 @@ use latchlight_mqtt::{AckView, PacketType, QoS, ReasonCode};
 use super::Outbound;
 use crate::counters::Counters;
 use crate::session::in_flight::Awaits;
+use crate::session::queue::Popped;
 use crate::{DropReason, Options, Time};
 
 impl Outbound {
@@ -122,7 +123,8 @@ impl Outbound {
         if self.queue.is_empty() {
             return false;
         }
-        let (next, expired) = self.queue.pop(now);
+        let Popped { next, expired, gone } = self.queue.pop(now);
+        gone.into_iter().for_each(|stored| self.note_done(Some(stored)));
         counters.dropped_expired.add(expired.len() as u64);
         self.dropped += expired.len() as u64;
         for expired in expired {

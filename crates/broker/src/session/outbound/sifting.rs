@@ -31,8 +31,10 @@ impl Outbound {
 
     /// The topics of all that this connection was not sent.
     pub(crate) fn unsent_topics(&mut self) -> FxHashSet<ByteString> {
-        let waiting = self.queue.iter_mut().map(|kept| kept.message.topic.clone());
-        let mut topics: FxHashSet<_> = waiting.collect();
+        let mut topics = FxHashSet::default();
+        self.queue.for_each(|kept| {
+            topics.insert(kept.message.topic.clone());
+        });
         let open = self.in_flight.unsent().filter_map(|(_, open)| open.message.as_ref());
         topics.extend(open.map(|kept| kept.message.topic.clone()));
         topics
