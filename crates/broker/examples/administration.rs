@@ -1,26 +1,51 @@
 //! A broker that is looked after from its own terminal.
-//! `cargo run --example administration -- 127.0.0.1:1883`, and then type:
-//! `clients`, `client ID`, `subscriptions`, `retained FILTER`, `clear FILTER`,
-//! `disconnect ID`, `end ID`, `counters`.
+//! `cargo run --example administration -- 127.0.0.1:1883`, and then:
+//!
+//! ```text
+//! mosquitto_sub -i bell -t 'bell/#' -v &
+//! mosquitto_pub -i hand -r -t doors/front -m locked
+//! ```
+//!
+//! Type into its own terminal: `clients`, `client ID`, `subscriptions`,
+//! `retained FILTER`, `clear FILTER`, `disconnect ID`, `end ID`, `counters`.
 
 use latchlight_broker::{AllowAll, Broker, ReasonCode, TopicFilter};
-use tokio::io::{AsyncBufReadExt, BufReader, stdin};
+use tokio::sync::mpsc;
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let address = std::env::args().nth(1).unwrap_or_else(|| "127.0.0.1:1883".to_owned());
     let listener = std::net::TcpListener::bind(address)?;
     let broker = Broker::builder().access(AllowAll).listener(listener).serve()?;
-    println!("listening on {}; the end of the input ends it", broker.addresses()[0]);
-    let mut lines = BufReader::new(stdin()).lines();
-    while let Some(line) = lines.next_line().await? {
-        let (verb, what) = line.split_once(' ').unwrap_or((&line, ""));
-        if let Err(error) = administer(&broker, verb, what).await {
-            println!("{error}");
+    println!("listening on {}; Ctrl-C ends it", broker.addresses()[0]);
+    let mut lines = typed();
+    loop {
+        tokio::select! {
+            Some(line) = lines.recv() => {
+                let (verb, what) = line.split_once(' ').unwrap_or((&line, ""));
+                if let Err(error) = administer(&broker, verb, what).await {
+                    println!("{error}");
+                }
+            }
+            _ = tokio::signal::ctrl_c() => break,
         }
     }
     broker.close().await;
     Ok(())
+}
+
+/// What is typed. The thread that reads it ends with the program.
+fn typed() -> mpsc::Receiver<String> {
+    // Who types faster than it is done waits.
+    let (typed, lines) = mpsc::channel(1);
+    std::thread::spawn(move || {
+        for line in std::io::stdin().lines().map_while(Result::ok) {
+            if typed.blocking_send(line).is_err() {
+                break;
+            }
+        }
+    });
+    lines
 }
 
 async fn administer(

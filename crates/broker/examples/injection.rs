@@ -1,10 +1,11 @@
 //! Packets in the name of a client: a door that speaks a line protocol of its
 //! own, over TCP, is a client of the broker all the same.
-//! `cargo run --example injection -- 127.0.0.1:1883 127.0.0.1:7000`, and then:
+//! `cargo run --example injection -- 127.0.0.1:1883 127.0.0.1:7000`, and then,
+//! in bash:
 //!
 //! ```text
 //! mosquitto_sub -t 'doors/#' -v &
-//! echo 'front open' | nc -N 127.0.0.1 7000
+//! echo 'front open' > /dev/tcp/127.0.0.1/7000
 //! ```
 
 use std::net::SocketAddr;
@@ -25,7 +26,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let listener = std::net::TcpListener::bind(mqtt)?;
     let broker = Broker::builder().access(AllowAll).listener(listener).serve()?;
     let doors = TcpListener::bind(lines).await?;
-    println!("MQTT on {}, lines on {}", broker.addresses()[0], doors.local_addr()?);
+    let (mqtt, lines) = (broker.addresses()[0], doors.local_addr()?);
+    println!("MQTT on {mqtt}, lines on {lines}; Ctrl-C ends it");
     loop {
         tokio::select! {
             Ok((socket, address)) = doors.accept() => {

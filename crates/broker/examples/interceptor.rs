@@ -1,17 +1,25 @@
-//! An interceptor: it gives each client its own room of topics, keeps words out
-//! of messages, and lowers a QoS. `cargo run --example interceptor`; it brings
-//! its own clients.
+//! Interceptors: one gives each user a room of topics and lowers a QoS, the
+//! next keeps words out of messages.
+//! `cargo run --example interceptor -- 127.0.0.1:1883`, and then:
+//!
+//! ```text
+//! mosquitto_sub -u hall -q 2 -t '#' -v &
+//! mosquitto_pub -u attic -t lamp -m 'not for the hall'
+//! mosquitto_pub -u hall -t lamp -m 'the damn lamp is on'
+//! mosquitto_pub -u hall -V 5 -q 1 -t lamp -m "$(printf '\377')"
+//! ```
+//!
+//! The hall hears of its own lamp alone, and not in those words; what is no
+//! text is refused.
 
-use std::error::Error;
 use std::sync::Arc;
 
 use latchlight_broker::{
     AllowAll, Broker, ClientInfo, Interceptor, Publication, QoS, ReasonCode, Steps, Stop,
     SubscribeFilter,
 };
-use latchlight_client::{Client, ClientError, ClientOptions};
 
-/// What a client calls `lamp` is `rooms/<its client id>/lamp` to everybody else.
+/// What a user calls `lamp` is `rooms/<the user's name>/lamp` to everybody else.
 struct Rooms;
 
 impl Interceptor for Rooms {
@@ -27,7 +35,7 @@ impl Interceptor for Rooms {
     ) -> Result<(), Stop> {
         // The program itself sees all rooms.
         let Some(client) = publisher else { return Ok(()) };
-        let topic = format!("rooms/{}/{}", client.client_id, message.topic);
+        let topic = format!("rooms/{}/{}", client.identity, message.topic);
         message.topic = topic.try_into().map_err(|_| Stop::Refuse(ReasonCode::TopicNameInvalid))?;
         Ok(())
     }
@@ -37,7 +45,7 @@ impl Interceptor for Rooms {
         client: &Arc<ClientInfo>,
         wanted: &mut SubscribeFilter,
     ) -> Result<(), ReasonCode> {
-        let filter = format!("rooms/{}/{}", client.client_id, wanted.filter);
+        let filter = format!("rooms/{}/{}", client.identity, wanted.filter);
         wanted.filter = filter.try_into().map_err(|_| ReasonCode::TopicFilterInvalid)?;
         wanted.options.qos = wanted.options.qos.min(QoS::AtLeastOnce);
         Ok(())
@@ -63,41 +71,15 @@ impl Interceptor for Words {
     }
 }
 
-/// What a server answers.
-fn told(answer: Result<ReasonCode, ClientError>) -> String {
-    answer.map_or_else(|error| error.to_string(), |reason| format!("{reason:?}"))
-}
-
-/// Shows it to clients of its own.
-pub async fn run(say: impl Fn(String)) -> Result<(), Box<dyn Error>> {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
+#[tokio::main]
+async fn main() -> std::io::Result<()> {
+    let address = std::env::args().nth(1).unwrap_or_else(|| "127.0.0.1:1883".to_owned());
+    let listener = std::net::TcpListener::bind(address)?;
     let builder = Broker::builder().access(AllowAll).listener(listener);
+    // In this order: Words sees what Rooms has changed.
     let broker = builder.interceptor(Rooms).interceptor(Words).serve()?;
-    let address = broker.addresses()[0].to_string();
-
-    let (hall, mut in_hall) = Client::connect(ClientOptions::new(&address, "hall")).await?;
-    let (attic, _) = Client::connect(ClientOptions::new(&address, "attic")).await?;
-    let granted = hall.subscribe("#", QoS::ExactlyOnce).await?;
-    say(format!("hall asks for QoS 2: {granted:?}"));
-    attic.publish("lamp", "damn dark here", QoS::AtMostOnce, false).await?;
-    for payload in ["", "the damn lamp is on"] {
-        let answer = hall.publish("lamp", payload, QoS::AtLeastOnce, false).await;
-        say(format!("hall publishes {payload:?}: {}", told(answer)));
-    }
-    let answer = hall.publish("lamp", vec![0xFF], QoS::AtLeastOnce, false).await;
-    say(format!("hall publishes bytes: {}", told(answer)));
-    if let Some(message) = in_hall.next_message().await {
-        let text = String::from_utf8_lossy(&message.payload).into_owned();
-        say(format!("hall hears {}: {text}", message.topic));
-    }
-    hall.disconnect().await?;
-    attic.disconnect().await?;
+    println!("listening on {}; Ctrl-C ends it", broker.addresses()[0]);
+    tokio::signal::ctrl_c().await?;
     broker.close().await;
     Ok(())
-}
-
-#[allow(dead_code, reason = "a test calls what this calls")]
-#[tokio::main]
-async fn main() -> Result<(), Box<dyn Error>> {
-    run(|line| println!("{line}")).await
 }

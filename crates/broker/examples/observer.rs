@@ -1,18 +1,25 @@
 //! An observer: it writes down who comes and goes, what is published, and what
-//! is dropped. `cargo run --example observer`; it brings its own clients.
+//! is dropped. `cargo run --example observer -- 127.0.0.1:1883`, and then:
+//!
+//! ```text
+//! mosquitto_sub -c -i lamp -q 1 -t lamp/set -E
+//! mosquitto_pub -i hand -t lamp/set -m on
+//! mosquitto_pub -i hand -q 1 -t lamp/set -m on
+//! ```
+//!
+//! The lamp has gone again: of what is published, QoS 0 is dropped, and the
+//! rest waits for it.
 
-use std::error::Error;
 use std::sync::Arc;
 
 use latchlight_broker::{
     AllowAll, Broker, ClientInfo, DropReason, Interests, Observer, Publication, QoS, ReasonCode,
 };
-use latchlight_client::{Client, ClientOptions};
 
 /// Says what it sees.
-struct Witness<S>(S);
+struct Witness;
 
-impl<S: Fn(String) + Send + Sync + 'static> Observer for Witness<S> {
+impl Observer for Witness {
     // Packets and exchanges are not asked for, and so they cost nothing.
     fn interests(&self) -> Interests {
         Interests { messages: true, ..Interests::NONE }
@@ -20,16 +27,16 @@ impl<S: Fn(String) + Send + Sync + 'static> Observer for Witness<S> {
 
     fn session_established(&self, client: &Arc<ClientInfo>, session_present: bool) {
         let session = if session_present { "goes on" } else { "begins" };
-        self.0(format!("{} is here, its session {session}", client.client_id));
+        println!("{} is here, its session {session}", client.client_id);
     }
 
     fn disconnected(&self, client: &Arc<ClientInfo>, reason: ReasonCode, session_ended: bool) {
         let session = if session_ended { "has ended" } else { "waits" };
-        self.0(format!("{} is gone ({reason:?}), its session {session}", client.client_id));
+        println!("{} is gone ({reason:?}), its session {session}", client.client_id);
     }
 
     fn subscribed(&self, client: &Arc<ClientInfo>, filter: &str, qos: QoS) {
-        self.0(format!("{} hears {filter} at {qos:?}", client.client_id));
+        println!("{} hears {filter} at {qos:?}", client.client_id);
     }
 
     fn published(&self, publisher: Option<&Arc<ClientInfo>>, message: &Publication) {
@@ -37,7 +44,7 @@ impl<S: Fn(String) + Send + Sync + 'static> Observer for Witness<S> {
         if !message.topic.as_str().starts_with("$SYS") {
             let publisher = publisher.map_or("this program", |client| &client.client_id);
             let size = message.payload.len();
-            self.0(format!("{publisher} published {size} bytes to {}", message.topic));
+            println!("{publisher} published {size} bytes to {}", message.topic);
         }
     }
 
@@ -48,35 +55,18 @@ impl<S: Fn(String) + Send + Sync + 'static> Observer for Witness<S> {
         reason: DropReason,
     ) {
         let receiver = receiver.map_or("everybody", |client| &client.client_id);
-        self.0(format!("{receiver} does not get {}: {reason:?}", message.topic));
+        println!("{receiver} does not get {}: {reason:?}", message.topic);
     }
 }
 
-/// Shows it to clients of its own.
-pub async fn run(say: impl Fn(String) + Send + Sync + 'static) -> Result<(), Box<dyn Error>> {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
+#[tokio::main]
+async fn main() -> std::io::Result<()> {
+    let address = std::env::args().nth(1).unwrap_or_else(|| "127.0.0.1:1883".to_owned());
+    let listener = std::net::TcpListener::bind(address)?;
     let builder = Broker::builder().access(AllowAll).listener(listener);
-    let broker = builder.observer(Witness(say)).serve()?;
-    let address = broker.addresses()[0].to_string();
-
-    let mut options = ClientOptions::new(&address, "lamp");
-    options.session_expiry = 60;
-    let (lamp, _) = Client::connect(options).await?;
-    lamp.subscribe("lamp/set", QoS::AtLeastOnce).await?;
-    lamp.disconnect().await?;
-    while !broker.clients().is_empty() {
-        tokio::task::yield_now().await;
-    }
-    let (hand, _) = Client::connect(ClientOptions::new(&address, "hand")).await?;
-    hand.publish("lamp/set", "on", QoS::AtMostOnce, false).await?;
-    hand.publish("lamp/set", "on", QoS::AtLeastOnce, false).await?;
-    hand.disconnect().await?;
+    let broker = builder.observer(Witness).serve()?;
+    println!("listening on {}; Ctrl-C ends it", broker.addresses()[0]);
+    tokio::signal::ctrl_c().await?;
     broker.close().await;
     Ok(())
-}
-
-#[allow(dead_code, reason = "a test calls what this calls")]
-#[tokio::main]
-async fn main() -> Result<(), Box<dyn Error>> {
-    run(|line| println!("{line}")).await
 }

@@ -1,10 +1,22 @@
 //! A server whose handlers answer packets themselves, in the manner of a web
 //! framework: one handler for each packet type, which returns what is sent.
 //! The broker keeps connections, versions, limits and keep alives; no message is
-//! routed. `cargo run --example packet_controller`; it brings its own client.
+//! routed. This one keeps values: PUBLISH sets one, SUBSCRIBE reads it, and
+//! UNSUBSCRIBE forgets it.
+//! `cargo run --example packet_controller -- 127.0.0.1:1883`, and then:
+//!
+//! ```text
+//! mosquitto_pub -i app-1 -q 1 -t colour -m blue
+//! mosquitto_sub -i app-2 -t colour -C 1 -v
+//! mosquitto_sub -i app-2 -U colour -t none -E
+//! mosquitto_sub -i app-2 -t colour -C 1 -v
+//! mosquitto_pub -i stranger -t colour -m red
+//! ```
+//!
+//! The second asks for what the first has said; the fourth finds it forgotten,
+//! and strangers are not let in.
 
 use std::collections::BTreeMap;
-use std::error::Error;
 use std::sync::{Arc, Mutex};
 
 use latchlight_broker::mqtt::{
@@ -14,7 +26,6 @@ use latchlight_broker::mqtt::{
 use latchlight_broker::{
     AllowAll, Broker, ClientInfo, Interceptor, Origin, QoS, ReasonCode, Steps, Verdict,
 };
-use latchlight_client::{Client, ClientOptions};
 
 /// A store of values behind MQTT: PUBLISH sets one, SUBSCRIBE reads it.
 #[derive(Default)]
@@ -102,37 +113,14 @@ impl Interceptor for Values {
     }
 }
 
-/// Shows it to a client of its own.
-pub async fn run(say: impl Fn(String)) -> Result<(), Box<dyn Error>> {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
+#[tokio::main]
+async fn main() -> std::io::Result<()> {
+    let address = std::env::args().nth(1).unwrap_or_else(|| "127.0.0.1:1883".to_owned());
+    let listener = std::net::TcpListener::bind(address)?;
     let builder = Broker::builder().access(AllowAll).listener(listener);
     let broker = builder.interceptor(Values::default()).serve()?;
-    let address = broker.addresses()[0].to_string();
-
-    if let Err(error) = Client::connect(ClientOptions::new(&address, "stranger")).await {
-        say(format!("CONNECT of a stranger: {error}"));
-    }
-    let (app, mut answers) = Client::connect(ClientOptions::new(&address, "app-1")).await?;
-    let reason = app.publish("colour", "blue", QoS::AtLeastOnce, false).await?;
-    say(format!("PUBLISH colour: {reason:?}"));
-    let reason = app.subscribe("colour", QoS::AtMostOnce).await?;
-    say(format!("SUBSCRIBE colour: {reason:?}"));
-    if let Some(message) = answers.next_message().await {
-        let value = String::from_utf8_lossy(&message.payload).into_owned();
-        say(format!("{} is {value}", message.topic));
-    }
-    for _ in 0..2 {
-        let reason = app.unsubscribe("colour").await?;
-        say(format!("UNSUBSCRIBE colour: {reason:?}"));
-    }
-    say(format!("subscriptions that the broker has: {}", broker.counters().subscriptions));
-    app.disconnect().await?;
+    println!("listening on {}; Ctrl-C ends it", broker.addresses()[0]);
+    tokio::signal::ctrl_c().await?;
     broker.close().await;
     Ok(())
-}
-
-#[allow(dead_code, reason = "a test calls what this calls")]
-#[tokio::main]
-async fn main() -> Result<(), Box<dyn Error>> {
-    run(|line| println!("{line}")).await
 }

@@ -27,7 +27,10 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let listener = TcpListener::bind(mqtt)?;
     let broker = Broker::builder().options(options).access(AllowAll).listener(listener).serve()?;
     let address = broker.serve_http(TcpListener::bind(http)?)?;
-    println!("MQTT on {}, statistics on http://{address}/stats", broker.addresses()[0]);
+    println!(
+        "MQTT on {}, statistics on http://{address}/stats; Ctrl-C ends it",
+        broker.addresses()[0]
+    );
 
     // The same for a program that has metrics of its own: `broker.metrics()` is a
     // collector for a registry of the prometheus-client crate.

@@ -1,9 +1,11 @@
 //! A broker over TLS that knows its clients by their certificates:
-//! `cargo run --features tls --example tls -- server.pem server.key ca.pem`,
-//! and then
+//! `cargo run --features tls --example tls -- 127.0.0.1:8883 server.pem server.key ca.pem`,
+//! and then:
 //!
 //! ```text
-//! mosquitto_sub -p 8883 --cafile ca.pem --cert door.pem --key door.key -t 'door/#' -v
+//! mosquitto_sub -p 8883 --cafile ca.pem --cert door.pem --key door.key -t 'door/#' -v &
+//! mosquitto_pub -p 8883 --cafile ca.pem --cert door.pem --key door.key -t door/bell -m rang
+//! mosquitto_pub -p 8883 --cafile ca.pem -t door/bell -m rang
 //! ```
 //!
 //! Each client must show a certificate of that authority, is called as its
@@ -53,16 +55,17 @@ fn read(files: &[String]) -> Result<TlsConfig, TlsError> {
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let files: Vec<String> = std::env::args().skip(1).collect();
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let [address, files @ ..] = &arguments[..] else { return Err("an address is wanted".into()) };
     if files.len() != 3 {
         return Err("the files are wanted: certificate, key, the clients' authority".into());
     }
-    let tls = Tls::new(read(&files)?);
-    let socket = std::net::TcpListener::bind("127.0.0.1:8883")?;
+    let tls = Tls::new(read(files)?);
+    let socket = std::net::TcpListener::bind(address)?;
     let listener = Listener::tcp(socket).tls(&tls);
     let broker = Broker::builder().access(ByCertificate).listener(listener).serve()?;
     println!("listening at {}; Ctrl-C ends it", broker.listeners()[0].name);
-    run(&tls, &files).await?;
+    run(&tls, files).await?;
     broker.close().await;
     Ok(())
 }

@@ -1,23 +1,25 @@
-//! A broker for web pages: `cargo run --features websocket --example websocket`,
-//! or with the origins whose pages may connect:
-//! `… --example websocket -- http://localhost:8000`.
-//!
-//! In a page of that origin, with mqtt.js:
+//! A broker for web pages:
+//! `cargo run --features websocket --example websocket -- 127.0.0.1:8083`, and
+//! then, with mqtt.js (`npm install mqtt`):
 //!
 //! ```text
-//! mqtt.connect("ws://127.0.0.1:8083").subscribe("doors/#");
+//! npx mqtt publish -l ws -h 127.0.0.1 -p 8083 -r -t doors/front -m locked
+//! npx mqtt subscribe -l ws -h 127.0.0.1 -p 8083 -t 'doors/#' -v
 //! ```
 //!
-//! Without an origin only programs that are no browsers may, and pages that
-//! this very address would serve.
+//! Only programs that are no browsers may, and pages that this very address
+//! would serve. What follows the address are origins whose pages may connect,
+//! say `http://localhost:8000`; in such a page:
+//! `mqtt.connect("ws://127.0.0.1:8083").subscribe("doors/#")`.
 
 use latchlight_broker::{AllowAll, Broker, Listener, WebSocket};
 
 #[tokio::main]
 async fn main() -> std::io::Result<()> {
-    let origins = std::env::args().skip(1);
-    let settings = origins.fold(WebSocket::new(), |settings, origin| settings.origin(&origin));
-    let socket = std::net::TcpListener::bind("127.0.0.1:8083")?;
+    let mut arguments = std::env::args().skip(1);
+    let address = arguments.next().unwrap_or_else(|| "127.0.0.1:8083".to_owned());
+    let settings = arguments.fold(WebSocket::new(), |settings, origin| settings.origin(&origin));
+    let socket = std::net::TcpListener::bind(address)?;
     let listener = Listener::tcp(socket).websocket(settings);
     let broker = Broker::builder().access(AllowAll).listener(listener).serve()?;
     println!("listening at {}; Ctrl-C ends it", broker.listeners()[0].name);

@@ -22,9 +22,15 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! `examples/` has a whole broker in a few lines, a server that listens and
-//! commands from the same process under access rules of its own, one for each
-//! kind of listener, and one whose clients prove a password by SCRAM-SHA-256.
+//! `examples/` has a program for each idea, and its head says what to try:
+//!
+//! | what it shows | examples |
+//! | --- | --- |
+//! | ways to reach a broker | `tcp` (a whole one in a few lines), `tls`, `websocket`, `unix` |
+//! | who may | `ledger` (from code), `ledger_file`, `access` (a hook of one's own), `scram` (question and answer) |
+//! | other hooks | `interceptor`, `observer`, `debug`, `packet_controller` (handlers that answer packets themselves) |
+//! | within the process | `inline` (publish, subscribe, live publishes), `injection`, `administration` |
+//! | running | `persistence`, `stats`, and a package of its own, `examples/actix-web`: a web server with a broker in it |
 //!
 //! # Listeners
 //! A [`Listener`] is a value: plain TCP, a Unix socket, or connections within

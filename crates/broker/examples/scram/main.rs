@@ -1,6 +1,15 @@
 //! A broker whose clients show who they are without sending a password, by
-//! MQTT 5's enhanced authentication and SCRAM-SHA-256:
-//! `cargo run --example scram`. The user is `user`, the password `pencil`.
+//! MQTT 5's enhanced authentication and SCRAM-SHA-256. The user is `user`, the
+//! password `pencil`. `cargo run --example scram -- 127.0.0.1:1883`, and then:
+//!
+//! ```text
+//! mosquitto_pub -V 5 -t a -m b
+//! mosquitto_pub -V 5 -D connect authentication-method SCRAM-SHA-1 -t a -m b
+//! ```
+//!
+//! The first is not authorized, the second has another method than this one. Of
+//! the method itself mosquitto's clients know nothing; `tests/authentication.rs`
+//! has a client that does.
 
 mod scram;
 
@@ -41,7 +50,8 @@ impl Access for ByChallenge {
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut scram = Scram::new()?;
     scram.add("user", b"pencil")?;
-    let listener = std::net::TcpListener::bind("127.0.0.1:1883")?;
+    let address = std::env::args().nth(1).unwrap_or_else(|| "127.0.0.1:1883".to_owned());
+    let listener = std::net::TcpListener::bind(address)?;
     let broker = Broker::builder().access(ByChallenge(scram.into())).listener(listener).serve()?;
     println!("listening on {} for {METHOD}; Ctrl-C ends it", broker.addresses()[0]);
     tokio::signal::ctrl_c().await?;

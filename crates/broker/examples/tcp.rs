@@ -1,5 +1,11 @@
-//! A whole broker in a few lines: `cargo run --example embed -- 127.0.0.1:1883`.
-//! It lets everybody do everything, so it listens on loopback.
+//! A whole broker in a few lines, over TCP. It lets everybody do everything, so
+//! it listens on loopback.
+//! `cargo run --example tcp -- 127.0.0.1:1883`, and then:
+//!
+//! ```text
+//! mosquitto_sub -t 'doors/#' -v &
+//! mosquitto_pub -t doors/front -m locked
+//! ```
 
 use latchlight_broker::{AllowAll, Broker};
 
@@ -11,6 +17,6 @@ async fn main() -> std::io::Result<()> {
     println!("listening on {}; Ctrl-C ends it", broker.addresses()[0]);
     tokio::signal::ctrl_c().await?;
     broker.close().await;
-    println!("{:#?}", broker.counters());
+    println!("{} connections were accepted", broker.counters().connections_accepted);
     Ok(())
 }
