@@ -328,9 +328,9 @@ async fn finish(mut client: Client, transport: Arc<dyn Transport>, end: End) {
             say_goodbye(&client, &*transport, closing.reason, end.error()).await;
         }
     }
-    let shutting_down = reason == ReasonCode::ServerShuttingDown;
-    // [MQTT-3.1.2-10]: a normal DISCONNECT takes the will away.
-    let takes_will_away = said && reason != ReasonCode::DisconnectWithWill;
+    let shutting_down = !said && reason == ReasonCode::ServerShuttingDown;
+    // [MQTT-3.1.2-10]: a normal DISCONNECT takes the will away, and no other.
+    let takes_will_away = said && reason == ReasonCode::Success;
     let reset = end.closing().is_some_and(|closing| closing.reset);
     let mut lost = leave(&client, reset, !takes_will_away && !shutting_down);
     // Cut off by a takeover.

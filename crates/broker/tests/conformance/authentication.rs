@@ -169,6 +169,13 @@ fn nothing_else_is_taken_before_the_client_is_let_in() {
             Some(other) => panic!("unexpected {other:?}"),
             None => {}
         }
+        // Not even behind a CONNECT that would be enough, in one piece with it.
+        let connect = Connect { properties: with("ask", "yes"), ..Connect::new(V5, "client") };
+        let mut bytes = Vec::new();
+        Packet::Connect(Box::new(connect)).encode(V5, &mut bytes).unwrap();
+        let mut client = Client::open(broker.address(), V5);
+        client.send_bytes(&[bytes, said].concat());
+        client.expect_not_let_in("another packet in one piece with CONNECT");
     }
     reader.expect_nothing();
 }

@@ -217,6 +217,38 @@ fn acknowledgements_have_a_reason_code_of_theirs_and_nothing_more() {
     assert_eq!(client.next_pubrel(id), ReasonCode::Success);
 }
 
+/// Nor do messages follow that others publish while it is on its way, behind
+/// much that the client has not read.
+///
+/// 5.0: [MQTT-3.14.4-1].
+#[test]
+fn nothing_of_others_follows_the_servers_disconnect() {
+    let options = Options { high_water: 64 << 20, ..Options::default() };
+    let broker = TestBroker::with_options(options);
+    let mut reader = Client::connect(broker.address(), V5, "reader");
+    reader.subscribe("much", AtMostOnce);
+    reader.subscribe("late", AtMostOnce);
+    let mut publisher = Client::connect(broker.address(), V5, "publisher");
+    for _ in 0..200 {
+        publisher.send_bytes(&publish(V5, 0x30, "much", 0, &"x".repeat(100_000)));
+    }
+    publisher.expect_nothing();
+    reader.send_bytes(&packet(0xC0, &[0]));
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let is_there = || broker.clients().iter().any(|client| &*client.client_id == "reader");
+            while is_there() {
+                publisher.send_bytes(&publish(V5, 0x30, "late", 0, "x"));
+            }
+        });
+        while let Some(packet) = reader.try_next_of_broken() {
+            if matches!(packet, Packet::Disconnect(_)) {
+                assert!(reader.try_next_of_broken().is_none(), "it is the last");
+            }
+        }
+    });
+}
+
 /// What a client says behind its goodbye is not listened to.
 ///
 /// 5.0: [MQTT-3.14.4-2].

@@ -1,7 +1,7 @@
 //! Keep alive, PINGREQ and PINGRESP (MQTT 5.0 and 3.1.1, 3.1.2.10 and 3.12).
 
 use latchlight_broker::Options;
-use latchlight_mqtt::{Connect, Packet, ProtocolVersion, Publish, ReasonCode};
+use latchlight_mqtt::{Connect, Packet, ProtocolVersion, Publish, QoS, ReasonCode, Will};
 
 use crate::support::{Client, TestBroker, VERSIONS};
 use ProtocolVersion::V5;
@@ -38,6 +38,41 @@ fn a_silent_client_is_disconnected_after_its_keep_alive() {
         }
         assert_eq!(broker.counters().keep_alive_timeouts, before + 1);
     }
+}
+
+/// By the broker's own clock: after one will that waits for less than that, and
+/// before another that waits for more.
+///
+/// 5.0: [MQTT-3.1.2-22], [MQTT-3.2.2-22].
+#[test]
+fn the_silence_lasts_one_and_a_half_keep_alives() {
+    let broker = TestBroker::start();
+    let mut watcher = Client::connect(broker.address(), V5, "watcher");
+    watcher.subscribe("gone/+", QoS::AtLeastOnce);
+    let with_will = |id: &str, keep_alive, delay| {
+        let mut will = Will {
+            topic: format!("gone/{id}").try_into().unwrap(),
+            payload: "".into(),
+            qos: QoS::AtMostOnce,
+            retain: false,
+            properties: Default::default(),
+        };
+        will.properties.make_mut().will_delay_interval = Some(delay);
+        let mut connect = Connect { keep_alive, will: Some(will), ..Connect::new(V5, id) };
+        connect.properties.make_mut().session_expiry_interval = Some(60);
+        Client::connect_with(broker.address(), connect).0
+    };
+    let goes = |id, delay| {
+        with_will(id, 0, delay).vanish();
+        broker.until("it is gone", |broker| broker.clients().iter().all(|c| &*c.client_id != id));
+    };
+    goes("before", 5);
+    let mut silent = with_will("silent", 4, 0);
+    goes("after", 8);
+    for id in ["before", "silent", "after"] {
+        assert_eq!(watcher.next_message().0, format!("gone/{id}"));
+    }
+    silent.expect_disconnect(ReasonCode::KeepAliveTimeout);
 }
 
 /// MQTT 5, 3.2.2.3.14: the server's own keep alive counts, once it was told.

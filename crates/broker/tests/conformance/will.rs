@@ -1,7 +1,8 @@
 //! Wills (MQTT 5.0 and 3.1.1, 3.1.2.5 to 3.1.2.7 and 3.1.3.2).
 
 use latchlight_mqtt::{
-    Connect, Disconnect, Packet, ProtocolVersion, QoS, ReasonCode, SubscriptionOptions, Will,
+    Connect, Disconnect, Packet, PacketType, ProtocolVersion, QoS, ReasonCode, SubscriptionOptions,
+    Will,
 };
 
 use crate::bytes::{STANDARDS, connect, field, packet, properties, publish, will};
@@ -94,11 +95,15 @@ fn a_will_is_not_published_after_a_goodbye_nor_without_the_flag() {
         broker.until("they are gone", |broker| broker.counters().sessions == 1);
         watcher.expect_nothing();
     }
-    // MQTT 5 has another goodbye.
-    let connect = with_will(V5, AtLeastOnce, false);
-    let (client, _) = Client::connect_with(broker.address(), connect);
-    client.disconnect_with(Disconnect::new(ReasonCode::DisconnectWithWill));
-    assert_eq!(watcher.next_message().1, "gone");
+    // MQTT 5 has other goodbyes.
+    for reason in ReasonCode::ALL {
+        if reason != ReasonCode::Success && reason.fits(PacketType::Disconnect) {
+            let connect = with_will(V5, AtLeastOnce, false);
+            let (client, _) = Client::connect_with(broker.address(), connect);
+            client.disconnect_with(Disconnect::new(reason));
+            assert_eq!(watcher.next_message().1, "gone", "after {reason:?}");
+        }
+    }
 }
 
 /// 5.0: [MQTT-3.1.2-12], [MQTT-3.1.2-14], [MQTT-3.1.2-15];
