@@ -102,6 +102,10 @@ counters! {
     dropped_stalled,
     /// Messages of QoS 1 and 2 dropped at the bound of a queue.
     dropped_queue_full,
+    /// Those of them that had waited, and made room for newer ones.
+    dropped_oldest,
+    /// Messages dropped at the bound of an inline subscription.
+    dropped_inline_full,
     /// Messages that expired before they were sent.
     dropped_expired,
     /// Messages larger than their receiver takes.
@@ -114,6 +118,8 @@ counters! {
     keep_alive_timeouts,
     /// Connections closed because they read nothing.
     stalled_closed,
+    /// Connections closed because the queue of their session was full.
+    queue_full_closed,
     /// Sessions taken over by a newer connection.
     takeovers,
     /// Messages that went from a member of a shared subscription that left to
@@ -162,9 +168,12 @@ impl Counters {
 
 impl CountersSnapshot {
     /// Messages that were dropped because a bound was reached: of a queue, of
-    /// what may wait for a reader, or of the store.
+    /// what may wait for a reader or an inline subscription, or of the store.
     pub fn dropped_at_bounds(&self) -> u64 {
-        self.dropped_stalled + self.dropped_queue_full + self.dropped_store_full
+        self.dropped_stalled
+            + self.dropped_queue_full
+            + self.dropped_inline_full
+            + self.dropped_store_full
     }
 }
 

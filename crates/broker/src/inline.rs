@@ -235,6 +235,23 @@ fn message(publish: InlinePublish, now: u64) -> Arc<Message> {
 }
 
 impl InlineMessage {
+    pub(crate) fn of(
+        forward: &Forward<'_>,
+        retain_as_published: bool,
+        dup: bool,
+        publisher: Option<&Arc<ClientInfo>>,
+    ) -> Self {
+        Self {
+            topic: forward.topic().clone(),
+            payload: forward.shared_payload(),
+            qos: forward.qos,
+            retain: forward.retain && retain_as_published,
+            dup,
+            properties: forward.properties(),
+            publisher: publisher.cloned(),
+        }
+    }
+
     fn of_retained(message: &Message) -> Self {
         Self {
             topic: message.topic.clone(),
@@ -316,7 +333,7 @@ impl InlineFilters {
             // Locked until they are in, so that no newer one gets before them.
             let retained = core.shelf(filter.filter()).lock();
             for message in retained.matching(filter.filter(), now) {
-                sink.push(InlineMessage::of_retained(&message));
+                sink.push_retained(InlineMessage::of_retained(&message));
             }
         }
         if is_new {

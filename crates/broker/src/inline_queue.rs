@@ -1,25 +1,29 @@
 //! What waits for an inline subscription: a queue per publisher, served in
 //! turn, so that who says much holds up himself and nobody else.
 //!
-//! Nothing is dropped: when more waits than should, each publisher that has
-//! more than its share of it is not read until that is taken.
+//! When more waits than should, [`WhenInlineFull`] says what happens: each
+//! publisher that has more than its share of it is not read until that is
+//! taken, and nothing is dropped; or something is.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
 
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 use rustc_hash::FxHashMap;
 use tokio::sync::Notify;
 
-use crate::message::Forward;
+use crate::counters::Counters;
 use crate::session::Accepted;
-use crate::{ClientInfo, InlineMessage, Options};
+use crate::{ClientInfo, InlineMessage, Options, WhenInlineFull};
 
 /// How many empty queues are kept for their publishers' next messages.
 const SPARE: usize = 64;
 
 /// How large a queue may have grown that is kept.
 const SPARE_SIZE: usize = 64;
+
+/// What a message counts for beside its topic and payload, where nothing else
+/// bounds how many there are.
+const PER_MESSAGE: usize = 128;
 
 /// Where messages for an inline subscription go.
 #[derive(Debug, Default)]
@@ -36,6 +40,9 @@ type Publisher = Option<usize>;
 
 #[derive(Debug, Default)]
 struct Waiting {
+    /// What the subscription begins with goes before all else, so that no older
+    /// message of a topic comes behind a newer one. Bounded by what is retained.
+    retained: VecDeque<InlineMessage>,
     queues: FxHashMap<Publisher, Queue>,
     /// Whose turn it is next: everyone of whom something waits.
     turns: VecDeque<Publisher>,
@@ -52,37 +59,41 @@ struct Queue {
 }
 
 impl InlineSink {
-    /// Takes a message in.
-    pub(crate) fn deliver(
+    /// Takes a message in, as far as there is room.
+    pub(crate) fn push(
         &self,
-        forward: &Forward<'_>,
-        retain_as_published: bool,
-        dup: bool,
-        publisher: Option<Arc<ClientInfo>>,
+        message: InlineMessage,
+        options: &Options,
+        counters: &Counters,
     ) -> Accepted {
-        self.push(InlineMessage {
-            topic: forward.topic().clone(),
-            payload: forward.shared_payload(),
-            qos: forward.qos,
-            retain: forward.retain && retain_as_published,
-            dup,
-            properties: forward.properties(),
-            publisher,
-        })
-    }
-
-    pub(crate) fn push(&self, message: InlineMessage) -> Accepted {
         let mut waiting = self.waiting.lock();
         if waiting.closed {
             return Accepted::Not;
         }
+        if !waiting.make_room(&message, options, counters) {
+            counters.dropped_inline_full.one();
+            return Accepted::Full;
+        }
         waiting.push(message);
-        let is_first = waiting.count == 1;
+        self.wake(waiting);
+        Accepted::Yes(None)
+    }
+
+    /// Takes in what the subscription begins with.
+    pub(crate) fn push_retained(&self, message: InlineMessage) {
+        let mut waiting = self.waiting.lock();
+        if !waiting.closed {
+            waiting.retained.push_back(message);
+            self.wake(waiting);
+        }
+    }
+
+    fn wake(&self, waiting: MutexGuard<'_, Waiting>) {
+        let is_first = waiting.count + waiting.retained.len() == 1;
         drop(waiting);
         if is_first {
             self.came.notify_one();
         }
-        Accepted::Yes(None)
     }
 
     /// The next message; nothing: none waits.
@@ -115,6 +126,9 @@ impl InlineSink {
     /// Whether a publisher is to wait: more waits than should, and of that
     /// more than its share is the publisher's.
     pub(crate) fn is_congested_by(&self, publisher: &ClientInfo, options: &Options) -> bool {
+        if options.when_full_inline != WhenInlineFull::SlowDown {
+            return false;
+        }
         let waiting = self.waiting.lock();
         let share = |most: usize| most / waiting.turns.len().max(1);
         let Some(own) = waiting.queues.get(&key(publisher)) else { return false };
@@ -130,6 +144,39 @@ impl InlineSink {
 }
 
 impl Waiting {
+    /// Whether a message may come in; older ones are dropped for it, where that
+    /// is what happens.
+    fn make_room(
+        &mut self,
+        message: &InlineMessage,
+        options: &Options,
+        counters: &Counters,
+    ) -> bool {
+        let size = size(message);
+        let (most, most_bytes) = (options.inline_queue, options.max_queued_bytes);
+        match options.when_full_inline {
+            // Slow publishers overshoot by what was read of each already.
+            WhenInlineFull::SlowDown => {
+                self.bytes + self.count * PER_MESSAGE < options.max_waiting_bytes
+            }
+            WhenInlineFull::DropNewest => self.count < most && self.bytes + size <= most_bytes,
+            // None would make room enough.
+            WhenInlineFull::DropOldest if size > most_bytes || most == 0 => false,
+            WhenInlineFull::DropOldest => {
+                let own = message.publisher.as_deref().and_then(key);
+                while self.count >= most || self.bytes + size > most_bytes {
+                    let has_own = self.queues.get(&own).is_some_and(|q| !q.messages.is_empty());
+                    let whose = if has_own { Some(own) } else { self.turns.front().copied() };
+                    if whose.and_then(|publisher| self.take(publisher)).is_none() {
+                        return false;
+                    }
+                    counters.dropped_inline_full.one();
+                }
+                true
+            }
+        }
+    }
+
     fn push(&mut self, message: InlineMessage) {
         let publisher = message.publisher.as_deref().and_then(key);
         let queue = self.queues.entry(publisher).or_default();
@@ -144,17 +191,37 @@ impl Waiting {
     }
 
     fn pop(&mut self) -> Option<InlineMessage> {
-        let publisher = self.turns.pop_front()?;
+        if let Some(message) = self.retained.pop_front() {
+            return Some(message);
+        }
+        self.retained = VecDeque::new();
+        let publisher = *self.turns.front()?;
+        let message = self.take(publisher)?;
+        // If more of it waits, its next turn comes after the others'.
+        if self.turns.front() == Some(&publisher) {
+            self.turns.rotate_left(1);
+        }
+        Some(message)
+    }
+
+    /// Takes the oldest of a publisher; the last one takes its turn with it.
+    fn take(&mut self, publisher: Publisher) -> Option<InlineMessage> {
         let queue = self.queues.get_mut(&publisher)?;
         let message = queue.messages.pop_front()?;
         let size = size(&message);
         queue.bytes -= size;
         self.count -= 1;
         self.bytes -= size;
-        if !queue.messages.is_empty() {
-            self.turns.push_back(publisher);
-        } else if queue.messages.capacity() > SPARE_SIZE || self.queues.len() > SPARE {
-            self.queues.remove(&publisher);
+        if queue.messages.is_empty() {
+            let is_large = queue.messages.capacity() > SPARE_SIZE;
+            if self.turns.front() == Some(&publisher) {
+                self.turns.pop_front();
+            } else {
+                self.turns.retain(|other| *other != publisher);
+            }
+            if is_large || self.queues.len() > SPARE {
+                self.queues.remove(&publisher);
+            }
         }
         Some(message)
     }

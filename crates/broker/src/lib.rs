@@ -216,6 +216,7 @@ mod session_handle;
 mod sharing;
 mod store;
 mod sys;
+mod tally;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod threads;
@@ -256,7 +257,7 @@ pub use live::{LiveEvent, LivePublish, LiveReceipt, LiveStatus};
 #[cfg(feature = "metrics")]
 pub use metrics::Metrics;
 pub use observer::{DropReason, Interests, Observer};
-pub use options::{Options, WhenFull};
+pub use options::{Options, WhenFull, WhenInlineFull, WhenOfflineFull};
 pub use publication::Publication;
 pub use recipient::Recipient;
 #[cfg(feature = "redis")]

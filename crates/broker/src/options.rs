@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-/// What happens to a message of QoS 1 or 2 for a session whose queue is full.
+/// What happens to a message of QoS 1 or 2 for a client that is connected, and
+/// whose queue is full.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum WhenFull {
     /// It is not taken; a publisher all of whose receivers are full is told
@@ -11,8 +12,37 @@ pub enum WhenFull {
     DropNewest,
     /// The oldest one makes room.
     DropOldest,
-    /// The session's connection is closed with 0x97.
+    /// It is not taken either, and the connection is closed with 0x97. What
+    /// waits stays with the session, where that outlives the connection.
     Disconnect,
+}
+
+/// What happens to a message of QoS 1 or 2 for a session without a connection
+/// whose queue is full.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum WhenOfflineFull {
+    /// It is not taken, as with [`WhenFull::DropNewest`].
+    #[default]
+    DropNewest,
+    /// The oldest one makes room.
+    DropOldest,
+}
+
+/// What happens to a message for an inline subscription for which as many wait
+/// as should.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum WhenInlineFull {
+    /// It waits, and its publisher is not read on until there is room. Nobody
+    /// can slow down this process itself, and wills: only beyond
+    /// [`Options::max_waiting_bytes`] is anything not taken.
+    #[default]
+    SlowDown,
+    /// It is not taken; a publisher all of whose receivers are full is told
+    /// 0x97 (Quota exceeded) where its version can say so.
+    DropNewest,
+    /// The oldest one of the same publisher makes room; where none of it
+    /// waits, that of the publisher whose turn is next.
+    DropOldest,
 }
 
 /// Every limit of a broker. What reaches one is counted, and said to the
@@ -76,14 +106,17 @@ pub struct Options {
     /// wait for it, it gets no subscription that brings more.
     pub max_queued_messages: usize,
     /// Bytes of topics and payloads that wait for one session, and again of
-    /// those that are in flight to it and kept to be sent again; beyond as many
-    /// that wait for an inline subscription, publishers are slowed down.
+    /// those that are in flight to it and kept to be sent again; and that wait
+    /// for an inline subscription before it counts as full.
     pub max_queued_bytes: usize,
     /// Bytes of what waits for all sessions together, or is kept to be sent
-    /// again; what comes beyond is not taken.
+    /// again; what comes beyond is not taken. As many may wait for one inline
+    /// subscription, where each message counts for 128 more.
     pub max_waiting_bytes: usize,
-    /// What happens beyond the bounds of one session.
+    /// What happens beyond the bounds of one session whose client is connected.
     pub when_full: WhenFull,
+    /// What happens beyond the bounds of one session without a connection.
+    pub when_full_offline: WhenOfflineFull,
     /// Bytes that may wait for a socket before publishers are slowed down.
     pub high_water: usize,
     /// How long a reader may take nothing before nobody waits for it any more.
@@ -112,9 +145,11 @@ pub struct Options {
     /// Bytes that may wait for the store before it counts as full: what it
     /// would have to keep is refused then.
     pub max_store_backlog: usize,
-    /// Messages that may wait for an inline subscription before publishers
-    /// are slowed down.
+    /// Messages that may wait for an inline subscription before it counts as
+    /// full; retained ones that it begins with do not count.
     pub inline_queue: usize,
+    /// What happens then.
+    pub when_full_inline: WhenInlineFull,
     /// How often the `$SYS` topics are looked at; what has changed is
     /// published. Zero: there are none.
     pub sys_interval: Duration,
@@ -152,6 +187,7 @@ impl Default for Options {
             max_queued_bytes: 16 * 1024 * 1024,
             max_waiting_bytes: 512 * 1024 * 1024,
             when_full: WhenFull::default(),
+            when_full_offline: WhenOfflineFull::default(),
             high_water: 1024 * 1024,
             stalled_after: Duration::from_millis(50),
             max_pause: Duration::from_secs(1),
@@ -165,6 +201,7 @@ impl Default for Options {
             max_retained_bytes: 256 * 1024 * 1024,
             max_store_backlog: 64 * 1024 * 1024,
             inline_queue: 4096,
+            when_full_inline: WhenInlineFull::default(),
             sys_interval: Duration::from_secs(10),
             measure_latency: false,
         }

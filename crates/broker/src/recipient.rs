@@ -9,9 +9,10 @@ use crate::broker::Core;
 use crate::delivery::Verdicts;
 use crate::hooks::Panicked;
 use crate::message::Forward;
-use crate::router::{Batch, Publisher, Tally};
+use crate::router::{Batch, Publisher};
 use crate::session::{Accepted, Receiver};
 use crate::session_handle::Session;
+use crate::tally::Tally;
 use crate::topics::{Route, Subscriber, Subscription};
 
 /// One of those who get a message, as

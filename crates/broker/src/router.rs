@@ -15,8 +15,9 @@ use crate::line::Closing;
 use crate::message::{Forward, Message};
 use crate::session::{Accepted, Receiver};
 use crate::session_handle::Session;
+use crate::tally::Tally;
 use crate::topics::Route;
-use crate::{ClientInfo, DropReason, Stop};
+use crate::{ClientInfo, DropReason, InlineMessage, Stop};
 
 /// How often a publisher that waits looks at whom it waits for.
 const LOOK_AGAIN: Duration = Duration::from_millis(5);
@@ -253,8 +254,9 @@ impl Core {
             self.deliver_to_all(forward, route, publisher, batch, &mut tally);
         }
         for (sink, retain_as_published) in &route.inline {
-            let info = publisher.map(|p| p.info.clone());
-            tally.add(sink.deliver(forward, *retain_as_published, dup, info));
+            let info = publisher.map(|p| p.info);
+            let message = InlineMessage::of(forward, *retain_as_published, dup, info);
+            tally.add(sink.push(message, &self.options, &self.counters));
             if let Some(publisher) = publisher
                 && sink.is_congested_by(publisher.info, &self.options)
             {
@@ -310,6 +312,8 @@ impl Core {
             batch.acknowledge_after(commit);
         }
         if accepted == Accepted::Disconnect {
+            // More may come before its task has closed it.
+            self.counters.queue_full_closed.add_some(u64::from(line.closing.is_none()));
             let reason = ReasonCode::QuotaExceeded;
             line.close(Closing { reason, say: true, reset: false });
             return accepted;
@@ -329,31 +333,5 @@ impl Core {
         let most = self.options.max_topic_levels.min(LEVELS);
         let levels = topic.bytes().filter(|byte| *byte == b'/').count() + 1;
         if levels > most { Err(ReasonCode::TopicNameInvalid) } else { Ok(()) }
-    }
-}
-
-/// How many took a message, and how many had no room for it.
-#[derive(Default)]
-pub(crate) struct Tally {
-    pub(crate) taken: usize,
-    full: usize,
-}
-
-impl Tally {
-    pub(crate) fn add(&mut self, accepted: Accepted) {
-        match accepted {
-            Accepted::Yes(_) => self.taken += 1,
-            Accepted::Full | Accepted::Disconnect => self.full += 1,
-            Accepted::Not => {}
-        }
-    }
-
-    /// Never success for what was dropped by everyone (C14).
-    fn reason(&self) -> ReasonCode {
-        if self.taken == 0 && self.full > 0 {
-            ReasonCode::QuotaExceeded
-        } else {
-            ReasonCode::Success
-        }
     }
 }

@@ -6,8 +6,9 @@ use latchlight_mqtt::TopicFilter;
 use crate::broker::Core;
 use crate::delivery::Verdicts;
 use crate::message::Forward;
-use crate::router::{Batch, Tally};
+use crate::router::Batch;
 use crate::session::{Accepted, Kept, Receiver};
+use crate::tally::Tally;
 use crate::topics::{SharedGroup, Subscriber};
 
 impl Core {

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 
 use latchlight_broker::{
     AllowAll, ClientInfo, CountersSnapshot, DenyAll, DropReason, InlinePublish, Interests,
-    Observer, Options, Publication, WhenFull,
+    Observer, Options, Publication, WhenOfflineFull,
 };
 use latchlight_mqtt::ProtocolVersion::{V5, V311};
 use latchlight_mqtt::QoS::{AtLeastOnce, AtMostOnce, ExactlyOnce};
@@ -346,9 +346,11 @@ fn what_an_administrator_forgets_is_told_of() {
 
 #[test]
 fn a_full_queue_tells_what_it_drops() {
-    for (when_full, dropped) in [(WhenFull::DropNewest, "2"), (WhenFull::DropOldest, "1")] {
+    for (when_full_offline, dropped) in
+        [(WhenOfflineFull::DropNewest, "2"), (WhenOfflineFull::DropOldest, "1")]
+    {
         let interests = Interests { messages: true, ..Interests::NONE };
-        let options = Options { max_queued_messages: 1, when_full, ..Options::default() };
+        let options = Options { max_queued_messages: 1, when_full_offline, ..Options::default() };
         let (broker, diary) = start(interests, options);
         let mut door = durable(&broker, "door", true, 600);
         door.subscribe("a", AtLeastOnce);

@@ -4,7 +4,7 @@
 
 mod support;
 
-use latchlight_broker::{Options, WhenFull};
+use latchlight_broker::{Options, WhenFull, WhenOfflineFull};
 use latchlight_mqtt::{
     Connect, Packet, PacketId, ProtocolVersion, QoS, ReasonCode, Subscribe, SubscribeFilter,
     SubscriptionOptions,
@@ -32,7 +32,7 @@ fn queued_messages_drop_newest() {
 fn queued_messages_drop_oldest() {
     let broker = with(|options| {
         options.max_queued_messages = 3;
-        options.when_full = WhenFull::DropOldest;
+        options.when_full_offline = WhenOfflineFull::DropOldest;
     });
     let mut publisher = full_queue(&broker, false);
     assert_eq!(publisher.publish("a", "one more", AtLeastOnce), ReasonCode::Success);
@@ -46,7 +46,7 @@ fn queued_messages_drop_oldest() {
 fn queued_bytes_drop_oldest() {
     let broker = with(|options| {
         options.max_queued_bytes = 30;
-        options.when_full = WhenFull::DropOldest;
+        options.when_full_offline = WhenOfflineFull::DropOldest;
     });
     // Each takes its topic and payload: 1 + 1 bytes.
     let mut publisher = full_queue(&broker, false);

@@ -7,6 +7,7 @@ mod log;
 mod options;
 mod seconds;
 mod store;
+mod when_full;
 
 use std::path::Path;
 

@@ -1,10 +1,11 @@
 //! `options`: every field of the library's [`Options`], under the same name
 //! and with the same default; times are in seconds.
 
-use latchlight_broker::{Options, WhenFull};
+use latchlight_broker::Options;
 use serde::{Deserialize, Serialize};
 
 use super::Seconds;
+use super::when_full::{WhenFullConfig, WhenInlineFullConfig, WhenOfflineFullConfig};
 
 /// Declares the section with its fields, and both ways between it and
 /// [`Options`]: a field that is missing here does not compile.
@@ -70,6 +71,7 @@ options! {
     max_queued_bytes: usize,
     max_waiting_bytes: usize,
     when_full: WhenFullConfig,
+    when_full_offline: WhenOfflineFullConfig,
     high_water: usize,
     stalled_after: Seconds,
     max_pause: Seconds,
@@ -83,40 +85,9 @@ options! {
     max_retained_bytes: usize,
     max_store_backlog: usize,
     inline_queue: usize,
+    when_full_inline: WhenInlineFullConfig,
     sys_interval: Seconds,
     measure_latency: bool,
-}
-
-/// What happens to a message for a session whose queue is full.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub(crate) enum WhenFullConfig {
-    /// It is not taken.
-    DropNewest,
-    /// The oldest one makes room.
-    DropOldest,
-    /// The session's connection is closed.
-    Disconnect,
-}
-
-impl From<WhenFull> for WhenFullConfig {
-    fn from(when_full: WhenFull) -> Self {
-        match when_full {
-            WhenFull::DropNewest => Self::DropNewest,
-            WhenFull::DropOldest => Self::DropOldest,
-            WhenFull::Disconnect => Self::Disconnect,
-        }
-    }
-}
-
-impl From<WhenFullConfig> for WhenFull {
-    fn from(config: WhenFullConfig) -> Self {
-        match config {
-            WhenFullConfig::DropNewest => Self::DropNewest,
-            WhenFullConfig::DropOldest => Self::DropOldest,
-            WhenFullConfig::Disconnect => Self::Disconnect,
-        }
-    }
 }
 
 #[cfg(test)]

@@ -201,7 +201,8 @@ fn translate_capabilities(
         let what = match key {
             "maximum_message_expiry_interval" => "messages live as long as their publisher says",
             "maximum_client_writes_pending" => {
-                "what waits is bounded in bytes and messages: `high_water`, `max_queued_bytes`"
+                "what waits is bounded in bytes and messages: `high_water`, `max_queued_bytes`; \
+                 what is dropped then, `when_full` says: the newest, as there"
             }
             _ => "this cannot be switched off here",
         };

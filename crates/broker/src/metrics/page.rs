@@ -67,6 +67,7 @@ impl Page<'_> {
             ("protocol_error", counters.protocol_errors),
             ("keep_alive", counters.keep_alive_timeouts),
             ("stalled", counters.stalled_closed),
+            ("queue_full", counters.queue_full_closed),
             ("taken_over", counters.takeovers),
             ("live_reset", counters.live_resets),
         ];
@@ -108,7 +109,10 @@ impl Page<'_> {
     fn drops(&mut self, counters: &CountersSnapshot) -> fmt::Result {
         let help = "Messages that a receiver did not get, by why.";
         let reasons = [
-            ("queue_full", counters.dropped_queue_full),
+            // Each message counts once.
+            ("queue_full", counters.dropped_queue_full.saturating_sub(counters.dropped_oldest)),
+            ("queue_oldest", counters.dropped_oldest),
+            ("inline_full", counters.dropped_inline_full),
             ("stalled", counters.dropped_stalled),
             ("store_full", counters.dropped_store_full),
             ("expired", counters.dropped_expired),

@@ -315,10 +315,12 @@ impl Outbound {
             return Accepted::Full;
         }
         kept.stored = log.map(SessionLog::next);
-        match self.queue.push(kept.clone(), options) {
+        let is_there = self.is_connected() && !self.finished;
+        match self.queue.push(kept.clone(), is_there, options) {
             Pushed::Waits => Accepted::Yes(self.note_waits(&kept)),
             Pushed::Instead(dropped) => {
                 counters.dropped_queue_full.add(dropped.len() as u64);
+                counters.dropped_oldest.add(dropped.len() as u64);
                 self.dropped += dropped.len() as u64;
                 for dropped in dropped {
                     self.note_done(dropped.stored);

@@ -7,8 +7,7 @@ use latchlight_mqtt::QoS;
 
 use super::in_flight::Kept;
 use crate::message::Message;
-use crate::options::WhenFull;
-use crate::{Options, Time};
+use crate::{Options, Time, WhenFull, WhenOfflineFull};
 
 /// What waits for a session, oldest first.
 #[derive(Debug, Default)]
@@ -122,14 +121,21 @@ impl Queue {
         self.waiting.push_back(Waiting::Retained(Lent::new(kept)));
     }
 
-    pub(crate) fn push(&mut self, kept: Kept, options: &Options) -> Pushed {
+    /// A message wants in; whether its client is there decides what happens
+    /// when there is no room.
+    pub(crate) fn push(&mut self, kept: Kept, is_connected: bool, options: &Options) -> Pushed {
+        let when_full = match options.when_full_offline {
+            _ if is_connected => options.when_full,
+            WhenOfflineFull::DropNewest => WhenFull::DropNewest,
+            WhenOfflineFull::DropOldest => WhenFull::DropOldest,
+        };
         let size = kept.message.size();
         let fits = size <= options.max_queued_bytes && options.max_queued_messages > 0;
         let mut dropped = Vec::new();
         while self.counted >= options.max_queued_messages
             || self.bytes + size > options.max_queued_bytes
         {
-            match options.when_full {
+            match when_full {
                 WhenFull::DropNewest => return Pushed::Dropped,
                 WhenFull::Disconnect => return Pushed::Disconnect,
                 // None would make room enough.
