@@ -5,11 +5,11 @@
 
 use std::time::Duration;
 
-use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 use sqlx::{Row, SqlitePool};
 
 use super::JournalError;
+use super::run_clock::RunClock;
 
 pub(super) const KEPT_FOR: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -50,12 +50,13 @@ pub struct Ticket {
 #[derive(Clone)]
 pub(super) struct IdempotencyKeys {
     pool: SqlitePool,
+    clock: RunClock,
     run: String,
 }
 
 impl IdempotencyKeys {
-    pub(super) fn new(pool: SqlitePool) -> Self {
-        Self { pool, run: uuid::Uuid::now_v7().to_string() }
+    pub(super) fn new(pool: SqlitePool, clock: RunClock) -> Self {
+        Self { pool, clock, run: uuid::Uuid::now_v7().to_string() }
     }
 
     pub(super) async fn begin(
@@ -66,8 +67,6 @@ impl IdempotencyKeys {
         body: &[u8],
     ) -> Result<Begin, JournalError> {
         let hash = Sha256::digest(body).to_vec();
-        let now = Timestamp::now().as_millisecond();
-        let oldest = now - i64::try_from(KEPT_FOR.as_millis()).unwrap_or(i64::MAX);
         let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await?;
         // It counts no more, though it may not have been pruned yet.
         sqlx::query(
@@ -77,7 +76,7 @@ impl IdempotencyKeys {
         .bind(identity)
         .bind(route)
         .bind(key)
-        .bind(oldest)
+        .bind(self.clock.before(KEPT_FOR))
         .execute(&mut *transaction)
         .await?;
         let taken = sqlx::query(
@@ -89,7 +88,7 @@ impl IdempotencyKeys {
         .bind(key)
         .bind(&hash)
         .bind(&self.run)
-        .bind(now)
+        .bind(self.clock.now())
         .execute(&mut *transaction)
         .await?;
         if taken.rows_affected() == 1 {

@@ -15,6 +15,7 @@ use super::idempotency::IdempotencyKeys;
 use super::journal::Journal;
 use super::lane::{Lanes, Signal};
 use super::retention::Retention;
+use super::run_clock::RunClock;
 use super::{Begin, Command, CommandHandle, CommandId, JournalError, Launcher, Status, Verb};
 use crate::config::CommandSettings;
 use crate::database::Database;
@@ -93,7 +94,8 @@ impl Commands {
         state: State,
         settings: CommandSettings,
     ) -> Result<Self, JournalError> {
-        let retention = Retention::new(database.pool.clone(), &settings);
+        let clock = RunClock::start();
+        let retention = Retention::new(database.pool.clone(), clock, &settings);
         let core = Core {
             retention,
             journal: Journal::open(database.pool.clone()).await?,
@@ -102,7 +104,7 @@ impl Commands {
             state,
             settings,
             under_way: Mutex::default(),
-            keys: IdempotencyKeys::new(database.pool.clone()),
+            keys: IdempotencyKeys::new(database.pool.clone(), clock),
             closing: AtomicBool::new(false),
         };
         Ok(Self { core: Arc::new(core) })

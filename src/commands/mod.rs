@@ -19,6 +19,7 @@ mod issue;
 mod journal;
 mod lane;
 mod retention;
+mod run_clock;
 mod verb;
 
 pub use command::{Command, Status};

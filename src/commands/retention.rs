@@ -3,10 +3,10 @@
 
 use std::time::Duration;
 
-use jiff::Timestamp;
 use sqlx::SqlitePool;
 
 use super::idempotency;
+use super::run_clock::RunClock;
 use crate::config::CommandSettings;
 
 /// How often it is looked at.
@@ -28,13 +28,14 @@ const OLD: &str = "DELETE FROM commands WHERE id IN \
 /// Removes from the record what is not kept any longer.
 pub(super) struct Retention {
     pool: SqlitePool,
+    clock: RunClock,
     age: Duration,
     most: u64,
 }
 
 impl Retention {
-    pub(super) fn new(pool: SqlitePool, settings: &CommandSettings) -> Self {
-        Self { pool, age: settings.kept_for(), most: settings.kept }
+    pub(super) fn new(pool: SqlitePool, clock: RunClock, settings: &CommandSettings) -> Self {
+        Self { pool, clock, age: settings.kept_for(), most: settings.kept }
     }
 
     /// Looks after the record for ever.
@@ -65,7 +66,7 @@ impl Retention {
         let mut removed = 0;
         while most > 0 {
             let batch = BATCH.min(most);
-            let query = sqlx::query(OLD).bind(before(age)).bind(batch);
+            let query = sqlx::query(OLD).bind(self.clock.before(age)).bind(batch);
             let gone = query.execute(&self.pool).await?.rows_affected();
             removed += gone;
             most -= batch;
@@ -80,7 +81,8 @@ impl Retention {
     async fn prune_keys(&self) -> Result<u64, sqlx::Error> {
         let mut removed = 0;
         loop {
-            let query = sqlx::query(idempotency::OLD).bind(before(idempotency::KEPT_FOR));
+            let query =
+                sqlx::query(idempotency::OLD).bind(self.clock.before(idempotency::KEPT_FOR));
             let gone = query.bind(BATCH).execute(&self.pool).await?.rows_affected();
             removed += gone;
             if gone < BATCH.unsigned_abs() {
@@ -89,10 +91,4 @@ impl Retention {
             tokio::time::sleep(PAUSE).await;
         }
     }
-}
-
-/// So long ago, as the record has it.
-fn before(age: Duration) -> i64 {
-    let age = i64::try_from(age.as_millis()).unwrap_or(i64::MAX);
-    Timestamp::now().as_millisecond().saturating_sub(age)
 }

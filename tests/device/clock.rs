@@ -1,10 +1,14 @@
 //! The wall clock is set while a command waits.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use serde_json::json;
 
 use crate::harness::{Device, Server, command_of, configured, program};
+
+/// Long enough for what may not come to have come.
+const A_WHILE: Duration = Duration::from_millis(300);
 
 /// What puts a wall clock of its own under a program, where Debian has it.
 fn libfaketime() -> PathBuf {
@@ -47,4 +51,23 @@ async fn c3_a_wall_clock_that_is_set_back_gives_no_command_a_longer_life() {
     let expiry = heard.properties.message_expiry_interval;
     assert!(expiry.is_some_and(|seconds| seconds <= 3), "{expiry:?}");
     assert_eq!(server.ended(&command_of(&second)).await["outcome"], "unconfirmed");
+}
+
+/// C5: nor is an old request new again. A machine whose clock is not kept
+/// without power is set right while the server runs.
+#[tokio::test]
+async fn c5_a_wall_clock_that_is_set_forward_makes_no_key_old() {
+    let server = start_with_a_clock(json!({}));
+    let mut door = Device::join(&server, "front", "lock {\"features\": [\"ack\"]}").await;
+    let (first, ()) = tokio::join!(server.post_once("/unlock?device=front", "k"), async {
+        let (_, id, _) = door.hear_command().await;
+        door.say(&format!("ack {id} ok")).await;
+    });
+    std::fs::write(server.folder.path().join("clock"), "+2d").unwrap();
+    let (_, lock) = server.post("/lock?device=front&wait=0").await;
+    let issued = lock["devices"][0]["issued_at"].as_str();
+    assert!(issued > first.1["devices"][0]["expires_at"].as_str(), "the clock is set: {lock}");
+    assert_eq!(door.hear_command().await.1, command_of(&lock));
+    assert_eq!(server.post_once("/unlock?device=front", "k").await, first);
+    door.hears_nothing_for(A_WHILE).await;
 }

@@ -144,6 +144,13 @@ impl Server {
         (response.status().as_u16(), response.json().await.unwrap_or(Value::Null))
     }
 
+    /// The same with an Idempotency-Key.
+    pub(crate) async fn post_once(&self, path: &str, key: &str) -> (u16, Value) {
+        let request = self.app.post(format!("{}{path}", self.http)).header("idempotency-key", key);
+        let response = request.send().await.unwrap();
+        (response.status().as_u16(), response.json().await.unwrap_or(Value::Null))
+    }
+
     pub(crate) async fn delete(&self, path: &str) -> u16 {
         let response = self.app.delete(format!("{}{path}", self.http)).send().await.unwrap();
         response.status().as_u16()
