@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use latchlight_broker::Metrics;
 use latchlight_plugin_api::ActionError;
 use serde_json::json;
 use tokio::sync::{mpsc, oneshot};
@@ -83,5 +84,15 @@ impl Handle {
     /// Whether the broker can be reached.
     pub fn link_up(&self) -> bool {
         self.link.is_up()
+    }
+
+    /// Whether the embedded broker cannot keep what it has to.
+    pub fn is_store_failing(&self) -> bool {
+        self.link.is_store_failing()
+    }
+
+    /// What the embedded broker counts; nothing where an outside one is used.
+    pub fn metrics(&self) -> Option<Metrics> {
+        self.link.metrics()
     }
 }

@@ -35,7 +35,7 @@ pub use server::{listen, run};
 pub use services::{BrokerAddress, Services};
 
 use routes::api::{actions, broker, commands, devices, pictures, plugins};
-use routes::{board, get_pic, healthz, hello, lock, readyz, test, unlock};
+use routes::{board, get_pic, healthz, hello, lock, metrics, readyz, test, unlock};
 
 /// What a resource allows that can only be read.
 const READ: &str = "GET, HEAD";
@@ -51,6 +51,7 @@ fn routes(config: &mut ServiceConfig) {
         .service(resource("/get_pic", READ).route(read().to(get_pic::get)))
         .service(resource("/healthz", READ).route(read().to(healthz::get)))
         .service(resource("/readyz", READ).route(read().to(readyz::get)))
+        .service(resource("/metrics", READ).route(read().to(metrics::get)))
         .service(resource("/api/v1/actions", READ).route(read().to(actions::list)))
         .service(resource("/api/v1/actions/{name}", "POST").route(web::post().to(actions::post)))
         .service(resource("/api/v1/broker", READ).route(read().to(broker::get)))

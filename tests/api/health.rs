@@ -1,6 +1,6 @@
 //! `/healthz` and `/readyz`.
 
-use crate::harness::{Manner, Server};
+use crate::harness::{Manner, Server, until};
 
 #[tokio::test]
 async fn a_running_server_is_alive_and_ready() {
@@ -8,7 +8,7 @@ async fn a_running_server_is_alive_and_ready() {
     assert_eq!(server.get("/healthz").await.status, 200);
     let ready = server.get("/readyz").await;
     assert_eq!(ready.status, 200);
-    for part in ["link", "database", "state"] {
+    for part in ["link", "store", "database", "state"] {
         assert_eq!(ready.json()[part], "ok", "{ready:?}");
     }
     server.stop().await;
@@ -34,5 +34,26 @@ async fn a_server_that_cannot_keep_its_state_says_so_and_takes_nothing_back_sile
     std::fs::rename(&aside, &config).unwrap();
     assert_eq!(server.delete("/api/v1/devices/front-door").await.status, 204);
     assert_eq!(server.get("/readyz").await.status, 200);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_server_whose_broker_cannot_write_its_store_is_not_ready() {
+    let server = Server::start().await;
+    let (data, away) = (server.folder().join("data"), server.folder().join("away"));
+    std::fs::rename(&data, &away).unwrap();
+    // What it says is to be kept, which shows that it cannot be.
+    let _door = server.lock("front-door", Manner::Obeys).await;
+    let detail = until("the failure to be seen", async || {
+        let ready = server.get("/readyz").await;
+        (ready.status == 503).then(|| ready.problem(503, "not-ready"))
+    });
+    let detail = detail.await;
+    assert!(detail.contains("store: the broker cannot write it"), "{detail}");
+    std::fs::rename(&away, &data).unwrap();
+    until("it to be well again", async || {
+        (server.get("/readyz").await.status == 200).then_some(())
+    })
+    .await;
     server.stop().await;
 }

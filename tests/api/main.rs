@@ -14,6 +14,7 @@ mod hello;
 mod idempotency;
 mod limits;
 mod lists;
+mod metrics;
 mod origin;
 mod pictures;
 mod problems;

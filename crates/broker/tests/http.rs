@@ -205,8 +205,10 @@ fn health_says_when_the_store_cannot_write() {
         ..latchlight_mqtt::Publish::new("a", "kept")
     }));
     broker.until("it is noticed", |_| ask(address, "GET", "/healthz").status == 503);
+    assert!(broker.is_store_failing());
     disk.work();
     broker.until("it is well again", |_| ask(address, "HEAD", "/healthz").status == 200);
+    assert!(!broker.is_store_failing());
 }
 
 #[test]

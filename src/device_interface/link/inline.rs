@@ -11,8 +11,8 @@ use bytes::Bytes;
 use futures_util::stream::{self, BoxStream, StreamExt as _};
 use latchlight_broker::{
     Broker, ClientInfo, InlineClient, InlineFilters, InlinePublish, InlineSubscription, Interests,
-    LivePublish, LiveReceipt, LiveStatus, Observer, Options, QoS, ReasonCode, RetainHandling,
-    StoredMessage, SubscriptionOptions, TopicFilter, TopicName,
+    LivePublish, LiveReceipt, LiveStatus, Metrics, Observer, Options, QoS, ReasonCode,
+    RetainHandling, StoredMessage, SubscriptionOptions, TopicFilter, TopicName,
 };
 use parking_lot::Mutex;
 use tokio::sync::mpsc;
@@ -194,6 +194,14 @@ impl Link for InlineLink {
 
     fn is_up(&self) -> bool {
         true
+    }
+
+    fn is_store_failing(&self) -> bool {
+        self.broker.is_store_failing()
+    }
+
+    fn metrics(&self) -> Option<Metrics> {
+        Some(self.broker.metrics())
     }
 
     async fn close(&self) {

@@ -13,6 +13,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use latchlight_broker::Metrics;
 
 pub use inline::InlineLink;
 pub use paho::PahoLink;
@@ -45,6 +46,16 @@ pub trait Link: Send + Sync {
 
     /// Whether the broker can be reached.
     fn is_up(&self) -> bool;
+
+    /// Whether its broker cannot keep what it has to; nobody else's is known.
+    fn is_store_failing(&self) -> bool {
+        false
+    }
+
+    /// What its broker counts; nothing where that is somebody else's.
+    fn metrics(&self) -> Option<Metrics> {
+        None
+    }
 
     /// Says goodbye and ends.
     async fn close(&self);

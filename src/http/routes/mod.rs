@@ -6,6 +6,7 @@ pub(super) mod get_pic;
 pub(super) mod healthz;
 pub(super) mod hello;
 pub(super) mod lock;
+pub(super) mod metrics;
 pub(super) mod readyz;
 pub(super) mod test;
 pub(super) mod unlock;

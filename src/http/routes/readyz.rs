@@ -26,7 +26,11 @@ pub(in crate::http) async fn get(services: Data<Services>) -> Result<Json<Value>
         tracing::warn!(%error, "the state file could not be written");
         "config.json could not be written".to_owned()
     });
-    let parts = [("link", link), ("database", database), ("state", state)];
+    let store = match services.handle.is_store_failing() {
+        true => Err("the broker cannot write it".to_owned()),
+        false => Ok(()),
+    };
+    let parts = [("link", link), ("store", store), ("database", database), ("state", state)];
     let ready = parts.iter().all(|(_, part)| part.is_ok());
     let said =
         |part: Result<(), String>| Value::from(part.err().unwrap_or_else(|| "ok".to_owned()));

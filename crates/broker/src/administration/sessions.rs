@@ -171,6 +171,12 @@ impl Broker {
         }
     }
 
+    /// Whether the store cannot be written, or a commit does not end: what would
+    /// have to be kept is refused meanwhile. For health checks.
+    pub fn is_store_failing(&self) -> bool {
+        self.core.is_store_failing()
+    }
+
     /// Waits until all that has changed up to now is in the store, if there is
     /// one, for as long as that takes. False: the broker was closed before.
     pub async fn persisted(&self) -> bool {
@@ -183,6 +189,10 @@ impl Broker {
 }
 
 impl Core {
+    pub(crate) fn is_store_failing(&self) -> bool {
+        self.recorder.as_ref().is_some_and(|recorder| recorder.is_failing())
+    }
+
     pub(crate) fn session(&self, client_id: &str) -> Option<Arc<Session>> {
         self.sessions.lock().get(client_id).cloned()
     }

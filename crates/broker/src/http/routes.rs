@@ -58,9 +58,7 @@ pub(super) fn answer<Body>(asked: &Asked, request: &Request<Body>) -> Response<F
 }
 
 fn health(asked: &Asked) -> Response<Full<Bytes>> {
-    let core = &asked.core;
-    let is_failing = core.recorder.as_ref().is_some_and(|recorder| recorder.is_failing());
-    match is_failing {
+    match asked.core.is_store_failing() {
         true => say(StatusCode::SERVICE_UNAVAILABLE, TEXT, "the store cannot write\n"),
         false => say(StatusCode::OK, TEXT, "ok\n"),
     }
