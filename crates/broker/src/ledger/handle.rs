@@ -14,6 +14,7 @@ use rustc_hash::FxHashMap;
 
 use super::access::Deed;
 use super::password::Verifier;
+use super::refusal_log::RefusalLog;
 use super::rules::Entry;
 use super::{LedgerRules, PasswordHash, Who, WideSubscriptions};
 use crate::document::DocumentError;
@@ -48,6 +49,7 @@ struct Inner {
     rules: ArcSwap<InForce>,
     file: Option<PathBuf>,
     verifier: Verifier,
+    refusals: RefusalLog,
     /// What the broker was told last: what it brings is looked at.
     filters: AtomicBool,
     /// Held while the rules are replaced: since when each user's password
@@ -110,6 +112,7 @@ impl Ledger {
             rules: ArcSwap::from_pointee(InForce::check(rules)?),
             file,
             verifier: Verifier::default(),
+            refusals: RefusalLog::default(),
             filters: AtomicBool::new(false),
             changed: Mutex::default(),
         };
@@ -215,12 +218,7 @@ impl Access for Ledger {
             if let_in {
                 return Ok(username.unwrap_or_default().into());
             }
-            tracing::info!(
-                client = ?request.client_id,
-                ?username,
-                address = ?request.address,
-                "a client is not let in"
-            );
+            self.inner.refusals.note(request, username);
             return Err(match username {
                 Some(_) => ReasonCode::BadUserNameOrPassword,
                 None => ReasonCode::NotAuthorized,

@@ -18,6 +18,7 @@ mod handle;
 mod network;
 mod password;
 mod pattern;
+mod refusal_log;
 mod rules;
 mod template;
 mod topic_rule;
