@@ -364,7 +364,7 @@ impl Core {
         session.set_over();
         // [MQTT-3.1.2-8]: at the latest when the session ends.
         if let Some(will) = will {
-            self.publish_will(will);
+            self.publish_will(*will);
         }
     }
 

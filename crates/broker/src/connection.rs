@@ -3,6 +3,7 @@
 
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
@@ -12,13 +13,11 @@ use tokio::io::{Interest, Ready};
 
 use crate::Time;
 use crate::broker::Core;
-use crate::deadlines::Timers;
+use crate::farewell::finish;
 use crate::handlers::{self, Client, Next};
-use crate::last_words::say_goodbye;
 use crate::limits::Blame;
 use crate::line::Closing;
 use crate::listener::{Place, lay_over};
-use crate::live::Ticket;
 use crate::opening::open;
 use crate::read_buffer::{CHUNK, Carry, Read, Taken};
 use crate::threads::Peer;
@@ -73,7 +72,7 @@ impl End {
     }
 
     /// How the broker closes, where it does.
-    fn closing(&self) -> Option<Closing> {
+    pub(crate) fn closing(&self) -> Option<Closing> {
         match self {
             Self::Gone | Self::Said(_) => None,
             Self::Closing(closing) => Some(*closing),
@@ -84,7 +83,7 @@ impl End {
     }
 
     /// What is wrong with the client's bytes.
-    fn error(&self) -> Option<DecodeError> {
+    pub(crate) fn error(&self) -> Option<DecodeError> {
         match self {
             Self::Broken(error) => Some(*error),
             _ => None,
@@ -97,47 +96,70 @@ impl End {
     }
 }
 
-/// Serves a connection to its end.
-pub(crate) async fn run(
+/// Serves a connection to its end. Each phase is boxed, and what it is given is
+/// not held beside it (as an `async fn` does): there are many connections that
+/// say nothing.
+pub(crate) fn run(
+    core: Arc<Core>,
+    socket: Arc<dyn Transport>,
+    peer: Peer,
+    place: Place,
+) -> impl Future<Output = ()> {
+    let admission = Box::pin(admit(core, socket, peer, place));
+    async move {
+        if let Some(serving) = admission.await {
+            serving.await;
+        }
+    }
+}
+
+/// What stands over the socket, and CONNECT; gives what serves the client from
+/// then on. Who fails may be banned for it.
+async fn admit(
     core: Arc<Core>,
     socket: Arc<dyn Transport>,
     mut peer: Peer,
     mut place: Place,
-) {
-    // Each phase is boxed, so that a connection holds only what it is in.
-    let address = peer.address;
-    let opening = Box::pin(async {
-        let opened = async {
-            let laid = lay_over(&core, socket, &mut peer, &mut place).await;
-            let (transport, end) = laid.ok_or(Blame::Client)?;
-            let (client, carry) = open(&core, &transport, &peer, end).await?;
-            Ok((transport, client, carry))
-        };
-        tokio::select! {
-            opened = opened => opened,
-            () = core.stop.cancelled() => Err(Blame::Broker),
-        }
-    });
-    let (transport, client, carry) = match opening.await {
-        Ok(opened) => opened,
-        Err(Blame::Broker) => return,
-        Err(Blame::Client) => {
-            let now = core.clock.now();
-            return core.bans.failed(address, now, &core.counters);
-        }
+) -> Option<Pin<Box<impl Future<Output = ()>>>> {
+    let opened = async {
+        let laid = lay_over(&core, socket, &mut peer, &mut place).await;
+        let (transport, end) = laid.ok_or(Blame::Client)?;
+        let (client, carry) = open(&core, &transport, &peer, end).await?;
+        Ok((transport, client, carry))
     };
-    let (client, end) = Box::pin(serve(client, &*transport, carry)).await;
-    Box::pin(finish(client, transport, end)).await;
+    let opened = tokio::select! {
+        opened = opened => opened,
+        () = core.stop.cancelled() => Err(Blame::Broker),
+    };
+    match opened {
+        Ok((transport, client, carry)) => Some(Box::pin(serve(client, transport, carry, place))),
+        Err(Blame::Broker) => None,
+        Err(Blame::Client) => {
+            core.bans.failed(peer.address, core.clock.now(), &core.counters);
+            None
+        }
+    }
 }
 
-async fn serve(mut client: Client, transport: &dyn Transport, mut carry: Carry) -> (Client, End) {
-    let end = loop {
-        if let Err(end) = step(&mut client, transport, &mut carry).await {
-            break end;
-        }
-    };
-    client.count_partial(0);
-    (client, end)
+/// From the answer to CONNECT to the last byte.
+#[expect(clippy::manual_async_fn, reason = "an async fn would hold its client twice")]
+fn serve(
+    mut client: Client,
+    transport: Arc<dyn Transport>,
+    mut carry: Carry,
+    place: Place,
+) -> impl Future<Output = ()> {
+    async move {
+        let end = loop {
+            if let Err(end) = step(&mut client, &*transport, &mut carry).await {
+                break end;
+            }
+        };
+        client.count_partial(0);
+        Box::pin(finish(client, transport, end)).await;
+        // Others come in its place only when it is gone.
+        drop(place);
+    }
 }
 
 /// What a connection's task does next, as its line says.
@@ -316,85 +338,4 @@ fn take_packets(client: &mut Client, bytes: &[u8]) -> Result<Taken, End> {
             }
         }
     }
-}
-
-/// The end of a connection: last words, then the session goes on without it.
-async fn finish(mut client: Client, transport: Arc<dyn Transport>, end: End) {
-    client.flush();
-    let (reason, said) = (end.reason(), matches!(end, End::Said(_)));
-    if let Some(closing) = end.closing() {
-        count_end(&client.core, closing.reason);
-        if !closing.reset && closing.say && client.version.is_v5() {
-            say_goodbye(&client, &*transport, closing.reason, end.error()).await;
-        }
-    }
-    let shutting_down = !said && reason == ReasonCode::ServerShuttingDown;
-    // [MQTT-3.1.2-10]: a normal DISCONNECT takes the will away, and no other.
-    let takes_will_away = said && reason == ReasonCode::Success;
-    let reset = end.closing().is_some_and(|closing| closing.reset);
-    let mut lost = leave(&client, reset, !takes_will_away && !shutting_down);
-    // Cut off by a takeover.
-    lost.append(&mut client.task.take_lost());
-    // The last holder closes the socket, or resets it; only then it is told.
-    drop(transport);
-    for ticket in lost {
-        ticket.lost();
-    }
-    client.report_disconnected(reason);
-}
-
-fn count_end(core: &Core, reason: ReasonCode) {
-    use ReasonCode::{MalformedPacket, PacketTooLarge, ProtocolError};
-    if matches!(reason, ProtocolError | MalformedPacket | PacketTooLarge) {
-        core.counters.protocol_errors.one();
-    }
-}
-
-/// What happens to session and will when the connection is gone; gives the
-/// live publishes that are lost with it.
-fn leave(client: &Client, reset: bool, keeps_will: bool) -> Vec<Arc<Ticket>> {
-    let Client { core, session, session_expiry: expiry, .. } = client;
-    // The will leaves the store in the commit in which its receivers get it.
-    let _together = core.recorder.as_ref().map(|recorder| recorder.together());
-    let (lost, will) = {
-        let mut line = session.outbound.lock();
-        if line.epoch != client.epoch {
-            // Taken over: the session and its will are the newer one's.
-            return Vec::new();
-        }
-        line.settle_live();
-        let lost = line.owed.disconnect();
-        line.owed.report(&core.counters);
-        line.let_go(reset || !lost.is_empty());
-        line.closing = None;
-        line.blocked = false;
-        if !keeps_will {
-            line.will = None;
-        }
-        let now = core.clock.now();
-        let delay = line.will.as_ref().map(|will| will.delay.min(*expiry));
-        let will = if delay == Some(0) { line.will.take() } else { None };
-        if let Some(recorder) = core.recorder.as_ref().filter(|_| line.owed.is_logged()) {
-            let gone_since = Some(core.clock.unix_of(now));
-            let commit = recorder.session(session.number, &session.record(*expiry, gone_since));
-            line.owed.note_expiry(*expiry, commit);
-            recorder.will(session.number, line.will.as_ref());
-        }
-        let timers = Timers {
-            will: delay.filter(|delay| *delay > 0).map(|delay| now + delay),
-            end: (*expiry > 0).then(|| now.saturating_add(*expiry)),
-            ..Timers::default()
-        };
-        core.deadlines.set(session, &mut line.timers, timers);
-        session.set_connected(false, &core.counters);
-        (lost, will)
-    };
-    session.drained.notify_waiters();
-    if let Some(will) = will {
-        core.publish_will(will);
-    }
-    if *expiry == 0 {
-        core.discard(session, client.epoch);
-    }
-    lost
 }

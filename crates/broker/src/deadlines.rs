@@ -15,6 +15,7 @@ use crate::broker::Core;
 use crate::hooks::Notice;
 use crate::line::Closing;
 use crate::session_handle::Session;
+use crate::will::PendingWill;
 
 /// How often the map is looked at.
 const TICK: Duration = Duration::from_millis(200);
@@ -122,7 +123,7 @@ pub(crate) async fn keep_house(core: Arc<Core>) {
 /// What has to be done for a session.
 #[derive(Default)]
 struct Work {
-    will: Option<crate::will::PendingWill>,
+    will: Option<Box<PendingWill>>,
     ends: Option<u64>,
 }
 
@@ -163,7 +164,7 @@ impl Core {
             work
         };
         if let Some(will) = work.will {
-            self.publish_will(will);
+            self.publish_will(*will);
         }
         if let Some(epoch) = work.ends {
             self.discard(session, epoch);

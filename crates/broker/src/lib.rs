@@ -180,6 +180,7 @@ mod debug;
 mod delivery;
 #[cfg(feature = "ledger")]
 pub mod document;
+mod farewell;
 mod handlers;
 mod hooks;
 #[cfg(any(feature = "http", feature = "websocket"))]
@@ -215,6 +216,7 @@ mod session;
 mod session_handle;
 mod sharing;
 mod store;
+mod subscriptions;
 mod sys;
 mod tally;
 #[cfg(feature = "testing")]

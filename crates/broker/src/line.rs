@@ -40,7 +40,7 @@ pub(crate) struct Line {
     pub(crate) closing: Option<Closing>,
     pub(crate) info: Option<Arc<ClientInfo>>,
     /// Published at the end of the connection or later, unless taken back.
-    pub(crate) will: Option<PendingWill>,
+    pub(crate) will: Option<Box<PendingWill>>,
     pub(crate) timers: Timers,
     /// Some thread will write soon.
     scheduled: bool,

@@ -5,31 +5,17 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::SystemTime;
 
-use latchlight_mqtt::{ProtocolVersion, SubscriptionOptions, TopicFilter};
+use latchlight_mqtt::ProtocolVersion;
 use parking_lot::Mutex;
-use rustc_hash::FxHashMap;
 use tokio::sync::Notify;
 
 use crate::counters::Counters;
 use crate::line::{Closing, Line};
 use crate::session::Inbound;
 use crate::store::SessionRecord;
+use crate::subscriptions::Subscriptions;
 use crate::traffic::LiveTraffic;
 use crate::{ClientInfo, Options, Time};
-
-/// A subscription as its session holds it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Held {
-    pub(crate) options: SubscriptionOptions,
-    pub(crate) identifier: Option<u32>,
-}
-
-/// The subscriptions of a session, and what their filters take.
-#[derive(Debug, Default)]
-pub(crate) struct Subscriptions {
-    held: FxHashMap<TopicFilter, Held>,
-    bytes: usize,
-}
 
 /// A session, for as long as it lives.
 #[derive(Debug)]
@@ -57,59 +43,6 @@ pub(crate) struct Session {
     ended: AtomicBool,
     over: AtomicBool,
     revoked: AtomicBool,
-}
-
-impl Subscriptions {
-    pub(crate) fn len(&self) -> usize {
-        self.held.len()
-    }
-
-    pub(crate) fn contains(&self, filter: &TopicFilter) -> bool {
-        self.held.contains_key(filter)
-    }
-
-    pub(crate) fn get(&self, filter: &TopicFilter) -> Option<&Held> {
-        self.held.get(filter)
-    }
-
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (&TopicFilter, &Held)> {
-        self.held.iter()
-    }
-
-    /// Whether there is room for one more, of this filter.
-    pub(crate) fn has_room(&self, filter: &TopicFilter, options: &Options) -> bool {
-        self.held.len() < options.max_subscriptions
-            && self.bytes + size(filter) <= options.max_subscription_bytes
-    }
-
-    pub(crate) fn insert(&mut self, filter: TopicFilter, held: Held) {
-        match self.held.get_mut(&filter) {
-            Some(known) => *known = held,
-            None => {
-                self.bytes += size(&filter);
-                self.held.insert(own(&filter), held);
-            }
-        }
-    }
-
-    /// False: it was none of them.
-    pub(crate) fn remove(&mut self, filter: &TopicFilter) -> bool {
-        let known = self.held.remove(filter).is_some();
-        self.bytes -= if known { size(filter) } else { 0 };
-        known
-    }
-}
-
-/// The same in memory of its own: one that a client sent keeps the packet that
-/// it came in, however large that was.
-fn own(filter: &TopicFilter) -> TopicFilter {
-    TopicFilter::try_from(filter.as_str()).unwrap_or_else(|_| filter.clone())
-}
-
-/// What a filter takes: it stands here, and level by level in the index.
-fn size(filter: &TopicFilter) -> usize {
-    const LEVEL: usize = 128;
-    filter.as_str().len() + LEVEL * filter.as_str().split('/').count()
 }
 
 impl Session {

@@ -247,7 +247,7 @@ fn enter(
         end_replaced(core, &replaced);
     }
     if let Some(will) = due {
-        core.publish_will(will);
+        core.publish_will(*will);
     }
     Ok(entered)
 }
@@ -261,7 +261,7 @@ fn begin(
     info: &Arc<ClientInfo>,
     transport: &Arc<dyn Transport>,
     beginning: Beginning<'_>,
-) -> (Entered, Option<PendingWill>) {
+) -> (Entered, Option<Box<PendingWill>>) {
     let now = core.clock.now();
     session.last_packet.store(now, Ordering::Relaxed);
     let mut line = session.outbound.lock();
@@ -279,7 +279,7 @@ fn begin(
     // [MQTT-3.1.3-9]: who is back in time has no will to be sent; one without
     // a delay is sent when its connection is taken over (MQTT 5, 3.1.4).
     let due = line.will.take().filter(|will| will.delay == 0);
-    line.will = connect.will.as_ref().map(|will| PendingWill::new(will, info));
+    line.will = connect.will.as_ref().map(|will| Box::new(PendingWill::new(will, info)));
     // [MQTT-3.1.2-22]: one and a half times the keep alive.
     let interval = u64::from(keep_alive(connect, &core.options)) * 1500;
     let keep_alive = (interval > 0).then_some(KeepAlive { at: now + interval, interval });
@@ -326,7 +326,7 @@ fn record(core: &Core, session: &Arc<Session>, line: &mut Line, expiry: Time) ->
         }
     }
     if !is_new || line.will.is_some() {
-        recorder.will(session.number, line.will.as_ref());
+        recorder.will(session.number, line.will.as_deref());
     }
     // Also of a session that is there, but not on disk yet.
     line.owed.note_expiry(expiry, commit)

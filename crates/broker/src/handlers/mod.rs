@@ -50,7 +50,7 @@ pub(crate) struct Client {
     /// What it takes and wants to be told.
     pub(crate) words: Words,
     /// Where it was let in by a method, which it may do anew.
-    enhanced: Option<Enhanced>,
+    enhanced: Option<Box<Enhanced>>,
     /// Topic aliases that the client has set, from alias 1 on.
     aliases: Vec<Option<ByteString>>,
     /// Answers that are written after the batch, when what they answer is
@@ -143,7 +143,7 @@ impl Client {
             task,
             session_expiry,
             words: Words { version, max_packet_size: usize::MAX, wants_problem_information: true },
-            enhanced,
+            enhanced: enhanced.map(Box::new),
             aliases,
             acks,
             answers: 0,

@@ -11,7 +11,7 @@ use crate::Time;
 use crate::access;
 use crate::connection::End;
 use crate::hooks::Notice;
-use crate::session_handle::Held;
+use crate::subscriptions::Held;
 use crate::topics::{Subscriber, Subscription};
 
 /// How many topics are looked at for the retained messages of one packet's

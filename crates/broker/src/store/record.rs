@@ -11,7 +11,7 @@ use latchlight_mqtt::{
 
 use crate::message::Message;
 use crate::session::Kept;
-use crate::session_handle::Held;
+use crate::subscriptions::Held;
 use crate::time::Clock;
 use crate::{ClientInfo, Time};
 

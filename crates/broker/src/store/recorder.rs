@@ -14,7 +14,8 @@ use crate::Time;
 use crate::broker::Core;
 use crate::message::Message;
 use crate::session::{Kept, OutputBuffer};
-use crate::session_handle::{Held, Session};
+use crate::session_handle::Session;
+use crate::subscriptions::Held;
 use crate::time::Clock;
 use crate::will::PendingWill;
 

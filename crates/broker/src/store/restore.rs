@@ -13,7 +13,8 @@ use crate::broker::Core;
 use crate::deadlines::Timers;
 use crate::message::Message;
 use crate::session::Kept;
-use crate::session_handle::{Held, Session};
+use crate::session_handle::Session;
+use crate::subscriptions::Held;
 use crate::topics::{Subscriber, Subscription};
 use crate::will::PendingWill;
 use crate::{ClientInfo, Time};
@@ -204,7 +205,7 @@ impl Core {
         let mut line = session.outbound.lock();
         line.owed.tells = self.hooks.tells(&Arc::new(session.absent_client()));
         line.owed.restore(log, parts.owed.into_values());
-        line.will = parts.will.map(|will| pending(will, &client_id, identity));
+        line.will = parts.will.map(|will| Box::new(pending(will, &client_id, identity)));
         // Who was connected to the earlier run has been gone since now.
         let passed = gone_since.map_or(0, |at| self.clock.started().saturating_sub(at));
         let left = |interval: Time| self.clock.now() + interval.saturating_sub(passed);
