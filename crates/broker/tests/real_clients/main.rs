@@ -1,7 +1,8 @@
 //! Clients that others have written: each connects, publishes and subscribes
 //! at every QoS, gets what is kept, wills, its part of a shared subscription,
 //! and what waited for its session; in every version that it speaks, over every
-//! transport that it has. script/bootstrap installs them.
+//! transport that it has: README.md has the table. script/bootstrap installs
+//! them.
 #![allow(clippy::unwrap_used)]
 
 #[path = "../support/mod.rs"]
