@@ -5,90 +5,17 @@
 mod support;
 
 use std::collections::BTreeMap;
-use std::net::{TcpListener, TcpStream};
-use std::process::{Child, Command, Stdio};
+use std::net::TcpListener;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use latchlight_broker::{AllowAll, Change, InlinePublish, RedisStore, Store};
 use latchlight_mqtt::{Packet, ProtocolVersion, Publish, QoS, ReasonCode};
-use support::{Client, PATIENCE, TestBroker, contract, entries, resuming};
-use tempfile::TempDir;
+use support::{Client, PATIENCE, Redis, TestBroker, contract, entries, resuming};
 
 use ProtocolVersion::V5;
 use QoS::{AtLeastOnce, ExactlyOnce};
-
-/// A server of the test's own, with its files.
-struct Redis {
-    child: Child,
-    port: u16,
-    folder: TempDir,
-}
-
-impl Redis {
-    fn start() -> Self {
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let folder = TempDir::new().unwrap();
-        Self { child: serve(port, &folder), port, folder }
-    }
-
-    fn url(&self) -> String {
-        format!("redis://127.0.0.1:{}", self.port)
-    }
-
-    fn store(&self) -> RedisStore {
-        RedisStore::connect(&self.url(), "test").unwrap()
-    }
-
-    /// `kill -9`.
-    fn kill(&mut self) {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
-    }
-
-    /// Starts it again on what it has left.
-    fn restart(&mut self) {
-        self.child = serve(self.port, &self.folder);
-    }
-
-    fn signal(&self, signal: &str) {
-        let arguments = ["-s", signal, &self.child.id().to_string()];
-        assert!(Command::new("kill").args(arguments).status().unwrap().success());
-    }
-
-    fn say(&self, words: &[&str]) -> String {
-        let port = self.port.to_string();
-        let output = Command::new("redis-cli").args(["-p", &port]).args(words).output().unwrap();
-        String::from_utf8(output.stdout).unwrap()
-    }
-}
-
-impl Drop for Redis {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-/// Runs a server, and waits until it answers.
-fn serve(port: u16, folder: &TempDir) -> Child {
-    let mut child = Command::new("redis-server")
-        .args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", ""])
-        .args(["--appendonly", "yes", "--appendfsync", "always", "--dir"])
-        .arg(folder.path())
-        .args(["--unixsocket", "socket"])
-        .stdout(Stdio::null())
-        .spawn()
-        .expect("redis-server is needed: run script/bootstrap");
-    let end = Instant::now() + PATIENCE;
-    while TcpStream::connect(("127.0.0.1", port)).is_err() {
-        assert!(child.try_wait().unwrap().is_none(), "redis-server has ended");
-        assert!(Instant::now() < end, "redis-server does not listen");
-        std::thread::sleep(Duration::from_millis(5));
-    }
-    child
-}
 
 #[test]
 fn it_does_what_every_store_must() {

@@ -1,99 +1,14 @@
-//! The store on a real disk: killed, torn, and taken by somebody else.
+//! The store on a real disk: torn, and taken by somebody else.
 #![allow(clippy::unwrap_used)]
 
 mod support;
 
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader};
-use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
 
-use latchlight_broker::{AllowAll, Broker, Change, MemoryStore, SqliteStore, Store};
+use latchlight_broker::{AllowAll, Change, MemoryStore, SqliteStore, Store};
 use latchlight_mqtt::QoS;
-use support::{Endpoint, TestBroker, contract, entries};
-
-use QoS::{AtLeastOnce, ExactlyOnce};
-
-/// Tells the test of this name to be a broker with its store here.
-const BE_A_BROKER: &str = "LATCHLIGHT_TEST_STORE";
-
-/// `kill -9` of a broker that is at work, again and again.
-#[test]
-fn nothing_that_was_acknowledged_is_lost_by_kill_9() {
-    const KILLS: usize = 50;
-    const MESSAGES: usize = 20;
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("broker.db");
-    let mut reader = Endpoint::new("reader");
-    let mut writer = Endpoint::new("writer");
-    let mut sent = 0;
-    for round in 0..=KILLS {
-        let (mut child, address) = start_child(&file);
-        reader.connect(address);
-        if round == 0 {
-            reader.client().subscribe("kept/#", ExactlyOnce);
-        }
-        writer.connect(address);
-        if round == KILLS {
-            while writer.has_open() {
-                assert!(writer.take_one());
-            }
-            reader.take_all();
-            child.kill().unwrap();
-            child.wait().unwrap();
-            break;
-        }
-        for number in 0..MESSAGES {
-            let qos = if number % 2 == 0 { AtLeastOnce } else { ExactlyOnce };
-            sent += 1;
-            writer.begin_publish(&sent.to_string(), qos);
-        }
-        for _ in 0..round % (MESSAGES + 5) {
-            if writer.has_open() {
-                writer.take_one();
-            }
-        }
-        // What came again and again does not pile up.
-        if round % 5 == 4 {
-            reader.take_all();
-        }
-        child.kill().unwrap();
-        child.wait().unwrap();
-    }
-    reader.assert_received(sent);
-}
-
-/// Not a test of its own: the process that the one above kills.
-#[test]
-fn a_broker_to_be_killed() {
-    let Some(file) = std::env::var_os(BE_A_BROKER) else { return };
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let store = SqliteStore::open(file).unwrap();
-    let builder = Broker::builder().access(AllowAll).store(store).listener(listener);
-    let broker = builder.serve().unwrap();
-    println!("listens on {}", broker.addresses()[0]);
-    loop {
-        std::thread::park();
-    }
-}
-
-fn start_child(file: &Path) -> (Child, SocketAddr) {
-    let mut child = Command::new(std::env::current_exe().unwrap())
-        .args(["a_broker_to_be_killed", "--exact", "--nocapture"])
-        .env(BE_A_BROKER, file)
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-    let address = loop {
-        let line = lines.next().expect("the child serves").unwrap();
-        if let Some((_, address)) = line.split_once("listens on ") {
-            break address.parse().unwrap();
-        }
-    };
-    (child, address)
-}
+use support::{TestBroker, contract, entries};
 
 #[test]
 fn a_torn_file_is_kept_aside_and_a_new_one_begun() {

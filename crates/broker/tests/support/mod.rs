@@ -8,6 +8,8 @@ mod contract;
 mod disk;
 mod endpoint;
 mod exchange;
+#[cfg(feature = "redis")]
+mod redis;
 #[cfg(all(feature = "tls", feature = "websocket"))]
 mod websocket;
 
@@ -24,6 +26,8 @@ pub use contract::{contract, entries};
 pub use disk::Disk;
 pub use endpoint::{Endpoint, resuming};
 pub use exchange::exchange;
+#[cfg(feature = "redis")]
+pub use redis::Redis;
 #[cfg(all(feature = "tls", feature = "websocket"))]
 pub use websocket::{Packing, WsClient, frame, request};
 
