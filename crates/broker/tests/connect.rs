@@ -240,6 +240,22 @@ fn disconnect_may_change_the_session_expiry_but_not_from_zero() {
     assert!(!connack.session_present);
 }
 
+/// MQTT 5, 3.14.2.2.2: what counts is what CONNECT said.
+#[test]
+fn to_change_an_expiry_that_was_not_given_is_no_error() {
+    let options = Options { max_session_expiry: Duration::ZERO, ..Options::default() };
+    let broker = TestBroker::with_options(options);
+    let connect = Connect { properties: session_expiry(60), ..Connect::new(V5, "device") };
+    let (mut client, connack) = Client::connect_with(broker.address(), connect);
+    assert_eq!(connack.properties.session_expiry_interval, Some(0));
+    let properties = session_expiry(30);
+    let goodbye = latchlight_mqtt::Disconnect { reason: ReasonCode::Success, properties };
+    client.send(Packet::Disconnect(goodbye));
+    client.expect_closed();
+    assert_eq!(broker.counters().protocol_errors, 0);
+    broker.until("the session ends", |broker| broker.counters().sessions == 0);
+}
+
 #[test]
 fn a_session_is_forgotten_when_its_expiry_is_over() {
     let broker = TestBroker::start();

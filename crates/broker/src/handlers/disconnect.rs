@@ -12,10 +12,13 @@ pub(super) fn handle(client: &mut Client, packet: &[u8]) -> Result<Next, End> {
     };
     if let Some(seconds) = disconnect.properties.session_expiry_interval {
         // MQTT 5, 3.14.2.2.2: a session that was to end cannot be kept now.
-        if client.session_expiry == 0 && seconds != 0 {
+        if !client.wants_to_last && client.session_expiry == 0 && seconds != 0 {
             return Err(End::protocol(ReasonCode::ProtocolError));
         }
-        client.session_expiry = expiry(seconds, &client.core.options);
+        // Nor can one that was given no place; to ask for it is no error.
+        if client.session_expiry > 0 {
+            client.session_expiry = expiry(seconds, &client.core.options);
+        }
     }
     Ok(Next::End(End::Said(disconnect.reason)))
 }

@@ -47,6 +47,8 @@ pub(crate) struct Client {
     pub(crate) task: Arc<TaskBell>,
     /// How long the session outlives the connection, in ms.
     pub(crate) session_expiry: Time,
+    /// It has asked for more than nothing, whatever it was given.
+    wants_to_last: bool,
     /// What it takes and wants to be told.
     pub(crate) words: Words,
     /// Where it was let in by a method, which it may do anew.
@@ -142,6 +144,7 @@ impl Client {
             epoch,
             task,
             session_expiry,
+            wants_to_last: false,
             words: Words { version, max_packet_size: usize::MAX, wants_problem_information: true },
             enhanced: enhanced.map(Box::new),
             aliases,
@@ -189,6 +192,7 @@ impl Client {
     /// The same, answered as it asked for when it connected.
     fn answered_as(mut self, connect: &Connect) -> Self {
         self.words = connect::limits(connect).words();
+        self.wants_to_last = connect.properties.session_expiry_interval.is_some_and(|at| at > 0);
         self
     }
 
