@@ -77,6 +77,31 @@ fn a_message_of_qos_2_that_is_sent_again_waits_for_its_packet_id_as_the_first_ti
     assert_eq!(reader.next_message().1, "x");
 }
 
+/// C28: also where a store that cannot write lets a client in that wants its
+/// session to end.
+#[test]
+fn a_message_of_qos_2_that_comes_again_is_acknowledged_when_it_is_on_disk() {
+    let disk = Disk::default();
+    let broker = on(&disk);
+    let mut writer = Client::connect_with(broker.address(), resuming(V5, "writer")).0;
+    disk.hang();
+    let packet_id = Some(writer.next_id());
+    let publish = Publish { qos: ExactlyOnce, retain: true, packet_id, ..Publish::new("a", "x") };
+    writer.send(Packet::Publish(publish.clone()));
+    broker.until("it is taken", |broker| broker.counters().retained_messages > 0);
+    disk.fail();
+    broker.until("the store fails", |broker| broker.counters().store_errors > 0);
+    writer.vanish();
+    let connect = Connect { clean_start: false, ..Connect::new(V5, "writer") };
+    let mut writer = say_connect(&broker, connect);
+    assert!(connack(&mut writer));
+    writer.send(Packet::Publish(Publish { dup: true, ..publish }));
+    writer.send(Packet::PingReq);
+    writer.expect_nothing_yet();
+    disk.work();
+    assert!(matches!(writer.next(), Packet::PubRec(_)));
+}
+
 /// [MQTT-3.14.4-1]: what waits for the store goes first, and DISCONNECT last.
 #[test]
 fn no_message_comes_behind_disconnect() {

@@ -24,6 +24,10 @@ pub(super) fn handle(client: &mut Client, packet: &[u8], now: Time) -> Result<Ne
         if inbound.was_taken(id) {
             drop(inbound);
             note_taken(client, id);
+            // A session that the store has forgotten meanwhile notes nothing.
+            if let Some(recorder) = &client.core.recorder {
+                client.batch.acknowledge_after(recorder.last_noted());
+            }
             acknowledge(client, view.qos, id, ReasonCode::Success);
             return Ok(Next::Go);
         }

@@ -248,12 +248,15 @@ impl Recorder {
         commit
     }
 
+    /// The commit with which all is made that was noted up to now.
+    pub(crate) fn last_noted(&self) -> u64 {
+        let pending = self.pending.lock();
+        if pending.is_empty() { pending.commit - 1 } else { pending.commit }
+    }
+
     /// Waits until all that was noted up to now is committed.
     pub(crate) async fn catch_up(&self) {
-        let last = {
-            let pending = self.pending.lock();
-            if pending.is_empty() { pending.commit - 1 } else { pending.commit }
-        };
+        let last = self.last_noted();
         loop {
             let progress = self.progress.notified();
             tokio::pin!(progress);
