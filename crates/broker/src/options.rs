@@ -52,6 +52,7 @@ pub struct Options {
     /// Threads that read and write sockets.
     pub threads: usize,
     /// The largest packet that is taken, in bytes.
+    /// Of those that are no PUBLISH, never more than 1 MiB.
     pub max_packet_size: u32,
     /// Bytes of packets that are not whole yet, of all connections together;
     /// the connection that goes beyond is closed. Less than 32 KiB of one do

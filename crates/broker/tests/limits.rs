@@ -197,6 +197,35 @@ fn subscriptions_in_one_packet() {
     assert_eq!(broker.counters().subscriptions, 2);
 }
 
+/// All packets but PUBLISH.
+#[test]
+fn size_of_a_packet_that_is_no_message() {
+    let broker = TestBroker::start();
+    let subscribe = |total: usize| {
+        let packet = |fill: usize| {
+            let mut properties = latchlight_mqtt::Properties::new();
+            let text = |len| ("".into(), "x".repeat(len).into());
+            properties.make_mut().user_properties = vec![text(60_000); 17];
+            properties.make_mut().user_properties.push(text(fill));
+            let options = SubscriptionOptions::qos(AtMostOnce);
+            let filters = vec![SubscribeFilter { filter: "a".try_into().unwrap(), options }];
+            Packet::Subscribe(Subscribe { packet_id: PacketId::MIN, filters, properties })
+        };
+        let mut bytes = Vec::new();
+        let fill = total - packet(0).encoded_len(V5).unwrap();
+        packet(fill).encode(V5, &mut bytes).unwrap();
+        assert_eq!(bytes.len(), total);
+        bytes
+    };
+    let mut client = Client::connect(broker.address(), V5, "client");
+    client.send_bytes(&subscribe(1024 * 1024));
+    assert!(matches!(client.next(), Packet::SubAck(_)));
+    // A message may be larger.
+    client.publish("b", &"x".repeat(2 * 1024 * 1024), AtLeastOnce);
+    client.send_bytes(&subscribe(1024 * 1024 + 1));
+    client.expect_disconnect(ReasonCode::QuotaExceeded);
+}
+
 #[test]
 fn topic_depth() {
     let broker = with(|options| options.max_topic_levels = 3);

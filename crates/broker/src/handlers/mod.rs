@@ -35,6 +35,11 @@ use crate::sys::is_system;
 use crate::words::Words;
 use crate::{ClientInfo, Time, Traffic};
 
+/// The most that a packet takes which is no PUBLISH: handled at once, a larger
+/// one would keep the others of its thread waiting. Ten thousand filters are
+/// well below it.
+const MOST_OF_OTHERS: usize = 1024 * 1024;
+
 /// A client that was let in, as its connection holds it.
 pub(crate) struct Client {
     pub(crate) core: Arc<Core>,
@@ -92,6 +97,9 @@ pub(crate) fn dispatch(
     now: Time,
 ) -> Result<Next, End> {
     client.received.packets += 1;
+    if packet.len() > MOST_OF_OTHERS && header.packet_type()? != PacketType::Publish {
+        return Err(End::protocol(ReasonCode::QuotaExceeded));
+    }
     if client.core.hooks.wants.packets || client.core.hooks.steps.read_packet {
         watched::handle(client, packet, header, now)
     } else {
