@@ -68,6 +68,11 @@ pub enum Review {
 }
 
 /// Decides who may do what. Everything is denied that a hook does not allow.
+///
+/// A method that panics refuses: the client is not let in, has not subscribed,
+/// does not receive; what it publishes is refused by [`Refusal::Disconnect`], and
+/// who is looked at again is disconnected. That is logged, and nobody else is
+/// concerned.
 #[async_trait]
 pub trait Access: Send + Sync + 'static {
     /// Lets a client in, and says who it is: while its session lives, the

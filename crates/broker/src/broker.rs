@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use crate::access::{Access, DenyAll};
 use crate::counters::{Counters, CountersSnapshot};
 use crate::deadlines::{Deadlines, Timers};
+use crate::guarded::Guarded;
 use crate::hooks::{Hooks, Notice};
 use crate::latency::Latencies;
 use crate::limits::Bans;
@@ -108,7 +109,7 @@ impl BrokerBuilder {
     /// Who may do what; without this, nobody may do anything.
     #[must_use]
     pub fn access(mut self, access: impl Access) -> Self {
-        self.access = Some(Arc::new(access));
+        self.access = Some(Arc::new(Guarded(access)));
         self
     }
 

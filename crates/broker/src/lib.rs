@@ -181,6 +181,7 @@ mod delivery;
 #[cfg(feature = "ledger")]
 pub mod document;
 mod farewell;
+mod guarded;
 mod handlers;
 mod hooks;
 #[cfg(any(feature = "http", feature = "websocket"))]
