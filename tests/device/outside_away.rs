@@ -52,3 +52,10 @@ async fn a_device_removed_while_the_broker_is_away_leaves_nothing_behind() {
         assert!(Instant::now() < end, "{state} is still there");
     }
 }
+
+#[tokio::test]
+async fn what_an_outside_broker_counts_only_that_can_say() {
+    let server = Server::start_with(json!({ "mqtt": { "broker": "mqtt://127.0.0.1:1" } }));
+    let (status, problem) = server.get("/metrics").await;
+    assert_eq!((status, &problem["type"]), (404, &"urn:latchlight:problem:not-found".into()));
+}
