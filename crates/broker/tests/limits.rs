@@ -11,10 +11,33 @@ use latchlight_mqtt::{
     Connect, Packet, PacketId, ProtocolVersion, Publish, QoS, ReasonCode, Subscribe,
     SubscribeFilter, SubscriptionOptions,
 };
-use support::{Client, TestBroker, VERSIONS};
+use support::{Client, TestBroker, VERSIONS, resuming};
 
 use ProtocolVersion::{V5, V31, V311};
-use QoS::{AtLeastOnce, AtMostOnce};
+use QoS::{AtLeastOnce, AtMostOnce, ExactlyOnce};
+
+/// The client has the message under its id, and says later that it takes only
+/// smaller ones: another message under that id must not pass for the same.
+#[test]
+fn what_has_become_too_large_to_be_sent_again_leaves_its_packet_id_to_the_next() {
+    let broker = with(|_| {});
+    let mut reader = Client::connect_with(broker.address(), resuming(V5, "reader")).0;
+    reader.subscribe("a", ExactlyOnce);
+    let mut writer = Client::connect(broker.address(), V5, "writer");
+    writer.publish("a", &"x".repeat(100), ExactlyOnce);
+    let id = reader.next_publish().packet_id.unwrap();
+    reader.vanish();
+    let mut connect = resuming(V5, "reader");
+    connect.properties.make_mut().maximum_packet_size = Some(50);
+    let mut reader = Client::connect_with(broker.address(), connect).0;
+    reader.next_pubrel(id);
+    reader.pubcomp(id);
+    reader.expect_nothing();
+    assert_eq!(broker.session("reader").unwrap().in_flight, 0);
+    writer.publish("a", "small", ExactlyOnce);
+    assert_eq!(reader.next_message().1, "small");
+    assert_eq!(broker.counters().dropped_too_large, 1);
+}
 
 #[test]
 fn packet_size() {

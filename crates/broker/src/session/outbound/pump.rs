@@ -1,6 +1,6 @@
 //! What the client acknowledges, and what is sent for it.
 
-use latchlight_mqtt::{AckView, PacketType, QoS, ReasonCode};
+use latchlight_mqtt::{AckView, PacketId, PacketType, QoS, ReasonCode};
 
 use super::Outbound;
 use crate::counters::Counters;
@@ -106,16 +106,30 @@ impl Outbound {
                 self.tells.qos_published(id, true, || kept.message);
             }
             (_, kept) => {
-                self.close(id);
                 self.dropped += 1;
                 counters.dropped_too_large.one();
-                self.tells.qos_dropped(id);
                 if let Some(kept) = kept {
                     self.tells.dropped(DropReason::TooLarge, || kept.message);
                 }
+                self.forget(id, awaits);
             }
         }
         true
+    }
+
+    /// What cannot be sent again is over.
+    fn forget(&mut self, id: PacketId, awaits: Awaits) {
+        if awaits == Awaits::PubRec {
+            // The client may have the message under this id, and would take
+            // another one for it: it is told to forget it [MQTT-4.3.3-5].
+            self.note_released(id);
+            if let Some(sender) = &mut self.sender {
+                sender.acknowledge(PacketType::PubRel, id, ReasonCode::Success);
+            }
+        } else {
+            self.close(id);
+            self.tells.qos_dropped(id);
+        }
     }
 
     /// Sends the next of the queue; false: there is none.
