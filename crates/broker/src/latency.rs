@@ -29,6 +29,7 @@ pub(crate) struct Latency {
 }
 
 /// The same at one moment.
+#[cfg(any(feature = "metrics", test))]
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Distribution {
     /// Upper bounds in seconds, the last one infinite, and how often it took
@@ -48,6 +49,7 @@ impl Latency {
         self.microseconds.fetch_add(microseconds.saturating_mul(times), Ordering::Relaxed);
     }
 
+    #[cfg(any(feature = "metrics", test))]
     pub(crate) fn get(&self) -> Distribution {
         let bounds = BOUNDS.into_iter().chain([f64::INFINITY]);
         let counts = self.buckets.iter().map(|bucket| bucket.load(Ordering::Relaxed));
@@ -56,6 +58,7 @@ impl Latency {
     }
 }
 
+#[cfg(any(feature = "metrics", test))]
 impl Distribution {
     /// How often it was noted.
     pub(crate) fn count(&self) -> u64 {
