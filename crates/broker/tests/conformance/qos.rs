@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use latchlight_broker::{Access, ClientInfo, ConnectRequest, PublishRequest, Refusal};
+use latchlight_broker::{Access, ClientInfo, ConnectRequest, Options, PublishRequest, Refusal};
 use latchlight_mqtt::{
     Connect, Packet, PacketId, ProtocolVersion, PubAck, PubRec, Publish, QoS, ReasonCode,
 };
@@ -250,6 +250,17 @@ fn after_a_pubrec_that_refuses_the_id_stands_for_a_new_message() {
         client.send_bytes(&publish(V5, first, "strange", 8, "x"));
         assert_eq!(client.next_bytes(), [answer, 3, 0, 8, 0x80]);
     }
+    // What there is no room for is refused in the same way.
+    let options = Options { max_retained_messages: 0, ..Options::default() };
+    let broker = TestBroker::with_options(options);
+    let mut reader = Client::connect(broker.address(), V5, "reader");
+    reader.subscribe("#", AtMostOnce);
+    let mut client = Client::connect(broker.address(), V5, "client");
+    client.send_bytes(&publish(V5, 0x35, "kept", 7, "x"));
+    assert_eq!(client.next_pubrec(id), ReasonCode::QuotaExceeded);
+    client.send_bytes(&publish(V5, 0x34, "open", 7, "new"));
+    assert_eq!(client.next_pubrec(id), ReasonCode::Success);
+    assert_eq!(reader.next_message(), ("open".into(), "new".into()));
 }
 
 /// 3.1.1: [MQTT-3.3.5-2].
