@@ -32,6 +32,18 @@
 //! | within the process | `inline` (publish, subscribe, live publishes), `injection`, `administration` |
 //! | running | `persistence`, `stats`, and a package of its own, `examples/actix-web`: a web server with a broker in it |
 //!
+//! | feature | what it adds |
+//! | --- | --- |
+//! | `sqlite` (by default) | a store in a file |
+//! | `redis` | a store in Redis |
+//! | `ledger` | users and access rules in a YAML or JSON file |
+//! | `tls`, `websocket` | layers of a listener |
+//! | `metrics`, `http` | what it counts, for Prometheus; statistics, health and metrics over HTTP |
+//!
+//! Who comes from Mochi-MQTT finds every option and hook of it, and what is
+//! different here, in `docs/from-mochi.md`; `docs/broker.md` is about the
+//! program that this library is also.
+//!
 //! # Listeners
 //! A [`Listener`] is a value: plain TCP, a Unix socket, or connections within
 //! the process. Each has a name, which the access hook sees; they can be added
@@ -166,6 +178,19 @@
 //! them ([`InlineClient::handle`]), any number for one filter.
 //! [`Broker::inject`] handles a packet as if some client had sent it: the same
 //! limits, the same hooks.
+//!
+//! # When a hook panics
+//! It is logged, and the broker goes on. An access hook refuses what it was
+//! asked about; an interceptor ends the packet and the connection that it was
+//! asked about, an observer the connection whose packet it was told of. Of the
+//! program's own messages, one at which an interceptor panics is refused. A
+//! session outlives all of that.
+//!
+//! # What is not there
+//! One broker is one process: no cluster and no bridge to another. Hooks are
+//! added before it serves, and one decides about access. What MQTT has cannot
+//! be switched off as a whole, shared subscriptions or QoS 2, say; a hook can
+//! refuse it to whom it likes, but CONNACK does not announce that.
 
 mod access;
 mod administration;
