@@ -4,6 +4,7 @@
 //! What it deliberately does not do: anything with locks, lights or plugins;
 //! that is the `latchlight` program, which has the same broker inside.
 
+mod allocator;
 mod cli;
 mod config;
 mod hash_password;
@@ -20,9 +21,6 @@ use clap::Parser as _;
 use cli::{Cli, Command};
 use server::Server;
 use source::Source;
-
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     match run(Cli::parse()) {

@@ -6,6 +6,7 @@ use latchlight_broker::ledger::Ledger;
 use latchlight_broker::{Broker, ListenerInfo, Tls, TlsConfig};
 use tokio::signal::unix::{SignalKind, signal};
 
+use crate::allocator;
 use crate::config::Config;
 use crate::listeners;
 use crate::source::{Prepared, Source};
@@ -29,8 +30,10 @@ impl Server {
         let certificates: Vec<_> =
             certificates.into_iter().map(|tls| tls.inspect(say_expiry).map(Tls::new)).collect();
         let ledger = Ledger::new(rules)?;
-        let mut builder =
-            Broker::builder().options(config.options.clone().into()).access(ledger.clone());
+        let mut builder = Broker::builder()
+            .options(config.options.clone().into())
+            .access(ledger.clone())
+            .give_back(allocator::give_back);
         if let Some(store) = &config.store {
             builder = store.open_for(builder, &config.store_prefix)?;
         }

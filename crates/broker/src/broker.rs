@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use crate::access::{Access, DenyAll};
 use crate::counters::{Counters, CountersSnapshot};
 use crate::deadlines::{Deadlines, Timers};
+use crate::ebb::GiveBack;
 use crate::guarded::Guarded;
 use crate::hooks::{Hooks, Notice};
 use crate::latency::Latencies;
@@ -37,6 +38,7 @@ pub struct BrokerBuilder {
     listeners: Vec<Listener>,
     store: Option<Box<dyn Store>>,
     keep: Option<Keep>,
+    give_back: Option<GiveBack>,
 }
 
 /// What is there before anybody serves.
@@ -154,18 +156,29 @@ impl BrokerBuilder {
         self
     }
 
+    /// What each of the broker's threads calls about a second after many
+    /// clients have left: for allocators that keep for a thread what it has
+    /// freed until that thread tells them to give it back to the system, as
+    /// mimalloc does. Without this, it is the allocator's matter.
+    #[must_use]
+    pub fn give_back(mut self, give_back: impl Fn() + Send + Sync + 'static) -> Self {
+        self.give_back = Some(Arc::new(give_back));
+        self
+    }
+
     /// Restores what the store has, and begins to serve, on threads of its
     /// own.
     ///
     /// # Errors
     /// A listener or a thread cannot be had, or the store not be read.
-    pub fn serve(self) -> std::io::Result<Broker> {
+    pub fn serve(mut self) -> std::io::Result<Broker> {
+        let give_back = self.give_back.take();
         let Prepared { core, store, listeners } = self.prepare(Clock::start())?;
         let writer = match (&core.recorder, store) {
             (Some(recorder), Some(store)) => Some(Writer::start(&core, recorder, store)?),
             _ => None,
         };
-        let (threads, hands) = Threads::start(&core)?;
+        let (threads, hands) = Threads::start(&core, give_back.as_ref())?;
         Broker::begin(core, threads, hands, writer, listeners)
     }
 

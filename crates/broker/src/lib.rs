@@ -205,6 +205,7 @@ mod debug;
 mod delivery;
 #[cfg(feature = "ledger")]
 pub mod document;
+mod ebb;
 mod farewell;
 mod guarded;
 mod handlers;

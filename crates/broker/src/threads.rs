@@ -12,6 +12,7 @@ use tokio::sync::mpsc;
 use tokio_util::task::TaskTracker;
 
 use crate::broker::Core;
+use crate::ebb::{self, GiveBack};
 use crate::listener::{Layers, Place, Socket};
 use crate::{ClientCertificate, connection, deadlines, sys};
 
@@ -60,7 +61,10 @@ impl Hands {
 }
 
 impl Threads {
-    pub(crate) fn start(core: &Arc<Core>) -> io::Result<(Self, Hands)> {
+    pub(crate) fn start(
+        core: &Arc<Core>,
+        give_back: Option<&GiveBack>,
+    ) -> io::Result<(Self, Hands)> {
         let count = core.options.threads.max(1);
         let (senders, receivers): (Vec<_>, Vec<_>) =
             (0..count).map(|_| mpsc::unbounded_channel()).unzip();
@@ -73,6 +77,9 @@ impl Threads {
             if core.runtime.set(runtime.handle().clone()).is_ok() {
                 runtime.spawn(deadlines::keep_house(core.clone()));
                 runtime.spawn(sys::run(core.clone()));
+            }
+            if let Some(give_back) = give_back {
+                runtime.spawn(ebb::watch(core.clone(), give_back.clone()));
             }
             let thread = std::thread::Builder::new().name(format!("mqtt-{number}"));
             handles.push(thread.spawn(move || runtime.block_on(serve(core, receiver)))?);
