@@ -6,7 +6,7 @@ mod support;
 
 use std::path::Path;
 
-use latchlight_broker::{AllowAll, InlinePublish, SqliteStore};
+use latchlight_broker::{AllowAll, Change, InlinePublish, MemoryStore, SqliteStore, Store};
 use latchlight_mqtt::{
     Packet, Properties, ProtocolVersion, Publish, QoS, ReasonCode, Subscribe, SubscribeFilter,
     SubscriptionOptions, Unsubscribe, Will,
@@ -160,6 +160,53 @@ fn a_folder_that_is_away_for_a_while_is_no_lie_and_comes_back() {
     let mut reader = Client::connect_with(broker.address(), resuming(V5, "reader")).0;
     assert_eq!(reader.next_message().1, "1");
     reader.expect_nothing();
+}
+
+/// Every value cut at every byte, with every byte changed, and with the largest
+/// number at every place, and every key as well: the broker starts, and serves.
+#[test]
+fn entries_that_cannot_be_read_stop_no_start() {
+    let disk = Disk::default();
+    let mut broker = on(&disk);
+    leave_some_of_everything(&broker);
+    broker.close();
+    let entries = disk.entries();
+    // One that begins with another version stops the start, and is to.
+    let format = [0; 9];
+    let longest = entries.iter().map(|(key, value)| key.len().max(value.len())).max().unwrap();
+    let cut = |bytes: &[u8], at: usize| bytes[..at.min(bytes.len())].to_vec();
+    let flip = |bytes: &[u8], at: usize| {
+        let mut bytes = bytes.to_vec();
+        bytes.get_mut(at).into_iter().for_each(|byte| *byte ^= 0xFF);
+        bytes
+    };
+    let fill = |bytes: &[u8], at: usize| {
+        let mut bytes = bytes.to_vec();
+        bytes.iter_mut().skip(at).take(8).for_each(|byte| *byte = 0xFF);
+        bytes
+    };
+    for at in 0..longest {
+        for harm in [&cut as &dyn Fn(&[u8], usize) -> Vec<u8>, &flip, &fill] {
+            for of_keys in [false, true] {
+                let mut store = MemoryStore::default();
+                let harmed: Vec<_> = entries
+                    .iter()
+                    .filter(|(key, _)| key[..] != format)
+                    .map(|(key, value)| match of_keys {
+                        true => (harm(key, at), value.clone()),
+                        false => (key.clone(), harm(value, at)),
+                    })
+                    .filter(|(key, _)| key[..] != format)
+                    .collect();
+                let mut puts = harmed.iter().map(|(key, value)| Change::Put(key, value));
+                store.commit(&mut puts).unwrap();
+                let mut broker = TestBroker::build(|builder| builder.access(AllowAll).store(store));
+                let mut writer = Client::connect(broker.address(), V5, "another");
+                assert!(!writer.publish_retained("a", "new", AtLeastOnce).is_error());
+                broker.close();
+            }
+        }
+    }
 }
 
 /// Devices come and go while the store cannot write; nobody is promised what

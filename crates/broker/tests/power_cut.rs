@@ -156,6 +156,8 @@ fn a_full_disk_is_an_error_and_not_a_lie() {
     reader.subscribe("kept", AtLeastOnce);
     reader.vanish();
     broker.until("it is gone", |broker| broker.clients().is_empty());
+    // That it is gone is committed by then, too.
+    Client::connect(broker.address(), V5, "last").publish_retained("last", "", AtLeastOnce);
     disk.fill(true);
     let mut first = Client::connect(broker.address(), V5, "first");
     let id = first.next_id();

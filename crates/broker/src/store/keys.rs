@@ -17,6 +17,10 @@ pub(super) enum Kind {
 /// Of no session.
 const NO_SESSION: u64 = 0;
 
+/// Beyond all numbers that are given, of sessions and of messages: what is
+/// counted on from a store that is torn does not run over.
+const BEYOND: u64 = 1 << 63;
+
 pub(super) type Key = Box<[u8]>;
 
 pub(super) fn format() -> Key {
@@ -65,5 +69,10 @@ pub(super) fn split(key: &[u8]) -> Option<(u64, Kind, &[u8])> {
         6 => Kind::Retained,
         _ => return None,
     };
-    Some((u64::from_be_bytes(*number), kind, rest))
+    Some((number_of(*number)?, kind, rest))
+}
+
+/// A number that may have been given.
+pub(super) fn number_of(bytes: [u8; 8]) -> Option<u64> {
+    Some(u64::from_be_bytes(bytes)).filter(|number| *number < BEYOND)
 }

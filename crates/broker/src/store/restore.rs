@@ -121,7 +121,7 @@ impl<'a> Found<'a> {
                 self.of(number).subscriptions.push((filter, held));
             }
             Kind::Message => {
-                let stored = u64::from_be_bytes(rest.try_into().ok()?);
+                let stored = keys::number_of(rest.try_into().ok()?)?;
                 self.take_owed(number, stored, value)?;
             }
             Kind::Unreleased => {
@@ -208,7 +208,8 @@ impl Core {
         line.will = parts.will.map(|will| Box::new(pending(will, &client_id, identity)));
         // Who was connected to the earlier run has been gone since now.
         let passed = gone_since.map_or(0, |at| self.clock.started().saturating_sub(at));
-        let left = |interval: Time| self.clock.now() + interval.saturating_sub(passed);
+        let left =
+            |interval: Time| self.clock.now().saturating_add(interval.saturating_sub(passed));
         let timers = Timers {
             will: line.will.as_ref().map(|will| left(will.delay.min(expiry))),
             end: Some(left(expiry)),
