@@ -146,8 +146,8 @@
 //! # What happens, seen
 //! An [`Observer`] is told of everything that happens: who comes and goes,
 //! packets, messages and what becomes of them, exchanges of QoS 1 and 2. What
-//! comes with every message is told only to who asks ([`Interests`]). [`Debug`]
-//! is one that writes the flow of packets to the log.
+//! comes with every message is told only to who asks ([`Interests`]). One
+//! that writes the flow of packets to the log is [`struct@Debug`].
 //!
 //! # What happens, changed
 //! An [`Interceptor`] is asked before things happen, and may change or refuse
