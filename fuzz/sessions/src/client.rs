@@ -29,6 +29,7 @@ impl World {
             self.messages[no as usize].is_will = true;
             no
         });
+        self.expect_will(at, &hello, will, exists);
         let packet = self.connect_packet(at, &hello, will);
         let slot = &mut self.slots[at];
         slot.eager = hello.eager;
@@ -69,6 +70,25 @@ impl World {
         ));
         self.expected[at] = exists;
         self.slots[at].peer = Some(peer);
+    }
+
+    /// A will waits for its delay or the end of its session (MQTT 5, 3.1.3.2.2),
+    /// which a newer connection may bring about.
+    fn expect_will(&mut self, at: usize, hello: &Hello, will: Option<u32>, exists: Exists) {
+        if hello.clean || exists != Exists::Sure {
+            self.expect_wills_at_any_time(at);
+        }
+        let delay = hello.will.as_ref().map_or(0, |plan| u64::from(plan.delay) * 1000);
+        let least = delay.min(expiry(hello));
+        if let Some(no) = will.filter(|_| hello.version == V5 && !self.store_is_down) {
+            self.messages[no as usize].not_before = Some(self.now() + least);
+        }
+    }
+
+    fn expect_wills_at_any_time(&mut self, at: usize) {
+        for will in self.messages.iter_mut().filter(|message| message.sender.0 == at) {
+            will.not_before = None;
+        }
     }
 
     fn connect_packet(&mut self, at: usize, hello: &Hello, will: Option<u32>) -> Packet {
@@ -145,8 +165,12 @@ impl World {
                 slot.expiry = (slot.expiry.0.min(changed), slot.expiry.1.max(changed));
             }
         }
+        let changes = disconnect.properties.session_expiry_interval.is_some();
         peer.send(&Packet::Disconnect(disconnect));
         peer.has_said = true;
+        if changes {
+            self.expect_wills_at_any_time(at);
+        }
     }
 
     pub(crate) fn subscribe(
@@ -283,6 +307,7 @@ impl World {
             expires: None,
             size,
             is_will: false,
+            not_before: None,
             clears: false,
             owed: Vec::new(),
         });

@@ -10,6 +10,7 @@
 //! - of one publisher, topic and QoS, messages come in their order;
 //! - nobody gets what it is not subscribed to, nor more often than it may;
 //! - packet ids are free when they are used, and the client's window is kept;
+//! - a will does not come before its delay is over;
 //! - retained messages are the newest ones;
 //! - when all are gone, nothing of them is left.
 //!

@@ -21,6 +21,8 @@ pub(crate) struct Message {
     pub(crate) expires: Option<u64>,
     pub(crate) size: usize,
     pub(crate) is_will: bool,
+    /// A will with a delay: it does not come before, in ms.
+    pub(crate) not_before: Option<u64>,
     /// Its payload is empty, so that it takes the retained one away.
     pub(crate) clears: bool,
     /// Sessions that have to get it, once it is taken.

@@ -157,6 +157,11 @@ impl Slot {
         }
     }
 
+    /// Whether a message had expired when the connection began, by a second.
+    pub(crate) fn has_expired_before(&self, message: &Message) -> bool {
+        message.expires.is_some_and(|at| at + 1000 < self.since)
+    }
+
     /// Its subscriptions that a message may come by.
     pub(crate) fn possible(&self, message: &Message) -> impl Iterator<Item = &Subscription> {
         let (topic, since) = (message.topic, message.first);

@@ -33,7 +33,7 @@ pub(crate) struct World {
     pub(crate) setup: Setup,
     pub(crate) running: Running,
     /// How long earlier runs of the broker took, in ms.
-    passed: u64,
+    pub(crate) passed: u64,
     /// When the store took changes last, in ms.
     committed: u64,
     pub(crate) tick: u64,
@@ -298,6 +298,7 @@ impl World {
         }
         for will in self.messages.iter_mut().filter(|message| message.is_will) {
             will.owed.clear();
+            will.not_before = None;
             will.sends += 1;
         }
     }
