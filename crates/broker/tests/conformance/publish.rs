@@ -303,6 +303,8 @@ fn the_server_uses_the_aliases_that_a_client_takes_on_one_connection() {
             }
         }
         assert_eq!(names, 9 - 2 * usize::from(most.min(3)), "aliases stand for the names");
+        // Its acknowledgements have come: nothing is sent again.
+        reader.expect_nothing();
     }
 }
 
