@@ -46,6 +46,12 @@ impl World {
                 slot.expiry.0 = 0;
             }
         }
+        if hello.clean || exists == Exists::No {
+            // The client knows that what it had open went with the session, also
+            // if it never reads the answer.
+            slot.open.clear();
+            slot.open_order.clear();
+        }
         if hello.clean || exists != Exists::Sure {
             if slot.has_no_place {
                 slot.expiry.0 = 0;
