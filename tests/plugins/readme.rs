@@ -142,7 +142,8 @@ fn checkout_to_build_in(var: &TempDir) -> PathBuf {
     let checkout = Path::new(env!("CARGO_TARGET_TMPDIR")).join("checkout");
     let _ = std::fs::remove_dir_all(&checkout);
     std::fs::create_dir_all(checkout.join("plugins")).unwrap();
-    for same in ["crates", "src", "tests", "benches", "plugins/doorbell", "plugins/night_mode"] {
+    let plugins = ["plugins/doorbell", "plugins/night_mode"];
+    for same in ["crates", "src", "tests", "benches", "examples"].iter().chain(&plugins) {
         symlink(Path::new(ROOT).join(same), checkout.join(same)).unwrap();
     }
     for own in ["Cargo.toml", "Cargo.lock"] {

@@ -52,19 +52,21 @@ impl Subscriptions {
     }
 
     pub(crate) fn insert(&mut self, filter: TopicFilter, held: Held) {
-        if let Some(place) = self.among_few(&filter) {
-            self.few[place].1 = held;
+        let known = match self.among_few(&filter) {
+            Some(place) => Some(&mut self.few[place].1),
+            None => self.many.get_mut(&filter),
+        };
+        if let Some(known) = known {
+            *known = held;
             return;
         }
-        let size = size(&filter);
-        if self.many.contains_key(&filter) || self.few.len() == FEW {
-            let known = self.many.insert(filter, held).is_some();
-            self.bytes += if known { 0 } else { size };
-        } else {
+        self.bytes += size(&filter);
+        if self.few.len() < FEW {
             // One at a time: most have one and no more.
             self.few.reserve_exact(1);
-            self.few.push((filter, held));
-            self.bytes += size;
+            self.few.push((own(&filter), held));
+        } else {
+            self.many.insert(own(&filter), held);
         }
     }
 
@@ -84,6 +86,12 @@ impl Subscriptions {
     fn among_few(&self, filter: &TopicFilter) -> Option<usize> {
         self.few.iter().position(|(held, _)| held == filter)
     }
+}
+
+/// The same in memory of its own: one that a client sent keeps the packet that
+/// it came in, however large that was.
+fn own(filter: &TopicFilter) -> TopicFilter {
+    TopicFilter::try_from(filter.as_str()).unwrap_or_else(|_| filter.clone())
 }
 
 /// What a filter takes: it stands here, and level by level in the index.
