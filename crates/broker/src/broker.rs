@@ -20,13 +20,12 @@ use crate::latency::Latencies;
 use crate::limits::Bans;
 use crate::line::Closing;
 use crate::listener::{Hall, Listener, ListenerInfo};
-use crate::live::Ticket;
 use crate::session_handle::Session;
 use crate::store::{Keep, Recorder, Store, StoredMessage, Writer, restore};
 use crate::threads::{Hands, Threads};
 use crate::time::Clock;
 use crate::topics::{Index, Retained, Subscriber};
-use crate::{InlineClient, Interceptor, Observer, Options, Time};
+use crate::{InlineClient, Interceptor, Observer, Options};
 
 /// What is needed to begin.
 #[derive(Default)]
@@ -380,42 +379,5 @@ impl Core {
         if let Some(will) = will {
             self.publish_will(*will);
         }
-    }
-
-    /// Resets the connection of a live publish's receiver that has not
-    /// acknowledged it by the deadline, and tells the publisher after that.
-    /// What was confirmed is cut off all the same if it may arrive still.
-    pub(crate) fn watch_live(
-        self: &Arc<Self>,
-        ticket: Arc<Ticket>,
-        session: Arc<Session>,
-        epoch: u64,
-        deadline: Time,
-    ) {
-        let Some(runtime) = self.runtime.get() else { return ticket.gone_unsent() };
-        let core = self.clone();
-        runtime.spawn(async move {
-            let left = deadline.saturating_sub(core.clock.now());
-            tokio::time::sleep(std::time::Duration::from_millis(left)).await;
-            if !ticket.is_waiting() && !ticket.is_sent() {
-                return;
-            }
-            // Locked, so that nothing leaves now.
-            let mut line = session.outbound.lock();
-            if ticket.is_waiting() {
-                return ticket.expired();
-            }
-            if line.epoch != epoch || !line.owed.is_connected() {
-                // Its connection's end has cut it off.
-                return;
-            }
-            line.settle_live();
-            if ticket.is_sent() {
-                core.counters.live_resets.one();
-                let reason = ReasonCode::ImplementationSpecificError;
-                // The connection's end tells the ticket that it is lost.
-                line.close(Closing { reason, say: false, reset: true });
-            }
-        });
     }
 }

@@ -19,6 +19,7 @@ macro_rules! counters {
         /// The counters at one moment; all but the gauges count since the start.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
         #[cfg_attr(feature = "http", derive(serde::Serialize))]
+        #[non_exhaustive]
         pub struct CountersSnapshot {
             $($(#[$doc])* pub $name: u64,)*
             /// What clients sent: of messages, those that the broker took.

@@ -242,6 +242,7 @@ mod router;
 mod session;
 mod session_handle;
 mod sharing;
+mod shown;
 mod store;
 mod subscriptions;
 mod sys;

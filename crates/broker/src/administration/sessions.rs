@@ -13,6 +13,7 @@ use crate::{Broker, ClientInfo, Traffic};
 
 /// A session at one moment.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct SessionDetails {
     /// Its client id.
     pub client_id: Arc<str>,
@@ -47,6 +48,7 @@ pub struct SessionDetails {
 
 /// A subscription of a session.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct SubscriptionDetails {
     /// The client id of the session.
     pub client_id: Arc<str>,

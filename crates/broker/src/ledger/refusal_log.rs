@@ -6,14 +6,12 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 
 use crate::ConnectRequest;
+use crate::shown::shown;
 
 const MINUTE: Duration = Duration::from_secs(60);
 
 /// How many are named in a minute; the others are counted.
 const NAMED: u32 = 60;
-
-/// How much of a client id and of a user name is said, in characters.
-const SHOWN: usize = 64;
 
 /// The log of one ledger.
 #[derive(Debug, Default)]
@@ -68,11 +66,6 @@ impl Minute {
     }
 }
 
-/// The beginning of a name.
-fn shown(name: &str) -> &str {
-    name.char_indices().nth(SHOWN).map_or(name, |(end, _)| &name[..end])
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -91,12 +84,5 @@ mod tests {
         let next = begin + MINUTE;
         assert_eq!(minute.count(next), Says { name: true, unnamed_before: Some(1000) });
         assert_eq!(minute.count(next + MINUTE), Says { name: true, unnamed_before: None });
-    }
-
-    #[test]
-    fn of_a_long_name_the_beginning_is_shown() {
-        assert_eq!(shown("door"), "door");
-        assert_eq!(shown(&"ü".repeat(SHOWN)), "ü".repeat(SHOWN));
-        assert_eq!(shown(&"ü".repeat(60_000)), "ü".repeat(SHOWN));
     }
 }

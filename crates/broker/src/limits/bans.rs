@@ -11,6 +11,7 @@ use parking_lot::Mutex;
 use super::network::Network;
 use super::pace::Pace;
 use crate::counters::Counters;
+use crate::shown::shown;
 use crate::{Options, Time};
 
 /// For how long is looked at how often somebody does something, in ms.
@@ -130,7 +131,8 @@ impl Bans {
         if state.clients.add(key, now, self.options.time) {
             counters.bans.one();
             let seconds = self.options.time / 1000;
-            tracing::warn!(client = client_id, ?address, seconds, "banned: it connects too often");
+            let client = shown(client_id);
+            tracing::warn!(client, ?address, seconds, "banned: it connects too often");
         }
     }
 

@@ -20,6 +20,7 @@ mod redis;
 #[cfg(feature = "redis")]
 mod redis_durability;
 mod restore;
+mod session_log;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 mod stored_message;
@@ -30,10 +31,11 @@ pub(crate) use by_hand::ByHand;
 pub use error::StoreError;
 pub use memory::MemoryStore;
 pub(crate) use record::{MessageState, SessionRecord};
-pub(crate) use recorder::{Recorder, SessionLog, Wait};
+pub(crate) use recorder::Recorder;
 #[cfg(feature = "redis")]
 pub use redis::RedisStore;
 pub(crate) use restore::{Restored, restore};
+pub(crate) use session_log::{SessionLog, Wait};
 #[cfg(feature = "sqlite")]
 pub use sqlite::SqliteStore;
 pub(crate) use stored_message::Keep;
