@@ -1,7 +1,7 @@
 //! Gathers changes for the next commit.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::Weak;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use latchlight_mqtt::{PacketId, TopicFilter};
 use parking_lot::{Condvar, Mutex, MutexGuard, RwLock, RwLockReadGuard};
