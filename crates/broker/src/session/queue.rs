@@ -59,6 +59,24 @@ pub(crate) struct Popped {
     pub(crate) gone: Vec<u64>,
 }
 
+impl Waiting {
+    fn qos(&self) -> QoS {
+        match self {
+            Self::Kept(kept) => kept.qos,
+            Self::Retained(lent) => lent.qos,
+        }
+    }
+
+    fn is_to_be_sent(&self, now: Time) -> bool {
+        match self {
+            Self::Kept(kept) => !kept.message.is_expired(now),
+            Self::Retained(lent) => {
+                lent.message.upgrade().is_some_and(|message| !message.is_expired(now))
+            }
+        }
+    }
+}
+
 impl Lent {
     fn new(kept: &Kept) -> Self {
         Self {
@@ -106,14 +124,6 @@ impl Queue {
     /// Whether half of what may wait does: time to slow publishers down.
     pub(crate) fn is_half_full(&self, options: &Options) -> bool {
         self.counted > options.max_queued_messages / 2 || self.bytes > options.max_queued_bytes / 2
-    }
-
-    /// The QoS of the one whose turn it is.
-    pub(crate) fn next_qos(&self) -> Option<QoS> {
-        self.waiting.front().map(|waiting| match waiting {
-            Waiting::Kept(kept) => kept.qos,
-            Waiting::Retained(lent) => lent.qos,
-        })
     }
 
     /// A new subscription brings a retained message.
@@ -187,10 +197,15 @@ impl Queue {
         }
     }
 
-    /// Takes the oldest one that is to be sent.
-    pub(crate) fn pop(&mut self, now: Time) -> Popped {
+    /// Takes the oldest one that is to be sent, unless `may_go` keeps it; and
+    /// those before it that are not to be sent any more.
+    pub(crate) fn pop(&mut self, now: Time, may_go: impl Fn(QoS) -> bool) -> Popped {
         let mut popped = Popped::default();
-        while let Some(waiting) = self.waiting.pop_front() {
+        while let Some(next) = self.waiting.front() {
+            if next.is_to_be_sent(now) && !may_go(next.qos()) {
+                return popped;
+            }
+            let Some(waiting) = self.waiting.pop_front() else { break };
             let kept = match waiting {
                 Waiting::Kept(kept) => {
                     self.uncount(&kept);

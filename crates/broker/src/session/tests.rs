@@ -133,6 +133,29 @@ fn the_window_is_kept_and_filled_as_it_opens() {
 }
 
 #[test]
+fn what_is_not_to_be_sent_any_more_makes_no_room_in_the_window() {
+    for expires in [true, false] {
+        let mut scene = Scene::new();
+        // One at a time goes out, so that the next ones wait.
+        scene.options.high_water = 0;
+        scene.connect(1, false);
+        scene.deliver(message("1", QoS::AtLeastOnce), QoS::AtLeastOnce);
+        let expires_at = expires.then_some(scene.now + 10);
+        let retained = Arc::new(Message { expires_at, ..message("0", QoS::AtMostOnce) });
+        scene.outbound.queue_retained(vec![retained.clone()], QoS::AtMostOnce, &[]);
+        scene.deliver(message("2", QoS::AtLeastOnce), QoS::AtLeastOnce);
+        let first = scene.received_publishes();
+        // It has expired, or another one has taken its place.
+        let _retained = expires.then_some(retained);
+        scene.now += 20;
+        scene.outbound.pump(scene.now, &scene.options, &scene.counters);
+        assert_eq!(payloads(&scene.received_publishes()), [""; 0]);
+        scene.acknowledge(PacketType::PubAck, first[0].packet_id.expect("QoS 1"));
+        assert_eq!(payloads(&scene.received_publishes()), ["2"]);
+    }
+}
+
+#[test]
 fn a_message_expires_in_the_queue_and_its_interval_shrinks() {
     let mut scene = Scene::new();
     scene.connect(1, true);

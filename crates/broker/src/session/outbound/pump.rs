@@ -79,9 +79,7 @@ impl Outbound {
                     continue;
                 }
             }
-            // What needs no place in the window may go without room in it.
-            let may_go = self.has_room(options) || self.queue.next_qos() == Some(QoS::AtMostOnce);
-            if !may_go || !self.pump_queue(now, counters) {
+            if !self.pump_queue(now, options, counters) {
                 return;
             }
         }
@@ -132,12 +130,15 @@ impl Outbound {
         }
     }
 
-    /// Sends the next of the queue; false: there is none.
-    fn pump_queue(&mut self, now: Time, counters: &Counters) -> bool {
+    /// Sends the next of the queue; false: there is none that may go.
+    fn pump_queue(&mut self, now: Time, options: &Options, counters: &Counters) -> bool {
         if self.queue.is_empty() {
             return false;
         }
-        let Popped { next, expired, gone } = self.queue.pop(now);
+        // What needs no place in the window may go without room in it.
+        let has_room = self.has_room(options);
+        let may_go = |qos| has_room || qos == QoS::AtMostOnce;
+        let Popped { next, expired, gone } = self.queue.pop(now, may_go);
         gone.into_iter().for_each(|stored| self.note_done(Some(stored)));
         counters.dropped_expired.add(expired.len() as u64);
         self.dropped += expired.len() as u64;
