@@ -58,8 +58,8 @@ fn leave(client: &Client, reset: bool, keeps_will: bool) -> Vec<Arc<Ticket>> {
             return Vec::new();
         }
         line.settle_live();
-        let lost = line.owed.disconnect();
         line.owed.report(&core.counters);
+        let lost = line.owed.disconnect();
         line.let_go(reset || !lost.is_empty());
         line.closing = None;
         line.blocked = false;

@@ -102,12 +102,13 @@ impl Line {
 
     /// Another connection begins: the one that there is ends without its
     /// session; its task closes the socket.
-    pub(crate) fn take_over(&mut self) -> bool {
+    pub(crate) fn take_over(&mut self, counters: &Counters) -> bool {
         if !self.owed.is_connected() {
             return false;
         }
         let cut = self.owed.output().is_some_and(|output| !output.is_empty());
         self.settle_live();
+        self.owed.report(counters);
         let mut lost = self.owed.disconnect();
         self.task.cut.store(cut || !lost.is_empty(), Ordering::Relaxed);
         self.let_go(!lost.is_empty());

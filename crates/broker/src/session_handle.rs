@@ -2,7 +2,7 @@
 //! what others look at without one.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::SystemTime;
 
 use latchlight_mqtt::ProtocolVersion;
@@ -27,7 +27,8 @@ pub(crate) struct Session {
     pub(crate) outbound: Mutex<Line>,
     pub(crate) inbound: Mutex<Inbound>,
     pub(crate) subscriptions: Mutex<Subscriptions>,
-    subscription_count: AtomicUsize,
+    /// It has exactly one subscription.
+    has_one_subscription: AtomicBool,
     /// Wakes publishers that wait for this reader.
     pub(crate) drained: Notify,
     pub(crate) last_packet: AtomicU64,
@@ -54,7 +55,7 @@ impl Session {
             outbound: Mutex::default(),
             inbound: Mutex::default(),
             subscriptions: Mutex::default(),
-            subscription_count: AtomicUsize::new(0),
+            has_one_subscription: AtomicBool::new(false),
             drained: Notify::new(),
             last_packet: AtomicU64::new(0),
             received: LiveTraffic::default(),
@@ -136,11 +137,11 @@ impl Session {
     }
 
     pub(crate) fn has_many_subscriptions(&self) -> bool {
-        self.subscription_count.load(Ordering::Relaxed) != 1
+        !self.has_one_subscription.load(Ordering::Relaxed)
     }
 
     pub(crate) fn note_subscriptions(&self, count: usize) {
-        self.subscription_count.store(count, Ordering::Relaxed);
+        self.has_one_subscription.store(count == 1, Ordering::Relaxed);
     }
 
     /// Who is connected to it.

@@ -266,7 +266,7 @@ fn begin(
     session.last_packet.store(now, Ordering::Relaxed);
     let mut line = session.outbound.lock();
     // [MQTT-3.1.4-3]
-    if line.take_over() {
+    if line.take_over(&core.counters) {
         core.counters.takeovers.one();
     }
     line.epoch += 1;
@@ -336,7 +336,7 @@ fn record(core: &Core, session: &Arc<Session>, line: &mut Line, expiry: Time) ->
 fn end_replaced(core: &Core, replaced: &Arc<Session>) {
     let epoch = {
         let mut line = replaced.outbound.lock();
-        if line.take_over() {
+        if line.take_over(&core.counters) {
             core.counters.takeovers.one();
         }
         line.epoch += 1;

@@ -81,8 +81,6 @@ pub(crate) struct Outbound {
     last_acknowledgement: Time,
     /// What was sent by all its connections.
     sent: Traffic,
-    /// What of that is not reported yet, of earlier connections.
-    unreported: Traffic,
     /// Messages that the client did not get.
     dropped: u64,
 }

