@@ -40,14 +40,15 @@ impl World {
         self.assert_nothing_is_left();
     }
 
-    /// Until nothing comes any more.
+    /// Until nothing comes any more, also of those who were not read for as long
+    /// as slow readers are waited for (`stalled_after`).
     fn take_what_is_there(&mut self) {
         let mut quiet = 0;
         for _ in 0..400 {
             self.slots.iter_mut().for_each(|slot| slot.eager = true);
             self.commit();
             quiet = if self.take_all() { 0 } else { quiet + 1 };
-            if quiet == 4 {
+            if quiet == 8 {
                 return;
             }
             self.running.still.pass(Duration::from_millis(10));
