@@ -92,7 +92,7 @@ impl Settings {
         let mut owners = HashMap::new();
         for (id, device) in &self.devices {
             let Some(topics) = &device.topics else { continue };
-            crate::device_interface::topics::check_pair(&self.mqtt.prefix, topics)
+            crate::device_interface::topic_rules::check_pair(&self.mqtt.prefix, topics)
                 .map_err(|error| format!("devices.{id}.topics: {error}"))?;
             for topic in [&topics.up, &topics.down] {
                 if let Some(owner) = owners.insert(topic, id) {

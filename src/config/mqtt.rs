@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use super::value;
-use crate::device_interface::topics;
+use crate::device_interface::topic_rules;
 
 /// The settings of MQTT.
 #[derive(Clone, Deserialize)]
@@ -124,12 +124,12 @@ impl MqttSettings {
     }
 
     pub(super) fn check(&self) -> Result<(), String> {
-        topics::check_prefix(&self.prefix).map_err(|error| format!("mqtt.prefix: {error}"))?;
+        topic_rules::check_prefix(&self.prefix).map_err(|error| format!("mqtt.prefix: {error}"))?;
         if !self.listen.ip().is_loopback() {
             return Err(super::load::not_loopback("mqtt.listen", self.listen));
         }
         for (index, filter) in self.topics.iter().enumerate() {
-            topics::check_extra(&self.prefix, filter)
+            topic_rules::check_extra(&self.prefix, filter)
                 .map_err(|error| format!("mqtt.topics[{index}]: {error}"))?;
         }
         if !self.is_embedded() {

@@ -15,6 +15,7 @@ mod outbox;
 mod payload;
 mod presence;
 mod state_topics;
+pub mod topic_rules;
 pub mod topics;
 
 pub use actor::{Actor, Parts};

@@ -188,14 +188,15 @@ async fn a_malformed_config_json_stops_the_start_and_is_left_alone() {
 }
 
 /// C28: no database at all, a page overwritten, the end missing.
+pub(crate) const TEARS: [fn(&mut Vec<u8>); 3] = [
+    |bytes| *bytes = b"no database".repeat(1000),
+    |bytes| bytes[4096..8192].fill(0xA5),
+    |bytes| bytes.truncate(6000),
+];
+
 #[tokio::test]
 async fn a_torn_database_is_kept_aside_and_begun_anew() {
-    let torn: [fn(&mut Vec<u8>); 3] = [
-        |bytes| *bytes = b"no database".repeat(1000),
-        |bytes| bytes[4096..8192].fill(0xA5),
-        |bytes| bytes.truncate(6000),
-    ];
-    for tear in torn {
+    for tear in TEARS {
         let server = Server::start();
         Device::join(&server, "front", r#"lock {"features":["ack"]}"#).await;
         // A graceful stop leaves one file.

@@ -9,6 +9,7 @@ use latchlight_mqtt::{Connect, ProtocolVersion, QoS, ReasonCode};
 use serde_json::json;
 
 use crate::harness::{Device, Server, command_of, configured, outcome_of, program};
+use crate::restart::TEARS;
 
 const ACKS: &str = "lock {\"features\": [\"ack\"]}";
 
@@ -194,15 +195,9 @@ async fn no_state_of_an_earlier_run_is_shown() {
     phone.hears_nothing_for(A_WHILE).await;
 }
 
-/// C28: no database at all, a page overwritten, the end missing.
 #[tokio::test]
 async fn c28_a_torn_store_is_kept_aside_and_begun_anew() {
-    let torn: [fn(&mut Vec<u8>); 3] = [
-        |bytes| *bytes = b"no database".repeat(1000),
-        |bytes| bytes[4096..8192].fill(0xA5),
-        |bytes| bytes.truncate(6000),
-    ];
-    for tear in torn {
+    for tear in TEARS {
         let server = Server::start();
         Device::join(&server, "front", ACKS).await;
         let (mut phone, _) = resume(&server, "phone").await;

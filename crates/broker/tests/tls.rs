@@ -19,7 +19,9 @@ use latchlight_mqtt::{Connect, ProtocolVersion, QoS};
 use rcgen::SanType;
 use rustls::SupportedProtocolVersion;
 use rustls::version::{TLS12, TLS13};
-use support::{Authority, Client, PATIENCE, TestBroker, Wallet, exchange, patient, tls};
+use support::{
+    Authority, Client, PATIENCE, TestBroker, Wallet, exchange, large_messages_wait, patient, tls,
+};
 
 use ClientCertificates::{Optional, Required};
 use ProtocolVersion::V5;
@@ -95,18 +97,8 @@ fn large_messages_wait_for_who_reads_late() {
     let broker = TestBroker::start();
     let address = listen(&broker, &tls(authority.server()));
     let mut reader = connect(&authority.wallet(), address, "reader");
-    reader.subscribe("large", QoS::AtLeastOnce);
     let mut publisher = connect(&authority.wallet(), address, "publisher");
-    let payload = |number: u8| char::from(b'a' + number).to_string().repeat(5_000_000);
-    for number in 0..3 {
-        publisher.publish("large", &payload(number), QoS::AtLeastOnce);
-    }
-    for number in 0..3 {
-        let publish = reader.next_publish();
-        assert!(publish.payload == payload(number), "message {number}");
-        reader.acknowledge(&publish);
-    }
-    reader.expect_nothing();
+    large_messages_wait(&mut reader, &mut publisher);
 }
 
 #[test]

@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 use latchlight_broker::{InlinePublish, Listener, LiveStatus, Options, ReasonCode, WebSocket};
 use latchlight_mqtt::{Connect, Packet, ProtocolVersion, QoS};
 use support::{
-    Authority, Client, PATIENCE, Packing, TestBroker, WsClient, exchange, frame, patient, request,
-    tls,
+    Authority, Client, PATIENCE, Packing, TestBroker, WsClient, exchange, frame,
+    large_messages_wait, patient, request, tls,
 };
 
 use ProtocolVersion::{V5, V311};
@@ -131,18 +131,8 @@ fn large_messages_wait_for_who_reads_late() {
     let broker = TestBroker::start();
     let address = listen(&broker, WebSocket::new());
     let mut reader = connect(address, Packing::Whole, "reader");
-    reader.subscribe("large", QoS::AtLeastOnce);
     let mut publisher = connect(address, Packing::Whole, "publisher");
-    let payload = |number: u8| char::from(b'a' + number).to_string().repeat(5_000_000);
-    for number in 0..3 {
-        publisher.publish("large", &payload(number), QoS::AtLeastOnce);
-    }
-    for number in 0..3 {
-        let publish = reader.next_publish();
-        assert!(publish.payload == payload(number), "message {number}");
-        reader.acknowledge(&publish);
-    }
-    reader.expect_nothing();
+    large_messages_wait(&mut reader, &mut publisher);
 }
 
 /// What came together with the request, before it was answered.

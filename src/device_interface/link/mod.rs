@@ -6,6 +6,7 @@ mod dial;
 mod inline;
 mod paho;
 mod paho_options;
+mod paho_session;
 mod relay;
 mod store;
 

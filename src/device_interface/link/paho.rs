@@ -6,8 +6,8 @@
 //! said to be so at once.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
@@ -17,33 +17,26 @@ use futures_util::stream::{self, StreamExt as _};
 use jiff::Timestamp;
 use paho_mqtt::{
     AsyncClient, AsyncReceiver, DisconnectOptionsBuilder, Event, Message, MessageBuilder,
-    Properties, PropertyCode, QoS, ReasonCode, RetainHandling, ServerResponse,
-    SubscribeOptionsBuilder, Token,
+    Properties, PropertyCode, QoS, ReasonCode, RetainHandling, SubscribeOptionsBuilder,
 };
 use parking_lot::Mutex;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use super::dial::Dial;
-use super::relay::{Cutter, Door, Relay};
+use super::paho_session::{PATIENCE, Session};
+use super::relay::{Door, Relay};
 use super::{Incoming, Link, LinkEvent, paho_options};
 use crate::commands::{Dispatch, Flight, FlightEnd, FlightEvent, NoReceipt, Verb};
 use crate::config::{MqttProtocol, MqttSettings};
 use crate::device_interface::topics::{CommandMessage, Destination};
 use crate::state::{Device, DeviceId};
 
-/// How many publishes may be open at once, if the broker takes as many: what
-/// goes beyond would wait within paho, where nothing can take it back.
-const WINDOW: u16 = 64;
-
 /// The pauses between attempts to connect.
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
-
-/// How long a request to the broker may take.
-const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The link to an outside broker.
 pub struct PahoLink {
@@ -51,7 +44,6 @@ pub struct PahoLink {
     /// and starts its threads when it has no client at all.
     session: Mutex<Option<Arc<Session>>>,
     filters: Mutex<BTreeSet<String>>,
-    online_suffix: &'static str,
     up: AtomicBool,
     settings: MqttSettings,
     dial: Dial,
@@ -60,22 +52,6 @@ pub struct PahoLink {
     dropped: AtomicU64,
     stop: CancellationToken,
     running: Mutex<Option<JoinHandle<()>>>,
-}
-
-/// One connection, as long as it lasts.
-struct Session {
-    client: AsyncClient,
-    window: Arc<Semaphore>,
-    /// There is none before the connection has a relay.
-    cutter: OnceLock<Cutter>,
-}
-
-impl Drop for Session {
-    fn drop(&mut self) {
-        // Takes paho's lock: a callback that is under way has ended then, and
-        // does not have the client freed from within itself.
-        let _ = self.client.is_connected();
-    }
 }
 
 /// What comes of a session, and what carries it.
@@ -98,7 +74,6 @@ impl PahoLink {
         let link = Arc::new(Self {
             session: Mutex::default(),
             filters: Mutex::new(filters.into_iter().collect()),
-            online_suffix: "/online",
             up: AtomicBool::new(false),
             settings: settings.clone(),
             dial: Dial::new(settings)?,
@@ -128,7 +103,7 @@ impl PahoLink {
                         self.say_goodbye(&session, incomings.relay).await;
                         return;
                     }
-                    session.window.close();
+                    session.close();
                     let _ = self.events.send(LinkEvent::Down).await;
                     tracing::warn!(%broker, "the connection to the broker is lost");
                 }
@@ -153,8 +128,7 @@ impl PahoLink {
         // Unbounded, since a bounded one drops what paho has acknowledged; it
         // is drained at once into `events`, which is bounded and counted.
         let stream = client.get_event_stream(None);
-        let window = Arc::new(Semaphore::new(0));
-        let session = Arc::new(Session { client, window, cutter: OnceLock::new() });
+        let session = Arc::new(Session::new(client));
         let previous = self.session.lock().replace(session.clone());
         drop(previous);
         let options = paho_options::connect_options(&self.settings, self.server_online.as_str());
@@ -163,13 +137,12 @@ impl PahoLink {
         let relay = door.relay(wire).await;
         let answer = connecting.await;
         let mut relay = relay.context("let paho-mqtt in")?;
-        let _ = session.cutter.set(relay.cutter());
+        session.is_carried_by(&relay);
         let answer = match answer {
             Ok(answer) => answer,
             Err(error) => return Err(self.why(error, &mut relay).await),
         };
-        let window = receive_maximum(&answer).map_or(WINDOW, |most| most.min(WINDOW));
-        session.window.add_permits(usize::from(window));
+        session.open(&answer);
         let filters: Vec<String> = self.filters.lock().iter().cloned().collect();
         for filter in filters {
             self.ask_for(&session, &filter).await?;
@@ -197,7 +170,7 @@ impl PahoLink {
             MqttProtocol::V5 => {
                 // What is retained is not acted on, so it need not come; of
                 // presence, what is retained is the point.
-                let handling = if filter.ends_with(self.online_suffix) {
+                let handling = if filter.ends_with("/online") {
                     RetainHandling::SendRetainedOnSubscribe
                 } else {
                     RetainHandling::DontSendRetained
@@ -362,49 +335,6 @@ impl PahoLink {
         }
         None
     }
-}
-
-impl Session {
-    /// Waits until there is room for one more publish.
-    async fn permit(&self) -> Result<OwnedSemaphorePermit, paho_mqtt::Error> {
-        self.window.clone().acquire_owned().await.map_err(|_| paho_mqtt::Error::Disconnected)
-    }
-
-    /// Publishes; the permit is given back when paho is done with it, however
-    /// long that takes.
-    async fn publish(
-        &self,
-        message: Message,
-        permit: OwnedSemaphorePermit,
-        wait: Duration,
-    ) -> Result<ReasonCode, paho_mqtt::Error> {
-        let mut token: Token = self.client.publish(message).into();
-        if let Ok(answer) = timeout(wait, &mut token).await {
-            return answer.map(|answer| answer.reason_code());
-        }
-        tokio::spawn(async move {
-            let _ = token.await;
-            drop(permit);
-        });
-        Err(paho_mqtt::Error::Timeout)
-    }
-
-    /// Resets the connection; when this returns, nothing goes out any more.
-    async fn cut(&self) {
-        if let Some(cutter) = self.cutter.get() {
-            cutter.cut().await;
-        }
-    }
-
-    async fn deliver(&self, message: Message) -> Result<ReasonCode, paho_mqtt::Error> {
-        let permit = self.permit().await?;
-        self.publish(message, permit, PATIENCE).await
-    }
-}
-
-/// How many publishes the broker takes at once, where it says so.
-fn receive_maximum(answer: &ServerResponse) -> Option<u16> {
-    answer.properties().get_int(PropertyCode::ReceiveMaximum)?.try_into().ok()
 }
 
 #[async_trait]

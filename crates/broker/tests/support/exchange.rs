@@ -45,3 +45,21 @@ fn many<R: Read + Write, P: Read + Write>(reader: &mut Client<R>, from: &mut Cli
     }
     reader.expect_nothing();
 }
+
+/// Messages that no socket holds, for a client that reads only afterwards.
+pub fn large_messages_wait<R: Read + Write, P: Read + Write>(
+    reader: &mut Client<R>,
+    from: &mut Client<P>,
+) {
+    let payload = |number: u8| char::from(b'a' + number).to_string().repeat(5_000_000);
+    reader.subscribe("large", QoS::AtLeastOnce);
+    for number in 0..3 {
+        from.publish("large", &payload(number), QoS::AtLeastOnce);
+    }
+    for number in 0..3 {
+        let publish = reader.next_publish();
+        assert!(publish.payload == payload(number), "message {number}");
+        reader.acknowledge(&publish);
+    }
+    reader.expect_nothing();
+}

@@ -25,7 +25,7 @@ pub use client::{Client, PATIENCE};
 pub use contract::{contract, entries};
 pub use disk::Disk;
 pub use endpoint::{Endpoint, resuming};
-pub use exchange::exchange;
+pub use exchange::{exchange, large_messages_wait};
 #[cfg(feature = "redis")]
 pub use redis::Redis;
 #[cfg(all(feature = "tls", feature = "websocket"))]
