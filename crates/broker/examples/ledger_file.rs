@@ -40,7 +40,7 @@ async fn run(ledger: &Ledger, broker: &Broker) -> std::io::Result<()> {
         tokio::select! {
             ended = tokio::signal::ctrl_c() => return ended,
             _ = hang_up.recv() => match ledger.reload() {
-                Ok(()) => println!("read again: {} sessions were not kept", broker.review()),
+                Ok(()) => println!("read again; sessions that were not kept: {}", broker.review()),
                 Err(error) => println!("the rules stay as they are: {error}"),
             }
         }
