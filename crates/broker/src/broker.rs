@@ -20,6 +20,7 @@ use crate::latency::Latencies;
 use crate::limits::Bans;
 use crate::line::Closing;
 use crate::listener::{Hall, Listener, ListenerInfo};
+use crate::pauses::Pauses;
 use crate::session_handle::Session;
 use crate::store::{Keep, Recorder, Store, StoredMessage, Writer, restore};
 use crate::threads::{Hands, Threads};
@@ -76,6 +77,8 @@ pub(crate) struct Core {
     /// Threads that end when it stops.
     #[cfg(feature = "http")]
     pub(crate) helpers: Mutex<Vec<std::thread::JoinHandle<()>>>,
+    /// Which publishers wait for slow readers.
+    pub(crate) pauses: Pauses,
     pub(crate) index: Index,
     pub(crate) retained: Mutex<Retained>,
     /// The same of `$SYS`.
@@ -199,6 +202,7 @@ impl BrokerBuilder {
             bans,
             #[cfg(feature = "http")]
             helpers: Mutex::default(),
+            pauses: Pauses::default(),
             index: Index::default(),
             retained: Mutex::default(),
             system: Mutex::default(),

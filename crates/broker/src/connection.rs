@@ -155,6 +155,7 @@ fn serve(
                 break end;
             }
         };
+        client.core.pauses.end(client.session.number);
         client.count_partial(0);
         Box::pin(finish(client, transport, end)).await;
         // Others come in its place only when it is gone.
@@ -223,9 +224,11 @@ fn look(client: &Client) -> Result<Look, End> {
 
 /// Whether the client waits for slow readers; it does so for a limited time.
 fn is_paused(client: &mut Client) -> bool {
-    let Client { core, batch, paused_at, .. } = client;
-    if !batch.is_congested(core) {
-        *paused_at = None;
+    let Client { core, session, batch, paused_at, .. } = client;
+    if !batch.is_congested(core, session) {
+        if paused_at.take().is_some() {
+            core.pauses.end(session.number);
+        }
         return false;
     }
     let now = core.clock.now();
@@ -234,8 +237,9 @@ fn is_paused(client: &mut Client) -> bool {
         return true;
     }
     batch.forget_slow();
+    core.pauses.end(session.number);
     *paused_at = None;
-    batch.is_congested(core)
+    batch.is_congested(core, session)
 }
 
 /// The client's messages have met a slow reader: until that has caught up, or

@@ -104,6 +104,11 @@
 //! ([`Broker::counters`]); a publisher of MQTT 5 whose message nobody had room
 //! for is told 0x97 (Quota exceeded). Older versions have no word for that.
 //!
+//! A client that is not read cannot acknowledge anything either. So nobody waits
+//! for acknowledgements of his own, nor for those of a client that waits for his,
+//! be it by way of others: who gets what he publishes, and pairs of clients that
+//! publish to each other, go on at once.
+//!
 //! What waits for an inline subscription is taken from its publishers in turn.
 //! Who has more than a fair share there is not read until that is taken.
 //!
@@ -233,6 +238,7 @@ mod metrics;
 mod observer;
 mod opening;
 mod options;
+mod pauses;
 mod publication;
 mod read_buffer;
 mod recipient;

@@ -128,14 +128,23 @@ impl Batch {
     }
 
     /// Whether the publisher is to wait for a reader, of those that were met.
-    pub(crate) fn is_congested(&mut self, core: &Core) -> bool {
+    pub(crate) fn is_congested(&mut self, core: &Core, publisher: &Session) -> bool {
         if self.slow.is_empty() && self.slow_inline.is_empty() {
             return false;
         }
-        let now = core.clock.now();
-        self.slow
-            .retain(|_, session| session.outbound.lock().is_worth_waiting_for(now, &core.options));
-        let options = &core.options;
+        let (now, options) = (core.clock.now(), &core.options);
+        let mut acknowledging = Vec::new();
+        self.slow.retain(|number, session| {
+            let mut line = session.outbound.lock();
+            let is_worth = line.is_worth_waiting_for(now, options);
+            if is_worth && !line.owed.is_output_full(options) {
+                acknowledging.push(*number);
+            }
+            is_worth
+        });
+        for in_vain in core.pauses.begin(publisher.number, acknowledging) {
+            self.slow.remove(&in_vain);
+        }
         self.slow_inline.retain(|(sink, publisher)| sink.is_congested_by(publisher, options));
         !self.slow.is_empty() || !self.slow_inline.is_empty()
     }

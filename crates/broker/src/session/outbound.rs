@@ -150,9 +150,13 @@ impl Outbound {
 
     /// Whether more waits for a connected client than should.
     pub(crate) fn is_congested(&self, options: &Options) -> bool {
-        self.sender.as_ref().is_some_and(|sender| {
-            sender.out.len() > options.high_water || self.queue.is_half_full(options)
-        })
+        self.is_output_full(options) || self.is_connected() && self.queue.is_half_full(options)
+    }
+
+    /// Whether more waits for the socket than should; what waits beside that,
+    /// waits for the client's acknowledgements.
+    pub(crate) fn is_output_full(&self, options: &Options) -> bool {
+        self.sender.as_ref().is_some_and(|sender| sender.out.len() > options.high_water)
     }
 
     /// Whether publishers are to be slowed down for this reader: only for one
