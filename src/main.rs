@@ -12,9 +12,6 @@ use latchlight::{plugin_host, simulate, telemetry};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 /// A control server for smart locks and lights.
 #[derive(Parser)]
 #[command(version, about, max_term_width = 100)]
@@ -99,7 +96,7 @@ async fn serve(args: ServeArgs) -> anyhow::Result<()> {
     let settings = Settings::load(&file.read()?.settings)?;
     telemetry::init(&settings.log);
     let stop = stop_on_signal()?;
-    let application = Application::build(settings, file).await?;
+    let application = Application::build(settings, file, latchlight_allocator::give_back).await?;
     application.run_until_stopped(stop).await
 }
 

@@ -48,12 +48,18 @@ pub struct Application {
 }
 
 impl Application {
-    /// Builds everything, binds the listeners and restores the roster.
+    /// Builds everything, binds the listeners and restores the roster. When
+    /// many clients have left the embedded broker, each of its threads calls
+    /// `give_back`, for what the program's allocator keeps.
     ///
     /// # Errors
     /// A listener, the database or config.json cannot be had, or another
     /// server has it; nothing was overwritten.
-    pub async fn build(mut settings: Settings, file: ConfigFile) -> anyhow::Result<Self> {
+    pub async fn build(
+        mut settings: Settings,
+        file: ConfigFile,
+        give_back: fn(),
+    ) -> anyhow::Result<Self> {
         let beside = file.folder().to_owned();
         settings.mqtt.place_files(&beside);
         let files = OpenFiles::ask();
@@ -72,7 +78,8 @@ impl Application {
         adopt_base_topics(&state, &topics);
         let presence = Arc::new(Presence::default());
         let (events, incoming) = mpsc::channel(EVENTS);
-        let (link, mqtt_address) = link(&settings, &data, files, &topics, events).await?;
+        let (link, mqtt_address) =
+            link(&settings, &data, files, give_back, &topics, events).await?;
         let outbox = LinkOutbox {
             topics: topics.clone(),
             link: link.clone(),
@@ -215,11 +222,14 @@ async fn link(
     settings: &Settings,
     data: &Path,
     files: OpenFiles,
+    give_back: fn(),
     topics: &Arc<Topics>,
     events: mpsc::Sender<LinkEvent>,
 ) -> anyhow::Result<(Arc<dyn Link>, Option<SocketAddr>)> {
     if settings.mqtt.is_embedded() {
-        let link = InlineLink::start(&settings.mqtt, data, files, topics.clone(), events).await?;
+        let topics = topics.clone();
+        let link =
+            InlineLink::start(&settings.mqtt, data, files, give_back, topics, events).await?;
         let address = link.address();
         return Ok((Arc::new(link), Some(address)));
     }

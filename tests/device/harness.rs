@@ -100,6 +100,14 @@ impl Server {
         self.mqtt.as_deref().expect("an embedded broker")
     }
 
+    /// How much memory it has, in KiB.
+    pub(crate) fn resident(&self) -> u64 {
+        let status = format!("/proc/{}/status", self.child.id());
+        let status = std::fs::read_to_string(status).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        line.trim().trim_end_matches(" kB").parse().unwrap()
+    }
+
     /// Ends it as a power cut would; gives what it leaves.
     pub(crate) fn kill(mut self) -> TempDir {
         self.child.kill().unwrap();

@@ -7,6 +7,7 @@ mod commands;
 mod doors;
 mod harness;
 mod log;
+mod memory;
 mod mosquitto;
 mod on_its_way;
 mod outside_access;

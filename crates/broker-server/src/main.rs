@@ -4,7 +4,6 @@
 //! What it deliberately does not do: anything with locks, lights or plugins;
 //! that is the `latchlight` program, which has the same broker inside.
 
-mod allocator;
 mod cli;
 mod config;
 mod hash_password;

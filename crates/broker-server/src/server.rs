@@ -6,7 +6,6 @@ use latchlight_broker::ledger::Ledger;
 use latchlight_broker::{Broker, ListenerInfo, Tls, TlsConfig};
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::allocator;
 use crate::config::Config;
 use crate::listeners;
 use crate::source::{Prepared, Source};
@@ -33,7 +32,7 @@ impl Server {
         let mut builder = Broker::builder()
             .options(config.options.clone().into())
             .access(ledger.clone())
-            .give_back(allocator::give_back);
+            .give_back(latchlight_allocator::give_back);
         if let Some(store) = &config.store {
             builder = store.open_for(builder, &config.store_prefix)?;
         }

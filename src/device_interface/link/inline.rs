@@ -57,7 +57,8 @@ struct Sessions {
 
 impl InlineLink {
     /// Starts the broker, with its store in the data folder, and listens on
-    /// the server's topics.
+    /// the server's topics. Each of the broker's threads calls `give_back` after
+    /// many clients have left.
     ///
     /// # Errors
     /// The address or the store cannot be had.
@@ -65,6 +66,7 @@ impl InlineLink {
         settings: &MqttSettings,
         data: &Path,
         files: OpenFiles,
+        give_back: fn(),
         topics: Arc<Topics>,
         events: mpsc::Sender<LinkEvent>,
     ) -> anyhow::Result<Self> {
@@ -78,6 +80,7 @@ impl InlineLink {
             .options(options(files))
             .access(LinkAccess::new(topics.clone()))
             .observer(Watch(sessions.clone()))
+            .give_back(give_back)
             .listener(listener);
         if settings.store {
             let topics = topics.clone();

@@ -48,7 +48,7 @@ impl Server {
         if std::env::var_os("TEST_LOG").is_some() {
             latchlight::telemetry::init(&settings.log);
         }
-        let application = Application::build(settings, file).await.unwrap();
+        let application = Application::build(settings, file, || {}).await.unwrap();
         let http = application.http_address();
         let mqtt = application.mqtt_address().expect("the embedded broker listens");
         let stop = CancellationToken::new();

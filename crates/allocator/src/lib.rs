@@ -1,5 +1,8 @@
-//! The program's allocator, and how it gives back to the system what it has. The
-//! only unsafe code of this program: no library wraps the call.
+//! The allocator of the programs, mimalloc, and how a thread gives back to the
+//! system what it has. A program that calls [`give_back`] has it; libraries
+//! leave it to the program.
+//!
+//! The call is the only unsafe code here: no library wraps it.
 #![allow(unsafe_code)]
 
 #[global_allocator]
@@ -11,7 +14,7 @@ unsafe extern "C" {
 }
 
 /// Gives back what this thread has freed, and others have of what is its own.
-pub(crate) fn give_back() {
+pub fn give_back() {
     // SAFETY: any thread may call it at any time; it frees nothing that is in
     // use.
     unsafe { mi_collect(true) }
