@@ -231,7 +231,8 @@ impl FirstWords<'_> {
                     let rest = self.bytes.split_off(header.total_len());
                     let bytes = std::mem::replace(&mut self.bytes, rest);
                     self.speaks_v5 |= bytes[header.header_len..].starts_with(CONNECT_OF_V5);
-                    return Ok(Packet::decode(Bytes::from(bytes), V5)?);
+                    let most = core.options.max_user_properties;
+                    return Ok(Packet::decode_limited(Bytes::from(bytes), V5, most)?);
                 }
                 Framing::Incomplete { .. } => {
                     self.transport.ready(Interest::READABLE).await.map_err(|_| None)?;

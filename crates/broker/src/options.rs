@@ -54,6 +54,9 @@ pub struct Options {
     /// The largest packet that is taken, in bytes.
     /// Of those that are no PUBLISH, never more than 1 MiB.
     pub max_packet_size: u32,
+    /// User properties of one packet, and again of the will that a CONNECT
+    /// leaves: a client that sends more is disconnected with 0x97.
+    pub max_user_properties: usize,
     /// Bytes of packets that are not whole yet, of all connections together;
     /// the connection that goes beyond is closed. Less than 32 KiB of one do
     /// not count.
@@ -130,6 +133,9 @@ pub struct Options {
     pub stalled_limit: Duration,
     /// Subscriptions of one session.
     pub max_subscriptions: usize,
+    /// Shared ones among them. Of those that match a message, each may bring the
+    /// client one more copy.
+    pub max_shared_subscriptions: usize,
     /// Bytes of one session's filters; each of their levels counts for 128 more.
     pub max_subscription_bytes: usize,
     /// Levels of a topic name or filter.
@@ -165,6 +171,7 @@ impl Default for Options {
         Self {
             threads: cores.min(4),
             max_packet_size: 16 * 1024 * 1024,
+            max_user_properties: 1000,
             max_partial_bytes: 256 * 1024 * 1024,
             connect_timeout: Duration::from_secs(10),
             max_connect_size: 64 * 1024,
@@ -194,6 +201,7 @@ impl Default for Options {
             max_pause: Duration::from_secs(1),
             stalled_limit: Duration::from_secs(60),
             max_subscriptions: 10_000,
+            max_shared_subscriptions: 100,
             max_subscription_bytes: 16 * 1024 * 1024,
             max_topic_levels: 128,
             topic_alias_maximum: 32,

@@ -22,6 +22,8 @@ pub(crate) struct Subscriptions {
     few: Vec<(TopicFilter, Held)>,
     /// Those for which there was no room among the few.
     many: FxHashMap<TopicFilter, Held>,
+    /// How many are shared.
+    shared: usize,
     bytes: usize,
 }
 
@@ -47,7 +49,9 @@ impl Subscriptions {
 
     /// Whether there is room for one more, of this filter.
     pub(crate) fn has_room(&self, filter: &TopicFilter, options: &Options) -> bool {
-        self.len() < options.max_subscriptions
+        let has_share = filter.shared().is_none() || self.shared < options.max_shared_subscriptions;
+        has_share
+            && self.len() < options.max_subscriptions
             && self.bytes + size(filter) <= options.max_subscription_bytes
     }
 
@@ -61,6 +65,7 @@ impl Subscriptions {
             return;
         }
         self.bytes += size(&filter);
+        self.shared += usize::from(filter.shared().is_some());
         if self.few.len() < FEW {
             // One at a time: most have one and no more.
             self.few.reserve_exact(1);
@@ -79,7 +84,10 @@ impl Subscriptions {
             }
             None => self.many.remove(filter).is_some(),
         };
-        self.bytes -= if known { size(filter) } else { 0 };
+        if known {
+            self.bytes -= size(filter);
+            self.shared -= usize::from(filter.shared().is_some());
+        }
         known
     }
 

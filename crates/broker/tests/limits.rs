@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 
 use latchlight_broker::Options;
 use latchlight_mqtt::{
-    Connect, Packet, PacketId, ProtocolVersion, Publish, QoS, ReasonCode, Subscribe,
-    SubscribeFilter, SubscriptionOptions,
+    Connect, Packet, PacketId, Properties, ProtocolVersion, PubAck, Publish, QoS, ReasonCode,
+    Subscribe, SubscribeFilter, SubscriptionOptions, Will,
 };
 use support::{Client, TestBroker, VERSIONS, resuming};
 
@@ -183,50 +183,13 @@ fn in_flight() {
     }
 }
 
-#[test]
-fn subscriptions() {
-    let broker = with(|options| options.max_subscriptions = 2);
-    for version in VERSIONS {
-        let mut client = Client::connect(broker.address(), version, "client");
-        client.subscribe("a", AtMostOnce);
-        client.subscribe("b", AtMostOnce);
-        let reason = client.try_subscribe("c", SubscriptionOptions::default());
-        let expected =
-            if version == V5 { ReasonCode::QuotaExceeded } else { ReasonCode::UnspecifiedError };
-        assert_eq!(reason, expected);
-        // One that it has may be changed, and one that is given up makes room.
-        client.subscribe("b", AtLeastOnce);
-        client.unsubscribe("a");
-        client.subscribe("c", AtMostOnce);
-    }
-}
-
-#[test]
-fn subscriptions_in_one_packet() {
-    let broker = with(|options| options.max_subscriptions = 2);
-    let mut client = Client::connect(broker.address(), V5, "client");
-    let filter = |filter: &str| SubscribeFilter {
-        filter: filter.try_into().unwrap(),
-        options: SubscriptionOptions::qos(AtMostOnce),
-    };
-    client.send(Packet::Subscribe(Subscribe {
-        packet_id: PacketId::MIN,
-        filters: ["a", "b", "c"].map(filter).into(),
-        properties: Default::default(),
-    }));
-    let Packet::SubAck(ack) = client.next() else { panic!("expected SUBACK") };
-    let expected = [ReasonCode::Success, ReasonCode::Success, ReasonCode::QuotaExceeded];
-    assert_eq!(ack.reasons, expected);
-    assert_eq!(broker.counters().subscriptions, 2);
-}
-
 /// All packets but PUBLISH.
 #[test]
 fn size_of_a_packet_that_is_no_message() {
     let broker = TestBroker::start();
     let subscribe = |total: usize| {
         let packet = |fill: usize| {
-            let mut properties = latchlight_mqtt::Properties::new();
+            let mut properties = Properties::new();
             let text = |len| ("".into(), "x".repeat(len).into());
             properties.make_mut().user_properties = vec![text(60_000); 17];
             properties.make_mut().user_properties.push(text(fill));
@@ -250,72 +213,57 @@ fn size_of_a_packet_that_is_no_message() {
 }
 
 #[test]
-fn topic_depth() {
-    let broker = with(|options| options.max_topic_levels = 3);
-    let mut client = Client::connect(broker.address(), V5, "client");
-    client.subscribe("a/b/c", AtMostOnce);
-    client.subscribe("$share/group/a/b/+", AtMostOnce);
-    let reason = client.try_subscribe("a/b/c/#", SubscriptionOptions::default());
-    assert_eq!(reason, ReasonCode::TopicFilterInvalid);
-    let mut publisher = Client::connect(broker.address(), V5, "publisher");
-    assert_eq!(publisher.publish("a/b/c", "x", AtLeastOnce), ReasonCode::Success);
-    let too_deep =
-        Publish { qos: AtLeastOnce, packet_id: PacketId::new(9), ..Publish::new("a/b/c/d", "x") };
-    publisher.send(Packet::Publish(too_deep));
-    // In the acknowledgement or by the end: never a success.
-    match publisher.next() {
-        Packet::PubAck(ack) => assert_eq!(ack.reason, ReasonCode::TopicNameInvalid),
-        Packet::Disconnect(end) => assert_eq!(end.reason, ReasonCode::TopicNameInvalid),
-        other => panic!("unexpected {other:?}"),
-    }
-}
-
-/// However many levels the options allow: the deepest topic that is taken
-/// harms nobody, and deeper ones are refused everywhere.
-#[test]
-fn a_topic_of_slashes() {
-    let broker = with(|options| options.max_topic_levels = usize::MAX);
-    let mut client = Client::connect(broker.address(), V5, "client");
-    let deep = "/".repeat(1023);
-    client.publish_retained(&deep, "x", AtLeastOnce);
-    client.subscribe(&deep, AtMostOnce);
-    assert_eq!(client.next_message().0, deep);
-    client.unsubscribe(&deep);
-    client.subscribe("#", AtMostOnce);
-    assert_eq!(client.next_message().0, deep);
-
-    let deeper = "/".repeat(65_000);
-    let reason = client.try_subscribe(&deeper, SubscriptionOptions::default());
-    assert_eq!(reason, ReasonCode::TopicFilterInvalid);
-    let will = latchlight_mqtt::Will {
-        topic: deeper.as_str().try_into().unwrap(),
-        payload: "x".into(),
-        qos: AtMostOnce,
-        retain: true,
-        properties: Default::default(),
+fn user_properties_of_a_packet() {
+    let broker = with(|options| options.max_user_properties = 2);
+    let pairs = |count| {
+        let mut properties = Properties::new();
+        properties.make_mut().user_properties = vec![("a".into(), "b".into()); count];
+        properties
     };
-    let connect = Connect { will: Some(will), ..Connect::new(V5, "dying") };
-    let options = Options { max_connect_size: 100_000, ..Options::default() };
-    let generous = TestBroker::with_options(options);
-    let (_, connack) = Client::try_connect(generous.address(), connect);
-    assert_eq!(connack.reason, ReasonCode::TopicNameInvalid);
-    client.send(Packet::Publish(Publish { retain: true, ..Publish::new(deeper, "x") }));
-    client.expect_disconnect(ReasonCode::TopicNameInvalid);
-}
-
-#[test]
-fn subscription_bytes() {
-    // A filter of one letter takes 1 + 128 bytes.
-    let broker = with(|options| options.max_subscription_bytes = 3 * 129);
-    let mut client = Client::connect(broker.address(), V5, "client");
-    let options = SubscriptionOptions::qos(AtMostOnce);
-    for filter in ["a", "b", "a", "c"] {
-        assert_eq!(client.try_subscribe(filter, options), ReasonCode::Success);
+    let connect = |own: usize, of_will: usize| {
+        let will = Will {
+            topic: "w".try_into().unwrap(),
+            payload: "x".into(),
+            qos: AtMostOnce,
+            retain: false,
+            properties: pairs(of_will),
+        };
+        let connect = Connect::new(V5, "client");
+        Connect { properties: pairs(own), will: Some(will), ..connect }
+    };
+    for (own, of_will) in [(3, 2), (2, 3)] {
+        let (_, connack) = Client::try_connect(broker.address(), connect(own, of_will));
+        assert_eq!(connack.reason, ReasonCode::QuotaExceeded);
     }
-    assert_eq!(client.try_subscribe("d", options), ReasonCode::QuotaExceeded);
-    client.unsubscribe("a");
-    assert_eq!(client.try_subscribe("d/", options), ReasonCode::QuotaExceeded);
-    assert_eq!(client.try_subscribe("d", options), ReasonCode::Success);
+    let publish = |count| {
+        let packet_id = Some(PacketId::MIN);
+        Publish { qos: AtLeastOnce, packet_id, properties: pairs(count), ..Publish::new("a", "x") }
+    };
+    let options = SubscriptionOptions::qos(AtMostOnce);
+    let filters = vec![SubscribeFilter { filter: "a".try_into().unwrap(), options }];
+    let packets = |count| {
+        let (packet_id, properties) = (PacketId::MIN, pairs(count));
+        let filters = filters.clone();
+        let ack = PubAck { packet_id, reason: ReasonCode::Success, properties: pairs(count) };
+        let subscribe = Subscribe { packet_id, filters, properties };
+        [Packet::Publish(publish(count)), Packet::Subscribe(subscribe), Packet::PubAck(ack)]
+    };
+    for packet in packets(3) {
+        let (mut client, _) = Client::connect_with(broker.address(), connect(2, 2));
+        let name = format!("{:?}", packet.packet_type());
+        client.send(packet);
+        match client.next() {
+            Packet::Disconnect(end) => assert_eq!(end.reason, ReasonCode::QuotaExceeded, "{name}"),
+            other => panic!("unexpected {other:?}"),
+        }
+    }
+    let (mut client, _) = Client::connect_with(broker.address(), connect(2, 2));
+    for packet in packets(2) {
+        client.send(packet);
+    }
+    assert!(matches!(client.next(), Packet::PubAck(_)));
+    assert!(matches!(client.next(), Packet::SubAck(_)));
+    client.expect_nothing();
 }
 
 #[test]
@@ -386,6 +334,7 @@ fn with_user_properties(topic: &'static str, count: usize) -> Publish {
 #[test]
 fn properties_count_as_bytes_of_their_messages() {
     let broker = with(|options| {
+        options.max_user_properties = 2000;
         options.max_retained_bytes = 100_000;
         options.max_queued_bytes = 100_000;
     });
@@ -403,35 +352,6 @@ fn properties_count_as_bytes_of_their_messages() {
     let mut queue = || publisher.publish_packet(with_user_properties("queue", 1000));
     assert_eq!(queue(), ReasonCode::Success);
     assert_eq!(queue(), ReasonCode::QuotaExceeded);
-}
-
-/// Filters that look at much and bring little: those of one packet are held to
-/// a million topics together, and the last one.
-#[test]
-fn topics_that_one_packet_looks_at() {
-    let broker = TestBroker::start();
-    let mut client = Client::connect(broker.address(), V5, "client");
-    for number in 0..999 {
-        client.publish_retained(&format!("{number}/a"), "x", AtLeastOnce);
-    }
-    // 1,999 each: the root of the tree, and two levels of it.
-    let filter = |number: usize| SubscribeFilter {
-        filter: format!("+/+/{number}").as_str().try_into().unwrap(),
-        options: SubscriptionOptions::qos(AtMostOnce),
-    };
-    let mut subscribe = |filters: Vec<SubscribeFilter>| {
-        let properties = Default::default();
-        client.send(Packet::Subscribe(Subscribe { packet_id: PacketId::MIN, filters, properties }));
-        match client.next() {
-            Packet::SubAck(ack) => ack.reasons,
-            other => panic!("expected SUBACK, received {other:?}"),
-        }
-    };
-    let reasons = subscribe((0..502).map(filter).collect());
-    let refused = reasons.iter().filter(|reason| **reason == ReasonCode::QuotaExceeded).count();
-    assert_eq!((reasons.len(), refused), (502, 1));
-    // In a packet of its own it has its turn.
-    assert_eq!(subscribe(vec![filter(501)]), [ReasonCode::Success]);
 }
 
 fn with(change: impl FnOnce(&mut Options)) -> TestBroker {

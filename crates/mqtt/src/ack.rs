@@ -120,6 +120,19 @@ impl AckView {
     /// The bytes are not one of the four, well formed.
     #[inline]
     pub fn decode(bytes: &[u8], version: ProtocolVersion) -> Result<Self, DecodeError> {
+        Self::decode_limited(bytes, version, usize::MAX)
+    }
+
+    /// The same with no more user properties than this.
+    ///
+    /// # Errors
+    /// As [`AckView::decode`], or there are more.
+    #[inline]
+    pub fn decode_limited(
+        bytes: &[u8],
+        version: ProtocolVersion,
+        max_user_properties: usize,
+    ) -> Result<Self, DecodeError> {
         let header = frame_whole(bytes)?;
         let packet_type = header.packet_type()?;
         if !matches!(
@@ -131,7 +144,7 @@ impl AckView {
         if header.first & 0x08 != 0 && version != ProtocolVersion::V31 {
             return Err(DecodeError::Malformed("reserved flags of the fixed header"));
         }
-        let mut reader = Reader::new(&bytes[header.header_len..]);
+        let mut reader = Reader::limited(&bytes[header.header_len..], max_user_properties);
         let packet_id = reader.packet_id()?;
         let mut reason = ReasonCode::Success;
         if version.is_v5() && !reader.is_empty() {

@@ -19,6 +19,9 @@ pub enum DecodeError {
         /// What is taken, in bytes.
         limit: usize,
     },
+    /// More user properties than are taken in one place: a packet, or its will.
+    #[error("there are more than {0} user properties")]
+    TooManyUserProperties(usize),
     /// The protocol name or level of CONNECT is not one of those spoken here.
     #[error("the protocol version {0} is not spoken here: 3 (MQIsdp), 4 and 5 (MQTT)")]
     UnsupportedVersion(u8),
@@ -40,6 +43,8 @@ impl DecodeError {
             Self::Malformed(_) => ReasonCode::MalformedPacket,
             Self::Protocol(_) => ReasonCode::ProtocolError,
             Self::TooLarge { .. } => ReasonCode::PacketTooLarge,
+            // An implementation's own limit (MQTT 5, 4.13.2, 0x97).
+            Self::TooManyUserProperties(_) => ReasonCode::QuotaExceeded,
             Self::UnsupportedVersion(_) => ReasonCode::UnsupportedProtocolVersion,
             Self::TopicName => ReasonCode::TopicNameInvalid,
             Self::TopicFilter => ReasonCode::TopicFilterInvalid,

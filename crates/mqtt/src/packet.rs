@@ -114,13 +114,27 @@ impl Packet {
     /// # Errors
     /// The bytes are not exactly one well-formed packet of that version.
     pub fn decode(bytes: Bytes, version: ProtocolVersion) -> Result<Self, DecodeError> {
+        Self::decode_limited(bytes, version, usize::MAX)
+    }
+
+    /// The same with no more user properties than this, and as many again in the
+    /// will of CONNECT. Each takes five bytes at least, and a good deal more in
+    /// memory.
+    ///
+    /// # Errors
+    /// As [`Packet::decode`], or there are more.
+    pub fn decode_limited(
+        bytes: Bytes,
+        version: ProtocolVersion,
+        max_user_properties: usize,
+    ) -> Result<Self, DecodeError> {
         let header = frame_whole(&bytes)?;
         let packet_type = header.packet_type()?;
         check_dup(header.first, packet_type, version)?;
         let mut body = Body {
             frame: &bytes,
             first: header.first,
-            reader: Reader::new(&bytes[header.header_len..]),
+            reader: Reader::limited(&bytes[header.header_len..], max_user_properties),
             version,
         };
         let packet = Self::decode_body(packet_type, &mut body)?;

@@ -298,7 +298,8 @@ impl Properties {
         let mut properties = Self::new();
         if !raw.is_empty() {
             let values = properties.make_mut();
-            property::read_all(Reader::new(raw), place, |id, value| values.set(frame, id, value))?;
+            let reader = Reader::limited(raw, reader.max_user_properties());
+            property::read_all(reader, place, |id, value| values.set(frame, id, value))?;
         }
         Ok(properties)
     }
@@ -395,7 +396,8 @@ impl<'a> PropertiesView<'a> {
     pub(crate) fn decode(reader: &mut Reader<'a>, place: Place) -> Result<Self, DecodeError> {
         let raw = raw(reader)?;
         if !raw.is_empty() {
-            property::read_all(Reader::new(raw), place, |_, _| {})?;
+            let reader = Reader::limited(raw, reader.max_user_properties());
+            property::read_all(reader, place, |_, _| {})?;
         }
         Ok(Self { raw })
     }

@@ -269,6 +269,8 @@ pub(crate) fn read_all<'a>(
     mut each: impl FnMut(PropertyId, PropertyValue<'a>),
 ) -> Result<(), DecodeError> {
     let mut seen = 0_u64;
+    let limit = reader.max_user_properties();
+    let mut user_properties = 0;
     while !reader.is_empty() {
         let (id, value) = read(&mut reader)?;
         // MQTT 5, 2.2.2.2, table 2-4
@@ -280,6 +282,12 @@ pub(crate) fn read_all<'a>(
             return Err(DecodeError::Protocol("a property that stands twice"));
         }
         seen |= bit;
+        if id == PropertyId::UserProperty {
+            user_properties += 1;
+            if user_properties > limit {
+                return Err(DecodeError::TooManyUserProperties(limit));
+            }
+        }
         id.check(value)?;
         each(id, value);
     }

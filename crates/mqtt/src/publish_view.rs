@@ -39,12 +39,25 @@ impl<'a> PublishView<'a> {
     /// The bytes are not one PUBLISH, well formed.
     #[inline]
     pub fn decode(bytes: &'a [u8], version: ProtocolVersion) -> Result<Self, DecodeError> {
+        Self::decode_limited(bytes, version, usize::MAX)
+    }
+
+    /// The same with no more user properties than this.
+    ///
+    /// # Errors
+    /// As [`PublishView::decode`], or there are more.
+    #[inline]
+    pub fn decode_limited(
+        bytes: &'a [u8],
+        version: ProtocolVersion,
+        max_user_properties: usize,
+    ) -> Result<Self, DecodeError> {
         let header = frame_whole(bytes)?;
         if header.first >> 4 != PacketType::Publish as u8 {
             return Err(DecodeError::Protocol("the packet is no PUBLISH"));
         }
         let (dup, qos, retain) = flags(header.first)?;
-        let mut reader = Reader::new(&bytes[header.header_len..]);
+        let mut reader = Reader::limited(&bytes[header.header_len..], max_user_properties);
         let topic = reader.topic()?;
         let (packet_id, packet_id_offset) = match qos {
             QoS::AtMostOnce => (None, None),

@@ -10,6 +10,8 @@ use crate::{DecodeError, PacketId};
 #[derive(Clone)]
 pub(crate) struct Reader<'a> {
     rest: &'a [u8],
+    /// How many user properties may stand in one place.
+    max_user_properties: usize,
 }
 
 const SHORT: DecodeError = DecodeError::Malformed("the packet ends within a field");
@@ -17,7 +19,17 @@ const SHORT: DecodeError = DecodeError::Malformed("the packet ends within a fiel
 impl<'a> Reader<'a> {
     #[inline]
     pub(crate) fn new(rest: &'a [u8]) -> Self {
-        Self { rest }
+        Self::limited(rest, usize::MAX)
+    }
+
+    #[inline]
+    pub(crate) fn limited(rest: &'a [u8], max_user_properties: usize) -> Self {
+        Self { rest, max_user_properties }
+    }
+
+    #[inline]
+    pub(crate) fn max_user_properties(&self) -> usize {
+        self.max_user_properties
     }
 
     #[inline]

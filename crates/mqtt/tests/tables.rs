@@ -3,7 +3,9 @@
 #![allow(clippy::unwrap_used)]
 
 use bytes::Bytes;
-use latchlight_mqtt::{DecodeError, Packet, PacketType, PropertyId, ProtocolVersion, ReasonCode};
+use latchlight_mqtt::{
+    AckView, DecodeError, Packet, PacketType, PropertyId, ProtocolVersion, PublishView, ReasonCode,
+};
 
 const V5: ProtocolVersion = ProtocolVersion::V5;
 
@@ -62,9 +64,13 @@ const PROPERTIES: [(&[u8], &str); 27] = [
 ];
 
 fn with(place: (&str, u8, &[u8], &[u8]), properties: &[u8]) -> Result<Packet, DecodeError> {
+    Packet::decode(bytes_with(place, properties), V5)
+}
+
+fn bytes_with(place: (&str, u8, &[u8], &[u8]), properties: &[u8]) -> Bytes {
     let (_, first, before, after) = place;
     let body = [before, &[properties.len() as u8], properties, after].concat();
-    Packet::decode(Bytes::from([&[first, body.len() as u8], &body[..]].concat()), V5)
+    [&[first, body.len() as u8], &body[..]].concat().into()
 }
 
 fn names(list: &str, name: &str) -> bool {
@@ -107,6 +113,28 @@ fn only_user_properties_and_identifiers_of_publish_stand_twice() {
             let twice = with(place, &bytes.repeat(2));
             let repeats = bytes[0] == 0x26 || bytes[0] == 0x0B && place.0 == "PUBLISH";
             assert_eq!(twice.is_ok(), repeats, "{bytes:02X?}, {}: {twice:?}", place.0);
+        }
+    }
+}
+
+/// A server's own limit, in each place, and to what is read in place too.
+#[test]
+fn user_properties_are_limited_in_each_place() {
+    const PAIR: &[u8] = b"\x26\0\x01k\0\x01v";
+    for place in PLACES {
+        for count in [2, 3] {
+            let bytes = bytes_with(place, &PAIR.repeat(count));
+            let expected = if count > 2 { Err(ReasonCode::QuotaExceeded) } else { Ok(()) };
+            let outcome = |error: Option<DecodeError>| error.map_or(Ok(()), |e| Err(e.reason()));
+            let packet = Packet::decode_limited(bytes.clone(), V5, 2);
+            assert_eq!(outcome(packet.err()), expected, "{}", place.0);
+            if place.0 == "PUBLISH" {
+                let view = PublishView::decode_limited(&bytes, V5, 2);
+                assert_eq!(outcome(view.err()), expected, "{}", place.0);
+            } else if matches!(place.0, "PUBACK" | "PUBREC" | "PUBREL" | "PUBCOMP") {
+                let view = AckView::decode_limited(&bytes, V5, 2);
+                assert_eq!(outcome(view.err()), expected, "{}", place.0);
+            }
         }
     }
 }

@@ -48,6 +48,7 @@ macro_rules! options {
 options! {
     threads: usize,
     max_packet_size: u32,
+    max_user_properties: usize,
     max_partial_bytes: usize,
     connect_timeout: Seconds,
     max_connect_size: u32,
@@ -77,6 +78,7 @@ options! {
     max_pause: Seconds,
     stalled_limit: Seconds,
     max_subscriptions: usize,
+    max_shared_subscriptions: usize,
     max_subscription_bytes: usize,
     max_topic_levels: usize,
     topic_alias_maximum: u16,

@@ -7,7 +7,8 @@ use crate::Time;
 use crate::connection::End;
 
 pub(super) fn handle(client: &mut Client, packet: &[u8], now: Time) -> Result<Next, End> {
-    let ack = AckView::decode(packet, client.version)?;
+    let most = client.core.options.max_user_properties;
+    let ack = AckView::decode_limited(packet, client.version, most)?;
     if ack.packet_type == PacketType::PubRel {
         let reason = client.session.inbound.lock().release(ack.packet_id);
         if let Some(recorder) = client.core.recorder.as_ref().filter(|_| client.session.is_stored())

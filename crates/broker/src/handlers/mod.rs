@@ -216,7 +216,8 @@ impl Client {
     }
 
     fn decode(&self, packet: &[u8]) -> Result<Packet, End> {
-        Ok(Packet::decode(Bytes::copy_from_slice(packet), self.version)?)
+        let (bytes, options) = (Bytes::copy_from_slice(packet), &self.core.options);
+        Ok(Packet::decode_limited(bytes, self.version, options.max_user_properties)?)
     }
 
     /// Answers after the batch; not, where the client does not take that much

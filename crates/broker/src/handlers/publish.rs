@@ -15,7 +15,8 @@ use crate::topics::Route;
 use crate::{DropReason, Publication, Stop, Time};
 
 pub(super) fn handle(client: &mut Client, packet: &[u8], now: Time) -> Result<Next, End> {
-    let view = PublishView::decode(packet, client.version)?;
+    let most = client.core.options.max_user_properties;
+    let view = PublishView::decode_limited(packet, client.version, most)?;
     let route = resolve(client, &view)?;
     check(&view)?;
     if let Some(id) = view.packet_id.filter(|_| view.qos == QoS::ExactlyOnce) {
