@@ -31,7 +31,7 @@ async fn a_click_on_lock_locks_the_door_and_the_board_shows_what_the_door_says()
 
 #[tokio::test]
 async fn c8_a_door_that_says_nothing_is_shown_as_it_was_and_that_it_may_be_open() {
-    let server = Server::start_with(json!({ "commands": { "expires_in": 1 } })).await;
+    let server = Server::start_with(json!({ "commands": { "expires_in": 5 } })).await;
     let _door = server.lock("front-door", Manner::Silent).await;
     let browser = open(&server, DESKTOP, false).await;
     browser.click("[data-device=front-door] [data-verb=lock]").await;

@@ -38,7 +38,7 @@ async fn the_same_key_with_another_request_is_refused_and_does_nothing() {
 
 #[tokio::test]
 async fn while_the_first_is_worked_on_the_second_is_409_also_when_the_first_gave_up() {
-    let server = Server::start_with(json!({ "commands": { "expires_in": 2 } })).await;
+    let server = Server::start_with(json!({ "commands": { "expires_in": 6 } })).await;
     let door = server.lock("front-door", Manner::Silent).await;
     let path = "/unlock?device=front-door&wait=9";
     let request = server.client.post(server.url(path)).header("idempotency-key", "k1");

@@ -58,7 +58,7 @@ async fn a_device_without_ack_confirms_by_the_wanted_state() {
 
 #[tokio::test]
 async fn another_device_cannot_confirm_a_command() {
-    let server = Server::start_with(json!({ "commands": { "expires_in": 2 } }));
+    let server = Server::start_with(json!({ "commands": { "expires_in": 4 } }));
     let mut door = Device::join(&server, "front", ACKS).await;
     let mut other = Device::join(&server, "other", ACKS).await;
     let (_, answer) = server.post("/unlock?device=front&wait=0").await;

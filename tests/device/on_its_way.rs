@@ -76,7 +76,7 @@ async fn c3_a_broker_that_does_not_take_a_command_is_cut_off_before_that_is_sett
     let address = listener.local_addr().unwrap();
     let begin = json!({
         "mqtt": { "broker": format!("mqtt://{address}") },
-        "commands": { "expires_in": 2 },
+        "commands": { "expires_in": 4 },
     });
     let server = tokio::task::spawn_blocking(|| Server::start_with(begin));
     let mut broker = Broker::of(&listener).await;
@@ -86,7 +86,9 @@ async fn c3_a_broker_that_does_not_take_a_command_is_cut_off_before_that_is_sett
     broker.hand_shake().await;
     let (_, answer) = server.post("/unlock?device=front&wait=0").await;
     let command = broker.until("unlock ").await;
-    assert_eq!(command.properties.message_expiry_interval, Some(1));
+    // Less than it has: the rest is for the way.
+    let expiry = command.properties.message_expiry_interval;
+    assert!(matches!(expiry, Some(1..=3)), "{expiry:?}");
     let ended = server.ended(&command_of(&answer)).await;
     assert_eq!(ended["outcome"], "unconfirmed");
     // It is gone already, by a reset: what is on its way is thrown away.

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::harness::Server;
+use crate::harness::{PATIENCE, Server};
 use crate::mosquitto::Mosquitto;
 use crate::process::Process;
 
@@ -60,7 +60,7 @@ async fn a_door_of_mosquitto_clients_is_locked_from_http() {
         shake.args(["-h", host, "-p", port, "-q", "1", "-m", "hand_shake lock"]);
         shake.args(["-t", "latchlight/devices/front/up"]).status().unwrap()
     };
-    let end = tokio::time::Instant::now() + Duration::from_secs(15);
+    let end = tokio::time::Instant::now() + PATIENCE;
     loop {
         assert!(shake().success());
         let (_, device) = server.get("/api/v1/devices/front").await;

@@ -54,7 +54,7 @@ async fn a_panic_is_an_error_to_the_caller_and_the_next_call_is_performed() {
 #[tokio::test]
 async fn calls_run_side_by_side_up_to_a_bound_and_more_than_can_wait_are_refused() {
     let house = rude().await;
-    let results = join_all((0..100).map(|_| house.say("rude_sleep 50"))).await;
+    let results = join_all((0..100).map(|_| house.say("rude_sleep 200"))).await;
     let done = results.iter().filter(|result| result.is_ok()).count();
     let busy = |result: &&Result<_, latchlight_plugin_api::ActionError>| {
         result

@@ -123,7 +123,7 @@ async fn no_plugin_reaches_a_command_topic_whatever_config_json_grants() {
 #[tokio::test]
 async fn a_slow_plugin_holds_up_nobody_and_is_put_in_quarantine() {
     let library = in_rust("rude");
-    let server = server_with(&[(&library, json!({}))], json!({}), 1500);
+    let server = server_with(&[(&library, json!({}))], json!({}), 6000);
     let mut front = Device::join(&server, "front", r#"lock {"features": ["ack"]}"#).await;
     front.say("rude_sleep 60000").await;
     // The same device's words, and an app's command to it, do not wait.

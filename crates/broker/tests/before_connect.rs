@@ -16,8 +16,8 @@ use support::{Authority, Client, PATIENCE, TestBroker, WsClient, request, tls};
 /// How long a client waits before its next byte.
 const LULL: Duration = Duration::from_millis(20);
 
-trait Stream: Read + Write {}
-impl<S: Read + Write> Stream for S {}
+trait Stream: Read + Write + Send {}
+impl<S: Read + Write + Send> Stream for S {}
 
 /// A CONNECT that takes long: all of it is a client id.
 fn connect() -> Vec<u8> {
@@ -64,7 +64,8 @@ struct Ways {
 
 impl Ways {
     fn new() -> Self {
-        let brief = Duration::from_millis(500);
+        // Long enough for handshakes on a busy machine.
+        let brief = Duration::from_secs(3);
         let broker = TestBroker::with_options(Options {
             connect_timeout: brief,
             handshake_timeout: brief,
@@ -117,17 +118,26 @@ fn each_byte_buys_no_more_time_on_no_transport() {
         upgraded.stream.set_read_timeout(Some(LULL)).unwrap();
         upgraded
     };
-    let plain = lulled(TcpStream::connect(ways.broker.address()).unwrap());
-    dawdle("tcp", Box::new(plain), &connect());
-    dawdle("unix", Box::new(ways.unix()), &connect());
-    dawdle("hello", Box::new(lulled(ways.listen(secure))), &hello());
-    dawdle("tls", Box::new(shaken(ways.listen(secure))), &connect());
-    dawdle("head", Box::new(lulled(ways.listen(websocket))), &head());
-    dawdle("ws", Box::new(upgraded(ways.listen(websocket))), &connect());
-    dawdle("secure head", Box::new(shaken(ways.listen(both))), &head());
-    let wss = WsClient::over(ways.authority.wallet().over(ways.listen(both)).unwrap()).unwrap();
-    wss.stream.sock.set_read_timeout(Some(LULL)).unwrap();
-    dawdle("wss", Box::new(wss), &connect());
+    let wss = |stream: TcpStream| {
+        let wss = WsClient::over(ways.authority.wallet().over(stream).unwrap()).unwrap();
+        wss.stream.sock.set_read_timeout(Some(LULL)).unwrap();
+        wss
+    };
+    // All at the same time: each takes as long as it may.
+    std::thread::scope(|scope| {
+        let dawdle = |name: &'static str, stream: Box<dyn Stream>, bytes: Vec<u8>| {
+            scope.spawn(move || dawdle(name, stream, &bytes));
+        };
+        let plain = lulled(TcpStream::connect(ways.broker.address()).unwrap());
+        dawdle("tcp", Box::new(plain), connect());
+        dawdle("unix", Box::new(ways.unix()), connect());
+        dawdle("hello", Box::new(lulled(ways.listen(secure))), hello());
+        dawdle("tls", Box::new(shaken(ways.listen(secure))), connect());
+        dawdle("head", Box::new(lulled(ways.listen(websocket))), head());
+        dawdle("ws", Box::new(upgraded(ways.listen(websocket))), connect());
+        dawdle("secure head", Box::new(shaken(ways.listen(both))), head());
+        dawdle("wss", Box::new(wss(ways.listen(both))), connect());
+    });
     bystander.expect_nothing();
     ways.broker.until("only one is left", |broker| broker.counters().connections == 1);
 }

@@ -25,19 +25,29 @@ fn bytes(packet: Packet) -> Vec<u8> {
     bytes
 }
 
-/// How many packets of the attack the broker handles before it answers another
-/// client; the attack is so many packets.
-fn handled_first(broker: &TestBroker, attacker: &mut Client, attack: &[u8]) -> u64 {
+/// Fewer packets of the attack than this the broker handles before it answers
+/// another client, from the first one on. A busy machine may keep that client
+/// from saying or hearing anything until the attack is over, which tells
+/// nothing: then there is another one.
+fn assert_answers_before(most: u64, broker: &TestBroker, attacker: &mut Client, attack: &[u8]) {
+    const ATTACKS: usize = 20;
     let mut bystander = Client::connect(broker.address(), V5, "bystander");
-    let mut sending = attacker.second_handle();
-    let before = broker.counters().received.packets;
-    std::thread::scope(|scope| {
-        scope.spawn(move || sending.try_send_bytes(attack));
-        broker.until("it has begun", |broker| broker.counters().received.packets > before);
-        let begun = broker.counters().received.packets;
-        bystander.expect_nothing();
-        broker.counters().received.packets - begun
-    })
+    let mut handled = Vec::new();
+    for _ in 0..ATTACKS {
+        let mut sending = attacker.second_handle();
+        let before = broker.counters().received.packets;
+        handled.push(std::thread::scope(|scope| {
+            scope.spawn(move || sending.try_send_bytes(attack));
+            broker.until("it has begun", |broker| broker.counters().received.packets > before);
+            bystander.expect_nothing();
+            broker.counters().received.packets - before
+        }));
+        if handled.last().is_some_and(|handled| *handled < most) {
+            return;
+        }
+        attacker.drain();
+    }
+    panic!("so many packets went before another's ping: {handled:?}");
 }
 
 /// Topics whose way through the index is long: each level goes both ways.
@@ -56,8 +66,7 @@ fn deep_topics_let_others_come_in_between() {
     let attack: Vec<u8> = (0..MESSAGES)
         .flat_map(|number| bytes(Packet::Publish(Publish::new(format!("{deep}/{number}"), "x"))))
         .collect();
-    let handled = handled_first(&broker, &mut attacker, &attack);
-    assert!(handled < MESSAGES as u64 / 2, "{handled} messages went before another's ping");
+    assert_answers_before(MESSAGES as u64 / 2, &broker, &mut attacker, &attack);
 }
 
 /// Neither do many filters in one packet, nor such packets one after another.
@@ -76,8 +85,8 @@ fn packets_of_many_filters_let_others_come_in_between() {
     let mut pair = bytes(Packet::Subscribe(Subscribe { packet_id, filters, properties }));
     let properties = Default::default();
     pair.extend(bytes(Packet::Unsubscribe(Unsubscribe { packet_id, filters: names, properties })));
-    let handled = handled_first(&broker, &mut attacker, &pair.repeat(PACKETS / 2));
-    assert!(handled < PACKETS as u64 / 2, "{handled} packets went before another's ping");
+    let attack = pair.repeat(PACKETS / 2);
+    assert_answers_before(PACKETS as u64 / 2, &broker, &mut attacker, &attack);
 }
 
 /// As fast as it can: everything else of the thread goes on.

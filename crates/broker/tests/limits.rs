@@ -62,17 +62,17 @@ fn packet_size() {
 
 #[test]
 fn time_before_connect() {
-    let broker = with(|options| options.connect_timeout = Duration::from_millis(200));
+    let broker = with(|options| options.connect_timeout = Duration::from_secs(2));
     let since = Instant::now();
     let mut silent = Client::open(broker.address(), V5);
     let mut slow = Client::open(broker.address(), V5);
     slow.send_bytes(&[0x10, 20, 0, 4]);
     silent.expect_closed();
     slow.expect_closed();
-    assert!(since.elapsed() >= Duration::from_millis(190));
+    assert!(since.elapsed() >= Duration::from_millis(1990));
     // Who has said CONNECT in time stays.
     let mut client = Client::connect(broker.address(), V5, "client");
-    std::thread::sleep(Duration::from_millis(300));
+    std::thread::sleep(Duration::from_millis(2300));
     client.expect_nothing();
 }
 
@@ -147,12 +147,12 @@ fn sessions() {
 
 #[test]
 fn session_expiry() {
-    let broker = with(|options| options.max_session_expiry = Duration::from_secs(1));
+    let broker = with(|options| options.max_session_expiry = Duration::from_secs(3));
     let mut connect = Connect::new(V5, "client");
     connect.properties.make_mut().session_expiry_interval = Some(u32::MAX);
     let (client, connack) = Client::connect_with(broker.address(), connect);
     // MQTT 5, 3.2.2.3.2: the client is told what it gets.
-    assert_eq!(connack.properties.session_expiry_interval, Some(1));
+    assert_eq!(connack.properties.session_expiry_interval, Some(3));
     client.disconnect();
     broker.until("it ends", |broker| broker.counters().sessions == 0);
     // The older versions ask for a session without an end.

@@ -231,7 +231,7 @@ fn a_reset_takes_back_what_was_not_read_within_the_process() {
         let mut lock = Client::connect_over(Blocking::connect(&connector), V5, "lock");
         lock.subscribe("lock/down", qos);
         let unlock = InlinePublish::new("lock/down".try_into().unwrap(), "unlock");
-        let mut live = broker.inline().publish_live(unlock, Duration::from_millis(50));
+        let mut live = broker.inline().publish_live(unlock, Duration::from_secs(3));
         let mut told = vec![broker.wait(live.next()).unwrap().what];
         if is_confirmed {
             live.receipt().confirm();

@@ -4,15 +4,17 @@
 
 mod support;
 
+use std::sync::mpsc::sync_channel;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use latchlight_broker::Options;
 use latchlight_mqtt::{
     Connect, Packet, Properties, ProtocolVersion, Publish, QoS, SubscriptionOptions, Will,
 };
-use support::{Client, TestBroker};
+use support::{Client, PATIENCE, TestBroker};
 
-use ProtocolVersion::V5;
+use ProtocolVersion::{V5, V311};
 use QoS::{AtLeastOnce, AtMostOnce};
 
 const MEGABYTE: usize = 1024 * 1024;
@@ -85,6 +87,54 @@ fn a_will_does_not_keep_its_connect() {
         (1..=100).for_each(vanish);
         broker.until("they are published", |broker| broker.counters().retained_messages == 101);
     });
+}
+
+/// A client that stops reading: the others get everything, the broker keeps a
+/// bounded amount for it, and what was dropped is counted.
+#[test]
+fn a_reader_that_stops_holds_nobody_up() {
+    const MESSAGES: usize = 3_000;
+    const SIZE: usize = 16 * 1024;
+    // So far the publisher is ahead: less than the high water, or a reader that
+    // a busy machine keeps from its processor would count as stalled as well.
+    const AHEAD: usize = 8;
+    let _alone = alone();
+    let broker = TestBroker::with_options(Options {
+        high_water: 256 * 1024,
+        max_queued_messages: 100,
+        stalled_after: Duration::from_millis(500),
+        ..Options::default()
+    });
+    let mut stopped = Client::connect(broker.address(), V5, "stopped");
+    stopped.subscribe("a", AtMostOnce);
+    let mut stopped_at_qos_1 = Client::connect(broker.address(), V311, "stopped at QoS 1");
+    stopped_at_qos_1.subscribe("a", AtLeastOnce);
+    let mut reader = Client::connect(broker.address(), V5, "reader");
+    reader.subscribe("a", AtMostOnce);
+    let mut publisher = Client::connect(broker.address(), V5, "publisher");
+    let (has_read, was_read) = sync_channel(MESSAGES);
+    let reading = std::thread::spawn(move || {
+        for number in 0..MESSAGES {
+            let received = reader.next_publish();
+            assert_eq!(received.payload[..8], (number as u64).to_be_bytes());
+            has_read.send(()).unwrap();
+        }
+    });
+    // 48 MB go through for each of the two; a few are kept.
+    assert_leaves_less_than(24 * MEGABYTE, || {
+        for number in 0..MESSAGES {
+            if number >= AHEAD {
+                was_read.recv_timeout(PATIENCE).unwrap();
+            }
+            let mut payload = vec![0; SIZE];
+            payload[..8].copy_from_slice(&(number as u64).to_be_bytes());
+            publisher.publish_packet(Publish { qos: AtLeastOnce, ..Publish::new("a", payload) });
+        }
+        reading.join().unwrap();
+    });
+    let counters = broker.counters();
+    assert!(counters.dropped_stalled > 0, "{counters:?}");
+    assert!(counters.dropped_queue_full > 0, "{counters:?}");
 }
 
 /// It reads so slowly that it would hold the old ones for long.

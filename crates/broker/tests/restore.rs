@@ -22,6 +22,8 @@ fn what_is_not_to_be_kept_is_gone_before_anybody_can_connect() {
     let mut reader = resume(&broker, "reader").0;
     reader.subscribe("+/down", ExactlyOnce);
     reader.vanish();
+    // Else some of it were in flight, and its session would end with that.
+    broker.until("it is gone", |broker| broker.clients().is_empty());
     for (mortal, topic) in [("mortal 1", "front/down"), ("mortal 2", "other/down")] {
         let mut mortal = resuming(V5, mortal);
         mortal.will = Some(will(topic, 3600));

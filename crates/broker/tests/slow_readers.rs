@@ -4,56 +4,22 @@
 
 mod support;
 
-use std::io::Read;
 use std::time::{Duration, Instant};
 
 use latchlight_broker::Options;
 use latchlight_mqtt::{Connect, Packet, ProtocolVersion, Publish, QoS, ReasonCode};
-use support::{Client, TestBroker};
+use support::{Client, PATIENCE, TestBroker};
 
 use ProtocolVersion::{V5, V311};
 use QoS::{AtLeastOnce, AtMostOnce};
 
-/// A client that stops reading: the others get everything, the broker keeps a
-/// bounded amount for it, and what was dropped is counted.
-#[test]
-fn a_reader_that_stops_holds_nobody_up() {
-    const MESSAGES: usize = 3_000;
-    const SIZE: usize = 16 * 1024;
-    let broker = TestBroker::with_options(Options {
-        high_water: 256 * 1024,
-        max_queued_messages: 100,
-        // Longer than a busy machine keeps a reader from its processor.
-        stalled_after: Duration::from_millis(500),
-        ..Options::default()
-    });
-    let mut stopped = Client::connect(broker.address(), V5, "stopped");
-    stopped.subscribe("a", AtMostOnce);
-    let mut stopped_at_qos_1 = Client::connect(broker.address(), V311, "stopped at QoS 1");
-    stopped_at_qos_1.subscribe("a", AtLeastOnce);
-    let mut reader = Client::connect(broker.address(), V5, "reader");
-    reader.subscribe("a", AtMostOnce);
-    let mut publisher = Client::connect(broker.address(), V5, "publisher");
-    let reading = std::thread::spawn(move || {
-        for number in 0..MESSAGES {
-            let received = reader.next_publish();
-            assert_eq!(received.payload[..8], (number as u64).to_be_bytes());
-        }
-    });
-    let memory_before = memory();
-    for number in 0..MESSAGES {
-        let mut payload = vec![0; SIZE];
-        payload[..8].copy_from_slice(&(number as u64).to_be_bytes());
-        publisher.publish_packet(Publish { qos: AtLeastOnce, ..Publish::new("a", payload) });
-    }
-    reading.join().unwrap();
-    let counters = broker.counters();
-    assert!(counters.dropped_stalled > 0, "{counters:?}");
-    assert!(counters.dropped_queue_full > 0, "{counters:?}");
-    // 48 MB went through for each of the two; a few were kept.
-    let grown = memory().saturating_sub(memory_before);
-    assert!(grown < 24 * 1024 * 1024, "memory grew by {grown} bytes");
-}
+/// A busy machine pauses a reader for longer than a real stall takes, but not
+/// for as long as this.
+const STALLED: Duration = Duration::from_secs(5);
+
+/// Longer than a client waits for its next message: no test goes on that comes
+/// to wait for this.
+const FOR_GOOD: Duration = PATIENCE.saturating_mul(3);
 
 /// The stopped reader does not slow the others down: what one of them waits
 /// for its message stays far below the time for which the stopped one is
@@ -62,8 +28,8 @@ fn a_reader_that_stops_holds_nobody_up() {
 fn the_others_messages_are_as_quick_as_before() {
     let broker = TestBroker::with_options(Options {
         high_water: 64 * 1024,
-        stalled_after: Duration::from_secs(2),
-        max_pause: Duration::from_secs(10),
+        stalled_after: STALLED,
+        max_pause: STALLED,
         ..Options::default()
     });
     let mut stopped = Client::connect(broker.address(), V5, "stopped");
@@ -84,7 +50,7 @@ fn the_others_messages_are_as_quick_as_before() {
         slowest = slowest.max(since.elapsed());
     }
     // No measurement: waiting for the stopped one would take this long.
-    assert!(slowest < Duration::from_secs(2), "{slowest:?}");
+    assert!(slowest < STALLED, "{slowest:?}");
 }
 
 /// A reader that reads, only slower than is published, loses nothing: the
@@ -94,8 +60,7 @@ fn a_publisher_that_outruns_its_reader_is_slowed_down() {
     const MESSAGES: u32 = 40_000;
     let broker = TestBroker::with_options(Options {
         high_water: 64 * 1024,
-        // A busy machine pauses the reader for longer than a real stall takes.
-        stalled_after: Duration::from_secs(5),
+        stalled_after: STALLED,
         ..Options::default()
     });
     let mut reader = Client::connect(broker.address(), V5, "reader");
@@ -119,7 +84,9 @@ fn two_clients_that_flood_each_other_lose_nothing() {
     const MESSAGES: u32 = 40_000;
     let broker = TestBroker::with_options(Options {
         high_water: 64 * 1024,
-        stalled_after: Duration::from_secs(5),
+        // Neither is taken for a stalled one, not even for a while.
+        stalled_after: FOR_GOOD,
+        max_pause: FOR_GOOD,
         ..Options::default()
     });
     let threads: Vec<_> = [("one", "two"), ("two", "one")]
@@ -140,13 +107,10 @@ fn two_clients_that_flood_each_other_lose_nothing() {
             })
         })
         .collect();
-    let since = Instant::now();
     for thread in threads {
         thread.join().unwrap();
     }
     assert_eq!(broker.counters().dropped_stalled, 0);
-    // Neither was taken for a stalled one, not even for a while.
-    assert!(since.elapsed() < Duration::from_secs(5), "{:?}", since.elapsed());
 }
 
 /// A client that gets what it sends is slowed down by itself alone.
@@ -155,19 +119,18 @@ fn a_client_that_floods_itself_loses_nothing() {
     const MESSAGES: u32 = 40_000;
     let broker = TestBroker::with_options(Options {
         high_water: 64 * 1024,
-        stalled_after: Duration::from_secs(5),
+        stalled_after: FOR_GOOD,
+        max_pause: FOR_GOOD,
         ..Options::default()
     });
     let mut client = Client::connect(broker.address(), V5, "client");
     client.subscribe("a", AtMostOnce);
-    let since = Instant::now();
     let publishing = flood(client.second_handle(), "a", MESSAGES);
     for number in 0..MESSAGES {
         assert_eq!(client.next_publish().payload[..4], number.to_be_bytes());
     }
     publishing.join().unwrap();
     assert_eq!(broker.counters().dropped_stalled, 0);
-    assert!(since.elapsed() < Duration::from_secs(5), "{:?}", since.elapsed());
 }
 
 #[test]
@@ -222,8 +185,8 @@ fn publishers_of_qos_1_that_outrun_their_reader_are_slowed_down() {
     const PUBLISHERS: u32 = 4;
     let broker = TestBroker::with_options(Options {
         max_queued_messages: 1_000,
-        stalled_after: Duration::from_secs(5),
-        max_pause: Duration::from_secs(5),
+        stalled_after: STALLED,
+        max_pause: STALLED,
         ..Options::default()
     });
     let mut connect = Connect::new(V5, "reader");
@@ -308,7 +271,7 @@ fn a_message_that_all_readers_had_to_miss_is_no_success() {
     let mut stopped = Client::connect(broker.address(), V5, "stopped");
     stopped.subscribe("a", AtLeastOnce);
     let mut publisher = Client::connect(broker.address(), V5, "publisher");
-    let end = Instant::now() + support::PATIENCE;
+    let end = Instant::now() + PATIENCE;
     loop {
         let publish = Publish { qos: AtLeastOnce, ..Publish::new("a", vec![0; 16 * 1024]) };
         if publisher.publish_packet(publish) == ReasonCode::QuotaExceeded {
@@ -327,11 +290,4 @@ fn flood(mut client: Client, topic: &'static str, messages: u32) -> std::thread:
             client.send(Packet::Publish(Publish::new(topic, payload)));
         }
     })
-}
-
-/// The resident memory of this process, in bytes.
-fn memory() -> usize {
-    let mut status = String::new();
-    std::fs::File::open("/proc/self/statm").unwrap().read_to_string(&mut status).unwrap();
-    status.split(' ').nth(1).unwrap().parse::<usize>().unwrap() * 4096
 }

@@ -247,12 +247,15 @@ fn retained_messages_come_back_and_those_taken_away_do_not() {
 fn a_will_that_waits_and_a_session_that_runs_out_are_kept_to_their_times() {
     let disk = Disk::default();
     let broker = on(&disk);
+    let mut watcher = resume(&broker, V5, "watcher").0;
+    watcher.subscribe("will", AtLeastOnce);
+    watcher.vanish();
     let mut connect = resuming(V5, "mortal");
     connect.properties.make_mut().session_expiry_interval = Some(2);
     let mut will = Will {
         topic: "will".try_into().unwrap(),
         payload: "gone".into(),
-        qos: AtMostOnce,
+        qos: AtLeastOnce,
         retain: false,
         properties: latchlight_mqtt::Properties::new(),
     };
@@ -263,8 +266,7 @@ fn a_will_that_waits_and_a_session_that_runs_out_are_kept_to_their_times() {
     all_committed(&broker);
 
     let broker = after_power_cut(broker, &disk.cut());
-    let mut watcher = Client::connect(broker.address(), V5, "watcher");
-    watcher.subscribe("will", AtMostOnce);
+    let mut watcher = resume(&broker, V5, "watcher").0;
     assert_eq!(watcher.next_message().1, "gone");
     broker.until("its session ends", |broker| broker.counters().sessions == 1);
 }

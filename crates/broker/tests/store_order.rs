@@ -30,7 +30,7 @@ fn a_session_that_lives_longer_than_before_is_promised_when_that_is_on_disk() {
     let disk = Disk::default();
     let broker = on(&disk);
     let mut short = resuming(V5, "client");
-    short.properties.make_mut().session_expiry_interval = Some(1);
+    short.properties.make_mut().session_expiry_interval = Some(600);
     Client::connect_with(broker.address(), short).0.vanish();
     disk.hang();
     let mut client = say_connect(&broker, resuming(V5, "client"));

@@ -212,7 +212,7 @@ fn only_who_shows_a_good_certificate_is_let_on() {
         assert!(!wallet(None).is_let_on(required));
         assert!(wallet(None).is_let_on(optional) && wallet(None).is_let_on(unasked));
     }
-    assert_eq!(broker.counters().handshakes_failed, 14);
+    broker.until("they are counted", |broker| broker.counters().handshakes_failed == 14);
     // A client that trusts somebody else does not speak to this server.
     assert!(other.wallet().connect(unasked).is_err());
     broker.until("it is counted", |broker| broker.counters().handshakes_failed == 15);
@@ -299,7 +299,7 @@ fn who_speaks_no_tls_is_turned_away_and_harms_nobody() {
 #[test]
 fn time_of_a_handshake() {
     let authority = Authority::new();
-    let broker = with(|options| options.handshake_timeout = Duration::from_millis(200));
+    let broker = with(|options| options.handshake_timeout = Duration::from_secs(2));
     let address = listen(&broker, &tls(authority.server()));
     let mut silent = patient(address);
     let mut slow = patient(address);
@@ -310,7 +310,7 @@ fn time_of_a_handshake() {
     broker.until("they are counted", |broker| broker.counters().handshakes_failed == 2);
     // Who has shaken hands in time stays.
     let mut client = connect(&authority.wallet(), address, "client");
-    std::thread::sleep(Duration::from_millis(300));
+    std::thread::sleep(Duration::from_millis(2300));
     client.expect_nothing();
 }
 
@@ -472,7 +472,7 @@ fn a_live_publish_that_is_not_acknowledged_resets_the_connection() {
     let mut lock = connect(&authority.wallet(), address, "lock");
     lock.subscribe("lock/down", QoS::AtLeastOnce);
     let unlock = InlinePublish::new("lock/down".try_into().unwrap(), "unlock");
-    let mut live = broker.inline().publish_live(unlock, Duration::from_millis(50));
+    let mut live = broker.inline().publish_live(unlock, Duration::from_secs(3));
     let mut told = Vec::new();
     while let Some(event) = broker.wait(live.next()) {
         told.push(event.what);

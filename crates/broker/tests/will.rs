@@ -119,21 +119,21 @@ fn a_client_that_comes_back_at_once_keeps_its_new_will() {
 fn a_will_waits_for_its_delay_and_comes_back_undone() {
     let broker = TestBroker::start();
     let mut watcher = watcher(&broker);
-    let delayed = |clean_start| {
+    let delayed = |clean_start, delay| {
         let mut connect = Connect { clean_start, ..with_will(V5) };
         connect.properties.make_mut().session_expiry_interval = Some(600);
         let will = connect.will.as_mut().unwrap();
-        will.properties.make_mut().will_delay_interval = Some(1);
+        will.properties.make_mut().will_delay_interval = Some(delay);
         connect
     };
-    let (client, _) = Client::connect_with(broker.address(), delayed(true));
+    let (client, _) = Client::connect_with(broker.address(), delayed(true, 600));
     client.vanish();
     broker.until("it is gone", |broker| broker.clients().len() == 1);
     // [MQTT-3.1.3-9]: who comes back in time is not reported.
-    let (client, connack) = Client::connect_with(broker.address(), delayed(false));
+    let (client, connack) = Client::connect_with(broker.address(), delayed(false, 600));
     assert!(connack.session_present);
     client.disconnect();
-    let (client, _) = Client::connect_with(broker.address(), delayed(false));
+    let (client, _) = Client::connect_with(broker.address(), delayed(false, 1));
     let since = Instant::now();
     client.vanish();
     assert_eq!(watcher.next_message().1, "offline");

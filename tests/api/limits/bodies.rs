@@ -48,7 +48,7 @@ async fn a_body_that_does_not_say_its_length_is_cut_off_at_the_limit() {
 
 #[tokio::test]
 async fn a_client_that_is_slow_with_its_body_is_told_408() {
-    let server = Server::start_with(json!({ "http": { "request_timeout_ms": 200 } })).await;
+    let server = Server::start_with(json!({ "http": { "request_timeout_ms": 1000 } })).await;
     let door = server.lock("front-door", Manner::Obeys).await;
     let begun = [
         ("/lock", "", "{"),

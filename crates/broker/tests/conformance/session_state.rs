@@ -106,7 +106,7 @@ fn a_session_ends_with_its_connection_or_when_its_expiry_is_over() {
         broker.until("it has ended", |broker| broker.counters().sessions == 0);
     }
     let mut connect = resuming(V5, "client");
-    connect.properties = expiry(1);
+    connect.properties = expiry(3);
     Client::connect_with(broker.address(), connect.clone()).0.disconnect();
     assert_eq!(broker.counters().sessions, 1, "not at once");
     assert!(Client::connect_with(broker.address(), connect.clone()).1.session_present);

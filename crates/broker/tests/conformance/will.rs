@@ -54,19 +54,19 @@ fn a_will_is_published_once_however_its_connection_ends_without_a_goodbye() {
     let broker = TestBroker::start();
     let mut watcher = watcher(&broker);
     for version in STANDARDS {
-        let ends: [fn(&mut Client); 4] = [
-            |client| client.finish_sending(),
+        let ends: [(u16, fn(&mut Client)); 4] = [
+            (0, |client| client.finish_sending()),
             // It breaks the protocol, or ends within a packet.
-            |client| client.send_bytes(&[0xF1, 0]),
-            |client| {
+            (0, |client| client.send_bytes(&[0xF1, 0])),
+            (0, |client| {
                 client.send_bytes(&[0x30, 100, 0]);
                 client.finish_sending();
-            },
+            }),
             // It is silent.
-            |_| {},
+            (2, |_| {}),
         ];
-        for end in ends {
-            let connect = Connect { keep_alive: 1, ..with_will(version, AtLeastOnce, false) };
+        for (keep_alive, end) in ends {
+            let connect = Connect { keep_alive, ..with_will(version, AtLeastOnce, false) };
             let (mut client, _) = Client::connect_with(broker.address(), connect);
             watcher.expect_nothing();
             end(&mut client);
@@ -157,7 +157,7 @@ fn a_will_waits_for_its_delay_or_the_end_of_its_session() {
     watcher.expect_nothing();
     client.disconnect();
     // The delay is over.
-    Client::connect_with(broker.address(), connect(true, 600, 1)).0.vanish();
+    Client::connect_with(broker.address(), connect(true, 600, 3)).0.vanish();
     gone();
     watcher.expect_nothing();
     assert_eq!(watcher.next_message().1, "gone");

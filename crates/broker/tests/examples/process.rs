@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Longer than anything takes.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -66,9 +66,25 @@ impl Process {
         }
     }
 
+    /// Sends a signal, as soon as the program catches it: it may say that it
+    /// listens a moment before.
     pub fn signal(&self, signal: rustix::process::Signal) {
+        let end = Instant::now() + PATIENCE;
+        while !self.catches(signal) {
+            assert!(Instant::now() < end, "{} does not catch {signal:?}", self.name);
+            std::thread::sleep(Duration::from_millis(2));
+        }
         let id = rustix::process::Pid::from_child(&self.child);
         rustix::process::kill_process(id, signal).unwrap();
+    }
+
+    fn catches(&self, signal: rustix::process::Signal) -> bool {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()));
+        let status = status.unwrap_or_default();
+        let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:"));
+        let caught = caught.and_then(|set| u64::from_str_radix(set.trim(), 16).ok());
+        // Where that is not told, it is sent at once.
+        caught.is_none_or(|set| set >> (signal.as_raw() - 1) & 1 == 1)
     }
 
     /// Presses Ctrl-C; gives all that it has said and not been waited for.
