@@ -1,5 +1,6 @@
 //! SUBSCRIBE (MQTT 5, 3.8).
 
+use std::num::NonZeroU32;
 use std::sync::atomic::Ordering;
 
 use latchlight_mqtt::{
@@ -143,7 +144,7 @@ fn add(
                 qos: options.qos,
                 no_local: options.no_local,
                 retain_as_published: options.retain_as_published,
-                identifier,
+                identifier: identifier.and_then(NonZeroU32::new),
             },
         );
         is_new

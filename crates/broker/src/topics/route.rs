@@ -1,11 +1,11 @@
 //! Where a message on one topic goes.
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use bytestring::ByteString;
 
-use super::index::SharedGroup;
-use super::{Subscriber, Subscription};
+use super::{SharedGroup, Subscriber, Subscription};
 use crate::delivery::Verdicts;
 use crate::inline_queue::InlineSink;
 use crate::session::Receiver;
@@ -73,12 +73,10 @@ impl Route {
         self.sessions.is_empty() && self.inline.is_empty() && self.groups.is_empty()
     }
 
-    pub(crate) fn add_all(&mut self, subscriptions: &[Subscription]) {
-        for subscription in subscriptions {
-            match &subscription.subscriber {
-                Subscriber::Session(session) => self.add_session(session, subscription),
-                Subscriber::Inline(sink) => self.add_inline(sink, subscription),
-            }
+    pub(crate) fn add(&mut self, subscription: &Subscription) {
+        match &subscription.subscriber {
+            Subscriber::Session(session) => self.add_session(session, subscription),
+            Subscriber::Inline(sink) => self.add_inline(sink, subscription),
         }
     }
 
@@ -88,10 +86,6 @@ impl Route {
             Some((_, as_published)) => *as_published |= subscription.retain_as_published,
             None => self.inline.push((sink.clone(), subscription.retain_as_published)),
         }
-    }
-
-    pub(crate) fn add_groups<'a>(&mut self, groups: impl Iterator<Item = &'a Arc<SharedGroup>>) {
-        self.groups.extend(groups.cloned());
     }
 
     fn add_session(&mut self, session: &Arc<Session>, subscription: &Subscription) {
@@ -129,7 +123,7 @@ fn receiver(subscription: &Subscription) -> Receiver {
     Receiver {
         qos: subscription.qos,
         retain_as_published: subscription.retain_as_published,
-        identifiers: subscription.identifier.into_iter().collect(),
+        identifiers: subscription.identifier.into_iter().map(NonZeroU32::get).collect(),
         share: None,
     }
 }
@@ -137,7 +131,7 @@ fn receiver(subscription: &Subscription) -> Receiver {
 fn merge(receiver: &mut Receiver, subscription: &Subscription) {
     receiver.qos = receiver.qos.max(subscription.qos);
     receiver.retain_as_published |= subscription.retain_as_published;
-    receiver.identifiers.extend(subscription.identifier);
+    receiver.identifiers.extend(subscription.identifier.map(NonZeroU32::get));
 }
 
 impl Subscription {
