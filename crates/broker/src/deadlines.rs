@@ -3,6 +3,7 @@
 //! second.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU64;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -20,13 +21,22 @@ use crate::will::PendingWill;
 /// How often the map is looked at.
 const TICK: Duration = Duration::from_millis(200);
 
-/// How often all sessions are looked at for readers that take nothing.
+/// How often all sessions are looked at: for readers that take nothing, and
+/// for what they do not need.
 const SWEEP: Time = 1000;
 
 /// When each session is to be looked at next.
 #[derive(Debug, Default)]
 pub(crate) struct Deadlines {
-    due: Mutex<BTreeMap<(Time, u64), Weak<Session>>>,
+    due: Mutex<BTreeMap<(Due, u64), Weak<Session>>>,
+}
+
+/// When something is due: never at once.
+pub(crate) type Due = NonZeroU64;
+
+/// What is due at the broker's very beginning is so a moment later.
+pub(crate) fn due_at(time: Time) -> Due {
+    Due::new(time).unwrap_or(Due::MIN)
 }
 
 /// The times of one session.
@@ -35,23 +45,23 @@ pub(crate) struct Timers {
     /// The client must have said something by then.
     pub(crate) keep_alive: Option<KeepAlive>,
     /// The will is published.
-    pub(crate) will: Option<Time>,
+    pub(crate) will: Option<Due>,
     /// The session ends.
-    pub(crate) end: Option<Time>,
+    pub(crate) end: Option<Due>,
     /// Its entry in the map.
-    pub(crate) scheduled: Option<Time>,
+    pub(crate) scheduled: Option<Due>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct KeepAlive {
     /// When it is looked at next.
-    pub(crate) at: Time,
+    pub(crate) at: Due,
     /// For how long a client may be silent, in ms.
     pub(crate) interval: Time,
 }
 
 impl Timers {
-    fn earliest(&self) -> Option<Time> {
+    fn earliest(&self) -> Option<Due> {
         let keep_alive = self.keep_alive.map(|keep_alive| keep_alive.at);
         [keep_alive, self.will, self.end].into_iter().flatten().min()
     }
@@ -85,9 +95,9 @@ impl Deadlines {
         timers.scheduled = at;
     }
 
-    fn next(&self, now: Time) -> Option<(Time, Weak<Session>)> {
+    fn next(&self, now: Time) -> Option<(Due, Weak<Session>)> {
         let mut due = self.due.lock();
-        let first = due.first_entry().filter(|entry| entry.key().0 <= now)?;
+        let first = due.first_entry().filter(|entry| entry.key().0.get() <= now)?;
         let ((at, _), session) = first.remove_entry();
         Some((at, session))
     }
@@ -112,7 +122,7 @@ pub(crate) async fn keep_house(core: Arc<Core>) {
         }
         if now >= next_sweep {
             next_sweep = now + SWEEP;
-            core.close_stalled(now);
+            core.look_after_connected(now);
             core.expire_retained(now);
             core.hooks.note(None, Notice::SystemTick(Box::new(core.counters_snapshot())));
             core.hooks.tell();
@@ -129,7 +139,7 @@ struct Work {
 
 impl Core {
     /// Does what is due for a session, whose entry at `at` was taken out.
-    fn do_due(&self, session: &Arc<Session>, at: Time, now: Time) {
+    fn do_due(&self, session: &Arc<Session>, at: Due, now: Time) {
         // The will leaves the store in the commit in which its receivers get it.
         let _together = self.recorder.as_ref().map(|recorder| recorder.together());
         let work = {
@@ -138,9 +148,9 @@ impl Core {
                 line.timers.scheduled = None;
             }
             let mut work = Work::default();
-            if let Some(keep_alive) = line.timers.keep_alive.filter(|due| due.at <= now) {
+            if let Some(keep_alive) = line.timers.keep_alive.filter(|due| due.at.get() <= now) {
                 let end = session.last_packet.load(Ordering::Relaxed) + keep_alive.interval;
-                let next = KeepAlive { at: end, ..keep_alive };
+                let next = KeepAlive { at: due_at(end), ..keep_alive };
                 line.timers.keep_alive = (end > now).then_some(next);
                 if end <= now {
                     // [MQTT-3.1.2-22]
@@ -149,14 +159,14 @@ impl Core {
                     line.close(Closing { reason, say: true, reset: false });
                 }
             }
-            if line.timers.will.is_some_and(|will| will <= now) {
+            if line.timers.will.is_some_and(|will| will.get() <= now) {
                 line.timers.will = None;
                 work.will = line.will.take();
                 if let Some(recorder) = self.recorder.as_ref().filter(|_| line.owed.is_logged()) {
                     recorder.will(session.number, None);
                 }
             }
-            if line.timers.end.is_some_and(|end| end <= now) {
+            if line.timers.end.is_some_and(|end| end.get() <= now) {
                 line.timers.end = None;
                 work.ends = Some(line.epoch);
             }
@@ -190,11 +200,14 @@ impl Core {
         }
     }
 
-    /// Closes connections that take nothing for too long (C16).
-    fn close_stalled(&self, now: Time) {
+    /// Closes connections that take nothing for too long (C16); of the others,
+    /// what they do not need just now goes.
+    fn look_after_connected(&self, now: Time) {
         let limit = u64::try_from(self.options.stalled_limit.as_millis()).unwrap_or(u64::MAX);
         for session in self.all_sessions().filter(|session| session.is_connected()) {
+            session.inbound.lock().rest();
             let mut line = session.outbound.lock();
+            line.owed.rest();
             if line.owed.stalled_for(now) > limit && line.closing.is_none() {
                 self.counters.stalled_closed.one();
                 let reason = ReasonCode::QuotaExceeded;

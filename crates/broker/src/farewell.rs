@@ -7,7 +7,7 @@ use latchlight_mqtt::ReasonCode;
 
 use crate::broker::Core;
 use crate::connection::End;
-use crate::deadlines::Timers;
+use crate::deadlines::{Timers, due_at};
 use crate::handlers::Client;
 use crate::last_words::say_goodbye;
 use crate::live::Ticket;
@@ -76,8 +76,8 @@ fn leave(client: &Client, reset: bool, keeps_will: bool) -> Vec<Arc<Ticket>> {
             recorder.will(session.number, line.will.as_deref());
         }
         let timers = Timers {
-            will: delay.filter(|delay| *delay > 0).map(|delay| now + delay),
-            end: (*expiry > 0).then(|| now.saturating_add(*expiry)),
+            will: delay.filter(|delay| *delay > 0).map(|delay| due_at(now + delay)),
+            end: (*expiry > 0).then(|| due_at(now.saturating_add(*expiry))),
             ..Timers::default()
         };
         core.deadlines.set(session, &mut line.timers, timers);

@@ -245,6 +245,7 @@ mod recipient;
 mod retaining;
 mod review;
 mod router;
+mod seldom;
 mod session;
 mod session_handle;
 mod sharing;

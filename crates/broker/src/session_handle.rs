@@ -14,7 +14,7 @@ use crate::line::{Closing, Line};
 use crate::session::Inbound;
 use crate::store::SessionRecord;
 use crate::subscriptions::Subscriptions;
-use crate::traffic::LiveTraffic;
+use crate::traffic::OwnTraffic;
 use crate::{ClientInfo, Options, Time};
 
 /// A session, for as long as it lives.
@@ -33,7 +33,7 @@ pub(crate) struct Session {
     pub(crate) drained: Notify,
     pub(crate) last_packet: AtomicU64,
     /// What the client has sent.
-    pub(crate) received: LiveTraffic,
+    pub(crate) received: Mutex<OwnTraffic>,
     connected: AtomicBool,
     /// The store has it.
     stored: AtomicBool,
@@ -58,7 +58,7 @@ impl Session {
             has_one_subscription: AtomicBool::new(false),
             drained: Notify::new(),
             last_packet: AtomicU64::new(0),
-            received: LiveTraffic::default(),
+            received: Mutex::default(),
             connected: AtomicBool::new(false),
             stored: AtomicBool::new(false),
             expiry: AtomicU64::new(0),

@@ -5,6 +5,7 @@ use latchlight_mqtt::{SubscriptionOptions, TopicFilter};
 use rustc_hash::FxHashMap;
 
 use crate::Options;
+use crate::seldom::Seldom;
 
 /// How many are found without a table.
 const FEW: usize = 8;
@@ -21,9 +22,9 @@ pub(crate) struct Held {
 pub(crate) struct Subscriptions {
     few: Vec<(TopicFilter, Held)>,
     /// Those for which there was no room among the few.
-    many: FxHashMap<TopicFilter, Held>,
+    many: Seldom<FxHashMap<TopicFilter, Held>>,
     /// How many are shared.
-    shared: usize,
+    shared: u32,
     bytes: usize,
 }
 
@@ -44,12 +45,13 @@ impl Subscriptions {
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&TopicFilter, &Held)> {
-        self.few.iter().map(|(filter, held)| (filter, held)).chain(&self.many)
+        self.few.iter().map(|(filter, held)| (filter, held)).chain(&*self.many)
     }
 
     /// Whether there is room for one more, of this filter.
     pub(crate) fn has_room(&self, filter: &TopicFilter, options: &Options) -> bool {
-        let has_share = filter.shared().is_none() || self.shared < options.max_shared_subscriptions;
+        let has_share =
+            filter.shared().is_none() || (self.shared as usize) < options.max_shared_subscriptions;
         has_share
             && self.len() < options.max_subscriptions
             && self.bytes + size(filter) <= options.max_subscription_bytes
@@ -58,6 +60,7 @@ impl Subscriptions {
     pub(crate) fn insert(&mut self, filter: TopicFilter, held: Held) {
         let known = match self.among_few(&filter) {
             Some(place) => Some(&mut self.few[place].1),
+            None if self.many.is_empty() => None,
             None => self.many.get_mut(&filter),
         };
         if let Some(known) = known {
@@ -65,7 +68,7 @@ impl Subscriptions {
             return;
         }
         self.bytes += size(&filter);
-        self.shared += usize::from(filter.shared().is_some());
+        self.shared += u32::from(filter.shared().is_some());
         if self.few.len() < FEW {
             // One at a time: most have one and no more.
             self.few.reserve_exact(1);
@@ -82,11 +85,13 @@ impl Subscriptions {
                 self.few.swap_remove(place);
                 true
             }
+            None if self.many.is_empty() => false,
             None => self.many.remove(filter).is_some(),
         };
+        self.many.rest();
         if known {
             self.bytes -= size(filter);
-            self.shared -= usize::from(filter.shared().is_some());
+            self.shared -= u32::from(filter.shared().is_some());
         }
         known
     }

@@ -45,6 +45,59 @@ impl Traffic {
     }
 }
 
+/// The same of one client: of messages, only from the first one on.
+#[derive(Debug, Default)]
+pub(crate) struct OwnTraffic {
+    pub(crate) bytes: u64,
+    pub(crate) packets: u64,
+    by_qos: Option<Box<ByQoS>>,
+}
+
+#[derive(Debug, Default)]
+struct ByQoS {
+    messages: [u64; 3],
+    payload_bytes: [u64; 3],
+}
+
+impl OwnTraffic {
+    /// One more message; that it is a packet is counted apart.
+    pub(crate) fn message(&mut self, qos: QoS, payload: usize) {
+        let by_qos = self.by_qos.get_or_insert_default();
+        by_qos.messages[qos as usize] += 1;
+        by_qos.payload_bytes[qos as usize] += payload as u64;
+    }
+
+    pub(crate) fn add(&mut self, traffic: &Traffic) {
+        self.bytes += traffic.bytes;
+        self.packets += traffic.packets;
+        if self.by_qos.is_none() && traffic.messages == [0; 3] {
+            return;
+        }
+        let by_qos = self.by_qos.get_or_insert_default();
+        for qos in 0..3 {
+            by_qos.messages[qos] += traffic.messages[qos];
+            by_qos.payload_bytes[qos] += traffic.payload_bytes[qos];
+        }
+    }
+
+    pub(crate) fn get(&self) -> Traffic {
+        let Self { bytes, packets, ref by_qos } = *self;
+        let (messages, payload_bytes) =
+            by_qos.as_ref().map_or_else(Default::default, |by| (by.messages, by.payload_bytes));
+        Traffic { bytes, packets, messages, payload_bytes }
+    }
+
+    /// The same, to be counted from 0 again.
+    pub(crate) fn take(&mut self) -> Traffic {
+        let traffic = self.get();
+        (self.bytes, self.packets) = (0, 0);
+        if let Some(by_qos) = &mut self.by_qos {
+            **by_qos = ByQoS::default();
+        }
+        traffic
+    }
+}
+
 /// The same, added up by several threads: once a batch, not once a message.
 #[derive(Debug, Default)]
 pub(crate) struct LiveTraffic {

@@ -7,6 +7,7 @@ use latchlight_mqtt::{ReasonCode, SubscriptionOptions, TopicFilter};
 
 use super::census::PAGE;
 use crate::broker::Core;
+use crate::deadlines::Due;
 use crate::line::Closing;
 use crate::session_handle::Session;
 use crate::{Broker, ClientInfo, Traffic};
@@ -215,7 +216,7 @@ impl Session {
         let subscriptions = self.subscriptions.lock().len();
         let line = self.outbound.lock();
         let depth = line.owed.depth();
-        let left = |end: u64| Duration::from_millis(end.saturating_sub(core.clock.now()));
+        let left = |end: Due| Duration::from_millis(end.get().saturating_sub(core.clock.now()));
         SessionDetails {
             client_id: self.client_id.clone(),
             identity: self.identity.clone(),
@@ -228,7 +229,7 @@ impl Session {
             queued_bytes: depth.queued_bytes,
             in_flight: depth.in_flight,
             output_bytes: depth.output_bytes,
-            received: self.received.get(),
+            received: self.received.lock().get(),
             sent: line.owed.sent(),
             dropped: line.owed.dropped(),
         }

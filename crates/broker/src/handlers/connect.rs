@@ -13,7 +13,7 @@ use super::{Client, Enhanced};
 use crate::access::ConnectRequest;
 use crate::authentication::{Conversation, Proven, Reply};
 use crate::broker::Core;
-use crate::deadlines::{KeepAlive, Timers};
+use crate::deadlines::{KeepAlive, Timers, due_at};
 use crate::hooks::{Notice, without_secrets};
 use crate::line::{Closing, Line, TaskBell};
 use crate::opening::{FirstWords, Refused};
@@ -282,7 +282,7 @@ fn begin(
     line.will = connect.will.as_ref().map(|will| Box::new(PendingWill::new(will, info)));
     // [MQTT-3.1.2-22]: one and a half times the keep alive.
     let interval = u64::from(keep_alive(connect, &core.options)) * 1500;
-    let keep_alive = (interval > 0).then_some(KeepAlive { at: now + interval, interval });
+    let keep_alive = (interval > 0).then_some(KeepAlive { at: due_at(now + interval), interval });
     let timers = Timers { keep_alive, ..Timers::default() };
     core.deadlines.set(&session, &mut line.timers, timers);
     let Beginning { answer, expiry, after } = beginning;

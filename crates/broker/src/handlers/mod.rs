@@ -276,7 +276,7 @@ impl Client {
         // Counted before it is answered.
         let received = std::mem::take(&mut self.received);
         self.core.counters.received.add(&received);
-        self.session.received.add(&received);
+        self.session.received.lock().add(&received);
         self.flush_acks();
         self.batch.take_commit();
         self.batch.flush(&self.core);

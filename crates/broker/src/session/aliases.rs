@@ -3,11 +3,13 @@
 use bytestring::ByteString;
 use rustc_hash::FxHashMap;
 
+use crate::seldom::Seldom;
+
 /// Which topics an alias stands for, on one connection. The first topics get
 /// one and keep it: a client has few topics that come often.
 #[derive(Debug, Default)]
 pub(crate) struct OutboundAliases {
-    known: FxHashMap<ByteString, u16>,
+    known: Seldom<FxHashMap<ByteString, u16>>,
     most: u16,
 }
 
@@ -25,7 +27,7 @@ pub(crate) enum TopicAs {
 impl OutboundAliases {
     /// At most so many [MQTT-3.1.2-26].
     pub(crate) fn new(most: u16) -> Self {
-        Self { known: FxHashMap::default(), most }
+        Self { known: Seldom::default(), most }
     }
 
     /// How a topic is to be said now.

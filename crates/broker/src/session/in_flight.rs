@@ -8,15 +8,16 @@ use rustc_hash::FxHashMap;
 
 use crate::live::Ticket;
 use crate::message::Message;
+use crate::seldom::Seldom;
 
 /// What is open towards a client, by packet id.
 #[derive(Debug)]
 pub(crate) struct InFlight {
-    open: FxHashMap<PacketId, Open>,
+    open: Seldom<FxHashMap<PacketId, Open>>,
     /// What an earlier connection was sent and this one was not, oldest first.
-    again: VecDeque<PacketId>,
+    again: Seldom<VecDeque<PacketId>>,
     /// How many this connection was sent.
-    sent: usize,
+    sent: u32,
     /// The bytes of all messages that are kept here.
     bytes: usize,
     /// Counts what was sent, so that it is sent again in the same order.
@@ -71,8 +72,8 @@ pub(crate) enum Awaits {
 impl Default for InFlight {
     fn default() -> Self {
         Self {
-            open: FxHashMap::default(),
-            again: VecDeque::new(),
+            open: Seldom::default(),
+            again: Seldom::default(),
             sent: 0,
             bytes: 0,
             sequence: 0,
@@ -84,7 +85,7 @@ impl Default for InFlight {
 impl InFlight {
     /// How many of the client's window are taken.
     pub(crate) fn sent(&self) -> usize {
-        self.sent
+        self.sent as usize
     }
 
     /// How many exchanges are open.
@@ -193,11 +194,14 @@ impl InFlight {
     }
 
     pub(crate) fn close(&mut self, id: PacketId) -> Option<Open> {
+        if self.open.is_empty() {
+            return None;
+        }
         let open = self.open.remove(&id)?;
-        self.sent -= usize::from(open.sent);
+        self.sent -= u32::from(open.sent);
         self.bytes -= size(open.message.as_ref());
         if self.open.is_empty() && self.open.capacity() > 64 {
-            self.open = FxHashMap::default();
+            self.open = Seldom::default();
         }
         Some(open)
     }
@@ -212,7 +216,11 @@ impl InFlight {
         };
         let ended = self.open.extract_if(|_, open| ends(open));
         let live = ended.filter_map(|(_, open)| open.live).collect();
-        self.again = self.ids().into();
+        if self.open.is_empty() {
+            self.clear();
+            return live;
+        }
+        *self.again = self.ids().into();
         self.sent = 0;
         for open in self.open.values_mut() {
             open.begun |= open.sent && open.end <= written;
@@ -223,6 +231,10 @@ impl InFlight {
 
     /// The next one that this connection has to be sent again.
     pub(crate) fn next_again(&mut self) -> Option<(PacketId, Awaits, Option<Kept>)> {
+        if self.again.is_empty() {
+            self.again.rest();
+            return None;
+        }
         while let Some(id) = self.again.pop_front() {
             // The client may have acknowledged it before it was sent again.
             if let Some(open) = self.open.get_mut(&id).filter(|open| !open.sent) {
@@ -231,7 +243,7 @@ impl InFlight {
                 return Some((id, open.awaits, open.message.clone()));
             }
         }
-        self.again = VecDeque::new();
+        self.again = Seldom::default();
         None
     }
 
@@ -250,15 +262,21 @@ impl InFlight {
 
     /// Forgets all but what came by shared subscriptions.
     pub(crate) fn keep_shared(&mut self) {
+        if self.open.is_empty() {
+            return self.clear();
+        }
         self.open.retain(|_, open| open.is_shared());
         self.again.retain(|id| self.open.contains_key(id));
         self.bytes = self.open.values().map(|open| size(open.message.as_ref())).sum();
-        self.sent = self.open.values().filter(|open| open.sent).count();
+        self.sent = self.open.values().map(|open| u32::from(open.sent)).sum();
     }
 
     /// What came by shared subscriptions and may go to other members, in its
     /// order; gone from here.
     pub(crate) fn take_shared(&mut self) -> Vec<Kept> {
+        if self.open.is_empty() {
+            return Vec::new();
+        }
         let shared = |_: &PacketId, open: &mut Open| open.is_shared();
         let mut shared: Vec<_> = self.open.extract_if(shared).map(|(_, open)| open).collect();
         shared.sort_unstable_by_key(|open| open.sequence);
@@ -269,9 +287,15 @@ impl InFlight {
         shared.into_iter().filter(may_go).filter_map(|open| open.message).collect()
     }
 
+    /// What nothing is in any more goes.
+    pub(crate) fn rest(&mut self) {
+        self.open.rest();
+        self.again.rest();
+    }
+
     pub(crate) fn clear(&mut self) {
-        self.open = FxHashMap::default();
-        self.again = VecDeque::new();
+        self.open = Seldom::default();
+        self.again = Seldom::default();
         (self.sent, self.bytes) = (0, 0);
     }
 }

@@ -4,10 +4,12 @@
 use latchlight_mqtt::{PacketId, ReasonCode};
 use rustc_hash::FxHashSet;
 
+use crate::seldom::Seldom;
+
 /// The unreleased QoS 2 messages of a client.
 #[derive(Debug, Default)]
 pub(crate) struct Inbound {
-    unreleased: FxHashSet<PacketId>,
+    unreleased: Seldom<FxHashSet<PacketId>>,
 }
 
 impl Inbound {
@@ -26,6 +28,11 @@ impl Inbound {
         self.unreleased.insert(id);
     }
 
+    /// What it takes for those that are not open any more goes.
+    pub(crate) fn rest(&mut self) {
+        self.unreleased.rest();
+    }
+
     /// All that were taken and not released.
     pub(crate) fn iter(&self) -> impl Iterator<Item = PacketId> {
         self.unreleased.iter().copied()
@@ -33,7 +40,8 @@ impl Inbound {
 
     /// PUBREL: the reason for PUBCOMP.
     pub(crate) fn release(&mut self, id: PacketId) -> ReasonCode {
-        if self.unreleased.remove(&id) {
+        if self.was_taken(id) {
+            self.unreleased.remove(&id);
             ReasonCode::Success
         } else {
             ReasonCode::PacketIdentifierNotFound

@@ -8,13 +8,14 @@ use latchlight_mqtt::QoS;
 use crate::Time;
 use crate::live::Ticket;
 use crate::message::Message;
+use crate::seldom::Seldom;
 
 /// How many may wait; one more is refused.
 const MOST: usize = 16;
 
 #[derive(Debug, Default)]
 pub(crate) struct LiveQueue {
-    waiting: VecDeque<Waiting>,
+    waiting: Seldom<VecDeque<Waiting>>,
 }
 
 #[derive(Debug)]
@@ -40,18 +41,22 @@ impl LiveQueue {
 
     /// The next one whose time has not run out; the others are given up.
     pub(crate) fn pop(&mut self, now: Time) -> Option<Waiting> {
+        if self.waiting.is_empty() {
+            return None;
+        }
         while let Some(next) = self.waiting.pop_front() {
             if next.deadline > now && next.ticket.is_waiting() {
                 return Some(next);
             }
             next.ticket.expired();
         }
+        self.waiting.rest();
         None
     }
 
     /// Gives up all: the connection is gone, and they never left.
     pub(crate) fn abandon(&mut self) {
-        for waiting in std::mem::take(&mut self.waiting) {
+        for waiting in self.waiting.take() {
             waiting.ticket.gone_unsent();
         }
     }

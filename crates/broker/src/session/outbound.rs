@@ -20,7 +20,8 @@ use crate::counters::Counters;
 use crate::hooks::Tells;
 use crate::message::{Forward, Message};
 use crate::store::{SessionLog, Wait};
-use crate::{DropReason, Options, Time, Traffic};
+use crate::traffic::OwnTraffic;
+use crate::{DropReason, Options, Time};
 
 /// How far beyond the high-water mark QoS 0 may pile up while publishers are
 /// being slowed down, as a factor.
@@ -75,12 +76,12 @@ pub(crate) struct Outbound {
     counted: usize,
     /// Where it is noted, if the broker has a store and the session is
     /// durable.
-    log: Option<SessionLog>,
+    log: Option<Box<SessionLog>>,
     /// What becomes of its messages is told by this.
     pub(crate) tells: Tells,
     last_acknowledgement: Time,
     /// What was sent by all its connections.
-    sent: Traffic,
+    sent: OwnTraffic,
     /// Messages that the client did not get.
     dropped: u64,
 }
@@ -242,13 +243,13 @@ impl Outbound {
                 }
             };
         }
-        if self.log.as_ref().is_some_and(SessionLog::is_full) {
+        if self.log.as_ref().is_some_and(|log| log.is_full()) {
             counters.dropped_store_full.one();
             self.tells.dropped(DropReason::StoreFull, || forward.keep());
             return Accepted::Full;
         }
         let mut kept = kept(forward, qos, receiver, retain);
-        kept.stored = self.log.as_mut().map(SessionLog::next);
+        kept.stored = self.log.as_mut().map(|log| log.next());
         let id = self.in_flight.open(qos, Some(kept.clone()), None);
         let commit = self.note_sent(&kept, id, true);
         let Some(sender) = &mut self.sender else { return Accepted::Not };
@@ -316,7 +317,7 @@ impl Outbound {
             self.tells.dropped(DropReason::StoreFull, || kept.message);
             return Accepted::Full;
         }
-        kept.stored = log.map(SessionLog::next);
+        kept.stored = log.map(|log| log.next());
         let is_there = self.is_connected() && !self.finished;
         match self.queue.push(kept.clone(), is_there, options) {
             Pushed::Waits => Accepted::Yes(self.note_waits(&kept)),
@@ -356,13 +357,20 @@ impl Outbound {
             self.tells.retain_published(&message);
             let qos = message.qos.min(most);
             let log = self.log.as_mut().filter(|_| qos != QoS::AtMostOnce);
-            let stored = log.map(SessionLog::next);
+            let stored = log.map(|log| log.next());
             let identifiers = identifiers.into();
             let share = None;
             let kept = Kept { message, qos, retain: true, identifiers, share, stored, dup: false };
             self.note_waits(&kept);
             self.queue.push_retained(&kept);
         }
+    }
+
+    /// What nothing is in any more goes, until it is needed again.
+    pub(crate) fn rest(&mut self) {
+        self.in_flight.rest();
+        self.queue.rest();
+        self.live_unacknowledged.rest();
     }
 
     /// How many retained messages wait, which no bound counts.

@@ -1,5 +1,6 @@
 //! Bytes on their way to a socket.
 
+use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
 use std::sync::Arc;
@@ -16,20 +17,29 @@ const POOLED_SIZE: usize = 256 * 1024;
 const POOLED: usize = 16;
 
 thread_local! {
-    static POOL: std::cell::RefCell<Vec<Vec<u8>>> = const { std::cell::RefCell::new(Vec::new()) };
+    static POOL: RefCell<Vec<Vec<u8>>> = const { RefCell::new(Vec::new()) };
+    #[allow(clippy::vec_box, reason = "they go in and out as they are")]
+    static WAITING: RefCell<Vec<Box<Waiting>>> = const { RefCell::new(Vec::new()) };
 }
 
 /// Small frames are copied one behind the other, large payloads are shared;
 /// an empty buffer holds no memory.
 #[derive(Debug, Default)]
 pub(crate) struct OutputBuffer {
+    len: usize,
+    /// There while something waits.
+    waiting: Option<Box<Waiting>>,
+}
+
+/// The bytes that wait.
+#[derive(Debug, Default)]
+struct Waiting {
     /// Finished segments, in order.
     segments: VecDeque<Segment>,
     /// The segment that is being appended to; it comes last.
     tail: Vec<u8>,
     /// How much of the first segment (or of the tail) was written.
     written: usize,
-    len: usize,
     /// What waits for the store; there while something does.
     barriers: Option<Box<Barriers>>,
 }
@@ -67,72 +77,62 @@ impl OutputBuffer {
         self.len == 0
     }
 
+    fn waiting(&mut self) -> &mut Waiting {
+        let another = || WAITING.with(|pool| pool.borrow_mut().pop()).unwrap_or_default();
+        self.waiting.get_or_insert_with(another)
+    }
+
+    fn barriers(&self) -> Option<&Barriers> {
+        self.waiting.as_ref()?.barriers.as_deref()
+    }
+
     /// What is appended from here on is not written before this commit; true:
     /// somebody has to write it then.
     pub(crate) fn wait_for(&mut self, recorder: &Arc<Recorder>, commit: u64) -> bool {
         if recorder.committed() >= commit {
             return false;
         }
+        let len = self.len;
         let make = || Box::new(Barriers { recorder: recorder.clone(), at: VecDeque::new() });
-        let barriers = self.barriers.get_or_insert_with(make);
+        let barriers = self.waiting().barriers.get_or_insert_with(make);
         if barriers.at.back().is_some_and(|(_, last)| *last >= commit) {
             return false;
         }
-        barriers.at.push_back((self.len, commit));
+        barriers.at.push_back((len, commit));
         true
     }
 
     /// Whether something may be written.
     pub(crate) fn has_ready(&self) -> bool {
-        let Some(barriers) = &self.barriers else { return self.len > 0 };
+        let Some(barriers) = self.barriers() else { return self.len > 0 };
         let committed = barriers.recorder.committed();
         let next = barriers.at.iter().find(|(_, commit)| *commit > committed);
         next.map_or(self.len, |(at, _)| *at) > 0
     }
 
-    /// How many bytes may be written.
-    fn ready(&mut self) -> usize {
-        let Some(barriers) = &mut self.barriers else { return self.len };
-        let committed = barriers.recorder.committed();
-        while barriers.at.front().is_some_and(|(_, commit)| *commit <= committed) {
-            barriers.at.pop_front();
-        }
-        match barriers.at.front() {
-            Some((at, _)) => *at,
-            None => {
-                self.barriers = None;
-                self.len
-            }
-        }
-    }
-
     /// Appends what `write` writes, which must only append.
     pub(crate) fn append<T>(&mut self, write: impl FnOnce(&mut Vec<u8>) -> T) -> T {
-        if self.tail.capacity() == 0 {
-            self.tail = POOL.with(|pool| pool.borrow_mut().pop()).unwrap_or_default();
-        } else if self.tail.len() >= TAIL_SIZE {
+        let waiting = self.waiting();
+        if waiting.tail.capacity() == 0 {
+            waiting.tail = POOL.with(|pool| pool.borrow_mut().pop()).unwrap_or_default();
+        } else if waiting.tail.len() >= TAIL_SIZE {
             // A reader that is always a little behind never empties the tail:
             // what it has taken is given back segment by segment.
-            self.finish_tail();
+            waiting.finish_tail();
         }
-        let before = self.tail.len();
-        let result = write(&mut self.tail);
-        self.len += self.tail.len() - before;
+        let before = waiting.tail.len();
+        let result = write(&mut waiting.tail);
+        let appended = waiting.tail.len() - before;
+        self.len += appended;
         result
-    }
-
-    fn finish_tail(&mut self) {
-        let tail = std::mem::take(&mut self.tail);
-        if !tail.is_empty() {
-            self.segments.push_back(Segment::Copied(tail));
-        }
     }
 
     /// Appends bytes that others share.
     pub(crate) fn append_shared(&mut self, bytes: Bytes) {
         self.len += bytes.len();
-        self.finish_tail();
-        self.segments.push_back(Segment::Shared(bytes));
+        let waiting = self.waiting();
+        waiting.finish_tail();
+        waiting.segments.push_back(Segment::Shared(bytes));
     }
 
     /// Writes as much of what is ready as `write` takes; gives how much that
@@ -144,10 +144,69 @@ impl OutputBuffer {
         &mut self,
         write: impl FnOnce(&[IoSlice<'_>]) -> io::Result<usize>,
     ) -> io::Result<usize> {
+        let Some(waiting) = &mut self.waiting else { return Ok(0) };
+        let left = waiting.ready(self.len);
+        let written = waiting.write_to(left, write)?;
+        self.len -= written;
+        waiting.advance(written);
+        if self.len == 0
+            && waiting.barriers.is_none()
+            && let Some(waiting) = self.waiting.take()
+        {
+            waiting.let_go();
+        }
+        Ok(written)
+    }
+
+    /// Everything as one piece, for tests that look at it.
+    #[cfg(test)]
+    pub(crate) fn take(&mut self) -> Vec<u8> {
+        let mut all = Vec::new();
+        while !self.is_empty() {
+            let written = self.write_to(|slices| {
+                for slice in slices {
+                    all.extend_from_slice(slice);
+                }
+                Ok(slices.iter().map(|slice| slice.len()).sum())
+            });
+            written.expect("writing to memory");
+        }
+        all
+    }
+}
+
+impl Waiting {
+    /// How many of so many bytes may be written.
+    fn ready(&mut self, all: usize) -> usize {
+        let Some(barriers) = &mut self.barriers else { return all };
+        let committed = barriers.recorder.committed();
+        while barriers.at.front().is_some_and(|(_, commit)| *commit <= committed) {
+            barriers.at.pop_front();
+        }
+        match barriers.at.front() {
+            Some((at, _)) => *at,
+            None => {
+                self.barriers = None;
+                all
+            }
+        }
+    }
+
+    fn finish_tail(&mut self) {
+        let tail = std::mem::take(&mut self.tail);
+        if !tail.is_empty() {
+            self.segments.push_back(Segment::Copied(tail));
+        }
+    }
+
+    fn write_to(
+        &self,
+        mut left: usize,
+        write: impl FnOnce(&[IoSlice<'_>]) -> io::Result<usize>,
+    ) -> io::Result<usize> {
         const MOST: usize = 64;
         let mut slices = [IoSlice::new(&[]); MOST];
         let mut count = 0;
-        let mut left = self.ready();
         let all = self.segments.iter().map(Segment::bytes).chain([self.tail.as_slice()]);
         for (slice, bytes) in slices.iter_mut().zip(all) {
             let skip = if count == 0 { self.written } else { 0 };
@@ -160,13 +219,10 @@ impl OutputBuffer {
                 break;
             }
         }
-        let written = write(&slices[..count])?;
-        self.advance(written);
-        Ok(written)
+        write(&slices[..count])
     }
 
     fn advance(&mut self, written: usize) {
-        self.len -= written;
         self.written += written;
         if let Some(barriers) = &mut self.barriers {
             barriers.at.iter_mut().for_each(|(at, _)| *at -= written);
@@ -184,26 +240,21 @@ impl OutputBuffer {
         if self.segments.capacity() > 0 {
             self.segments = VecDeque::new();
         }
-        if self.len == 0 {
-            self.written = 0;
-            give_back(std::mem::take(&mut self.tail));
-        }
     }
 
-    /// Everything as one piece, for tests that look at it.
-    #[cfg(test)]
-    pub(crate) fn take(&mut self) -> Vec<u8> {
-        let mut all = Vec::new();
-        while !self.is_empty() {
-            let written = self.write_to(|slices| {
-                for slice in slices {
-                    all.extend_from_slice(slice);
-                }
-                Ok(slices.iter().map(|slice| slice.len()).sum())
-            });
-            written.expect("writing to memory");
+    /// Nothing waits any more.
+    fn let_go(mut self: Box<Self>) {
+        self.written = 0;
+        self.tail.clear();
+        if self.tail.capacity() > POOLED_SIZE {
+            self.tail = Vec::new();
         }
-        all
+        WAITING.with(|pool| {
+            let mut pool = pool.borrow_mut();
+            if pool.len() < POOLED {
+                pool.push(self);
+            }
+        });
     }
 }
 
@@ -247,8 +298,9 @@ mod tests {
     fn a_reader_that_is_always_behind_does_not_pile_up_what_it_has_taken() {
         let mut buffer = OutputBuffer::default();
         let held = |buffer: &OutputBuffer| {
-            let segments = buffer.segments.iter().map(|segment| segment.bytes().len());
-            segments.sum::<usize>() + buffer.tail.capacity()
+            let waiting = buffer.waiting.as_ref().expect("bytes");
+            let segments = waiting.segments.iter().map(|segment| segment.bytes().len());
+            segments.sum::<usize>() + waiting.tail.capacity()
         };
         buffer.append(|out| out.extend_from_slice(&[7; 100]));
         for _ in 0..100_000 {
@@ -266,7 +318,6 @@ mod tests {
         buffer.append(|out| out.extend_from_slice(&[7; 1000]));
         buffer.append_shared(Bytes::from_static(b"x"));
         assert_eq!(buffer.take().len(), 1001);
-        assert_eq!(buffer.tail.capacity(), 0);
-        assert_eq!(buffer.segments.capacity(), 0);
+        assert!(buffer.waiting.is_none());
     }
 }

@@ -7,12 +7,13 @@ use latchlight_mqtt::QoS;
 
 use super::in_flight::Kept;
 use crate::message::Message;
+use crate::seldom::Seldom;
 use crate::{Options, Time, WhenFull, WhenOfflineFull};
 
 /// What waits for a session, oldest first.
 #[derive(Debug, Default)]
 pub(crate) struct Queue {
-    waiting: VecDeque<Waiting>,
+    waiting: Seldom<VecDeque<Waiting>>,
     /// How many of them the bounds count.
     counted: usize,
     /// And how many bytes those are.
@@ -174,7 +175,7 @@ impl Queue {
 
     /// Shows all that waits, oldest first.
     pub(crate) fn for_each(&self, mut show: impl FnMut(&Kept)) {
-        for waiting in &self.waiting {
+        for waiting in &*self.waiting {
             match waiting {
                 Waiting::Kept(kept) => show(kept),
                 Waiting::Retained(lent) => lent.kept().iter().for_each(&mut show),
@@ -184,7 +185,7 @@ impl Queue {
 
     /// The same, to be given new numbers in the store.
     pub(crate) fn for_each_mut(&mut self, mut change: impl FnMut(&mut Kept)) {
-        for waiting in &mut self.waiting {
+        for waiting in &mut *self.waiting {
             match waiting {
                 Waiting::Kept(kept) => change(kept),
                 Waiting::Retained(lent) => {
@@ -224,14 +225,14 @@ impl Queue {
             }
             popped.expired.push(kept);
         }
-        self.waiting = VecDeque::new();
+        *self.waiting = VecDeque::new();
         popped
     }
 
     /// The connection is gone: QoS 0 does not wait for another.
     pub(crate) fn disconnect(&mut self) {
-        let all = std::mem::take(self);
-        for waiting in all.waiting {
+        let mut all = std::mem::take(self);
+        for waiting in all.waiting.take() {
             match waiting {
                 Waiting::Kept(kept) if kept.qos != QoS::AtMostOnce => self.restore(kept),
                 Waiting::Retained(lent) if lent.qos != QoS::AtMostOnce => {
@@ -261,7 +262,7 @@ impl Queue {
 
     /// Takes some of what waits out of here.
     pub(crate) fn take_out(&mut self, goes: impl Fn(&Kept) -> bool) -> Vec<Kept> {
-        let all = std::mem::take(&mut self.waiting);
+        let all = self.waiting.take();
         let mut out = Vec::new();
         for waiting in all {
             match waiting {
@@ -277,6 +278,11 @@ impl Queue {
             }
         }
         out
+    }
+
+    /// What nothing is in any more goes.
+    pub(crate) fn rest(&mut self) {
+        self.waiting.rest();
     }
 
     pub(crate) fn clear(&mut self) {

@@ -10,8 +10,9 @@ use super::stage::{Passed, Stage};
 use super::{OutputBuffer, Receiver};
 use crate::hooks::Tells;
 use crate::message::{Encoded, Forward, Shape};
+use crate::traffic::OwnTraffic;
 use crate::words::Words;
-use crate::{Options, Time, Traffic};
+use crate::{Options, Time};
 
 /// What a connection allows.
 #[derive(Debug, Clone, Copy)]
@@ -43,7 +44,7 @@ pub(crate) struct Sender {
     pub(crate) out: OutputBuffer,
     aliases: OutboundAliases,
     /// What packets pass before they go out; mostly nothing.
-    stage: Option<Stage>,
+    stage: Option<Box<Stage>>,
     /// A hook panicked over a packet: the connection is to be closed.
     failed: bool,
     /// When bytes were taken last, or began to wait.
@@ -51,7 +52,7 @@ pub(crate) struct Sender {
     /// How many bytes the transport took.
     written: u64,
     /// What was appended and written, and not reported yet.
-    pub(crate) sent: Traffic,
+    pub(crate) sent: OwnTraffic,
 }
 
 impl Sender {
@@ -61,11 +62,11 @@ impl Sender {
             limits,
             out: OutputBuffer::default(),
             aliases: OutboundAliases::new(aliases),
-            stage: Stage::new(tells, limits.words()),
+            stage: Stage::new(tells, limits.words()).map(Box::new),
             failed: false,
             last_progress: 0,
             written: 0,
-            sent: Traffic::default(),
+            sent: OwnTraffic::default(),
         }
     }
 

@@ -11,7 +11,7 @@ use super::keys::{self, Kind};
 use super::record::{self, MessageState, SessionRecord, WillRecord};
 use super::{Keep, Recorder, SessionLog, Store, StoreError, StoredAs, StoredMessage};
 use crate::broker::Core;
-use crate::deadlines::Timers;
+use crate::deadlines::{Timers, due_at};
 use crate::message::Message;
 use crate::session::Kept;
 use crate::session_handle::Session;
@@ -209,8 +209,9 @@ impl Core {
         line.will = parts.will.map(|will| Box::new(pending(will, &client_id, identity)));
         // Who was connected to the earlier run has been gone since now.
         let passed = gone_since.map_or(0, |at| self.clock.started().saturating_sub(at));
-        let left =
-            |interval: Time| self.clock.now().saturating_add(interval.saturating_sub(passed));
+        let left = |interval: Time| {
+            due_at(self.clock.now().saturating_add(interval.saturating_sub(passed)))
+        };
         let timers = Timers {
             will: line.will.as_ref().map(|will| left(will.delay.min(expiry))),
             end: Some(left(expiry)),

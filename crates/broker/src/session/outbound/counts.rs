@@ -31,16 +31,16 @@ impl Outbound {
     /// Adds what was sent to what all clients were sent: once a batch.
     pub(crate) fn report(&mut self, counters: &Counters) {
         let Some(sender) = &mut self.sender else { return };
-        let sent = std::mem::take(&mut sender.sent);
+        let sent = sender.sent.take();
         counters.sent.add(&sent);
         self.sent.add(&sent);
     }
 
     /// What its client was sent, by all its connections.
     pub(crate) fn sent(&self) -> Traffic {
-        let mut sent = self.sent;
+        let mut sent = self.sent.get();
         if let Some(sender) = &self.sender {
-            sent.add(&sender.sent);
+            sent.add(&sender.sent.get());
         }
         sent
     }

@@ -30,6 +30,7 @@ impl Outbound {
             self.in_flight.keep_shared();
             self.queue.keep_shared();
         }
+        self.rest();
         self.tell_dropped(&open);
         lost
     }

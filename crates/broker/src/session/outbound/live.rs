@@ -7,6 +7,7 @@ use latchlight_mqtt::QoS;
 use super::{Outbound, Receiver};
 use crate::live::Ticket;
 use crate::message::Message;
+use crate::seldom::Seldom;
 use crate::session::in_flight::Kept;
 use crate::session::live_queue::Waiting;
 use crate::{Options, Time};
@@ -18,7 +19,7 @@ const MOST_UNACKNOWLEDGED: usize = 1024;
 /// Live publishes of QoS 0, for which no PUBACK comes: whether they can still
 /// arrive is for the transport to say.
 #[derive(Debug, Default)]
-pub(super) struct Unacknowledged(Vec<SentAt>);
+pub(super) struct Unacknowledged(Seldom<Vec<SentAt>>);
 
 #[derive(Debug)]
 struct SentAt {
@@ -30,7 +31,11 @@ struct SentAt {
 impl Unacknowledged {
     /// All, for whose sake the connection is to be reset.
     pub(super) fn take(&mut self) -> Vec<Arc<Ticket>> {
-        std::mem::take(&mut self.0).into_iter().map(|sent| sent.ticket).collect()
+        self.0.take().into_iter().map(|sent| sent.ticket).collect()
+    }
+
+    pub(super) fn rest(&mut self) {
+        self.0.rest();
     }
 
     /// Forgets what can arrive no more; false: there is no room for another.
@@ -126,5 +131,6 @@ impl Outbound {
             }
             !over
         });
+        self.live_unacknowledged.rest();
     }
 }

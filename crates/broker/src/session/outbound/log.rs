@@ -29,18 +29,19 @@ impl Outbound {
                 log.owed(sequence, MessageState::Waits, Some(kept), true);
             }
         });
-        self.log = Some(log);
+        self.rest();
+        self.log = Some(Box::new(log));
     }
 
     /// The store forgets the session; gives the commit after which it has.
     pub(crate) fn end_log(&mut self) -> Option<u64> {
-        self.log.take().map(SessionLog::forget)
+        self.log.take().map(|log| log.forget())
     }
 
     /// What an earlier run of the broker owed the client.
     pub(crate) fn restore(&mut self, log: SessionLog, owed: impl Iterator<Item = Restored>) {
         self.durable = true;
-        self.log = Some(log);
+        self.log = Some(Box::new(log));
         for Restored { stored, state, kept } in owed {
             match (state, kept) {
                 (MessageState::Waits, Some(kept)) => self.queue.restore(kept),
