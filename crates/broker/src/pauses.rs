@@ -62,17 +62,19 @@ fn waits_for(
 mod tests {
     use super::{LOOKED_AT, Pauses};
 
+    const NONE: [u64; 0] = [];
+
     #[test]
     fn nobody_waits_for_who_waits_for_it() {
         let pauses = Pauses::default();
         assert_eq!(pauses.begin(1, vec![1, 2]), [1], "itself");
-        assert_eq!(pauses.begin(2, vec![3]), [], "a chain");
+        assert_eq!(pauses.begin(2, vec![3]), NONE, "a chain");
         assert_eq!(pauses.begin(3, vec![4, 1, 5]), [1], "by way of another");
         assert_eq!(pauses.begin(4, vec![3]), [3]);
         // As it was: the third waits for the fourth, which waits for nobody.
-        assert_eq!(pauses.begin(1, vec![2, 3]), []);
+        assert_eq!(pauses.begin(1, vec![2, 3]), NONE);
         pauses.end(3);
-        assert_eq!(pauses.begin(4, vec![3]), []);
+        assert_eq!(pauses.begin(4, vec![3]), NONE);
         for publisher in 1..=4 {
             pauses.end(publisher);
         }
@@ -85,7 +87,7 @@ mod tests {
         let others = 10..10 + LOOKED_AT as u64;
         pauses.begin(1, others.chain([2]).collect());
         pauses.begin(3, vec![2]);
-        assert_eq!(pauses.begin(2, vec![1]), [], "too many");
+        assert_eq!(pauses.begin(2, vec![1]), NONE, "too many");
         assert_eq!(pauses.begin(2, vec![3, 1]), [3], "one at a time");
     }
 }
