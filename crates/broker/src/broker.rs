@@ -353,7 +353,7 @@ impl Core {
     /// of what others get in its place: nobody will come back to it. `epoch` is
     /// its last connection; a newer one makes it live on.
     pub(crate) fn discard(&self, session: &Arc<Session>, epoch: u64) {
-        let (will, left) = {
+        let (will, left, tells) = {
             let mut sessions = self.sessions.lock();
             let mut line = session.outbound.lock();
             if line.epoch != epoch || line.owed.is_connected() {
@@ -370,14 +370,14 @@ impl Core {
                 sessions.remove(&*session.client_id);
                 self.counters.sessions.sub(1);
             }
-            (line.will.take(), left)
+            (line.will.take(), left, line.owed.tells.clone())
         };
         let subscriptions = session.end();
         for (filter, _) in subscriptions.iter() {
             self.counters.unsubscribed(filter);
             self.index.remove(filter, &Subscriber::Session(session.clone()));
         }
-        self.hand_over(left);
+        self.hand_over(left, &tells);
         session.set_over();
         // [MQTT-3.1.2-8]: at the latest when the session ends.
         if let Some(will) = will {

@@ -252,6 +252,12 @@ impl InlineMessage {
         }
     }
 
+    /// What was published, to be told of.
+    pub(crate) fn into_message(self) -> Arc<Message> {
+        let Self { topic, payload, qos, retain, properties, .. } = self;
+        Arc::new(Message { topic, payload, qos, retain, properties, expires_at: None })
+    }
+
     fn of_retained(message: &Message) -> Self {
         Self {
             topic: message.topic.clone(),

@@ -13,7 +13,7 @@ use tokio::sync::Notify;
 
 use crate::counters::Counters;
 use crate::session::Accepted;
-use crate::{ClientInfo, InlineMessage, Options, WhenInlineFull};
+use crate::{ClientInfo, DropReason, InlineMessage, Options, WhenInlineFull};
 
 /// How many empty queues are kept for their publishers' next messages.
 const SPARE: usize = 64;
@@ -59,20 +59,22 @@ struct Queue {
 }
 
 impl InlineSink {
-    /// Takes a message in, as far as there is room.
+    /// Takes a message in, as far as there is room; `dropped` is given what makes
+    /// room for it.
     pub(crate) fn push(
         &self,
         message: InlineMessage,
         options: &Options,
         counters: &Counters,
+        dropped: impl FnMut(InlineMessage),
     ) -> Accepted {
         let mut waiting = self.waiting.lock();
         if waiting.closed {
-            return Accepted::Not;
+            return Accepted::Not(None);
         }
-        if !waiting.make_room(&message, options, counters) {
+        if !waiting.make_room(&message, options, counters, dropped) {
             counters.dropped_inline_full.one();
-            return Accepted::Full;
+            return Accepted::Full(DropReason::InlineFull);
         }
         waiting.push(message);
         self.wake(waiting);
@@ -151,6 +153,7 @@ impl Waiting {
         message: &InlineMessage,
         options: &Options,
         counters: &Counters,
+        mut dropped: impl FnMut(InlineMessage),
     ) -> bool {
         let size = size(message);
         let (most, most_bytes) = (options.inline_queue, options.max_queued_bytes);
@@ -167,10 +170,10 @@ impl Waiting {
                 while self.count >= most || self.bytes + size > most_bytes {
                     let has_own = self.queues.get(&own).is_some_and(|q| !q.messages.is_empty());
                     let whose = if has_own { Some(own) } else { self.turns.front().copied() };
-                    if whose.and_then(|publisher| self.take(publisher)).is_none() {
-                        return false;
-                    }
+                    let oldest = whose.and_then(|publisher| self.take(publisher));
+                    let Some(oldest) = oldest else { return false };
                     counters.dropped_inline_full.one();
+                    dropped(oldest);
                 }
                 true
             }

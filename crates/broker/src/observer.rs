@@ -206,6 +206,8 @@ impl Interests {
 pub enum DropReason {
     /// A bound for what waits was reached: the session's, or that of all.
     QueueFull,
+    /// As many wait for a subscription within the process as may.
+    InlineFull,
     /// QoS 0, and the receiver takes nothing.
     Stalled,
     /// It is larger than the receiver takes.

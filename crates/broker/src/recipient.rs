@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use latchlight_mqtt::QoS;
 
-use crate::Publication;
 use crate::broker::Core;
 use crate::delivery::Verdicts;
 use crate::hooks::Panicked;
@@ -14,6 +13,7 @@ use crate::session::{Accepted, Receiver};
 use crate::session_handle::Session;
 use crate::tally::Tally;
 use crate::topics::{Route, Subscriber, Subscription};
+use crate::{DropReason, Publication};
 
 /// One of those who get a message, as
 /// [`Interceptor::select_subscribers`](crate::Interceptor::select_subscribers)
@@ -97,15 +97,25 @@ impl Core {
         tally: &mut Tally,
     ) {
         let mut served = Vec::new();
+        let mut refusals: Vec<(usize, Arc<Session>, DropReason)> = Vec::new();
         for Recipient { session, receiver, group } in selected {
             if group.is_some_and(|group| served.contains(&group)) {
                 continue;
             }
             let accepted = self.deliver(forward, verdicts, &session, &receiver, batch);
             tally.add(accepted);
+            let Some(group) = group else { continue };
             if matches!(accepted, Accepted::Yes(_)) {
-                served.extend(group);
+                served.push(group);
+            } else if let Some(reason) = accepted.refused()
+                && refusals.iter().all(|(other, ..)| *other != group)
+            {
+                refusals.push((group, session, reason));
             }
+        }
+        // Lost is what no member of its group has taken.
+        for (_, session, reason) in refusals.iter().filter(|(group, ..)| !served.contains(group)) {
+            session.outbound.lock().owed.note_lost(forward, *reason, &self.counters);
         }
     }
 }

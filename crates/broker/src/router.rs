@@ -240,6 +240,13 @@ impl Core {
         }
     }
 
+    /// A subscription of this process does not get a message.
+    fn note_dropped_inline(&self, message: impl FnOnce() -> Arc<Message>) {
+        if self.hooks.wants.messages {
+            self.hooks.note(None, Notice::PublishDropped(message(), DropReason::InlineFull));
+        }
+    }
+
     /// Gives a message to those on its route.
     pub(crate) fn distribute(
         &self,
@@ -265,7 +272,12 @@ impl Core {
         for (sink, retain_as_published) in &route.inline {
             let info = publisher.map(|p| p.info);
             let message = InlineMessage::of(forward, *retain_as_published, dup, info);
-            tally.add(sink.push(message, &self.options, &self.counters));
+            let note = |older: InlineMessage| self.note_dropped_inline(|| older.into_message());
+            let accepted = sink.push(message, &self.options, &self.counters, note);
+            if accepted.refused().is_some() {
+                self.note_dropped_inline(|| forward.keep());
+            }
+            tally.add(accepted);
             if let Some(publisher) = publisher
                 && sink.is_congested_by(publisher.info, &self.options)
             {
@@ -314,7 +326,7 @@ impl Core {
     ) -> Accepted {
         let retain = forward.retain && receiver.retain_as_published;
         let Some(mut line) = self.line_for(session, forward.topic(), verdicts) else {
-            return Accepted::Not;
+            return Accepted::Not(None);
         };
         let accepted = line.owed.deliver(forward, receiver, retain, &self.options, &self.counters);
         if let Accepted::Yes(Some(commit)) = accepted {

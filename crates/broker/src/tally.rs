@@ -16,8 +16,8 @@ impl Tally {
     pub(crate) fn add(&mut self, accepted: Accepted) {
         match accepted {
             Accepted::Yes(_) => self.taken += 1,
-            Accepted::Full | Accepted::Disconnect => self.full += 1,
-            Accepted::Not => {}
+            Accepted::Full(_) | Accepted::Disconnect => self.full += 1,
+            Accepted::Not(_) => {}
         }
     }
 

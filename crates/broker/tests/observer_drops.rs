@@ -4,75 +4,22 @@
 
 mod support;
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use latchlight_broker::{
-    Access, AllowAll, ClientInfo, ConnectRequest, DropReason, InlinePublish, Interceptor,
-    Interests, Observer, Options, Publication, PublishRequest, Refusal, Steps, Stop, WhenFull,
+    Access, AllowAll, ClientInfo, ConnectRequest, DropReason, InlinePublish, Interceptor, Options,
+    Publication, PublishRequest, Recipient, Refusal, Steps, Stop, WhenFull, WhenInlineFull,
 };
 use latchlight_mqtt::{
-    Connect, Packet, PacketId, Properties, Publish, QoS, ReasonCode, SubscriptionOptions, Will,
+    Connect, Packet, Properties, Publish, QoS, ReasonCode, SubscriptionOptions, Will,
 };
-use support::{Client, Disk, TestBroker, resuming};
+use support::{Client, Disk, Losses, TestBroker, resuming};
 
 use QoS::{AtLeastOnce, AtMostOnce, ExactlyOnce};
 use latchlight_mqtt::ProtocolVersion::V5;
-
-/// Writes down what is dropped, and how exchanges begin and end.
-#[derive(Clone, Default)]
-struct Losses {
-    dropped: Arc<Mutex<Vec<(String, String, DropReason)>>>,
-    exchanges: Arc<Mutex<Vec<(PacketId, &'static str)>>>,
-}
-
-impl Losses {
-    fn take(&self) -> Vec<(String, String, DropReason)> {
-        std::mem::take(&mut *self.dropped.lock().unwrap())
-    }
-
-    /// All that was dropped since this was asked last is one message.
-    fn expect(&self, receiver: &str, payload: &str, reason: DropReason) {
-        assert_eq!(self.take(), [(receiver.to_owned(), payload.to_owned(), reason)]);
-    }
-
-    /// The same where it comes by itself.
-    fn wait_for(&self, broker: &TestBroker, receiver: &str, payload: &str, reason: DropReason) {
-        broker.until("it is told of", |_| !self.dropped.lock().unwrap().is_empty());
-        self.expect(receiver, payload, reason);
-    }
-
-    fn exchanges(&self) -> Vec<(PacketId, &'static str)> {
-        self.exchanges.lock().unwrap().clone()
-    }
-}
-
-impl Observer for Losses {
-    fn interests(&self) -> Interests {
-        Interests { messages: true, exchanges: true, packets: false }
-    }
-
-    fn publish_dropped(
-        &self,
-        receiver: Option<&Arc<ClientInfo>>,
-        message: &Publication,
-        reason: DropReason,
-    ) {
-        let receiver = receiver.map_or("nobody", |client| &client.client_id).to_owned();
-        let payload = String::from_utf8_lossy(&message.payload).into_owned();
-        self.dropped.lock().unwrap().push((receiver, payload, reason));
-    }
-
-    fn qos_published(&self, _: &Arc<ClientInfo>, id: PacketId, _: &Publication, _: bool) {
-        self.exchanges.lock().unwrap().push((id, "sent"));
-    }
-
-    fn qos_dropped(&self, _: &Arc<ClientInfo>, id: PacketId) {
-        self.exchanges.lock().unwrap().push((id, "dropped"));
-    }
-}
 
 fn start(change: impl FnOnce(&mut Options)) -> (TestBroker, Losses) {
     let (losses, mut options) = (Losses::default(), Options::default());
@@ -214,6 +161,108 @@ fn what_ends_a_connection_at_a_full_queue_is() {
         writer.publish("a", payload, AtLeastOnce);
     }
     losses.expect("reader", "too much", DropReason::QueueFull);
+}
+
+/// Lets everybody have what they would have.
+struct Onlooker;
+
+impl Interceptor for Onlooker {
+    fn steps(&self) -> Steps {
+        Steps { select_subscribers: true, ..Steps::NONE }
+    }
+
+    fn select_subscribers(
+        &self,
+        _: Option<&Arc<ClientInfo>>,
+        _: &Publication,
+        _: &mut Vec<Recipient>,
+    ) {
+    }
+}
+
+/// What one member has no room for and another takes is not dropped at all.
+#[test]
+fn what_no_member_of_a_share_has_room_for_is() {
+    for selects in [false, true] {
+        let losses = Losses::default();
+        let seen = losses.clone();
+        let options = Options { max_queued_messages: 1, ..Options::default() };
+        let broker = TestBroker::build(|builder| {
+            let builder = builder.options(options).access(AllowAll).observer(seen);
+            if selects { builder.interceptor(Onlooker) } else { builder }
+        });
+        let [mut one, two] = ["one", "two"].map(|name| {
+            let mut connect = Connect::new(V5, name);
+            connect.properties.make_mut().receive_maximum = Some(1);
+            let mut member = Client::connect_with(broker.address(), connect).0;
+            member.subscribe("$share/jobs/a", AtLeastOnce);
+            member
+        });
+        let mut writer = writer(&broker);
+        let mut publish = |payload| writer.publish("a", payload, AtLeastOnce);
+        // Two are in flight, and two wait.
+        for payload in ["1", "2", "3", "4"] {
+            assert_eq!(publish(payload), ReasonCode::Success);
+        }
+        assert_eq!(losses.take(), []);
+        assert_eq!(publish("5"), ReasonCode::QuotaExceeded);
+        let [(receiver, payload, reason)] = &losses.take()[..] else { panic!("one is lost") };
+        assert_eq!((payload.as_str(), *reason), ("5", DropReason::QueueFull));
+        let dropped = |name| broker.session(name).unwrap().dropped;
+        assert_eq!(dropped(receiver), 1);
+        // One of them goes on: whoever's turn it is.
+        let mut received = one.next_publish();
+        for _ in 0..4 {
+            one.acknowledge(&received);
+            received = one.next_publish();
+            assert_eq!(publish("more"), ReasonCode::Success);
+        }
+        assert_eq!(losses.take(), []);
+        assert_eq!(dropped("one") + dropped("two"), 1);
+        assert_eq!(broker.counters().dropped_queue_full, 1);
+        drop(two);
+    }
+}
+
+#[test]
+fn what_a_member_of_a_share_leaves_to_nobody_is() {
+    let (broker, losses) = start(|_| {});
+    let mut away = reader(&broker, |_| {});
+    away.subscribe("$share/jobs/a", AtLeastOnce);
+    leave(&broker, away);
+    let mut writer = writer(&broker);
+    let mut short = Publish { qos: AtLeastOnce, ..Publish::new("a", "short") };
+    short.properties.make_mut().message_expiry_interval = Some(1);
+    writer.publish_packet(short.clone());
+    writer.publish("a", "long", AtLeastOnce);
+    // What is kept for as long, and from a moment later on, goes after that.
+    writer.publish_packet(Publish { topic: "kept".into(), retain: true, ..short });
+    broker.until("its time is over", |broker| broker.counters().retained_messages == 0);
+    broker.wait(broker.end_session("reader", ReasonCode::AdministrativeAction));
+    let expected = [("short", DropReason::Expired), ("long", DropReason::SessionEnded)];
+    let expected = expected.map(|(text, reason)| ("reader".to_owned(), text.to_owned(), reason));
+    assert_eq!(losses.take(), expected);
+    assert_eq!(broker.counters().dropped_expired, 1);
+}
+
+#[test]
+fn what_a_subscription_of_this_process_has_no_room_for_is() {
+    for (when_full_inline, lost) in
+        [(WhenInlineFull::DropNewest, "2"), (WhenInlineFull::DropOldest, "1")]
+    {
+        let (broker, losses) = start(|options| {
+            options.inline_queue = 1;
+            options.when_full_inline = when_full_inline;
+        });
+        let filter = "a".try_into().unwrap();
+        let _waiting = broker.inline().subscribe(filter, SubscriptionOptions::default()).unwrap();
+        let mut writer = writer(&broker);
+        for payload in ["1", "2"] {
+            writer.publish("a", payload, AtLeastOnce);
+        }
+        losses.expect("nobody", lost, DropReason::InlineFull);
+        assert_eq!(broker.counters().dropped_inline_full, 1);
+    }
 }
 
 #[test]

@@ -49,13 +49,25 @@ pub(crate) enum Accepted {
     /// It is in the output buffer, or waits in the queue; and on disk after
     /// this commit, if there is a store that keeps it.
     Yes(Option<u64>),
-    /// It was dropped at a bound, and counted.
-    Full,
-    /// It was not for this receiver: nobody is connected, or it is too large
-    /// or too old; counted.
-    Not,
+    /// There is no room for it.
+    Full(DropReason),
+    /// It is not for this receiver: nobody is connected, or it is too large.
+    /// Without a reason, it never was.
+    Not(Option<DropReason>),
     /// The queue is full, and the connection is to be closed for it.
     Disconnect,
+}
+
+impl Accepted {
+    /// Why the receiver does not get it, where it was to.
+    pub(crate) fn refused(self) -> Option<DropReason> {
+        match self {
+            Self::Yes(_) => None,
+            Self::Full(reason) => Some(reason),
+            Self::Not(reason) => reason,
+            Self::Disconnect => Some(DropReason::QueueFull),
+        }
+    }
 }
 
 /// What a client is owed; free of I/O.
@@ -188,7 +200,10 @@ impl Outbound {
         counters: &Counters,
     ) -> Accepted {
         let accepted = self.take_in(forward, receiver, retain, options, counters);
-        self.dropped += u64::from(!matches!(accepted, Accepted::Yes(_)));
+        // Of a shared subscription, another member may take it.
+        if let (Some(reason), None) = (accepted.refused(), &receiver.share) {
+            self.note_lost(forward, reason, counters);
+        }
         self.count(counters);
         accepted
     }
@@ -207,9 +222,7 @@ impl Outbound {
         }
         let is_full = counters.waiting_bytes.get() >= options.max_waiting_bytes as u64;
         if (self.durable || receiver.share.is_some()) && is_full {
-            counters.dropped_queue_full.one();
-            self.tells.dropped(DropReason::QueueFull, || forward.keep());
-            return Accepted::Full;
+            return Accepted::Full(DropReason::QueueFull);
         }
         let idle = self.has_room(options)
             && self.queue.is_empty()
@@ -224,9 +237,7 @@ impl Outbound {
             return self.enqueue(kept(forward, qos, receiver, retain), options, counters);
         };
         if forward.size() > sender.limits.max_packet_size {
-            counters.dropped_too_large.one();
-            self.tells.dropped(DropReason::TooLarge, || forward.keep());
-            return Accepted::Not;
+            return Accepted::Not(Some(DropReason::TooLarge));
         }
         if !(self.durable || receiver.share.is_some()) {
             let id = self.in_flight.open(qos, None, None);
@@ -237,22 +248,18 @@ impl Outbound {
                 }
                 false => {
                     self.in_flight.close(id);
-                    counters.dropped_too_large.one();
-                    self.tells.dropped(DropReason::TooLarge, || forward.keep());
-                    Accepted::Not
+                    Accepted::Not(Some(DropReason::TooLarge))
                 }
             };
         }
         if self.log.as_ref().is_some_and(|log| log.is_full()) {
-            counters.dropped_store_full.one();
-            self.tells.dropped(DropReason::StoreFull, || forward.keep());
-            return Accepted::Full;
+            return Accepted::Full(DropReason::StoreFull);
         }
         let mut kept = kept(forward, qos, receiver, retain);
         kept.stored = self.log.as_mut().map(|log| log.next());
         let id = self.in_flight.open(qos, Some(kept.clone()), None);
         let commit = self.note_sent(&kept, id, true);
-        let Some(sender) = &mut self.sender else { return Accepted::Not };
+        let Some(sender) = &mut self.sender else { return Accepted::Not(None) };
         if sender.send(forward, receiver, first_byte(qos, retain), Some(id)) {
             if receiver.share.is_some() {
                 self.in_flight.appended(id, sender.position());
@@ -261,9 +268,7 @@ impl Outbound {
             Accepted::Yes(commit)
         } else {
             self.close(id);
-            counters.dropped_too_large.one();
-            self.tells.dropped(DropReason::TooLarge, || kept.message.clone());
-            Accepted::Not
+            Accepted::Not(Some(DropReason::TooLarge))
         }
     }
 
@@ -276,9 +281,7 @@ impl Outbound {
         counters: &Counters,
     ) -> Accepted {
         let Some(sender) = self.sender.as_mut().filter(|_| !(self.sifting || self.finished)) else {
-            counters.dropped_offline.one();
-            self.tells.dropped(DropReason::Offline, || forward.keep());
-            return Accepted::Not;
+            return Accepted::Not(Some(DropReason::Offline));
         };
         // A newer message does not overtake the retained one of its topic.
         if self.queue.holds_retained() {
@@ -289,33 +292,25 @@ impl Outbound {
             let idle = u128::from(sender.stalled_for(forward.now()));
             let stalled = idle > options.stalled_after.as_millis();
             if stalled || sender.out.len() > options.high_water.saturating_mul(OVERSHOOT) {
-                counters.dropped_stalled.one();
-                self.tells.dropped(DropReason::Stalled, || forward.keep());
-                return Accepted::Full;
+                return Accepted::Full(DropReason::Stalled);
             }
         }
         if !sender.send(forward, receiver, first_byte(QoS::AtMostOnce, retain), None) {
-            counters.dropped_too_large.one();
-            self.tells.dropped(DropReason::TooLarge, || forward.keep());
-            return Accepted::Not;
+            return Accepted::Not(Some(DropReason::TooLarge));
         }
         Accepted::Yes(None)
     }
 
     fn enqueue(&mut self, mut kept: Kept, options: &Options, counters: &Counters) -> Accepted {
         if self.sender.is_none() && !self.durable {
-            return Accepted::Not;
+            return Accepted::Not(None);
         }
         if counters.waiting_bytes.get() >= options.max_waiting_bytes as u64 {
-            counters.dropped_queue_full.one();
-            self.tells.dropped(DropReason::QueueFull, || kept.message);
-            return Accepted::Full;
+            return Accepted::Full(DropReason::QueueFull);
         }
         let log = self.log.as_mut().filter(|_| kept.qos != QoS::AtMostOnce);
         if log.as_ref().is_some_and(|log| log.is_full()) {
-            counters.dropped_store_full.one();
-            self.tells.dropped(DropReason::StoreFull, || kept.message);
-            return Accepted::Full;
+            return Accepted::Full(DropReason::StoreFull);
         }
         kept.stored = log.map(|log| log.next());
         let is_there = self.is_connected() && !self.finished;
@@ -331,16 +326,8 @@ impl Outbound {
                 }
                 Accepted::Yes(self.note_waits(&kept))
             }
-            Pushed::Dropped => {
-                counters.dropped_queue_full.one();
-                self.tells.dropped(DropReason::QueueFull, || kept.message);
-                Accepted::Full
-            }
-            Pushed::Disconnect => {
-                counters.dropped_queue_full.one();
-                self.tells.dropped(DropReason::QueueFull, || kept.message);
-                Accepted::Disconnect
-            }
+            Pushed::Dropped => Accepted::Full(DropReason::QueueFull),
+            Pushed::Disconnect => Accepted::Disconnect,
         }
     }
 

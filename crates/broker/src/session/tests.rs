@@ -15,7 +15,7 @@ use super::{Accepted, Answer, ConnectionLimits, Outbound, Receiver};
 use crate::counters::Counters;
 use crate::live::{LiveEvent, LiveStatus, Ticket};
 use crate::message::{Forward, Message};
-use crate::{ClientInfo, Options, Time};
+use crate::{ClientInfo, DropReason, Options, Time};
 
 /// A session and the client at its other end.
 struct Scene {
@@ -190,7 +190,7 @@ fn a_reader_that_takes_nothing_is_not_waited_for() {
     scene.now += 1;
     assert!(!scene.outbound.is_worth_waiting_for(scene.now, &scene.options));
     let dropped = scene.deliver(message("2", QoS::AtMostOnce), QoS::AtMostOnce);
-    assert_eq!(dropped, Accepted::Full);
+    assert_eq!(dropped, Accepted::Full(DropReason::Stalled));
     // It takes something again.
     scene.outbound.progressed(0, scene.now);
     assert!(scene.outbound.is_worth_waiting_for(scene.now, &scene.options));

@@ -8,6 +8,7 @@ mod contract;
 mod disk;
 mod endpoint;
 mod exchange;
+mod losses;
 #[cfg(feature = "redis")]
 mod redis;
 #[cfg(all(feature = "tls", feature = "websocket"))]
@@ -26,6 +27,7 @@ pub use contract::{contract, entries};
 pub use disk::Disk;
 pub use endpoint::{Endpoint, resuming};
 pub use exchange::{exchange, large_messages_wait};
+pub use losses::Losses;
 #[cfg(feature = "redis")]
 pub use redis::Redis;
 #[cfg(all(feature = "tls", feature = "websocket"))]

@@ -2,8 +2,9 @@
 //! what waits.
 
 use super::Outbound;
-use crate::Traffic;
 use crate::counters::Counters;
+use crate::message::Forward;
+use crate::{DropReason, Traffic};
 
 /// How much waits for a client.
 #[derive(Debug, Clone, Copy)]
@@ -26,6 +27,26 @@ impl Outbound {
             counters.waiting_bytes.sub(self.counted as u64);
             self.counted = bytes;
         }
+    }
+
+    /// Counts and tells that the client does not get a message, nor anybody in
+    /// its place.
+    pub(crate) fn note_lost(
+        &mut self,
+        forward: &Forward<'_>,
+        reason: DropReason,
+        counters: &Counters,
+    ) {
+        self.dropped += 1;
+        match reason {
+            DropReason::QueueFull => counters.dropped_queue_full.one(),
+            DropReason::Stalled => counters.dropped_stalled.one(),
+            DropReason::TooLarge => counters.dropped_too_large.one(),
+            DropReason::Offline => counters.dropped_offline.one(),
+            DropReason::StoreFull => counters.dropped_store_full.one(),
+            _ => {}
+        }
+        self.tells.dropped(reason, || forward.keep());
     }
 
     /// Adds what was sent to what all clients were sent: once a batch.
