@@ -193,10 +193,19 @@ async fn step(
     }
     let interest =
         if blocked { Interest::READABLE | Interest::WRITABLE } else { Interest::READABLE };
+    let mut looks = 0;
+    let ready = std::future::poll_fn(|context| {
+        looks += 1;
+        transport.poll_ready(context, interest)
+    });
     let ready = tokio::select! {
-        ready = transport.ready(interest) => ready?,
+        ready = ready => ready?,
         () = client.task.wake.notified() => return Ok(()),
     };
+    // It had to wait: the others had their turn.
+    if looks > 1 {
+        client.turn = 0;
+    }
     write(client, ready);
     if ready.is_readable() {
         client.turn += read(client, transport, carry)?.max(LEAST_READ);

@@ -49,7 +49,8 @@ pub enum WhenInlineFull {
 /// client where its version can say so; never silently dropped.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// Threads that read and write sockets.
+    /// Threads that read and write sockets. One that has time takes eight
+    /// connections before the next one gets any; more are spread evenly.
     pub threads: usize,
     /// The largest packet that is taken, in bytes.
     /// Of those that are no PUBLISH, never more than 1 MiB.
