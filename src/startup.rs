@@ -17,7 +17,7 @@ use crate::config::Settings;
 use crate::database::{self, Database};
 use crate::device_interface::link::{InlineLink, Link, LinkEvent, PahoLink};
 use crate::device_interface::topics::Topics;
-use crate::device_interface::{Actor, LinkOutbox, Mistakes, Parts, Presence};
+use crate::device_interface::{Actor, Counts, LinkOutbox, Mistakes, Parts, Presence};
 use crate::http::{self, BrokerAddress, Services};
 use crate::identity::Permissions;
 use crate::open_files::OpenFiles;
@@ -111,6 +111,7 @@ impl Application {
             presence,
             state: state.clone(),
             mistakes: Mistakes::default(),
+            counts: Counts::default(),
             tellers: TaskTracker::new(),
         };
         let (actor, handle) = Actor::new(parts, incoming);

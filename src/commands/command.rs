@@ -38,7 +38,7 @@ pub enum Status {
 }
 
 impl Status {
-    const ALL: [Self; 10] = [
+    pub(super) const ALL: [Self; 10] = [
         Self::Issued,
         Self::Sent,
         Self::Delivered,

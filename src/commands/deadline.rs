@@ -17,6 +17,11 @@ impl Deadline {
         Self(now() + lifetime)
     }
 
+    /// How long ago it was made, with this lifetime.
+    pub(super) fn since(self, lifetime: Duration) -> Duration {
+        (now() + lifetime).saturating_sub(self.0)
+    }
+
     /// How long it is until then: nothing when it has passed.
     pub(super) fn left(self) -> Option<Duration> {
         Some(self.0.saturating_sub(now())).filter(|left| !left.is_zero())

@@ -8,8 +8,11 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use parking_lot::Mutex;
+use prometheus_client::metrics::gauge::ConstGauge;
+use prometheus_client::registry::Registry;
 use tokio::sync::watch;
 
+use super::counts::Counts;
 use super::deadline::Deadline;
 use super::idempotency::IdempotencyKeys;
 use super::journal::Journal;
@@ -37,6 +40,7 @@ pub(super) struct Core {
     pub(super) under_way: Mutex<HashMap<CommandId, UnderWay>>,
     keys: IdempotencyKeys,
     retention: Retention,
+    pub(super) counts: Counts,
     closing: AtomicBool,
 }
 
@@ -105,6 +109,7 @@ impl Commands {
             settings,
             under_way: Mutex::default(),
             keys: IdempotencyKeys::new(database.pool.clone(), clock),
+            counts: Counts::default(),
             closing: AtomicBool::new(false),
         };
         Ok(Self { core: Arc::new(core) })
@@ -139,7 +144,7 @@ impl Commands {
         if record.is_empty() {
             return Ok(handles);
         }
-        if let Err(error) = self.core.journal.record(record).await {
+        if let Err(error) = self.core.record(record).await {
             self.give_back(&new);
             return Err(error.into());
         }
@@ -147,6 +152,7 @@ impl Commands {
             let command = sender.borrow().clone();
             announce(&command);
             if command.status.is_ended() {
+                self.core.counts.note(&command, None);
                 self.core.under_way.lock().remove(&command.id);
             } else {
                 self.core.enqueue(sender);
@@ -288,6 +294,15 @@ impl Commands {
     /// A device says its state, which may end its outstanding command.
     pub fn observe(&self, device: &DeviceId, state: DeviceState) {
         self.core.lanes.signal(device, |_| Some(Signal::State(state)));
+    }
+
+    /// What is counted of commands, for Prometheus.
+    pub fn register_counts(&self, registry: &mut Registry) {
+        let under_way = self.core.under_way.lock().len();
+        let help = "Commands that have not ended";
+        let under_way = ConstGauge::new(i64::try_from(under_way).unwrap_or(i64::MAX));
+        registry.register("commands_in_flight", help, under_way);
+        self.core.counts.register(registry);
     }
 
     /// Removes from the record, bit by bit, what is not kept any longer; it

@@ -10,7 +10,7 @@ use parking_lot::Mutex;
 use tokio::sync::{mpsc, watch};
 
 use super::issue::Core;
-use super::{Command, CommandId, Dispatch, Flight, FlightEnd, FlightEvent, Status};
+use super::{Command, CommandId, Dispatch, Flight, FlightEnd, FlightEvent, JournalError, Status};
 use crate::state::{Device, DeviceId, DeviceState};
 
 /// How many words of a device may wait for its lane; more are left out, which
@@ -145,7 +145,9 @@ impl Core {
             detail = ended.detail.as_deref(), took_ms = took.map(|t| t.as_millis() as u64),
             "command ended"
         );
-        if let Err(error) = self.journal.record(vec![ended.clone()]).await {
+        let since_issue = ended.deadline.map(|end| end.since(self.settings.lifetime()));
+        self.counts.note(&ended, since_issue);
+        if let Err(error) = self.record(vec![ended.clone()]).await {
             // What the device did is told all the same, and here it is known
             // until the record has it.
             tracing::error!(command = %ended.id, %error, "record the end of a command");
@@ -156,10 +158,16 @@ impl Core {
         command.send_replace(ended);
     }
 
+    /// Records commands as they stand; what fails is counted.
+    pub(super) async fn record(&self, commands: Vec<Command>) -> Result<(), JournalError> {
+        let recorded = self.journal.record(commands).await;
+        recorded.inspect_err(|_| self.counts.record_failed())
+    }
+
     async fn record_later(self: Arc<Self>, ended: Command) {
         loop {
             tokio::time::sleep(RECORD_AGAIN).await;
-            if self.journal.record(vec![ended.clone()]).await.is_ok() {
+            if self.record(vec![ended.clone()]).await.is_ok() {
                 tracing::info!(command = %ended.id, "the end of a command is on record at last");
                 self.under_way.lock().remove(&ended.id);
                 return;

@@ -10,6 +10,7 @@
 
 mod command;
 mod command_id;
+mod counts;
 mod deadline;
 mod dispatch;
 mod flight;

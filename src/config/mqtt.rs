@@ -21,6 +21,9 @@ pub struct MqttSettings {
     /// Whether the sessions of the embedded broker, what they are owed, and
     /// retained messages outlive the server, in `broker.db` in the data folder.
     pub store: bool,
+    /// Whether the metrics tell how long the embedded broker takes to connect, to
+    /// publish and to commit.
+    pub measure_latency: bool,
     /// The first level, or levels, of every topic.
     pub prefix: String,
     /// More topic filters to listen on; what comes from them never gets an
@@ -76,6 +79,7 @@ impl Default for MqttSettings {
             broker: "embedded".to_owned(),
             listen: SocketAddr::from(([127, 0, 0, 1], 1883)),
             store: true,
+            measure_latency: false,
             prefix: "latchlight".to_owned(),
             topics: Vec::new(),
             protocol: MqttProtocol::V5,

@@ -12,6 +12,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::counts::{Counts, Reason};
 use super::dispatch::{self, AnswerTo, Job, Work};
 use super::handle::{Handle, PendingCall};
 use super::lanes::{Entered, LaneKey, Lanes};
@@ -35,6 +36,7 @@ const TELLING: Duration = Duration::from_millis(500);
 
 /// A message that is not taken: why, and what to answer, if anything.
 struct NotTaken {
+    reason: Reason,
     why: String,
     answer: Option<(AnswerWord, String)>,
 }
@@ -55,6 +57,8 @@ pub struct Parts {
     pub state: State,
     /// The log of what is not taken.
     pub mistakes: Mistakes,
+    /// What is performed and what is not taken.
+    pub counts: Counts,
     /// Who waits to tell over MQTT how a command ended.
     pub tellers: TaskTracker,
 }
@@ -72,7 +76,7 @@ impl Actor {
     /// An actor that takes in `events`, and the handle by which it is called.
     pub fn new(parts: Parts, events: mpsc::Receiver<LinkEvent>) -> (Self, Handle) {
         let (sender, calls) = mpsc::channel(CALLS);
-        let handle = Handle::new(sender, parts.link.clone());
+        let handle = Handle::new(sender, parts.link.clone(), parts.counts.clone());
         let actor = Self {
             parts: Arc::new(parts),
             events,
@@ -165,10 +169,11 @@ impl Actor {
     }
 
     async fn on_message(&mut self, incoming: Incoming) {
-        let Parts { topics, mistakes, .. } = &*self.parts;
+        let topics = &self.parts.topics;
         let Some(source) = topics.source(&incoming.topic) else {
             let topic = Caller::Topic(incoming.topic.to_string()).to_string();
-            mistakes.log(&topic, &topics.why_nobody(&incoming.topic));
+            let why = topics.why_nobody(&incoming.topic);
+            self.note(&topic, Reason::UnknownTopic, &why);
             return;
         };
         if let Source::Online(id) = &source {
@@ -176,8 +181,9 @@ impl Actor {
                 b"online" => self.on_presence(id, true),
                 b"offline" => self.on_presence(id, false),
                 b"" => self.parts.presence.forget(id),
-                _ => mistakes.log(
+                _ => self.note(
                     &Caller::Device(id.to_string()).to_string(),
+                    Reason::Malformed,
                     "on its `online` topic a device says `online` or `offline`",
                 ),
             }
@@ -186,7 +192,7 @@ impl Actor {
         // Rule 2: what is retained was said some other time.
         if incoming.retained {
             let topic = Caller::Topic(incoming.topic.to_string()).to_string();
-            mistakes.log(&topic, "a retained message is not acted on");
+            self.note(&topic, Reason::Retained, "a retained message is not acted on");
             return;
         }
         if let Source::Device(id) | Source::Picture(id) = &source {
@@ -210,8 +216,8 @@ impl Actor {
         let speaker = caller.to_string();
         match self.admit(&incoming, caller) {
             Ok((key, work)) => self.enter(key, Job { work, answer_to }),
-            Err(NotTaken { why, answer }) => {
-                self.parts.mistakes.log(&speaker, &why);
+            Err(NotTaken { reason, why, answer }) => {
+                self.note(&speaker, reason, &why);
                 if let Some((word, rest)) = answer {
                     self.say_aside(answer_to, word, rest);
                 }
@@ -222,17 +228,18 @@ impl Actor {
     /// The action that a message asks for, if its caller may.
     fn admit(&self, incoming: &Incoming, caller: Caller) -> Result<(LaneKey, Work), NotTaken> {
         let payload = Payload::split(&incoming.payload).map_err(|error| {
-            let why = error.to_string();
+            let (reason, why) = (Reason::Malformed, error.to_string());
             let answer = match error {
                 InvalidPayload::Word(word) => Some((AnswerWord::Unknown, word)),
                 InvalidPayload::Rest(word) if !unknown::is_answered(&word) => None,
                 _ => Some((AnswerWord::Error, why.clone())),
             };
-            NotTaken { why, answer }
+            NotTaken { reason, why, answer }
         })?;
         let word = payload.word;
         let answered = unknown::is_answered(word);
         let registered = self.parts.registry.get(word).ok_or_else(|| NotTaken {
+            reason: Reason::UnknownWord,
             why: format!("unknown word `{word}`"),
             answer: answered.then(|| (AnswerWord::Unknown, word.to_owned())),
         })?;
@@ -243,7 +250,7 @@ impl Actor {
         let permitted = self.parts.context.permissions.may_call(&registered.info, &caller, joined);
         permitted.map_err(|why| {
             let answer = answered.then(|| (AnswerWord::Error, format!("{word} {why}")));
-            NotTaken { why: format!("{word}: {why}"), answer }
+            NotTaken { reason: Reason::NotAllowed, why: format!("{word}: {why}"), answer }
         })?;
         let key = LaneKey {
             speaker: caller.to_string().into(),
@@ -268,13 +275,16 @@ impl Actor {
         let PendingCall { request, answer } = call;
         let parts = &self.parts;
         let refused = match parts.registry.get(&request.word) {
-            None => Err(ActionError::not_found(format!("there is no action `{}`", request.word))),
+            None => {
+                let why = format!("there is no action `{}`", request.word);
+                Err((Reason::UnknownWord, ActionError::not_found(why)))
+            }
             Some(registered) => parts
                 .context
                 .permissions
                 .may_call(&registered.info, &request.caller, true)
                 .map(|()| registered)
-                .map_err(ActionError::not_allowed),
+                .map_err(|why| (Reason::NotAllowed, ActionError::not_allowed(why))),
         };
         match refused {
             Ok(registered) => {
@@ -282,7 +292,8 @@ impl Actor {
                 let job = Job { work, answer_to: AnswerTo::Caller(answer) };
                 tokio::spawn(dispatch::perform(self.parts.clone(), job));
             }
-            Err(error) => {
+            Err((reason, error)) => {
+                parts.counts.not_taken(reason);
                 let _ = answer.send(Err(error));
             }
         }
@@ -294,7 +305,7 @@ impl Actor {
             Entered::Waits => {}
             Entered::Full(job) => {
                 let why = "busy: too many messages wait";
-                self.parts.mistakes.log(&key.speaker, why);
+                self.note(&key.speaker, Reason::Busy, why);
                 self.say_aside(job.answer_to, AnswerWord::Error, why.to_owned());
             }
         }
@@ -321,6 +332,12 @@ impl Actor {
         if let Some(job) = self.lanes.leave(&key) {
             self.start(key, job);
         }
+    }
+
+    /// A message is not taken.
+    fn note(&self, speaker: &str, reason: Reason, why: &str) {
+        self.parts.counts.not_taken(reason);
+        self.parts.mistakes.log(speaker, why);
     }
 
     fn say_aside(&self, to: AnswerTo, word: AnswerWord, rest: String) {

@@ -9,6 +9,7 @@ use latchlight_plugin_api::{ActionError, Caller, Reply};
 use tokio::sync::oneshot;
 
 use super::actor::Parts;
+use super::counts::{Performed, outcome};
 use super::topics::{AnswerWord, Destination};
 use crate::actions::{Answer, Registered, Request, unknown};
 use crate::commands::{CommandHandle, Status};
@@ -59,17 +60,20 @@ impl Work {
 
 /// Does the work and answers it. A panic becomes an error to the caller.
 pub(super) async fn perform(parts: Arc<Parts>, job: Job) {
-    let (word, caller) = (job.work.word().to_owned(), job.work.caller());
+    let (action, caller) = (job.work.word().to_owned(), job.work.caller());
     let result = AssertUnwindSafe(work(&parts, job.work)).catch_unwind().await;
     let result = result.unwrap_or_else(|_| {
-        tracing::error!(action = %word, "the action panicked");
+        tracing::error!(%action, "the action panicked");
         Err(ActionError::internal("the action failed; the server's log has more"))
     });
+    let performed = Performed { action, outcome: outcome(&result) };
+    parts.counts.performed(&performed);
+    let word = &performed.action;
     if let (Err(error), false) = (&result, matches!(job.answer_to, AnswerTo::Caller(_))) {
-        let why = format!("{word}: {}", without(&word, &error.message));
+        let why = format!("{word}: {}", without(word, &error.message));
         parts.mistakes.log(&caller.to_string(), &why);
     }
-    answer(parts, &word, result, job.answer_to).await;
+    answer(parts, word, result, job.answer_to).await;
 }
 
 async fn work(parts: &Parts, work: Work) -> Result<Answer, ActionError> {

@@ -4,9 +4,11 @@ use std::sync::Arc;
 
 use latchlight_broker::Metrics;
 use latchlight_plugin_api::ActionError;
+use prometheus_client::registry::Registry;
 use serde_json::json;
 use tokio::sync::{mpsc, oneshot};
 
+use super::Counts;
 use super::link::Link;
 use crate::actions::{Answer, Request};
 use crate::commands::{CommandHandle, CommandId, Verb};
@@ -18,6 +20,7 @@ use crate::state::{DeviceId, DeviceKind};
 pub struct Handle {
     calls: mpsc::Sender<PendingCall>,
     link: Arc<dyn Link>,
+    counts: Counts,
 }
 
 /// A request on its way to the actor.
@@ -51,8 +54,12 @@ pub enum Selection {
 }
 
 impl Handle {
-    pub(super) fn new(calls: mpsc::Sender<PendingCall>, link: Arc<dyn Link>) -> Self {
-        Self { calls, link }
+    pub(super) fn new(
+        calls: mpsc::Sender<PendingCall>,
+        link: Arc<dyn Link>,
+        counts: Counts,
+    ) -> Self {
+        Self { calls, link, counts }
     }
 
     /// Performs any action, by its first word.
@@ -89,6 +96,11 @@ impl Handle {
     /// Whether the embedded broker cannot keep what it has to.
     pub fn is_store_failing(&self) -> bool {
         self.link.is_store_failing()
+    }
+
+    /// What is counted of actions and messages, for Prometheus.
+    pub fn register_counts(&self, registry: &mut Registry) {
+        self.counts.register(registry);
     }
 
     /// What the embedded broker counts; nothing where an outside one is used.

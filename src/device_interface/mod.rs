@@ -6,6 +6,7 @@
 //! permissions, same state.
 
 mod actor;
+mod counts;
 mod dispatch;
 mod handle;
 mod lanes;
@@ -19,6 +20,7 @@ pub mod topic_rules;
 pub mod topics;
 
 pub use actor::{Actor, Parts};
+pub use counts::Counts;
 pub use handle::{Handle, Operation, Selection};
 pub use mistakes::Mistakes;
 pub use outbox::LinkOutbox;

@@ -14,6 +14,7 @@ use bytes::BytesMut;
 use tracing::Instrument as _;
 
 use super::connection::Usage;
+use super::counts::Counts;
 use super::request_id::{RequestId, X_REQUEST_ID};
 use super::{ApiError, Origins};
 
@@ -66,6 +67,9 @@ async fn answer(
         }
     };
     let mut response = in_turn(end_line(explain(response, &id)));
+    if let Some(counts) = response.request().app_data::<web::Data<Counts>>() {
+        counts.answered(&response);
+    }
     finish(response.headers_mut(), &id);
     tracing::debug!(
         status = response.status().as_u16(),

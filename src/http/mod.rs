@@ -13,6 +13,7 @@ mod accept;
 mod body;
 mod command_view;
 mod connection;
+mod counts;
 mod envelope;
 mod error;
 mod etag;
@@ -71,9 +72,9 @@ fn routes(config: &mut ServiceConfig) {
 }
 
 /// A resource that answers 405 to the methods that it does not allow.
-fn resource(path: &str, allow: &'static str) -> Resource {
+fn resource(path: &'static str, allow: &'static str) -> Resource {
     let wrong_method = move || async move { Err::<&str, _>(ApiError::WrongMethod(allow)) };
-    web::resource(path).default_service(web::to(wrong_method))
+    web::resource(path).app_data(counts::Pattern(path)).default_service(web::to(wrong_method))
 }
 
 /// GET, and HEAD with it.

@@ -15,6 +15,7 @@ use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
 
 use super::connection::Connection;
+use super::counts::Counts;
 use super::stopping::Stopping;
 use super::{Origins, Services, envelope, query, routes};
 use crate::config::HttpSettings;
@@ -63,6 +64,7 @@ fn build(
         .context("read the address of a listener")?;
     let origins = web::Data::new(Origins::new(&settings, &addresses));
     let services = web::Data::new(services);
+    let counts = web::Data::new(Counts::default());
     let uploads = web::Data::new(routes::Uploads::default());
     let stopping = Stopping::new(shutdown.clone(), settings.shutdown_timeout());
     let stopping = web::Data::new(stopping);
@@ -74,6 +76,7 @@ fn build(
             .app_data(origins.clone())
             .app_data(services.clone())
             .app_data(uploads.clone())
+            .app_data(counts.clone())
             .app_data(stopping.clone())
             .app_data(query::config())
             .wrap(from_fn(envelope::envelope))

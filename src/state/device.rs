@@ -23,6 +23,9 @@ pub enum DeviceKind {
 }
 
 impl DeviceKind {
+    /// Every kind.
+    pub const ALL: [Self; 4] = [Self::Lock, Self::Light, Self::Camera, Self::Other];
+
     /// The word, as in `hand_shake lock`.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -148,6 +148,11 @@ impl State {
         self.inner.writer.last_result()
     }
 
+    /// How many writes of config.json have failed since the start.
+    pub fn failed_writes(&self) -> u64 {
+        self.inner.writer.failures()
+    }
+
     /// All devices, sorted by id.
     pub fn devices(&self) -> Vec<Arc<Device>> {
         let mut devices: Vec<_> = self.inner.devices.read().values().cloned().collect();

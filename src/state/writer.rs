@@ -14,6 +14,8 @@ pub(super) struct Writer {
     file: ConfigFile,
     /// The number of the newest change of the roster.
     newest: AtomicU64,
+    /// How many writes have failed.
+    failures: AtomicU64,
     /// Something changed that may wait.
     lazy: AtomicBool,
     wanted: Notify,
@@ -39,6 +41,7 @@ impl Writer {
         Self {
             file,
             newest: AtomicU64::new(0),
+            failures: AtomicU64::new(0),
             lazy: AtomicBool::new(false),
             wanted: Notify::new(),
             progress: watch::Sender::default(),
@@ -66,6 +69,10 @@ impl Writer {
     pub(super) fn last_result(&self) -> Result<(), String> {
         let progress = self.progress.borrow();
         if progress.failing { Err(progress.error.to_string()) } else { Ok(()) }
+    }
+
+    pub(super) fn failures(&self) -> u64 {
+        self.failures.load(Ordering::Relaxed)
     }
 
     async fn wait_for(&self, number: u64) -> Result<(), String> {
@@ -110,6 +117,9 @@ impl Writer {
             Ok((result, turn)) => (result, Some(turn)),
             Err(error) => (Err(error.to_string()), None),
         };
+        if result.is_err() {
+            self.failures.fetch_add(1, Ordering::Relaxed);
+        }
         self.progress.send_modify(|progress| match &result {
             Ok(()) => {
                 progress.saved = progress.saved.max(number);

@@ -56,6 +56,8 @@ async fn a_device_removed_while_the_broker_is_away_leaves_nothing_behind() {
 #[tokio::test]
 async fn what_an_outside_broker_counts_only_that_can_say() {
     let server = Server::start_with(json!({ "mqtt": { "broker": "mqtt://127.0.0.1:1" } }));
-    let (status, problem) = server.get("/metrics").await;
-    assert_eq!((status, &problem["type"]), (404, &"urn:latchlight:problem:not-found".into()));
+    let (status, metrics) = server.bytes("/metrics").await;
+    let metrics = String::from_utf8(metrics.to_vec()).unwrap();
+    assert_eq!((status, metrics.contains("mqtt_")), (200, false), "{metrics}");
+    assert!(metrics.lines().any(|line| line == "latchlight_link_up 0"), "{metrics}");
 }

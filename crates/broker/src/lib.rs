@@ -292,7 +292,7 @@ pub use latchlight_mqtt::{
 pub use listener::{Listener, ListenerAddress, ListenerInfo};
 pub use live::{LiveEvent, LivePublish, LiveReceipt, LiveStatus};
 #[cfg(feature = "metrics")]
-pub use metrics::Metrics;
+pub use metrics::{Metrics, prometheus_text};
 pub use observer::{DropReason, Interests, Observer};
 pub use options::{Options, WhenFull, WhenInlineFull, WhenOfflineFull};
 pub use publication::Publication;

@@ -77,7 +77,7 @@ impl InlineLink {
         let clients = Mutex::default();
         let sessions = Arc::new(Sessions { topics: topics.clone(), events: presence, clients });
         let mut builder = Broker::builder()
-            .options(options(files))
+            .options(options(settings, files))
             .access(LinkAccess::new(topics.clone()))
             .observer(Watch(sessions.clone()))
             .give_back(give_back)
@@ -114,9 +114,13 @@ impl InlineLink {
     }
 }
 
-fn options(files: OpenFiles) -> Options {
+fn options(settings: &MqttSettings, files: OpenFiles) -> Options {
     let default = Options::default();
-    Options { max_connections: default.max_connections.min(files.for_devices()), ..default }
+    Options {
+        max_connections: default.max_connections.min(files.for_devices()),
+        measure_latency: settings.measure_latency,
+        ..default
+    }
 }
 
 /// Changes of presence, which the broker's threads must not wait to tell.

@@ -1,20 +1,64 @@
-//! `GET /metrics`: what the embedded broker counts, for Prometheus.
+//! `GET /metrics`: what the server and its embedded broker count, for
+//! Prometheus.
 
 use actix_web::HttpResponse;
 use actix_web::http::header::CONTENT_TYPE;
 use actix_web::web::{self, Data};
-use latchlight_broker::Metrics;
+use latchlight_broker::{Metrics, prometheus_text};
+use prometheus_client::metrics::counter::ConstCounter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
+use prometheus_client::registry::Registry;
 
+use crate::http::counts::Counts;
 use crate::http::{ApiError, Services};
+use crate::state::{DeviceKind, State};
 
-/// The metrics in Prometheus' text format; 404 where the broker is an outside
-/// one, which has its own.
-pub(in crate::http) async fn get(services: Data<Services>) -> Result<HttpResponse, ApiError> {
-    let Some(metrics) = services.handle.metrics() else {
-        return Err(ApiError::NotFound("an outside broker is used, ask that one".to_owned()));
-    };
-    // Every session is looked at; no other request is to wait for that.
-    let text = web::block(move || metrics.text()).await;
+/// What the names of the server's own metrics begin with.
+const PREFIX: &str = "latchlight";
+
+/// The metrics in Prometheus' text format; without those of a broker where that
+/// is an outside one, which has its own.
+pub(in crate::http) async fn get(
+    services: Data<Services>,
+    counts: Data<Counts>,
+) -> Result<HttpResponse, ApiError> {
+    // Every device and session is looked at; no other request is to wait for that.
+    let text = web::block(move || prometheus_text(&registry(&services, &counts))).await;
     let text = text.map_err(|error| ApiError::Internal(error.into()))?;
     Ok(HttpResponse::Ok().insert_header((CONTENT_TYPE, Metrics::CONTENT_TYPE)).body(text))
+}
+
+fn registry(services: &Services, counts: &Counts) -> Registry {
+    let mut registry = Registry::default();
+    if let Some(metrics) = services.handle.metrics() {
+        registry.register_collector(Box::new(metrics));
+    }
+    let own = registry.sub_registry_with_prefix(PREFIX);
+    let link_up = ConstGauge::new(i64::from(services.handle.link_up()));
+    own.register("link_up", "Whether the broker can be reached", link_up);
+    own.register("devices", "Devices that have joined, by kind", devices(&services.state));
+    let failed = ConstCounter::new(services.state.failed_writes());
+    own.register("state_write_errors", "Writes of config.json that failed", failed);
+    services.handle.register_counts(own);
+    services.commands.register_counts(own);
+    counts.register(own);
+    registry
+}
+
+/// How many of each kind are there, and are not.
+fn devices(state: &State) -> Family<[(&'static str, &'static str); 2], Gauge> {
+    let devices = Family::<_, Gauge>::default();
+    let labels = |kind: DeviceKind, online: bool| {
+        [("kind", kind.as_str()), ("availability", if online { "online" } else { "offline" })]
+    };
+    for kind in DeviceKind::ALL {
+        for online in [true, false] {
+            drop(devices.get_or_create(&labels(kind, online)));
+        }
+    }
+    for device in state.devices() {
+        devices.get_or_create(&labels(device.kind, device.online)).inc();
+    }
+    devices
 }

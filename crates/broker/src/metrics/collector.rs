@@ -5,13 +5,15 @@ use std::sync::Arc;
 
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::DescriptorEncoder;
+use prometheus_client::registry::Registry;
 
-use super::{page, text};
+use super::{page, prometheus_text};
 use crate::Broker;
 use crate::broker::Core;
 
 /// The metrics of a broker; cheap to clone. Take it as text, or register it as
-/// a collector where a program has metrics of its own.
+/// a collector where a program has metrics of its own, and take these together
+/// by [`prometheus_text`].
 ///
 /// They cost the way of a message nothing: what they say is counted in any case,
 /// once for all packets that one read has brought.
@@ -41,7 +43,9 @@ impl Metrics {
 
     /// The metrics now, in the Prometheus text format.
     pub fn text(&self) -> String {
-        text::write(self.clone())
+        let mut registry = Registry::default();
+        registry.register_collector(Box::new(self.clone()));
+        prometheus_text(&registry)
     }
 }
 

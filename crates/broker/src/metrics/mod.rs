@@ -6,3 +6,4 @@ mod page;
 mod text;
 
 pub use collector::Metrics;
+pub use text::prometheus_text;

@@ -209,6 +209,7 @@ impl Page<'_> {
 #[cfg(test)]
 mod tests {
     use prometheus_client::collector::Collector;
+    use prometheus_client::registry::Registry;
 
     use super::*;
 
@@ -223,7 +224,11 @@ mod tests {
 
     #[test]
     fn whatever_is_counted_is_on_the_page() {
-        let text = |counters| super::super::text::write(Counted(counters));
+        let text = |counters| {
+            let mut registry = Registry::default();
+            registry.register_collector(Box::new(Counted(counters)));
+            super::super::prometheus_text(&registry)
+        };
         let nothing = text(CountersSnapshot::default());
         for (name, counters) in CountersSnapshot::each_alone() {
             let differs = |(line, before): &(&str, &str)| line != before;

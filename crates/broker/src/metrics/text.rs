@@ -1,16 +1,15 @@
 //! The Prometheus text format, which everything reads that reads metrics; the
 //! encoder writes OpenMetrics, which came after it.
 
-use prometheus_client::collector::Collector;
 use prometheus_client::encoding::text::encode_registry;
 use prometheus_client::registry::Registry;
 
-/// What a collector says.
-pub(super) fn write(collector: impl Collector) -> String {
-    let mut registry = Registry::default();
-    registry.register_collector(Box::new(collector));
+/// What a registry has, in the Prometheus text format
+/// ([`Metrics::CONTENT_TYPE`](super::Metrics::CONTENT_TYPE)): the metrics of a
+/// program, with those of its brokers among them.
+pub fn prometheus_text(registry: &Registry) -> String {
     let mut open = String::new();
-    encode_registry(&mut open, &registry).expect("a string takes whatever is written to it");
+    encode_registry(&mut open, registry).expect("a string takes whatever is written to it");
     from_open_metrics(&open)
 }
 

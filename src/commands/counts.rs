@@ -1,0 +1,70 @@
+//! How many commands ended, how, and how long that took, for Prometheus.
+
+use std::time::Duration;
+
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::{Registry, Unit};
+
+use super::{Command, Status, Verb};
+
+/// From a lock beside the server to the longest life of a command, in seconds.
+const BOUNDS: [f64; 12] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
+
+type Durations = Family<[(&'static str, &'static str); 1], Histogram, fn() -> Histogram>;
+
+/// The commands that have ended since the start.
+#[derive(Debug)]
+pub(super) struct Counts {
+    ended: Family<[(&'static str, &'static str); 2], Counter>,
+    durations: Durations,
+    record_errors: Counter,
+}
+
+impl Default for Counts {
+    /// All of them at 0, so that the first of its kind is seen as a change.
+    fn default() -> Self {
+        let durations = Durations::new_with_constructor(|| Histogram::new(BOUNDS));
+        let counts =
+            Self { ended: Family::default(), durations, record_errors: Counter::default() };
+        for verb in Verb::ALL {
+            for status in Status::ALL.into_iter().filter(|status| status.is_ended()) {
+                drop(counts.ended.get_or_create(&labels(verb, status)));
+            }
+            drop(counts.durations.get_or_create(&[("action", verb.as_str())]));
+        }
+        counts
+    }
+}
+
+impl Counts {
+    /// A command has ended, so long after it was issued; nothing where it never
+    /// was.
+    pub(super) fn note(&self, ended: &Command, took: Option<Duration>) {
+        self.ended.get_or_create(&labels(ended.verb, ended.status)).inc();
+        if let Some(took) = took {
+            let durations = self.durations.get_or_create(&[("action", ended.verb.as_str())]);
+            durations.observe(took.as_secs_f64());
+        }
+    }
+
+    /// The record did not take a write.
+    pub(super) fn record_failed(&self) {
+        self.record_errors.inc();
+    }
+
+    pub(super) fn register(&self, registry: &mut Registry) {
+        let help = "Commands that have ended, by how";
+        registry.register("commands", help, self.ended.clone());
+        let help = "Writes to the record of commands that failed";
+        registry.register("command_record_errors", help, self.record_errors.clone());
+        let help = "From a command's issue to its end";
+        let durations = self.durations.clone();
+        registry.register_with_unit("command_duration", help, Unit::Seconds, durations);
+    }
+}
+
+fn labels(verb: Verb, status: Status) -> [(&'static str, &'static str); 2] {
+    [("action", verb.as_str()), ("outcome", status.as_str())]
+}
