@@ -39,7 +39,7 @@ async fn among_several_devices_those_not_granted_are_refused_by_name() {
 #[tokio::test]
 async fn a_wait_for_a_slow_device_is_cut_short_and_is_no_reason_for_quarantine() {
     let more = json!({ "grants": unlock(json!(["*"])) });
-    let house = Furnishing::new().time_limit_ms(1000).allow(&in_rust("rude"), more);
+    let house = Furnishing::new().time_limit_ms(4000).allow(&in_rust("rude"), more);
     let house = house.move_in().await;
     let answer = house.say("rude_unlock front-door").await.unwrap();
     assert_eq!(answer.text.as_deref(), Some("front-door sent"));

@@ -86,6 +86,17 @@ impl Browser {
 }
 
 async fn start_driver() -> (Child, u16) {
+    for _ in 0..5 {
+        if let Some(driver) = try_to_start_driver().await {
+            return driver;
+        }
+        // The port that it has chosen is somebody else's by the other protocol.
+    }
+    panic!("chromedriver does not start")
+}
+
+/// Nothing: it has ended without saying its port.
+async fn try_to_start_driver() -> Option<(Child, u16)> {
     let mut driver = Command::new("chromedriver")
         .arg("--port=0")
         .stdout(Stdio::piped())
@@ -95,7 +106,7 @@ async fn start_driver() -> (Child, u16) {
         .expect("chromedriver is there: script/bootstrap installs it");
     let mut lines = BufReader::new(driver.stdout.take().unwrap()).lines();
     let port = loop {
-        let line = lines.next_line().await.unwrap().expect("chromedriver says its port");
+        let line = lines.next_line().await.unwrap()?;
         let port = line.split_once("started successfully on port ").map(|(_, port)| port);
         if let Some(port) = port {
             break port.trim_end_matches('.').parse().unwrap();
@@ -103,7 +114,7 @@ async fn start_driver() -> (Child, u16) {
     };
     // Its output must not stop up.
     tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
-    (driver, port)
+    Some((driver, port))
 }
 
 fn capabilities(
