@@ -69,21 +69,33 @@ impl Retained {
     /// The same for a message of this process, which the bounds count and do
     /// not hold back.
     pub(crate) fn set_own(&mut self, message: Arc<Message>) {
-        let topic = message.topic.clone();
-        self.remove(&topic);
         if message.payload.is_empty() {
+            self.remove(&message.topic);
             return;
         }
+        let topic = message.topic.clone();
+        let before = self.by_topic.insert(topic.clone(), message.clone());
+        if let Some(before) = &before {
+            self.forget(before);
+        }
         self.bytes += message.size();
-        self.by_topic.insert(topic.clone(), message.clone());
         if let Some(at) = message.expires_at {
             self.expiring.insert((at, topic.clone()));
         }
-        let mut node = &mut self.root;
-        for level in topic.split('/') {
-            node = node.children.entry(level.into()).or_default();
+        // Where there was one, no level has to be made.
+        let known = before.is_some().then(|| self.root.find(&topic)).flatten();
+        match known {
+            Some(node) => node.message = Some(message),
+            None => self.root.reach(&topic).message = Some(message),
         }
-        node.message = Some(message);
+    }
+
+    /// Forgets the size and the expiry of a message.
+    fn forget(&mut self, message: &Message) {
+        self.bytes -= message.size();
+        if let Some(at) = message.expires_at {
+            self.expiring.remove(&(at, message.topic.clone()));
+        }
     }
 
     /// Forgets the message of a topic; gives it.
@@ -91,10 +103,7 @@ impl Retained {
         let removed = self.root.remove(&mut topic.split('/'));
         if let Some(message) = &removed {
             self.by_topic.remove(topic);
-            self.bytes -= message.size();
-            if let Some(at) = message.expires_at {
-                self.expiring.remove(&(at, message.topic.clone()));
-            }
+            self.forget(message);
         }
         removed
     }
@@ -175,6 +184,16 @@ impl Retained {
 }
 
 impl Node {
+    /// The node of a topic, if it is there.
+    fn find(&mut self, topic: &str) -> Option<&mut Self> {
+        topic.split('/').try_fold(self, |node, level| node.children.get_mut(level))
+    }
+
+    /// The node of a topic, made if it is not there.
+    fn reach(&mut self, topic: &str) -> &mut Self {
+        topic.split('/').fold(self, |node, level| node.children.entry(level.into()).or_default())
+    }
+
     fn remove<'a>(&mut self, levels: &mut impl Iterator<Item = &'a str>) -> Option<Arc<Message>> {
         let Some(level) = levels.next() else { return self.message.take() };
         let child = self.children.get_mut(level)?;
