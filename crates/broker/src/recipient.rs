@@ -78,7 +78,7 @@ impl Core {
                 let Subscriber::Session(session) = member.subscriber else { return None };
                 Some(Recipient { session, receiver, group: Some(number) })
             };
-            group.in_turn().into_iter().filter_map(recipient)
+            group.in_turn().filter_map(recipient)
         });
         let mut recipients = alone.chain(shared).collect();
         if let Some(message) = Publication::of(&forward.keep()) {

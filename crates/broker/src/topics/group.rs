@@ -56,14 +56,32 @@ impl SharedGroup {
 
     /// The members, beginning with the one whose turn it is: the message goes
     /// to the first who takes it. Who is connected comes first; an offline
-    /// one takes it only if none is.
-    pub(crate) fn in_turn(&self) -> Vec<Subscription> {
+    /// one takes it only if none is. Mostly the first one does, so that the
+    /// others are gone through only then.
+    pub(crate) fn in_turn(&self) -> impl Iterator<Item = Subscription> {
         let turn = self.next.fetch_add(1, Ordering::Relaxed);
+        let first = self.first(turn);
+        let known = first.as_ref().map(|first| first.subscriber.clone());
+        let is_other = move |member: &Subscription| {
+            known.as_ref().is_none_or(|known| !known.is(&member.subscriber))
+        };
+        let others = move || self.all(turn).into_iter().filter(is_other);
+        first.into_iter().chain(std::iter::once_with(others).flatten())
+    }
+
+    fn first(&self, turn: usize) -> Option<Subscription> {
+        let members = self.members.lock();
+        let connected = || members.iter().filter(|member| member.subscriber.is_connected());
+        match connected().count() {
+            0 => members.get(turn % members.len().max(1)).cloned(),
+            count => connected().nth(turn % count).cloned(),
+        }
+    }
+
+    fn all(&self, turn: usize) -> Vec<Subscription> {
+        let is_connected = |member: &Subscription| member.subscriber.is_connected();
         let (mut connected, mut offline): (Vec<_>, Vec<_>) =
-            self.members.lock().iter().cloned().partition(|member| match &member.subscriber {
-                Subscriber::Session(session) => session.is_connected(),
-                Subscriber::Inline(_) => true,
-            });
+            self.members.lock().iter().cloned().partition(is_connected);
         for members in [&mut connected, &mut offline] {
             let count = members.len().max(1);
             members.rotate_left(turn % count);

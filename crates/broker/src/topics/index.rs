@@ -38,6 +38,14 @@ pub(crate) enum Subscriber {
 }
 
 impl Subscriber {
+    /// Whether messages go out at once.
+    pub(super) fn is_connected(&self) -> bool {
+        match self {
+            Self::Session(session) => session.is_connected(),
+            Self::Inline(_) => true,
+        }
+    }
+
     pub(super) fn is(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Session(a), Self::Session(b)) => Arc::ptr_eq(a, b),
