@@ -27,8 +27,8 @@ use crate::transport::Transport;
 /// thread come in between, in ms.
 const TURN: Time = 5;
 
-/// After how many messages the clock is looked at for that, or fewer where they
-/// cost more; after packets of other types it always is.
+/// After how many messages and acknowledgements the clock is looked at for that,
+/// or fewer where they cost more; after packets of other types it always is.
 const LOOK_AFTER: usize = 16;
 
 /// What a read counts at least, towards the chunk after which the others come
@@ -337,9 +337,8 @@ fn take_packets(client: &mut Client, bytes: &[u8]) -> Result<Taken, End> {
                     Next::Go => {}
                     Next::End(end) => return Err(end),
                 }
-                let is_message = header.packet_type()? == PacketType::Publish;
                 work += 1 + std::mem::take(&mut client.batch.work);
-                if is_message && work < LOOK_AFTER {
+                if is_quick(header.packet_type()?) && work < LOOK_AFTER {
                     continue;
                 }
                 work = 0;
@@ -351,4 +350,11 @@ fn take_packets(client: &mut Client, bytes: &[u8]) -> Result<Taken, End> {
             }
         }
     }
+}
+
+/// Whether packets of this type take about as long as the next one, and not
+/// long.
+fn is_quick(packet: PacketType) -> bool {
+    use PacketType::{PubAck, PubComp, PubRec, PubRel, Publish};
+    matches!(packet, Publish | PubAck | PubRec | PubRel | PubComp)
 }

@@ -1,6 +1,6 @@
 //! A message on its way through the broker: as it came, and as it is kept.
 
-use std::cell::{OnceCell, RefCell};
+use std::cell::OnceCell;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -66,7 +66,7 @@ pub(crate) struct Forward<'a> {
     /// The frame as it came, which receivers of the same shape get as it is.
     frame: Option<Encoded<'a>>,
     frame_shape: Shape,
-    encoded: RefCell<[Option<Arc<OwnedFrame>>; 4]>,
+    encoded: [OnceCell<OwnedFrame>; 4],
     kept: OnceCell<Arc<Message>>,
     shared: OnceCell<Bytes>,
 }
@@ -127,7 +127,7 @@ impl<'a> Forward<'a> {
             now,
             frame: (plain && !view.topic.is_empty()).then_some(encoded),
             frame_shape: Shape { v5: version.is_v5(), with_id: view.packet_id.is_some() },
-            encoded: RefCell::default(),
+            encoded: Default::default(),
             kept: OnceCell::new(),
             shared: OnceCell::new(),
         }
@@ -147,7 +147,7 @@ impl<'a> Forward<'a> {
             now,
             frame: None,
             frame_shape: Shape { v5: false, with_id: false },
-            encoded: RefCell::default(),
+            encoded: Default::default(),
             kept,
             shared: OnceCell::new(),
         }
@@ -240,12 +240,8 @@ impl<'a> Forward<'a> {
         if let Some(frame) = self.frame.filter(|_| shape == self.frame_shape) {
             return append(frame);
         }
-        let cached = self.encoded.borrow()[shape.index()].clone();
-        let frame = cached.unwrap_or_else(|| {
-            let frame = Arc::new(self.encode(shape, &[], TopicAs::Name));
-            self.encoded.borrow_mut()[shape.index()] = Some(frame.clone());
-            frame
-        });
+        let encode = || self.encode(shape, &[], TopicAs::Name);
+        let frame = self.encoded[shape.index()].get_or_init(encode);
         append(Encoded { bytes: &frame.bytes, id_at: frame.id_at })
     }
 

@@ -423,10 +423,13 @@ impl<'a> PropertiesView<'a> {
     }
 
     /// The value of the first one of this kind.
+    #[inline]
     pub fn get(&self, wanted: PropertyId) -> Option<PropertyValue<'a>> {
-        if self.raw.is_empty() {
-            return None;
-        }
+        // Mostly there are none.
+        if self.raw.is_empty() { None } else { self.find(wanted) }
+    }
+
+    fn find(&self, wanted: PropertyId) -> Option<PropertyValue<'a>> {
         self.iter().find(|(id, _)| *id == wanted).map(|(_, value)| value)
     }
 

@@ -9,8 +9,11 @@ use latchlight_mqtt::{
 
 use super::{Client, Next};
 use crate::access::{self, PublishRequest, Refusal};
+use crate::broker::Core;
 use crate::connection::End;
 use crate::message::Forward;
+use crate::router::Batch;
+use crate::session_handle::Session;
 use crate::topics::Route;
 use crate::{DropReason, Publication, Stop, Time};
 
@@ -24,7 +27,7 @@ pub(super) fn handle(client: &mut Client, packet: &[u8], now: Time) -> Result<Ne
         // [MQTT-4.3.3-10]: it was taken before; the answer is the same.
         if inbound.was_taken(id) {
             drop(inbound);
-            note_taken(client, id);
+            note_taken(&client.core, &client.session, &mut client.batch, id);
             // A session that the store has forgotten meanwhile notes nothing.
             if let Some(recorder) = &client.core.recorder {
                 client.batch.acknowledge_after(recorder.last_noted());
@@ -90,7 +93,7 @@ fn stopped(client: &mut Client, view: &PublishView<'_>, stop: Stop) -> Result<Re
         // As if it had been taken: it is released later.
         if let Some(id) = view.packet_id.filter(|_| view.qos == QoS::ExactlyOnce) {
             client.session.inbound.lock().take(id);
-            note_taken(client, id);
+            note_taken(&client.core, &client.session, &mut client.batch, id);
         }
         return Ok(ReasonCode::Success);
     };
@@ -108,7 +111,6 @@ fn publish(
     route: &Route,
     view: &PublishView<'_>,
 ) -> Result<ReasonCode, End> {
-    let core = client.core.clone();
     let (topic, qos, retain) = (forward.topic(), forward.qos, forward.retain);
     let request = PublishRequest { topic, qos, retain, will: false };
     let allowed = client.authorize_publish(&request);
@@ -116,13 +118,13 @@ fn publish(
         Ok(()) => {
             let reason = take(client, forward, route, view);
             if retain && client.injected.is_none_or(|injected| injected.asks_access) {
-                core.recheck_retained(&client.info, &request);
+                client.core.recheck_retained(&client.info, &request);
             }
             Ok(reason)
         }
         Err(refusal) => {
-            core.counters.publishes_refused.one();
-            core.note_dropped(forward, DropReason::Refused(refusal.reason()));
+            client.core.counters.publishes_refused.one();
+            client.core.note_dropped(forward, DropReason::Refused(refusal.reason()));
             refused(client, view.qos, refusal)
         }
     }
@@ -136,9 +138,9 @@ fn take(
     route: &Route,
     view: &PublishView<'_>,
 ) -> ReasonCode {
-    let core = client.core.clone();
+    let Client { core, session, info, batch, received, .. } = client;
     let exactly_once = view.packet_id.filter(|_| view.qos == QoS::ExactlyOnce);
-    let stored = client.session.is_stored() && exactly_once.is_some();
+    let stored = exactly_once.is_some() && session.is_stored();
     if stored && core.recorder.as_ref().is_some_and(|recorder| recorder.is_full()) {
         // That it was taken could not be noted.
         core.counters.dropped_store_full.one();
@@ -147,15 +149,14 @@ fn take(
     // That it was taken is part of the commit in which its receivers get it:
     // otherwise it could be taken once more, or never.
     let _together = core.recorder.as_ref().filter(|_| stored).map(|recorder| recorder.together());
-    let Client { session, info, batch, received, .. } = &mut *client;
     let publisher = super::Publisher { session, info };
     let reason = core.publish(forward, route, Some(publisher), view.dup, batch);
     if !reason.is_error() {
         received.message(view.qos, view.payload.len());
     }
     if let Some(id) = exactly_once.filter(|_| !reason.is_error()) {
-        client.session.inbound.lock().take(id);
-        note_taken(client, id);
+        session.inbound.lock().take(id);
+        note_taken(core, session, batch, id);
     }
     reason
 }
@@ -224,10 +225,9 @@ fn refused(client: &Client, qos: QoS, refusal: Refusal) -> Result<ReasonCode, En
 }
 
 /// PUBREC waits until it is on disk that the message was taken.
-fn note_taken(client: &mut Client, id: PacketId) {
-    if let Some(recorder) = client.core.recorder.as_ref().filter(|_| client.session.is_stored()) {
-        let commit = recorder.taken(client.session.number, id);
-        client.batch.acknowledge_after(commit);
+fn note_taken(core: &Core, session: &Session, batch: &mut Batch, id: PacketId) {
+    if let Some(recorder) = core.recorder.as_ref().filter(|_| session.is_stored()) {
+        batch.acknowledge_after(recorder.taken(session.number, id));
     }
 }
 

@@ -6,11 +6,14 @@ use std::io::{self, IoSlice};
 use std::sync::Arc;
 
 use bytes::Bytes;
+use smallvec::SmallVec;
 
 use crate::store::Recorder;
 
 /// From this size on, the tail becomes a segment and a new one begins.
 const TAIL_SIZE: usize = 128 * 1024;
+/// What a new buffer has room for: some small messages, without growing.
+const FIRST_SIZE: usize = 512;
 /// Buffers up to this size are kept for the next batch of the same thread.
 const POOLED_SIZE: usize = 256 * 1024;
 /// How many of them a thread keeps.
@@ -114,7 +117,8 @@ impl OutputBuffer {
     pub(crate) fn append<T>(&mut self, write: impl FnOnce(&mut Vec<u8>) -> T) -> T {
         let waiting = self.waiting();
         if waiting.tail.capacity() == 0 {
-            waiting.tail = POOL.with(|pool| pool.borrow_mut().pop()).unwrap_or_default();
+            let pooled = POOL.with(|pool| pool.borrow_mut().pop());
+            waiting.tail = pooled.unwrap_or_else(|| Vec::with_capacity(FIRST_SIZE));
         } else if waiting.tail.len() >= TAIL_SIZE {
             // A reader that is always a little behind never empties the tail:
             // what it has taken is given back segment by segment.
@@ -205,21 +209,19 @@ impl Waiting {
         write: impl FnOnce(&[IoSlice<'_>]) -> io::Result<usize>,
     ) -> io::Result<usize> {
         const MOST: usize = 64;
-        let mut slices = [IoSlice::new(&[]); MOST];
-        let mut count = 0;
+        let mut slices = SmallVec::<[IoSlice<'_>; MOST]>::new();
+        let mut skip = self.written;
         let all = self.segments.iter().map(Segment::bytes).chain([self.tail.as_slice()]);
-        for (slice, bytes) in slices.iter_mut().zip(all) {
-            let skip = if count == 0 { self.written } else { 0 };
-            let bytes = &bytes[skip..];
+        for bytes in all.take(MOST) {
+            let bytes = &bytes[std::mem::take(&mut skip)..];
             let bytes = &bytes[..bytes.len().min(left)];
             left -= bytes.len();
-            *slice = IoSlice::new(bytes);
-            count += 1;
+            slices.push(IoSlice::new(bytes));
             if left == 0 {
                 break;
             }
         }
-        write(&slices[..count])
+        write(&slices)
     }
 
     fn advance(&mut self, written: usize) {
