@@ -88,7 +88,7 @@ proptest! {
             let mut members: Vec<_> = route
                 .groups
                 .iter()
-                .flat_map(|group| group.in_turn().into_iter().map(move |member| (group, member)))
+                .flat_map(|group| group.in_turn().map(move |member| (group, member)))
                 .map(|(group, member)| {
                     let Subscriber::Session(session) = member.subscriber else { panic!("inline") };
                     (group.filter().to_string(), session.client_id.parse::<usize>().expect("number"))
