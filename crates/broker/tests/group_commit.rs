@@ -48,3 +48,35 @@ fn a_commit_begins_with_the_first_change_and_takes_what_gathered_before_it() {
     }
     assert!(disk.commits() <= before + 3 + 2, "{} commits", disk.commits() - before - 3);
 }
+
+/// The reader was faster than the disk: what it has acknowledged need not be
+/// written any more, and there is nothing else to write.
+#[test]
+fn a_message_that_is_acknowledged_before_it_is_written_is_answered_all_the_same() {
+    let disk = Disk::default();
+    let broker = TestBroker::build(|builder| builder.access(AllowAll).store(disk.clone()));
+    let mut reader = Client::connect_with(broker.address(), resuming(V5, "reader")).0;
+    reader.subscribe("kept", AtLeastOnce);
+    let mut writer = Client::connect(broker.address(), V5, "writer");
+    writer.publish_retained("last", "", AtLeastOnce);
+    disk.hang();
+    // The first keeps the disk busy.
+    let mut receive = || {
+        let packet_id = Some(writer.next_id());
+        let publish = Publish { qos: AtLeastOnce, packet_id, ..Publish::new("kept", "x") };
+        writer.send(Packet::Publish(publish));
+        reader.next_publish()
+    };
+    receive();
+    broker.until("it is being written", |_| disk.is_waiting());
+    let message = receive();
+    reader.acknowledge(&message);
+    reader.send(Packet::PingReq);
+    assert_eq!(reader.next(), Packet::PingResp);
+    let before = disk.commits();
+    disk.work();
+    for _ in 0..2 {
+        assert!(matches!(writer.next(), Packet::PubAck(_)));
+    }
+    assert_eq!(disk.commits(), before + 1);
+}

@@ -21,8 +21,8 @@ impl ByHand {
 
     /// Commits what is pending; false: that failed.
     pub(crate) fn commit(&mut self, core: &Core, recorder: &Recorder) -> bool {
-        let is_pending = !recorder.pending.lock().is_empty();
-        let batch = self.batch.take().or_else(|| is_pending.then(|| recorder.take()));
+        let is_due = recorder.pending.lock().is_due;
+        let batch = self.batch.take().or_else(|| is_due.then(|| recorder.take()));
         let Some(mut batch) = batch else { return true };
         let store = self.store.as_mut();
         if attempt(recorder, store, &mut batch, &mut self.is_lost, core).is_err() {

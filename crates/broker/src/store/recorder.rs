@@ -53,6 +53,9 @@ pub(super) struct Pending {
     pub(super) entries: FxHashMap<Key, Entry>,
     pub(super) forgotten: Vec<u64>,
     bytes: usize,
+    /// Something was noted for it, and may have been taken back since: there
+    /// may be who waits for it, also where nothing of it is left.
+    pub(super) is_due: bool,
     pub(super) stopping: bool,
 }
 
@@ -240,7 +243,8 @@ impl Recorder {
         self.noted(pending)
     }
 
-    fn noted(&self, pending: MutexGuard<'_, Pending>) -> u64 {
+    fn noted(&self, mut pending: MutexGuard<'_, Pending>) -> u64 {
+        pending.is_due = true;
         let commit = pending.commit;
         drop(pending);
         self.filled.notify_one();
@@ -250,7 +254,7 @@ impl Recorder {
     /// The commit with which all is made that was noted up to now.
     pub(crate) fn last_noted(&self) -> u64 {
         let pending = self.pending.lock();
-        if pending.is_empty() { pending.commit - 1 } else { pending.commit }
+        if pending.is_due { pending.commit } else { pending.commit - 1 }
     }
 
     /// Waits until all that was noted up to now is committed.
@@ -290,6 +294,7 @@ impl Recorder {
 }
 
 impl Pending {
+    /// Whether there is nothing to write.
     pub(super) fn is_empty(&self) -> bool {
         self.entries.is_empty() && self.forgotten.is_empty()
     }

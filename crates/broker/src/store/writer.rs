@@ -64,7 +64,7 @@ pub(super) fn let_go(core: &Core, recorder: &Recorder, commit: u64) {
 /// What has gathered, as soon as there is anything; nothing at the end.
 fn next(recorder: &Recorder) -> Option<Pending> {
     let mut pending = recorder.pending.lock();
-    while pending.is_empty() {
+    while !pending.is_due {
         if pending.stopping {
             return None;
         }
@@ -120,6 +120,10 @@ pub(super) fn attempt(
     is_lost: &mut bool,
     core: &Core,
 ) -> Result<(), StoreError> {
+    if batch.is_empty() && !*is_lost {
+        // What was noted was taken back: the store is as it should be.
+        return Ok(());
+    }
     let began = core.latencies.as_ref().map(|_| Instant::now());
     let result = match *is_lost {
         true => store.begin_anew().and_then(|()| {

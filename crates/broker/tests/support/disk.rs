@@ -24,6 +24,8 @@ struct State {
     entries: BTreeMap<Vec<u8>, Vec<u8>>,
     mode: Mode,
     commits: usize,
+    /// A commit waits just now.
+    is_waiting: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Default)]
@@ -114,6 +116,11 @@ impl Disk {
         self.shared.state.lock().unwrap().entries.len()
     }
 
+    /// Whether a commit has begun, and the disk hangs.
+    pub fn is_waiting(&self) -> bool {
+        self.shared.state.lock().unwrap().is_waiting
+    }
+
     pub fn commits(&self) -> usize {
         self.shared.state.lock().unwrap().commits
     }
@@ -128,7 +135,10 @@ impl Store for Disk {
 
     fn commit(&mut self, changes: &mut dyn Iterator<Item = Change<'_>>) -> Result<(), StoreError> {
         let state = self.shared.state.lock().unwrap();
-        let hangs = |state: &mut State| state.mode == Mode::Hangs;
+        let hangs = |state: &mut State| {
+            state.is_waiting = state.mode == Mode::Hangs;
+            state.is_waiting
+        };
         let mut state = self.shared.changed.wait_while(state, hangs).unwrap();
         if state.mode == Mode::Fails {
             return Err(StoreError::new("no space left on device"));
