@@ -39,6 +39,10 @@ pub trait Outbox: Send + Sync {
     /// It could not be sent.
     async fn ask_to_report(&self, device: &Device) -> Result<(), String>;
 
+    /// A device joins: until this is dropped, its topics are its own, though the
+    /// roster does not have it yet, or not any more.
+    fn joining(&self, device: &DeviceId) -> Box<dyn Send>;
+
     /// Listens where a device with a base topic of its own speaks, and no
     /// more where it did before; without one, as any other device's.
     ///

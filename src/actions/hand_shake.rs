@@ -63,8 +63,9 @@ impl Action for HandShake {
             "" => Offer::default(),
             json => parse("hand_shake", json)?,
         };
-        let known = context.state.device(&id);
         let outbox = &context.outbox;
+        let _joining = outbox.joining(&id);
+        let known = context.state.device(&id);
         outbox.adopt(&id, offer.base.as_deref()).await.map_err(ActionError::bad_input)?;
         let has = |feature| offer.features.contains(&feature);
         let joining = Joining {

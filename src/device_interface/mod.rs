@@ -9,6 +9,7 @@ mod actor;
 mod counts;
 mod dispatch;
 mod handle;
+mod joins;
 mod lanes;
 pub mod link;
 mod mistakes;

@@ -6,12 +6,25 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use serde_json::Value;
 
+use super::joins::Joining;
 use super::link::Link;
 use super::presence::Presence;
 use super::topics::{Adopted, AnswerWord, Topics};
 use crate::actions::Outbox;
 use crate::commands::{Dispatch, Flight, Launcher};
 use crate::state::{Device, DeviceId, State};
+
+/// Listens no more where a device spoke, unless another has come to speak there
+/// meanwhile.
+pub(super) async fn listen_no_more(filter: &str, topics: &Topics, link: &dyn Link) {
+    let mut done = link.unsubscribe(filter).await;
+    if topics.is_spoken_topic(filter) {
+        done = link.subscribe(filter).await;
+    }
+    if let Err(error) = done {
+        tracing::warn!(filter, error = format!("{error:#}"), "listen no more");
+    }
+}
 
 /// Sends through the gate and the link.
 #[derive(Clone)]
@@ -59,6 +72,10 @@ impl Outbox for LinkOutbox {
         sent.map_err(|error| format!("ask {} to report: {error:#}", device.id))
     }
 
+    fn joining(&self, device: &DeviceId) -> Box<dyn Send> {
+        Box::new(Joining::begin(self.topics.clone(), self.state.clone(), device.clone()))
+    }
+
     async fn adopt(&self, device: &DeviceId, base: Option<&str>) -> Result<(), String> {
         let adopted = base.map(|base| self.topics.adopt_base(device, base)).transpose()?;
         let (adopted, left) = match adopted {
@@ -66,10 +83,8 @@ impl Outbox for LinkOutbox {
             Some(None) => (None, None),
             Some(Some(Adopted { up, down, left })) => (Some((up, down)), left),
         };
-        if let Some(left) = left
-            && let Err(error) = self.link.unsubscribe(&left).await
-        {
-            tracing::warn!(filter = left, error = format!("{error:#}"), "listen no more");
+        if let Some(left) = left {
+            listen_no_more(&left, &self.topics, self.link.as_ref()).await;
         }
         let Some((up, down)) = adopted else { return Ok(()) };
         self.link.adopted(device, &down);

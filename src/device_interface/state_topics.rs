@@ -7,6 +7,7 @@ use bytes::Bytes;
 use serde::Serialize;
 
 use super::link::Link;
+use super::outbox::listen_no_more;
 use super::topics::Topics;
 use crate::state::{Device, DeviceId, DeviceKind, DeviceState, State};
 
@@ -28,8 +29,11 @@ pub(super) async fn run(state: State, topics: Arc<Topics>, link: Arc<dyn Link>) 
     let mut untold = HashSet::new();
     loop {
         for id in state.changes().await {
-            if !state.is_known(id.as_str()) {
-                drop_base(&id, &topics, link.as_ref()).await;
+            let left = topics.joins.unless_joining(&id, || {
+                if state.is_known(id.as_str()) { None } else { topics.drop_base(&id) }
+            });
+            if let Some(left) = left {
+                listen_no_more(&left, &topics, link.as_ref()).await;
             }
             untold.insert(id);
         }
@@ -45,14 +49,6 @@ pub(super) async fn run(state: State, topics: Arc<Topics>, link: Arc<dyn Link>) 
                 }
             }
         }
-    }
-}
-
-/// Listens no more where a removed device spoke.
-async fn drop_base(id: &DeviceId, topics: &Topics, link: &dyn Link) {
-    let Some(filter) = topics.drop_base(id) else { return };
-    if let Err(error) = link.unsubscribe(&filter).await {
-        tracing::warn!(%filter, error = format!("{error:#}"), "listen no more");
     }
 }
 

@@ -8,6 +8,7 @@ use std::collections::HashMap;
 
 use parking_lot::RwLock;
 
+use super::joins::Joins;
 use super::topic_rules::{below, check_base, matches, shown};
 use crate::commands::Dispatch;
 use crate::config::{DeviceTopics, Settings};
@@ -25,6 +26,7 @@ pub struct Topics {
     speakers: RwLock<HashMap<String, DeviceId>>,
     /// The topics outside the prefix on which devices listen.
     listeners: RwLock<HashMap<String, DeviceId>>,
+    pub(super) joins: Joins,
 }
 
 /// Whose a topic is, by its name.
@@ -129,6 +131,7 @@ impl Topics {
                 .collect(),
             speakers: RwLock::default(),
             listeners: RwLock::default(),
+            joins: Joins::default(),
         };
         for (id, pair) in &topics.settled {
             topics.speakers.write().insert(pair.up.clone(), id.clone());

@@ -335,7 +335,8 @@ impl State {
         change(Arc::make_mut(device))
     }
 
-    fn mark_changed(&self, id: &DeviceId) {
+    /// Tells of a device anew.
+    pub fn mark_changed(&self, id: &DeviceId) {
         self.inner.changed.lock().insert(id.clone());
         self.inner.change.notify_one();
     }

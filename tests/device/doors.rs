@@ -123,6 +123,29 @@ async fn a_device_has_one_base_topic_and_who_is_not_taken_in_has_none() {
 }
 
 #[tokio::test]
+async fn who_is_removed_while_joining_is_in_with_its_base_topic_or_not_at_all() {
+    const HAND_SHAKE: &str = "hand_shake lock {\"base\": \"yard/garage\"}";
+    let server = Server::start();
+    let connect = Connect::new(ProtocolVersion::V5, "garage");
+    let mut garage = Device::connect(server.mqtt(), connect).await;
+    garage.subscribe("yard/garage/down", QoS::AtLeastOnce).await;
+    for _ in 0..20 {
+        garage.say(HAND_SHAKE).await;
+        while garage.hear().await != "ok hand_shake" {}
+        let again = async {
+            garage.say(HAND_SHAKE).await;
+            while garage.hear().await != "ok hand_shake" {}
+        };
+        let (removed, ()) = tokio::join!(server.delete("/api/v1/devices/garage"), again);
+        assert_eq!(removed, 204);
+        if server.get("/api/v1/devices/garage").await.0 == 200 {
+            garage.publish("yard/garage/up", "state locked", false).await;
+            server.device_when("garage", |device| device["state"] == "locked").await;
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_device_that_leaves_is_offline() {
     let server = Server::start();
     let door = Device::join(&server, "front", "lock").await;

@@ -224,6 +224,10 @@ impl Outbox for Nowhere {
         Ok(())
     }
 
+    fn joining(&self, _: &DeviceId) -> Box<dyn Send> {
+        Box::new(())
+    }
+
     async fn adopt(&self, _: &DeviceId, _: Option<&str>) -> Result<(), String> {
         Ok(())
     }
