@@ -9,6 +9,7 @@ mod heed_store;
 mod measure;
 mod redb_store;
 mod report;
+mod rocksdb_store;
 mod work;
 
 use std::path::{Path, PathBuf};
@@ -20,7 +21,7 @@ use latchlight_broker::{SqliteStore, Store};
 use measure::Figures;
 
 /// Every candidate, the one that we have first.
-const CANDIDATES: [&str; 4] = ["sqlite", "redb", "fjall", "heed"];
+const CANDIDATES: [&str; 5] = ["sqlite", "redb", "fjall", "heed", "rocksdb"];
 
 /// Not a candidate: what the disk does by itself.
 const DISK: &str = "disk";
@@ -44,6 +45,7 @@ fn open(name: &str, folder: &Path) -> anyhow::Result<Box<dyn Store>> {
         "redb" => Box::new(redb_store::RedbStore::open(&folder.join("broker.redb"))?),
         "fjall" => Box::new(fjall_store::FjallStore::open(folder)?),
         "heed" => Box::new(heed_store::HeedStore::open(folder)?),
+        "rocksdb" => Box::new(rocksdb_store::RocksdbStore::open(folder)?),
         _ => bail!("{name} is none of {CANDIDATES:?}"),
     })
 }

@@ -8,7 +8,8 @@ use crate::{CANDIDATES, DISK};
 /// A Markdown table: medians of the rounds, and in brackets what they are to
 /// the first candidate's.
 pub(crate) fn table(all: &[(&str, Figures)]) -> String {
-    let mut out = format!("| | {} |\n| --- |{}\n", CANDIDATES.join(" | "), " --- |".repeat(4));
+    let mut out =
+        format!("| | {} |\n| --- |{}\n", CANDIDATES.join(" | "), " --- |".repeat(CANDIDATES.len()));
     let sizes = all.iter().find(|(name, _)| *name == CANDIDATES[0]);
     let sizes = sizes.map_or(0, |(_, figures)| figures.commits.len());
     for at in 0..sizes {
