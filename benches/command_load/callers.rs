@@ -5,11 +5,11 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use clap::Args;
 use hdrhistogram::Histogram;
+use latchlight_contest::accounting;
 use serde::{Deserialize, Serialize};
 use tokio::task::JoinSet;
 
 use crate::http::Caller;
-use crate::process;
 
 #[derive(Args)]
 pub struct LoadArgs {
@@ -90,9 +90,9 @@ pub async fn run(args: LoadArgs) -> anyhow::Result<()> {
         callers.spawn(call_until(caller, format!("/lock?device=lock-{number}"), begin, end));
     }
     tokio::time::sleep_until(begin.into()).await;
-    let own_before = process::own_cpu_seconds()?;
+    let own_before = accounting::own_cpu_seconds()?;
     let watched_before: Vec<f64> =
-        args.watch.iter().map(|watched| process::tree_cpu_seconds(watched.pid)).collect();
+        args.watch.iter().map(|watched| accounting::tree_cpu_seconds(watched.pid)).collect();
     let mut total = Tally::new()?;
     while let Some(tally) = callers.join_next().await {
         let tally = tally.context("run a caller")??;
@@ -101,7 +101,7 @@ pub async fn run(args: LoadArgs) -> anyhow::Result<()> {
         total.reconnects += tally.reconnects;
         total.first_failure = total.first_failure.or(tally.first_failure);
     }
-    let own = process::own_cpu_seconds()? - own_before;
+    let own = accounting::own_cpu_seconds()? - own_before;
     let answers = total.histogram.len();
     let per_answer = |seconds: f64| seconds * 1e6 / (answers as f64).max(1.0);
     let cpu_micros = args
@@ -109,7 +109,7 @@ pub async fn run(args: LoadArgs) -> anyhow::Result<()> {
         .iter()
         .zip(watched_before)
         .map(|(watched, before)| {
-            (watched.name.clone(), per_answer(process::tree_cpu_seconds(watched.pid) - before))
+            (watched.name.clone(), per_answer(accounting::tree_cpu_seconds(watched.pid) - before))
         })
         .collect();
     let measured = Measured {

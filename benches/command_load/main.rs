@@ -11,7 +11,6 @@ mod callers;
 mod compare;
 mod fleet;
 mod http;
-mod process;
 mod report;
 mod servers;
 

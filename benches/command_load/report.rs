@@ -4,6 +4,7 @@ use std::fs;
 use std::process::Command;
 
 use anyhow::Context;
+use latchlight_contest::{Environment, first_line, median};
 use serde::Serialize;
 
 use crate::callers::Measured;
@@ -36,17 +37,10 @@ struct Medians {
 }
 
 #[derive(Debug, Serialize)]
-struct Environment {
-    date: String,
-    machine: String,
-    versions: Vec<String>,
-    rounds: usize,
-    seconds: f64,
-}
-
-#[derive(Debug, Serialize)]
 struct Report<'a> {
     environment: &'a Environment,
+    rounds: usize,
+    seconds: f64,
     medians: &'a [Medians],
     runs: &'a [Run],
 }
@@ -58,11 +52,12 @@ pub fn write(runs: &[Run], contestants: &[Contestant], args: &CompareArgs) -> an
         .iter()
         .flat_map(|callers| contestants.iter().map(|one| medians(runs, *one, *callers)))
         .collect();
-    let environment = Environment::look(args);
-    let table = markdown(&environment, &medians);
+    let environment = Environment::look(versions(args));
+    let table = markdown(&environment, args, &medians);
     println!("{table}");
     fs::write(args.out.join("commands.md"), &table).context("write commands.md")?;
-    let report = Report { environment: &environment, medians: &medians, runs };
+    let (rounds, seconds) = (args.rounds, args.seconds);
+    let report = Report { environment: &environment, rounds, seconds, medians: &medians, runs };
     fs::write(args.out.join("commands.json"), serde_json::to_string_pretty(&report)?)
         .context("write commands.json")?;
     eprintln!("written to {}", args.out.join("commands.{md,json}").display());
@@ -93,16 +88,7 @@ fn medians(runs: &[Run], contestant: Contestant, callers: usize) -> Medians {
     }
 }
 
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    match (values.len(), values.len() / 2) {
-        (0, _) => f64::NAN,
-        (length, middle) if length % 2 == 1 => values[middle],
-        (_, middle) => (values[middle - 1] + values[middle]) / 2.0,
-    }
-}
-
-fn markdown(environment: &Environment, medians: &[Medians]) -> String {
+fn markdown(environment: &Environment, args: &CompareArgs, medians: &[Medians]) -> String {
     let mut text = String::from(
         "`POST /lock?device=ID` → device → acknowledged → answer\n\n\
          | callers | server | per second | p50 | p99 | processor time per answer: servers | \
@@ -151,8 +137,8 @@ fn markdown(environment: &Environment, medians: &[Medians]) -> String {
         "{gap}Medians of {} interleaved rounds ({} s each), {}, on {}; {}. The Flask gateway is \
          Flask and paho-mqtt under gunicorn beside mosquitto. Latchlight writes every command to \
          its database, the Flask gateway keeps none.",
-        environment.rounds,
-        environment.seconds,
+        args.rounds,
+        args.seconds,
         environment.date,
         environment.machine,
         environment.versions.join(", "),
@@ -164,39 +150,15 @@ fn milliseconds(micros: f64) -> String {
     format!("{:.2} ms", micros / 1000.0)
 }
 
-impl Environment {
-    fn look(args: &CompareArgs) -> Self {
-        let processor = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-        let model = processor
-            .lines()
-            .find_map(|line| line.strip_prefix("model name")?.split_once(": "))
-            .map_or("an unknown processor", |(_, model)| model);
-        let cores = std::thread::available_parallelism().map_or(0, usize::from);
-        let python = args.venv.join("bin/python");
-        let packages = "import sys, importlib.metadata as m; print('Python', \
-             sys.version.split()[0] + ',', ', '.join(p + ' ' + m.version(p) for p in \
-             ('flask', 'paho-mqtt', 'gunicorn')))";
-        let mut versions: Vec<String> = [
-            first_line(Command::new(&args.latchlight).arg("--version")),
-            first_line(Command::new(&args.mosquitto).arg("-h")),
-            first_line(Command::new(python).args(["-c", packages])),
-        ]
-        .into_iter()
-        .flatten()
-        .collect();
-        versions.dedup();
-        Self {
-            date: jiff::Timestamp::now().strftime("%Y-%m-%d").to_string(),
-            machine: format!("{model}, {cores} cores"),
-            versions,
-            rounds: args.rounds,
-            seconds: args.seconds,
-        }
-    }
-}
-
-fn first_line(command: &mut Command) -> Option<String> {
-    let output = command.output().ok()?;
-    let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    text.lines().next().map(str::to_owned)
+/// What the programs say of themselves.
+fn versions(args: &CompareArgs) -> [Option<String>; 3] {
+    let python = args.venv.join("bin/python");
+    let packages = "import sys, importlib.metadata as m; print('Python', \
+         sys.version.split()[0] + ',', ', '.join(p + ' ' + m.version(p) for p in \
+         ('flask', 'paho-mqtt', 'gunicorn')))";
+    [
+        first_line(Command::new(&args.latchlight).arg("--version")),
+        first_line(Command::new(&args.mosquitto).arg("-h")),
+        first_line(Command::new(python).args(["-c", packages])),
+    ]
 }

@@ -1,20 +1,19 @@
 //! The servers under comparison, each started on free ports with folders of its own.
-use std::fs::{self, File};
+use std::fs;
 use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::net::TcpStream;
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::Duration;
 
-use anyhow::{Context, bail};
+use anyhow::Context;
+use latchlight_contest::{Processes, accounting, free_port};
 use serde_json::json;
 use tempfile::TempDir;
 
 use crate::compare::CompareArgs;
-use crate::process;
 
-const START_TIMEOUT: Duration = Duration::from_secs(30);
-const STOP_TIMEOUT: Duration = Duration::from_secs(10);
+const HELLO_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// One of the two ways to do the work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,15 +52,9 @@ impl Contestant {
 pub struct Running {
     pub http: String,
     pub broker: String,
-    pub processes: Vec<Process>,
+    // Before the folder, which has their files.
+    processes: Processes,
     folder: TempDir,
-}
-
-/// A process that ends with this value.
-pub struct Process {
-    pub name: &'static str,
-    child: Child,
-    log: PathBuf,
 }
 
 impl Running {
@@ -75,7 +68,7 @@ impl Running {
         let mut running = Self {
             http: format!("127.0.0.1:{}", free_port()?),
             broker: format!("127.0.0.1:{}", free_port()?),
-            processes: Vec::new(),
+            processes: Processes::new(folder.path()),
             folder,
         };
         match contestant {
@@ -103,9 +96,9 @@ impl Running {
         fs::write(&config, serde_json::to_string_pretty(&settings)?).context("write config")?;
         let mut command = Command::new(&args.latchlight);
         command.arg("serve").arg("--config").arg(&config);
-        self.spawn("latchlight", command)?;
+        self.processes.spawn("latchlight", command)?;
         let broker = self.broker.clone();
-        self.wait_for_port(&broker)?;
+        self.processes.wait_for_port(&broker)?;
         self.wait_for_answer()
     }
 
@@ -119,9 +112,9 @@ impl Running {
         fs::write(&config, lines).context("write mosquitto.conf")?;
         let mut command = Command::new(&args.mosquitto);
         command.arg("-c").arg(&config);
-        self.spawn("mosquitto", command)?;
+        self.processes.spawn("mosquitto", command)?;
         let broker = self.broker.clone();
-        self.wait_for_port(&broker)?;
+        self.processes.wait_for_port(&broker)?;
         let (processes, threads) = contestant.width();
         let mut command = Command::new(args.venv.join("bin/gunicorn"));
         command
@@ -132,8 +125,8 @@ impl Running {
             .env("GATEWAY_BROKER_PORT", &port)
             // The bytecode would stand in the checkout.
             .env("PYTHONDONTWRITEBYTECODE", "1");
-        self.spawn("flask", command)?;
-        self.wait_for_lines("ready", processes)?;
+        self.processes.spawn("flask", command)?;
+        self.processes.wait_for_lines("ready", processes)?;
         self.wait_for_answer()
     }
 
@@ -142,120 +135,38 @@ impl Running {
         let mut command = Command::new(std::env::current_exe().context("find this program")?);
         command.arg("fleet").args(["--broker", &self.broker]);
         command.args(["--devices", &devices.to_string()]);
-        self.spawn("devices", command)?;
-        self.wait_for_lines("ready", 1)
+        self.processes.spawn("devices", command)?;
+        self.processes.wait_for_lines("ready", 1)
     }
 
     /// The most memory that the servers have had together, in MiB.
     pub fn peak_memory_mib(&self) -> f64 {
-        self.servers().map(|server| process::tree_peak_memory_mib(server.child.id())).sum()
+        let servers = self.processes.ids().filter(|(name, _)| *name != "devices");
+        servers.map(|(_, id)| accounting::tree_peak_memory_mib(id)).sum()
     }
 
     /// The processes to watch, as the `load` role takes them.
     pub fn watched(&self) -> Vec<String> {
-        self.processes.iter().map(|one| format!("{}={}", one.name, one.child.id())).collect()
-    }
-
-    fn servers(&self) -> impl Iterator<Item = &Process> {
-        self.processes.iter().filter(|one| one.name != "devices")
-    }
-
-    fn spawn(&mut self, name: &'static str, mut command: Command) -> anyhow::Result<()> {
-        let log = self.folder.path().join(format!("{name}.log"));
-        let file = File::create(&log).context("create a log file")?;
-        let child = command
-            .stdin(Stdio::null())
-            .stdout(file.try_clone().context("open the log twice")?)
-            .stderr(file)
-            .spawn()
-            .with_context(|| format!("start {name} ({:?})", command.get_program()))?;
-        self.processes.push(Process { name, child, log });
-        Ok(())
-    }
-
-    fn wait_for_port(&mut self, address: &str) -> anyhow::Result<()> {
-        self.wait_until(&format!("something to listen on {address}"), || {
-            TcpStream::connect(address).is_ok()
-        })
-    }
-
-    /// Waits until the process that was started last has written a line so often.
-    fn wait_for_lines(&mut self, wanted: &str, times: usize) -> anyhow::Result<()> {
-        let log = self.processes.last().expect("something was started").log.clone();
-        self.wait_until(&format!("the line \"{wanted}\""), || {
-            let text = fs::read_to_string(&log).unwrap_or_default();
-            text.lines().filter(|line| *line == wanted).count() >= times
-        })
+        self.processes.ids().map(|(name, id)| format!("{name}={id}")).collect()
     }
 
     /// An open port is not enough: gunicorn listens before its application runs.
     fn wait_for_answer(&mut self) -> anyhow::Result<()> {
         let address = self.http.clone();
-        self.wait_until("GET /hello to be answered", || says_hello(&address).unwrap_or(false))
-    }
-
-    fn wait_until(&mut self, what: &str, mut done: impl FnMut() -> bool) -> anyhow::Result<()> {
-        let deadline = Instant::now() + START_TIMEOUT;
-        while !done() {
-            for process in &mut self.processes {
-                if let Some(status) = process.child.try_wait().context("look after a process")? {
-                    bail!("{} ended with {status}:\n{}", process.name, tail(&process.log));
-                }
-            }
-            if Instant::now() > deadline {
-                let logs: Vec<String> = self
-                    .processes
-                    .iter()
-                    .map(|one| format!("--- {}\n{}", one.name, tail(&one.log)))
-                    .collect();
-                bail!("waited {START_TIMEOUT:?} for {what}:\n{}", logs.join("\n"));
-            }
-            std::thread::sleep(Duration::from_millis(20));
-        }
-        Ok(())
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        // The devices first, so that no server sees them fail.
-        while let Some(mut process) = self.processes.pop() {
-            if matches!(process.child.try_wait(), Ok(Some(_))) {
-                continue;
-            }
-            // Should it end just now, there is nothing left to stop.
-            let _ = Command::new("kill").arg(process.child.id().to_string()).status();
-            let deadline = Instant::now() + STOP_TIMEOUT;
-            while matches!(process.child.try_wait(), Ok(None)) {
-                if Instant::now() > deadline {
-                    let _ = process.child.kill();
-                }
-                std::thread::sleep(Duration::from_millis(10));
-            }
-        }
+        self.processes
+            .wait_until("GET /hello to be answered", || says_hello(&address).unwrap_or(false))
     }
 }
 
 fn says_hello(address: &str) -> std::io::Result<bool> {
     let mut stream = TcpStream::connect(address)?;
-    stream.set_read_timeout(Some(START_TIMEOUT))?;
+    stream.set_read_timeout(Some(HELLO_TIMEOUT))?;
     write!(stream, "GET /hello HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n")?;
     let mut answer = String::new();
     stream.read_to_string(&mut answer)?;
     Ok(answer.starts_with("HTTP/1.1 200"))
 }
 
-fn free_port() -> anyhow::Result<u16> {
-    let listener = TcpListener::bind("127.0.0.1:0").context("find a free port")?;
-    Ok(listener.local_addr().context("read the port")?.port())
-}
-
 fn port_of(address: &str) -> &str {
     address.rsplit_once(':').map_or(address, |(_, port)| port)
-}
-
-fn tail(log: &Path) -> String {
-    let text = fs::read_to_string(log).unwrap_or_default();
-    let lines: Vec<&str> = text.lines().collect();
-    lines[lines.len().saturating_sub(20)..].join("\n")
 }

@@ -1,4 +1,4 @@
-//! Processor time, as the kernel counts it in /proc.
+//! Processor time and memory, as the kernel counts them in /proc.
 use std::collections::HashMap;
 use std::fs;
 
@@ -8,6 +8,9 @@ use anyhow::Context;
 const TICKS: f64 = 100.0;
 
 /// This process's processor time in seconds, user and system.
+///
+/// # Errors
+/// /proc is not there.
 pub fn own_cpu_seconds() -> anyhow::Result<f64> {
     let stat = fs::read_to_string("/proc/self/stat").context("read /proc/self/stat")?;
     Ok(parse(&stat).context("parse /proc/self/stat")?.ticks as f64 / TICKS)
@@ -20,12 +23,21 @@ pub fn tree_cpu_seconds(root: u32) -> f64 {
 
 /// The most resident memory that each of these processes has had, added up, in MiB.
 pub fn tree_peak_memory_mib(root: u32) -> f64 {
-    tree(root).iter().filter_map(|(pid, _)| peak_memory_kib(*pid)).sum::<f64>() / 1024.0
+    tree_kib(root, "VmHWM:") / 1024.0
 }
 
-fn peak_memory_kib(pid: u32) -> Option<f64> {
+/// The resident memory of these processes now, added up, in MiB.
+pub fn tree_memory_mib(root: u32) -> f64 {
+    tree_kib(root, "VmRSS:") / 1024.0
+}
+
+fn tree_kib(root: u32, field: &str) -> f64 {
+    tree(root).iter().filter_map(|(pid, _)| kib(*pid, field)).sum()
+}
+
+fn kib(pid: u32, field: &str) -> Option<f64> {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-    let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;
+    let line = status.lines().find(|line| line.starts_with(field))?;
     line.split_whitespace().nth(1)?.parse().ok()
 }
 
