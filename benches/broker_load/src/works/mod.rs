@@ -132,7 +132,7 @@ pub const WORKS: &[Work] = &[
     ),
     plain(
         "shared",
-        "QoS 1, 1,000 → 5 that share a subscription, window 5, 200,000 messages",
+        "QoS 1, 1,000 → 5 that share a subscription, window 1, 200,000 messages",
         CPU,
         throughput::shared,
     ),
