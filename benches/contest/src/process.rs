@@ -1,12 +1,13 @@
 //! The processes of a server under measurement.
 use std::fs::{self, File};
-use std::net::{TcpListener, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
+use socket2::{Domain, Socket, Type};
 
 const START_TIMEOUT: Duration = Duration::from_secs(30);
 const STOP_TIMEOUT: Duration = Duration::from_secs(10);
@@ -134,7 +135,12 @@ pub fn free_port() -> anyhow::Result<u16> {
         let tried = TRIED.fetch_add(1, Ordering::Relaxed);
         let at = std::process::id().wrapping_mul(97).wrapping_add(tried) % count;
         let port = u16::try_from(first + at).context("count ports")?;
-        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+        // Bound, but not listening: a process that is being started beside has what we have for
+        // a moment, and nobody must be able to connect to that.
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).context("make a socket")?;
+        socket.set_reuse_address(true).context("set up a socket")?;
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        if socket.bind(&address.into()).is_ok() {
             return Ok(port);
         }
     }
