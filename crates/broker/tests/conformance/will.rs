@@ -53,8 +53,9 @@ fn flags_and_fields_of_a_will_go_together() {
 fn a_will_is_published_once_however_its_connection_ends_without_a_goodbye() {
     let broker = TestBroker::start();
     let mut watcher = watcher(&broker);
+    type Way = fn(&mut Client);
     for version in STANDARDS {
-        let ends: [(u16, fn(&mut Client)); 4] = [
+        let ends: [(u16, Way); 4] = [
             (0, |client| client.finish_sending()),
             // It breaks the protocol, or ends within a packet.
             (0, |client| client.send_bytes(&[0xF1, 0])),
