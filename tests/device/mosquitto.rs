@@ -2,6 +2,7 @@
 
 use std::net::{TcpListener, TcpStream};
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
 use tempfile::TempDir;
@@ -26,7 +27,7 @@ impl Mosquitto {
     pub(crate) fn start_with(lines: &str, environment: &[(&str, &str)]) -> Self {
         for _ in 0..5 {
             let folder = TempDir::new().unwrap();
-            let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+            let port = free_port();
             // It keeps the test's user, so that it may read the test's files.
             let text = format!(
                 "user root\nlistener {port} 127.0.0.1\npersistence_location {}/\n{lines}\n",
@@ -84,5 +85,20 @@ impl Mosquitto {
     /// The same by name, as a certificate has it.
     pub(crate) fn named_address(&self) -> String {
         format!("localhost:{}", self.port)
+    }
+}
+
+/// A port that the system gives nobody by itself: it is still free when it is
+/// listened on a moment later, and again after a restart.
+fn free_port() -> u16 {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let first = (std::process::id() as u16).wrapping_mul(16);
+    loop {
+        let number = first.wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed));
+        // From 32768 on, they are the system's to give.
+        let port = 10_000 + number % 20_000;
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
     }
 }

@@ -6,6 +6,7 @@ mod authority;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::PathBuf;
 use std::process::{Child, ChildStdout, Command, Output, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
@@ -265,6 +266,21 @@ impl Drop for Subscriber {
     }
 }
 
+/// A port that the system gives nobody by itself: it is still free when it is
+/// listened on a moment later, and again after a restart.
+fn free_port() -> u16 {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let first = (std::process::id() as u16).wrapping_mul(16);
+    loop {
+        let number = first.wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed));
+        // From 32768 on, they are the system's to give.
+        let port = 10_000 + number % 20_000;
+        if std::net::TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
+}
+
 /// A Redis server that keeps nothing on disk; ended when it is dropped.
 pub struct Redis {
     child: Child,
@@ -274,9 +290,7 @@ pub struct Redis {
 impl Redis {
     /// Starts it, and waits until it answers.
     pub fn start() -> Self {
-        let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let port = free.local_addr().unwrap().port();
-        drop(free);
+        let port = free_port();
         let child = Command::new("redis-server")
             .args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", ""])
             .stdout(Stdio::null())

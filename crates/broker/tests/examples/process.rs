@@ -117,7 +117,8 @@ impl Example {
         let age = |file: &Path| file.metadata().and_then(|file| file.modified()).ok();
         assert!(
             age(&built) >= age(&source),
-            "{} is not there or out of date: cargo build -p {} --examples --all-features",
+            "{} is not there or out of date, as only a whole `cargo test` builds examples: \
+             cargo build -p {} --examples --all-features",
             built.display(),
             env!("CARGO_PKG_NAME"),
         );

@@ -2,6 +2,7 @@
 #![allow(dead_code, unreachable_pub, clippy::unwrap_used)]
 use std::net::TcpListener as StdListener;
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
 use latchlight_client::{Backoff, ClientOptions, Connection, Event, Events};
@@ -30,7 +31,7 @@ impl Mosquitto {
     pub async fn start_with(lines: &str) -> Self {
         for _ in 0..5 {
             let folder = TempDir::new().unwrap();
-            let port = StdListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+            let port = free_port();
             let config = format!("user root\nlistener {port} 127.0.0.1\nlog_dest none\n{lines}");
             std::fs::write(folder.path().join("mosquitto.conf"), config).unwrap();
             let mut mosquitto = Self { child: spawn(&folder), port, folder };
@@ -73,6 +74,21 @@ impl Drop for Mosquitto {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+    }
+}
+
+/// A port that the system gives nobody by itself: it is still free when it is
+/// listened on a moment later, and again after a restart.
+fn free_port() -> u16 {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let first = (std::process::id() as u16).wrapping_mul(16);
+    loop {
+        let number = first.wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed));
+        // From 32768 on, they are the system's to give.
+        let port = 10_000 + number % 20_000;
+        if StdListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
     }
 }
 
