@@ -1,7 +1,7 @@
 //! The access hook: who may connect, publish, subscribe and receive.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use async_trait::async_trait;
 use latchlight_mqtt::{PacketType, ProtocolVersion, QoS, ReasonCode, Will};
@@ -192,8 +192,10 @@ pub struct AllowAll;
 #[async_trait]
 impl Access for AllowAll {
     async fn authenticate(&self, request: &ConnectRequest<'_>) -> Result<Arc<str>, ReasonCode> {
+        static NOBODY: OnceLock<Arc<str>> = OnceLock::new();
         // Who says no name shares one: client ids are then first come, first served.
-        Ok(request.username.unwrap_or("anonymous").into())
+        let nobody = || NOBODY.get_or_init(|| "anonymous".into()).clone();
+        Ok(request.username.map_or_else(nobody, Into::into))
     }
 
     fn authorize_publish(&self, _: &ClientInfo, _: &PublishRequest<'_>) -> Result<(), Refusal> {

@@ -5,7 +5,6 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64};
 
-use bytestring::ByteString;
 use latchlight_mqtt::ReasonCode;
 use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
@@ -84,7 +83,7 @@ pub(crate) struct Core {
     /// The same of `$SYS`.
     pub(crate) system: Mutex<Retained>,
     /// By client id: in order, so that they can be gone through in pages.
-    pub(crate) sessions: Mutex<BTreeMap<ByteString, Arc<Session>>>,
+    pub(crate) sessions: Mutex<BTreeMap<Arc<str>, Arc<Session>>>,
     pub(crate) deadlines: Deadlines,
     pub(crate) stop: CancellationToken,
     pub(crate) runtime: std::sync::OnceLock<tokio::runtime::Handle>,

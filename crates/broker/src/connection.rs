@@ -6,10 +6,12 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::task::{Context, Poll};
 use std::time::Instant;
 
 use latchlight_mqtt::{DecodeError, Framing, PacketType, ReasonCode, frame};
 use tokio::io::{Interest, Ready};
+use tokio_util::task::TaskTracker;
 
 use crate::Time;
 use crate::broker::Core;
@@ -96,31 +98,16 @@ impl End {
     }
 }
 
-/// Serves a connection to its end. Each phase is boxed, and what it is given is
-/// not held beside it (as an `async fn` does): there are many connections that
-/// say nothing.
-pub(crate) fn run(
-    core: Arc<Core>,
-    socket: Arc<dyn Transport>,
-    peer: Peer,
-    place: Place,
-) -> impl Future<Output = ()> {
-    let admission = Box::pin(admit(core, socket, peer, place));
-    async move {
-        if let Some(serving) = admission.await {
-            serving.await;
-        }
-    }
-}
-
-/// What stands over the socket, and CONNECT; gives what serves the client from
-/// then on. Who fails may be banned for it.
-async fn admit(
+/// Takes a connection in: what stands over the socket, and CONNECT; what serves
+/// the client from then on is a task of its own, as small as it can be: there
+/// are many connections that say nothing. Who fails may be banned for it.
+pub(crate) async fn admit(
     core: Arc<Core>,
     socket: Arc<dyn Transport>,
     mut peer: Peer,
     mut place: Place,
-) -> Option<Pin<Box<impl Future<Output = ()>>>> {
+    connections: TaskTracker,
+) {
     let opened = async {
         let laid = lay_over(&core, socket, &mut peer, &mut place).await;
         let (transport, end) = laid.ok_or(Blame::Client)?;
@@ -132,11 +119,12 @@ async fn admit(
         () = core.stop.cancelled() => Err(Blame::Broker),
     };
     match opened {
-        Ok((transport, client, carry)) => Some(Box::pin(serve(client, transport, carry, place))),
-        Err(Blame::Broker) => None,
+        Ok((transport, client, carry)) => {
+            connections.spawn(serve(client, transport, carry, place));
+        }
+        Err(Blame::Broker) => {}
         Err(Blame::Client) => {
             core.bans.failed(peer.address, core.clock.now(), &core.counters);
-            None
         }
     }
 }
@@ -151,8 +139,30 @@ fn serve(
 ) -> impl Future<Output = ()> {
     async move {
         let end = loop {
-            if let Err(end) = step(&mut client, &*transport, &mut carry).await {
-                break end;
+            let done = match next(&mut client, &carry) {
+                Ok(Step::LookAgain) => {
+                    tokio::task::yield_now().await;
+                    Ok(false)
+                }
+                Ok(Step::GoOn) => {
+                    tokio::task::yield_now().await;
+                    go_on(&mut client, &mut carry)
+                }
+                Ok(Step::Pause { blocked }) => {
+                    Box::pin(pause(&mut client, &*transport, blocked)).await
+                }
+                Ok(Step::Wait(interest)) => {
+                    let ready =
+                        Wait { client: &mut client, transport: &*transport, interest }.await;
+                    take_up(&mut client, &*transport, &mut carry, ready)
+                }
+                Err(end) => Err(end),
+            };
+            match done {
+                Ok(false) => {}
+                // The others of this thread come in between.
+                Ok(true) => tokio::task::yield_now().await,
+                Err(end) => break end,
             }
         };
         client.core.pauses.end(client.session.number);
@@ -163,59 +173,93 @@ fn serve(
     }
 }
 
-/// What a connection's task does next, as its line says.
-struct Look {
-    blocked: bool,
-    has_more: bool,
+/// What a connection's task does next.
+enum Step {
+    /// Others come in between, and then there is more to send.
+    LookAgain,
+    /// Others come in between, and then there are more packets to handle.
+    GoOn,
+    /// It waits for slow readers.
+    Pause { blocked: bool },
+    /// It waits for its transport, or a ring of its bell.
+    Wait(Interest),
 }
 
-/// Waits for the transport or a wake-up, and does what there is to do.
-async fn step(
-    client: &mut Client,
-    transport: &dyn Transport,
-    carry: &mut Carry,
-) -> Result<(), End> {
+/// What is to be done now.
+fn next(client: &mut Client, carry: &Carry) -> Result<Step, End> {
     // What came about since the last packets: by others, or while writing.
     client.core.hooks.tell();
     let Look { blocked, has_more } = look(client)?;
     if has_more {
         client.session.flush(client.core.clock.now(), &client.core.options, &client.core.counters);
-        // The others of this thread come in between.
-        tokio::task::yield_now().await;
-        return Ok(());
+        return Ok(Step::LookAgain);
     }
     if is_paused(client) {
-        return Box::pin(pause(client, transport, blocked)).await;
+        return Ok(Step::Pause { blocked });
     }
     if carry.has_more() {
-        tokio::task::yield_now().await;
-        return in_batch(client, |client| carry.go_on(|bytes| take_packets(client, bytes)));
+        return Ok(Step::GoOn);
     }
-    let interest =
-        if blocked { Interest::READABLE | Interest::WRITABLE } else { Interest::READABLE };
-    let mut looks = 0;
-    let ready = std::future::poll_fn(|context| {
-        looks += 1;
-        transport.poll_ready(context, interest)
-    });
-    let ready = tokio::select! {
-        ready = ready => ready?,
-        () = client.task.wake.notified() => return Ok(()),
-    };
-    // It had to wait: the others had their turn.
-    if looks > 1 {
-        client.turn = 0;
-    }
-    write(client, ready);
-    if ready.is_readable() {
-        client.turn += read(client, transport, carry)?.max(LEAST_READ);
-        // Of a socket that always has more, the runtime would never look away.
-        if client.turn >= CHUNK {
-            client.turn = 0;
-            tokio::task::yield_now().await;
+    let readable = Interest::READABLE;
+    Ok(Step::Wait(if blocked { readable | Interest::WRITABLE } else { readable }))
+}
+
+/// Waits for the transport, or a ring of the task's bell, which gives nothing.
+struct Wait<'a> {
+    client: &'a mut Client,
+    transport: &'a dyn Transport,
+    interest: Interest,
+}
+
+impl Future for Wait<'_> {
+    type Output = io::Result<Option<Ready>>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let rung = self.client.task.poll_rung(context);
+        match self.transport.poll_ready(context, self.interest) {
+            Poll::Ready(ready) => Poll::Ready(ready.map(Some)),
+            Poll::Pending if rung.is_ready() => Poll::Ready(Ok(None)),
+            Poll::Pending => {
+                // It has to wait: the others have their turn.
+                self.client.turn = 0;
+                Poll::Pending
+            }
         }
     }
-    Ok(())
+}
+
+/// Does what the transport is ready for; true: the others of this thread have
+/// waited long enough.
+fn take_up(
+    client: &mut Client,
+    transport: &dyn Transport,
+    carry: &mut Carry,
+    ready: io::Result<Option<Ready>>,
+) -> Result<bool, End> {
+    let Some(ready) = ready? else { return Ok(false) };
+    write(client, ready);
+    if !ready.is_readable() {
+        return Ok(false);
+    }
+    client.turn += read(client, transport, carry)?.max(LEAST_READ);
+    // Of a socket that always has more, the runtime would never look away.
+    let is_over = client.turn >= CHUNK;
+    if is_over {
+        client.turn = 0;
+    }
+    Ok(is_over)
+}
+
+/// Handles packets that came before.
+fn go_on(client: &mut Client, carry: &mut Carry) -> Result<bool, End> {
+    in_batch(client, |client| carry.go_on(|bytes| take_packets(client, bytes)))?;
+    Ok(false)
+}
+
+/// How a connection's line is.
+struct Look {
+    blocked: bool,
+    has_more: bool,
 }
 
 /// Whether the connection is to end, and what waits to be written.
@@ -233,36 +277,42 @@ fn look(client: &Client) -> Result<Look, End> {
 
 /// Whether the client waits for slow readers; it does so for a limited time.
 fn is_paused(client: &mut Client) -> bool {
-    let Client { core, session, batch, paused_at, .. } = client;
+    let Client { core, session, batch, .. } = client;
+    if !batch.has_met_slow() {
+        return false;
+    }
     if !batch.is_congested(core, session) {
-        if paused_at.take().is_some() {
+        if batch.paused_at.take().is_some() {
             core.pauses.end(session.number);
         }
+        batch.rest();
         return false;
     }
     let now = core.clock.now();
-    let since = *paused_at.get_or_insert(now);
+    let since = *batch.paused_at.get_or_insert(now);
     if u128::from(now.saturating_sub(since)) < core.options.max_pause.as_millis() {
         return true;
     }
     batch.forget_slow();
     core.pauses.end(session.number);
-    *paused_at = None;
-    batch.is_congested(core, session)
+    batch.paused_at = None;
+    let is_congested = batch.is_congested(core, session);
+    batch.rest();
+    is_congested
 }
 
 /// The client's messages have met a slow reader: until that has caught up, or
 /// stalled, nothing more is read of the client; it still gets what is its own.
-async fn pause(client: &mut Client, transport: &dyn Transport, blocked: bool) -> Result<(), End> {
+async fn pause(client: &mut Client, transport: &dyn Transport, blocked: bool) -> Result<bool, End> {
     let ready = tokio::select! {
         ready = transport.ready(Interest::WRITABLE), if blocked => ready?,
         () = client.batch.drained() => Ready::EMPTY,
-        () = client.task.wake.notified() => Ready::EMPTY,
+        () = client.task.rung() => Ready::EMPTY,
     };
     write(client, ready);
     // It is not the client that is silent.
     client.session.last_packet.store(client.core.clock.now(), Ordering::Relaxed);
-    Ok(())
+    Ok(false)
 }
 
 fn write(client: &Client, ready: Ready) {

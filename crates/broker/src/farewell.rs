@@ -84,7 +84,7 @@ fn leave(client: &Client, reset: bool, keeps_will: bool) -> Vec<Arc<Ticket>> {
         session.set_connected(false, &core.counters);
         (lost, will)
     };
-    session.drained.notify_waiters();
+    session.note_drained();
     if let Some(will) = will {
         core.publish_will(*will);
     }

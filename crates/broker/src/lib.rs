@@ -200,6 +200,7 @@
 mod access;
 mod administration;
 mod authentication;
+mod batch;
 mod broker;
 mod client_certificate;
 mod client_info;

@@ -1,17 +1,18 @@
 //! What a client is owed together with the socket by which it gets it: what
 //! any thread may lock for a moment to give the client something.
 
+use std::future::poll_fn;
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, Waker};
 
 use latchlight_mqtt::ReasonCode;
 use parking_lot::Mutex;
-use tokio::sync::Notify;
 
 use crate::counters::Counters;
 use crate::deadlines::Timers;
 use crate::live::Ticket;
+use crate::seldom::Seldom;
 use crate::session::Outbound;
 use crate::transport::Transport;
 use crate::will::PendingWill;
@@ -54,13 +55,18 @@ pub(crate) struct Line {
 
 /// How others reach the task that serves a connection.
 #[derive(Debug, Default)]
-pub(crate) struct TaskBell {
+pub(crate) struct TaskBell(Mutex<Bell>);
+
+#[derive(Debug, Default)]
+struct Bell {
     /// It is to look at its line: to wait for room in the socket, or to end.
-    pub(crate) wake: Notify,
-    /// Live publishes that a takeover cut off; told when the socket is closed.
-    lost: Mutex<Vec<Arc<Ticket>>>,
+    rung: bool,
     /// A takeover left some of the output unsent, or resets the connection.
-    cut: AtomicBool,
+    cut: bool,
+    /// The task, while it waits for a ring.
+    waits: Option<Waker>,
+    /// Live publishes that a takeover cut off; told when the socket is closed.
+    lost: Seldom<Vec<Arc<Ticket>>>,
 }
 
 /// Why a connection is being closed, and how.
@@ -74,14 +80,53 @@ pub(crate) struct Closing {
 }
 
 impl TaskBell {
+    fn ring(&self) {
+        let task = {
+            let mut bell = self.0.lock();
+            bell.rung = true;
+            bell.waits.take()
+        };
+        if let Some(task) = task {
+            task.wake();
+        }
+    }
+
+    /// Whether it was rung since it was last asked; the task is woken by the
+    /// next ring.
+    pub(crate) fn poll_rung(&self, context: &mut Context<'_>) -> Poll<()> {
+        let mut bell = self.0.lock();
+        if std::mem::take(&mut bell.rung) {
+            return Poll::Ready(());
+        }
+        match &mut bell.waits {
+            Some(task) => task.clone_from(context.waker()),
+            none => *none = Some(context.waker().clone()),
+        }
+        Poll::Pending
+    }
+
+    /// Waits until it is rung; only its task does.
+    pub(crate) async fn rung(&self) {
+        poll_fn(|context| self.poll_rung(context)).await;
+    }
+
+    /// A takeover has cut these off, and perhaps some of the output.
+    fn cut_off(&self, cut: bool, mut lost: Vec<Arc<Ticket>>) {
+        let mut bell = self.0.lock();
+        bell.cut = cut || !lost.is_empty();
+        if !lost.is_empty() {
+            bell.lost.append(&mut lost);
+        }
+    }
+
     /// Takes over what was cut off.
     pub(crate) fn take_lost(&self) -> Vec<Arc<Ticket>> {
-        std::mem::take(&mut self.lost.lock())
+        self.0.lock().lost.take()
     }
 
     /// Whether last words make no sense any more.
     pub(crate) fn was_cut(&self) -> bool {
-        self.cut.load(Ordering::Relaxed)
+        self.0.lock().cut
     }
 }
 
@@ -97,7 +142,7 @@ impl Line {
             Some(known) => known.reset |= closing.reset,
             none => *none = Some(closing),
         }
-        self.task.wake.notify_one();
+        self.task.ring();
     }
 
     /// Another connection begins: the one that there is ends without its
@@ -109,11 +154,10 @@ impl Line {
         let cut = self.owed.output().is_some_and(|output| !output.is_empty());
         self.settle_live();
         self.owed.report(counters);
-        let mut lost = self.owed.disconnect();
-        self.task.cut.store(cut || !lost.is_empty(), Ordering::Relaxed);
+        let lost = self.owed.disconnect();
         self.let_go(!lost.is_empty());
-        self.task.lost.lock().append(&mut lost);
-        self.task.wake.notify_one();
+        self.task.cut_off(cut, lost);
+        self.task.ring();
         true
     }
 
@@ -189,7 +233,7 @@ impl Line {
         let wake = (blocked && !self.blocked) || self.has_more;
         self.blocked = blocked;
         if wake {
-            self.task.wake.notify_one();
+            self.task.ring();
         }
         self.has_caught_up(options)
     }

@@ -4,6 +4,7 @@
 use std::cell::RefCell;
 use std::io;
 
+use crate::seldom::Seldom;
 use crate::transport::Transport;
 
 /// How much is read at once.
@@ -17,7 +18,7 @@ thread_local! {
 /// not whole, or whole ones whose turn comes later.
 #[derive(Debug, Default)]
 pub(crate) struct Carry {
-    bytes: Vec<u8>,
+    bytes: Seldom<Vec<u8>>,
     has_more: bool,
 }
 
@@ -69,7 +70,7 @@ impl Carry {
                 Err(error) => return Err(error.into()),
             };
             let all = carried + read;
-            self.bytes = Vec::new();
+            self.bytes = Seldom::default();
             let Taken { handled, missing, has_more } = take(&buffer[..all])?;
             self.has_more = has_more;
             if handled < all {
@@ -100,8 +101,11 @@ impl Carry {
 
     /// Begins with these bytes, which came before.
     pub(crate) fn holding(bytes: Vec<u8>) -> Self {
-        let has_more = !bytes.is_empty();
-        Self { bytes, has_more }
+        let mut carry = Self { has_more: !bytes.is_empty(), ..Self::default() };
+        if carry.has_more {
+            *carry.bytes = bytes;
+        }
+        carry
     }
 
     /// How much of a large packet is held; nothing of a small one.
@@ -129,7 +133,8 @@ impl Carry {
     fn keep_rest(&mut self, taken: Taken) {
         self.has_more = taken.has_more;
         if taken.handled > 0 {
-            self.bytes = self.bytes[taken.handled..].to_vec();
+            *self.bytes = self.bytes[taken.handled..].to_vec();
+            self.bytes.rest();
         }
     }
 }

@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use latchlight_mqtt::QoS;
 
+use crate::batch::Batch;
 use crate::broker::Core;
 use crate::delivery::Verdicts;
 use crate::hooks::Panicked;
 use crate::message::Forward;
-use crate::router::{Batch, Publisher};
+use crate::router::Publisher;
 use crate::session::{Accepted, Receiver};
 use crate::session_handle::Session;
 use crate::tally::Tally;

@@ -7,10 +7,10 @@ use latchlight_mqtt::{Properties, QoS};
 
 use crate::ClientInfo;
 use crate::access::PublishRequest;
+use crate::batch::Batch;
 use crate::broker::Core;
 use crate::hooks::Notice;
 use crate::message::{Forward, Message};
-use crate::router::Batch;
 use crate::sys::is_system;
 
 impl Core {

@@ -2,15 +2,14 @@
 
 use std::cell::RefCell;
 use std::sync::Arc;
-use std::time::Duration;
 
 use latchlight_mqtt::ReasonCode;
 use rustc_hash::FxHashMap;
 
+use crate::batch::Batch;
 use crate::broker::Core;
 use crate::delivery::Verdicts;
 use crate::hooks::Notice;
-use crate::inline_queue::InlineSink;
 use crate::line::Closing;
 use crate::message::{Forward, Message};
 use crate::session::{Accepted, Receiver};
@@ -18,9 +17,6 @@ use crate::session_handle::Session;
 use crate::tally::Tally;
 use crate::topics::Route;
 use crate::{ClientInfo, DropReason, InlineMessage, Stop};
-
-/// How often a publisher that waits looks at whom it waits for.
-const LOOK_AGAIN: Duration = Duration::from_millis(5);
 
 /// More levels than this are never taken, whatever the options say.
 const LEVELS: usize = 1024;
@@ -67,100 +63,6 @@ impl Cache {
 pub(crate) struct Publisher<'a> {
     pub(crate) session: &'a Arc<Session>,
     pub(crate) info: &'a Arc<ClientInfo>,
-}
-
-/// What the packets of one read have touched: written once, at the end.
-#[derive(Default)]
-pub(crate) struct Batch {
-    touched: Vec<Arc<Session>>,
-    slow: FxHashMap<u64, Arc<Session>>,
-    slow_inline: Vec<(Arc<InlineSink>, Arc<ClientInfo>)>,
-    /// What its packets have brought about is on disk after this commit.
-    commit: Option<u64>,
-    /// What its messages have cost next to the messages themselves, since this
-    /// was looked at.
-    pub(crate) work: usize,
-}
-
-impl Batch {
-    /// The answers wait for this commit.
-    pub(crate) fn acknowledge_after(&mut self, commit: u64) {
-        self.commit = self.commit.max(Some(commit));
-    }
-
-    /// The commit that answers have to wait for, if any.
-    pub(crate) fn take_commit(&mut self) -> Option<u64> {
-        self.commit.take()
-    }
-
-    /// A session whose output has grown.
-    pub(crate) fn touch(&mut self, session: &Arc<Session>) {
-        self.touched.push(session.clone());
-    }
-
-    /// Writes everything out.
-    pub(crate) fn flush(&mut self, core: &Core) {
-        if self.touched.is_empty() {
-            return;
-        }
-        let now = core.clock.now();
-        for session in std::mem::take(&mut self.touched) {
-            session.flush(now, &core.options, &core.counters);
-        }
-    }
-
-    /// A session that has more to read than it should.
-    fn is_slow(&mut self, session: &Arc<Session>) {
-        self.slow.entry(session.number).or_insert_with(|| session.clone());
-    }
-
-    /// An inline subscription that has, of this publisher's.
-    fn is_slow_inline(&mut self, sink: &Arc<InlineSink>, publisher: &Arc<ClientInfo>) {
-        if !self.slow_inline.iter().any(|(known, _)| Arc::ptr_eq(known, sink)) {
-            self.slow_inline.push((sink.clone(), publisher.clone()));
-        }
-    }
-
-    /// The publisher has waited long enough for other clients. It waits on for
-    /// inline subscriptions: their queues have no other bound.
-    pub(crate) fn forget_slow(&mut self) {
-        self.slow.clear();
-    }
-
-    /// Whether the publisher is to wait for a reader, of those that were met.
-    pub(crate) fn is_congested(&mut self, core: &Core, publisher: &Session) -> bool {
-        if self.slow.is_empty() && self.slow_inline.is_empty() {
-            return false;
-        }
-        let (now, options) = (core.clock.now(), &core.options);
-        let mut acknowledging = Vec::new();
-        self.slow.retain(|number, session| {
-            let mut line = session.outbound.lock();
-            let is_worth = line.is_worth_waiting_for(now, options);
-            if is_worth && !line.owed.is_output_full(options) {
-                acknowledging.push(*number);
-            }
-            is_worth
-        });
-        for in_vain in core.pauses.begin(publisher.number, acknowledging) {
-            self.slow.remove(&in_vain);
-        }
-        self.slow_inline.retain(|(sink, publisher)| sink.is_congested_by(publisher, options));
-        !self.slow.is_empty() || !self.slow_inline.is_empty()
-    }
-
-    /// Waits until one of the slow readers may have caught up, or a little
-    /// while, after which those that stalled are not waited for any more.
-    pub(crate) async fn drained(&self) {
-        let caught_up = async {
-            match (self.slow.values().next(), self.slow_inline.first()) {
-                (Some(session), _) => session.drained.notified().await,
-                (None, Some((sink, _))) => sink.drained().await,
-                (None, None) => {}
-            }
-        };
-        let _ = tokio::time::timeout(LOOK_AGAIN, caught_up).await;
-    }
 }
 
 /// Empties this thread's cache: another broker is to use the thread.

@@ -1,8 +1,8 @@
 //! A session as the whole broker holds it: its pure parts behind locks, and
 //! what others look at without one.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::SystemTime;
 
 use latchlight_mqtt::ProtocolVersion;
@@ -29,8 +29,8 @@ pub(crate) struct Session {
     pub(crate) subscriptions: Mutex<Subscriptions>,
     /// It has exactly one subscription.
     has_one_subscription: AtomicBool,
-    /// Wakes publishers that wait for this reader.
-    pub(crate) drained: Notify,
+    /// Wakes publishers that wait for this reader, if there ever were any.
+    drained: OnceLock<Box<Notify>>,
     pub(crate) last_packet: AtomicU64,
     /// What the client has sent.
     pub(crate) received: Mutex<OwnTraffic>,
@@ -56,7 +56,7 @@ impl Session {
             inbound: Mutex::default(),
             subscriptions: Mutex::default(),
             has_one_subscription: AtomicBool::new(false),
-            drained: Notify::new(),
+            drained: OnceLock::new(),
             last_packet: AtomicU64::new(0),
             received: Mutex::default(),
             connected: AtomicBool::new(false),
@@ -124,7 +124,7 @@ impl Session {
     /// Everything of it was taken back; who waits for that looks again.
     pub(crate) fn set_over(&self) {
         self.over.store(true, Ordering::SeqCst);
-        self.drained.notify_waiters();
+        self.note_drained();
     }
 
     /// It is to end with its connection, and nobody takes it up.
@@ -180,7 +180,19 @@ impl Session {
     pub(crate) fn flush(&self, now: Time, options: &Options, counters: &Counters) {
         let drained = self.outbound.lock().flush(now, options, counters);
         if drained {
-            self.drained.notify_waiters();
+            self.note_drained();
+        }
+    }
+
+    /// What publishers wait by that wait for this reader.
+    pub(crate) fn drained(&self) -> &Notify {
+        self.drained.get_or_init(Box::default)
+    }
+
+    /// It has caught up, or is gone.
+    pub(crate) fn note_drained(&self) {
+        if let Some(drained) = self.drained.get() {
+            drained.notify_waiters();
         }
     }
 }

@@ -4,11 +4,11 @@
 use latchlight_mqtt::TopicFilter;
 
 use crate::DropReason;
+use crate::batch::Batch;
 use crate::broker::Core;
 use crate::delivery::Verdicts;
 use crate::hooks::Tells;
 use crate::message::Forward;
-use crate::router::Batch;
 use crate::session::{Accepted, Kept, Receiver};
 use crate::tally::Tally;
 use crate::topics::{SharedGroup, Subscriber};

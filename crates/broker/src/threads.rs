@@ -16,9 +16,10 @@ use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use crate::broker::Core;
+use crate::connection::admit;
 use crate::ebb::{self, GiveBack};
 use crate::listener::{Layers, Place, Socket};
-use crate::{ClientCertificate, connection, deadlines, sys};
+use crate::{ClientCertificate, deadlines, sys};
 
 /// How long connections may take to end when the broker closes.
 const FAREWELL: Duration = Duration::from_secs(2);
@@ -182,7 +183,9 @@ async fn serve(core: Arc<Core>, bench: Bench) {
                 let Accepted { socket, peer, place } = accepted;
                 match socket.into_transport() {
                     Ok(transport) => {
-                        connections.spawn(connection::run(core.clone(), transport, peer, place));
+                        let admission =
+                            admit(core.clone(), transport, peer, place, connections.clone());
+                        connections.spawn(admission);
                     }
                     Err(error) => tracing::debug!(%error, "take a connection in"),
                 }

@@ -150,7 +150,7 @@ impl Broker {
         let Some(session) = self.core.session(client_id) else { return false };
         session.revoke();
         loop {
-            let ended = session.drained.notified();
+            let ended = session.drained().notified();
             tokio::pin!(ended);
             ended.as_mut().enable();
             if session.is_over() {

@@ -29,7 +29,7 @@ pub(super) fn handle(client: &mut Client, packet: &[u8], now: Time) -> Result<Ne
             client.batch.touch(&client.session);
         }
         if line.has_caught_up(&core.options) {
-            client.session.drained.notify_waiters();
+            client.session.note_drained();
         }
     }
     Ok(Next::Go)

@@ -222,7 +222,7 @@ fn enter(
             }
             let number = core.session_numbers.fetch_add(1, Ordering::Relaxed);
             let session = Session::new(info.client_id.clone(), info.identity.clone(), number);
-            sessions.insert((*info.client_id).into(), session.clone());
+            sessions.insert(info.client_id.clone(), session.clone());
             if known.is_none() {
                 core.counters.sessions.one();
             }

@@ -23,17 +23,19 @@ use latchlight_mqtt::{
 };
 
 use crate::access::{PublishRequest, Refusal};
+use crate::batch::OwnBatch;
 use crate::broker::Core;
 use crate::connection::End;
 use crate::hooks::Notice;
 use crate::injection::Injected;
 use crate::line::TaskBell;
-use crate::router::{Batch, Publisher};
+use crate::router::Publisher;
+use crate::seldom::Seldom;
 use crate::session_handle::Session;
 use crate::store::Wait;
 use crate::sys::is_system;
 use crate::words::Words;
-use crate::{ClientInfo, Time, Traffic};
+use crate::{ClientInfo, Time};
 
 /// The most that a packet takes which is no PUBLISH: handled at once, a larger
 /// one would keep the others of its thread waiting. Ten thousand filters are
@@ -59,17 +61,8 @@ pub(crate) struct Client {
     /// Where it was let in by a method, which it may do anew.
     enhanced: Option<Box<Enhanced>>,
     /// Topic aliases that the client has set, from alias 1 on.
-    aliases: Vec<Option<ByteString>>,
-    /// Answers that are written after the batch, when what they answer is
-    /// done: the place where a store holds them until it is on disk, too.
-    acks: Vec<u8>,
-    /// How many those are.
-    answers: u64,
-    /// What was handled of this batch.
-    received: Traffic,
-    pub(crate) batch: Batch,
-    /// Since when it waits for slow readers.
-    pub(crate) paused_at: Option<Time>,
+    aliases: Seldom<Vec<Option<ByteString>>>,
+    pub(crate) batch: OwnBatch,
     /// How much it was read since the others of its thread came in between.
     pub(crate) turn: usize,
     /// How many bytes of a packet that is not whole are counted for it.
@@ -96,7 +89,7 @@ pub(crate) fn dispatch(
     header: FixedHeader,
     now: Time,
 ) -> Result<Next, End> {
-    client.received.packets += 1;
+    client.batch.received.packets += 1;
     if packet.len() > MOST_OF_OTHERS && header.packet_type()? != PacketType::Publish {
         return Err(End::protocol(ReasonCode::QuotaExceeded));
     }
@@ -143,7 +136,7 @@ impl Client {
         enhanced: Option<Enhanced>,
     ) -> Self {
         let version = info.version;
-        let (aliases, acks, batch) = (Vec::new(), Vec::new(), Batch::default());
+        let (aliases, batch) = (Seldom::default(), OwnBatch::default());
         Self {
             core,
             session,
@@ -156,11 +149,7 @@ impl Client {
             words: Words { version, max_packet_size: usize::MAX, wants_problem_information: true },
             enhanced: enhanced.map(Box::new),
             aliases,
-            acks,
-            answers: 0,
-            received: Traffic::default(),
             batch,
-            paused_at: None,
             turn: 0,
             partial: 0,
             injected: None,
@@ -223,13 +212,14 @@ impl Client {
     /// Answers after the batch; not, where the client does not take that much
     /// [MQTT-3.1.2-24], [MQTT-3.1.2-25].
     fn answer(&mut self, packet: &Packet) {
-        let before = self.acks.len();
-        let encoded: Result<(), EncodeError> = packet.encode(self.version, &mut self.acks);
-        if self.acks.len() - before > self.words.max_packet_size {
-            self.acks.truncate(before);
+        let batch = &mut *self.batch;
+        let before = batch.acks.len();
+        let encoded: Result<(), EncodeError> = packet.encode(self.version, &mut batch.acks);
+        if batch.acks.len() - before > self.words.max_packet_size {
+            batch.acks.truncate(before);
             self.core.counters.dropped_too_large.one();
         } else {
-            self.answers += 1;
+            batch.answers += 1;
         }
         if let Err(error) = encoded {
             tracing::error!(%error, "encode an answer");
@@ -238,48 +228,49 @@ impl Client {
 
     /// Answers a message, or goes on with its exchange, after the batch.
     fn acknowledge(&mut self, packet: PacketType, id: PacketId, reason: ReasonCode) {
-        encode_ack(packet, id, reason, self.version, &mut self.acks);
-        self.answers += 1;
+        let batch = &mut *self.batch;
+        encode_ack(packet, id, reason, self.version, &mut batch.acks);
+        batch.answers += 1;
     }
 
     /// Moves the answers to the session's output.
     fn flush_acks(&mut self) {
-        if self.acks.is_empty() || self.injected.is_some() {
+        if self.batch.acks.is_empty() || self.injected.is_some() {
             return;
         }
-        // Taken, so that an idle connection holds no buffer.
-        let acks = std::mem::take(&mut self.acks);
-        let answers = std::mem::take(&mut self.answers);
+        let batch = &mut *self.batch;
+        let answers = std::mem::take(&mut batch.answers);
         let mut line = self.session.outbound.lock();
         if line.epoch == self.epoch
             && let Some(output) = line.owed.output()
         {
-            if let (Some(recorder), Some(commit)) = (&self.core.recorder, self.batch.take_commit())
-            {
+            if let (Some(recorder), Some(commit)) = (&self.core.recorder, batch.take_commit()) {
                 let (recorder, session) = (recorder.clone(), Arc::downgrade(&self.session));
                 Wait { recorder, session, commit }.hold(output);
             }
-            line.owed.append_answers(&acks, answers);
+            line.owed.append_answers(&batch.acks, answers);
             if line.schedule() {
-                self.batch.touch(&self.session);
+                batch.touch(&self.session);
             }
         }
+        batch.acks.clear();
     }
 
     /// How many messages of this batch were taken.
     pub(crate) fn messages_received(&self) -> u64 {
-        self.received.all_messages()
+        self.batch.received.all_messages()
     }
 
     /// Writes what the packets of one read have brought about.
     pub(crate) fn flush(&mut self) {
         // Counted before it is answered.
-        let received = std::mem::take(&mut self.received);
+        let received = std::mem::take(&mut self.batch.received);
         self.core.counters.received.add(&received);
         self.session.received.lock().add(&received);
         self.flush_acks();
         self.batch.take_commit();
         self.batch.flush(&self.core);
+        self.batch.rest();
     }
 
     pub(crate) fn report_disconnected(&self, reason: ReasonCode) {

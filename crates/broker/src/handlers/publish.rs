@@ -9,10 +9,10 @@ use latchlight_mqtt::{
 
 use super::{Client, Next};
 use crate::access::{self, PublishRequest, Refusal};
+use crate::batch::Batch;
 use crate::broker::Core;
 use crate::connection::End;
 use crate::message::Forward;
-use crate::router::Batch;
 use crate::session_handle::Session;
 use crate::topics::Route;
 use crate::{DropReason, Publication, Stop, Time};
@@ -138,7 +138,7 @@ fn take(
     route: &Route,
     view: &PublishView<'_>,
 ) -> ReasonCode {
-    let Client { core, session, info, batch, received, .. } = client;
+    let Client { core, session, info, batch, .. } = client;
     let exactly_once = view.packet_id.filter(|_| view.qos == QoS::ExactlyOnce);
     let stored = exactly_once.is_some() && session.is_stored();
     if stored && core.recorder.as_ref().is_some_and(|recorder| recorder.is_full()) {
@@ -152,7 +152,7 @@ fn take(
     let publisher = super::Publisher { session, info };
     let reason = core.publish(forward, route, Some(publisher), view.dup, batch);
     if !reason.is_error() {
-        received.message(view.qos, view.payload.len());
+        batch.received.message(view.qos, view.payload.len());
     }
     if let Some(id) = exactly_once.filter(|_| !reason.is_error()) {
         session.inbound.lock().take(id);

@@ -10,7 +10,6 @@ use crate::seldom::Seldom;
 #[derive(Debug, Default)]
 pub(crate) struct OutboundAliases {
     known: Seldom<FxHashMap<ByteString, u16>>,
-    most: u16,
 }
 
 /// How a topic is said.
@@ -25,20 +24,16 @@ pub(crate) enum TopicAs {
 }
 
 impl OutboundAliases {
-    /// At most so many [MQTT-3.1.2-26].
-    pub(crate) fn new(most: u16) -> Self {
-        Self { known: Seldom::default(), most }
-    }
-
-    /// How a topic is to be said now.
-    pub(crate) fn look_up(&self, topic: &str) -> TopicAs {
-        if self.most == 0 {
+    /// How a topic is to be said now, with at most so many aliases
+    /// [MQTT-3.1.2-26].
+    pub(crate) fn look_up(&self, topic: &str, most: u16) -> TopicAs {
+        if most == 0 {
             return TopicAs::Name;
         }
         match self.known.get(topic) {
             Some(alias) => TopicAs::Alias(*alias),
             None => match u16::try_from(self.known.len() + 1) {
-                Ok(next) if next <= self.most => TopicAs::NameAnd(next),
+                Ok(next) if next <= most => TopicAs::NameAnd(next),
                 _ => TopicAs::Name,
             },
         }
@@ -56,17 +51,17 @@ mod tests {
 
     #[test]
     fn the_first_topics_get_an_alias_and_keep_it() {
-        let mut aliases = OutboundAliases::new(1);
-        assert_eq!(aliases.look_up("a"), TopicAs::NameAnd(1));
+        let mut aliases = OutboundAliases::default();
+        assert_eq!(aliases.look_up("a", 1), TopicAs::NameAnd(1));
         // It was not sent after all.
-        assert_eq!(aliases.look_up("b"), TopicAs::NameAnd(1));
+        assert_eq!(aliases.look_up("b", 1), TopicAs::NameAnd(1));
         aliases.told(&"b".into(), 1);
-        assert_eq!(aliases.look_up("b"), TopicAs::Alias(1));
-        assert_eq!(aliases.look_up("a"), TopicAs::Name);
+        assert_eq!(aliases.look_up("b", 1), TopicAs::Alias(1));
+        assert_eq!(aliases.look_up("a", 1), TopicAs::Name);
     }
 
     #[test]
     fn a_client_that_allows_none_gets_none() {
-        assert_eq!(OutboundAliases::new(0).look_up("a"), TopicAs::Name);
+        assert_eq!(OutboundAliases::default().look_up("a", 0), TopicAs::Name);
     }
 }

@@ -57,11 +57,11 @@ pub(crate) struct Sender {
 
 impl Sender {
     pub(crate) fn new(limits: ConnectionLimits, options: &Options, tells: &Tells) -> Self {
-        let aliases = limits.topic_alias_maximum.min(options.topic_alias_maximum);
+        let topic_alias_maximum = limits.topic_alias_maximum.min(options.topic_alias_maximum);
         Self {
-            limits,
+            limits: ConnectionLimits { topic_alias_maximum, ..limits },
             out: OutputBuffer::default(),
-            aliases: OutboundAliases::new(aliases),
+            aliases: OutboundAliases::default(),
             stage: Stage::new(tells, limits.words()).map(Box::new),
             failed: false,
             last_progress: 0,
@@ -81,7 +81,7 @@ impl Sender {
     ) -> bool {
         self.begins_to_wait(forward.now());
         let shape = Shape { v5: self.limits.version.is_v5(), with_id: id.is_some() };
-        let said = self.aliases.look_up(forward.topic());
+        let said = self.aliases.look_up(forward.topic(), self.limits.topic_alias_maximum);
         let limit = self.limits.max_packet_size;
         let (out, stage, failed) = (&mut self.out, &self.stage, &mut self.failed);
         let sent = forward.with_extras(shape, &receiver.identifiers, said, |encoded| {

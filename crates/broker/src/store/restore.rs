@@ -219,7 +219,7 @@ impl Core {
         };
         self.deadlines.set(&session, &mut line.timers, timers);
         drop(line);
-        self.sessions.lock().insert((*client_id).into(), session);
+        self.sessions.lock().insert(client_id, session);
         self.counters.sessions.one();
         Some(())
     }

@@ -17,9 +17,9 @@ use rustc_hash::FxHashMap;
 
 use crate::ClientInfo;
 use crate::access::{PublishRequest, Refusal};
+use crate::batch::Batch;
 use crate::broker::Core;
 use crate::message::{Forward, Message};
-use crate::router::Batch;
 use crate::topics::Retained;
 use load::Load;
 
