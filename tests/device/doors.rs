@@ -129,6 +129,8 @@ async fn who_is_removed_while_joining_is_in_with_its_base_topic_or_not_at_all() 
     let connect = Connect::new(ProtocolVersion::V5, "garage");
     let mut garage = Device::connect(server.mqtt(), connect).await;
     garage.subscribe("yard/garage/down", QoS::AtLeastOnce).await;
+    // Where it is answered as long as it is not in the roster.
+    garage.listen(QoS::AtLeastOnce).await;
     for _ in 0..20 {
         garage.say(HAND_SHAKE).await;
         while garage.hear().await != "ok hand_shake" {}
