@@ -62,7 +62,8 @@ pub(crate) struct ServeArgs {
     pub(crate) ledger: Option<PathBuf>,
 
     /// Keep sessions and retained messages in this folder, or in the Redis
-    /// server at redis://HOST:PORT; without it, they end with the broker.
+    /// server at redis://HOST:PORT, or rediss:// over TLS; without it, they end
+    /// with the broker.
     #[arg(long, value_name = "FOLDER")]
     pub(crate) store: Option<StoreConfig>,
 

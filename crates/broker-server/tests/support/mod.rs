@@ -87,7 +87,12 @@ pub struct Running {
 impl Running {
     /// Starts it, and waits until it is ready.
     pub fn start(arguments: &[&str]) -> Self {
-        let mut child = program()
+        Self::start_by(&mut program(), arguments)
+    }
+
+    /// The same by this command.
+    pub fn start_by(program: &mut Command, arguments: &[&str]) -> Self {
+        let mut child = program
             .args(arguments)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -284,6 +289,7 @@ fn free_port() -> u16 {
 /// A Redis server that keeps nothing on disk; ended when it is dropped.
 pub struct Redis {
     child: Child,
+    scheme: &'static str,
     port: u16,
 }
 
@@ -291,8 +297,23 @@ impl Redis {
     /// Starts it, and waits until it answers.
     pub fn start() -> Self {
         let port = free_port();
+        Self::serve("redis", port, &["--port", &port.to_string()])
+    }
+
+    /// The same over TLS alone, with this certificate of the folder.
+    pub fn start_with_tls(folder: &Folder, certificate: &str) -> Self {
+        let port = free_port();
+        let file = |end: &str| folder.argument(&format!("{certificate}.{end}"));
+        let ours = ["--tls-cert-file", &file("pem"), "--tls-key-file", &file("key")];
+        let theirs = ["--tls-auth-clients", "no", "--tls-ca-cert-file", &folder.argument("ca.pem")];
+        let ports = ["--port", "0", "--tls-port", &port.to_string()];
+        Self::serve("rediss", port, &[ports, ours, theirs].concat())
+    }
+
+    fn serve(scheme: &'static str, port: u16, arguments: &[&str]) -> Self {
         let child = Command::new("redis-server")
-            .args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", ""])
+            .args(["--bind", "127.0.0.1", "--save", ""])
+            .args(arguments)
             .stdout(Stdio::null())
             .spawn()
             .expect("redis-server is needed: run script/bootstrap");
@@ -301,11 +322,11 @@ impl Redis {
             assert!(Instant::now() < end, "redis-server does not listen");
             std::thread::sleep(Duration::from_millis(5));
         }
-        Self { child, port }
+        Self { child, scheme, port }
     }
 
     pub fn url(&self) -> String {
-        format!("redis://127.0.0.1:{}", self.port)
+        format!("{}://127.0.0.1:{}", self.scheme, self.port)
     }
 }
 

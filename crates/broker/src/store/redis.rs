@@ -5,6 +5,7 @@ use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::time::Duration;
 
 use redis::{Client, Connection, Pipeline, RedisError, Value};
+use rustls::crypto::{CryptoProvider, ring};
 
 use super::redis_durability::Durability;
 use super::{Change, Store, StoreError};
@@ -51,12 +52,20 @@ struct Names {
 }
 
 impl RedisStore {
-    /// Connects to `redis://[user:password@]host[:port][/database]`, or
-    /// `redis+unix:///path`, and takes what is there under the prefix.
+    /// Connects to `redis://[user:password@]host[:port][/database]`, to
+    /// `rediss://…`, which is the same over TLS, or to `redis+unix:///path`, and
+    /// takes what is there under the prefix. Over TLS, the server's certificate
+    /// must be of its host and signed by an authority of the system, or of the
+    /// file that `SSL_CERT_FILE` names; where the process has no cryptography of
+    /// rustls of its own yet, it has that of ring from then on.
     ///
     /// # Errors
     /// The URL is none, or the server cannot be reached or used.
     pub fn connect(url: &str, prefix: &str) -> Result<Self, StoreError> {
+        // The client takes the process's cryptography, and some there must be.
+        if url.starts_with("rediss:") && CryptoProvider::get_default().is_none() {
+            let _ = ring::default_provider().install_default();
+        }
         let client = Client::open(url).map_err(said)?;
         let names = Names {
             prefix: format!("{{{prefix}}}"),
