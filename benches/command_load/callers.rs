@@ -1,22 +1,25 @@
-//! The callers: each has a device of its own and sends its next request when it has the answer.
+//! The callers: each sends its next request when it has the answer.
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use clap::Args;
+use clap::{Args, ValueEnum};
 use hdrhistogram::Histogram;
 use latchlight_contest::accounting;
 use serde::{Deserialize, Serialize};
 use tokio::task::JoinSet;
 
-use crate::http::Caller;
+use crate::http::{Answer, Caller};
 
 #[derive(Args)]
 pub struct LoadArgs {
     /// The server, as HOST:PORT
     #[arg(long)]
     server: String,
-    /// How many callers, with a device each: lock-1, lock-2, …
+    /// What they ask for
+    #[arg(long, value_enum, default_value_t = Work::Lock)]
+    work: Work,
+    /// How many callers
     #[arg(long, default_value_t = 1)]
     callers: usize,
     /// For how many seconds requests count
@@ -29,6 +32,41 @@ pub struct LoadArgs {
     /// repeated
     #[arg(long, value_parser = parse_watched)]
     watch: Vec<Watched>,
+}
+
+/// What a caller asks for, again and again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Work {
+    /// `POST /lock?device=…`, each caller with a device of its own: lock-1, lock-2, …
+    Lock,
+    /// `POST /lock`: all devices
+    LockAll,
+    /// `GET /hello`
+    Hello,
+}
+
+impl Work {
+    /// As it is written on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Lock => "lock",
+            Self::LockAll => "lock-all",
+            Self::Hello => "hello",
+        }
+    }
+
+    fn request(self, caller: usize) -> (&'static str, String) {
+        match self {
+            Self::Lock => ("POST", format!("/lock?device=lock-{caller}")),
+            Self::LockAll => ("POST", "/lock".to_owned()),
+            Self::Hello => ("GET", "/hello".to_owned()),
+        }
+    }
+
+    /// Whether it was done: 200 is said of several devices when all have confirmed.
+    fn is_done(self, answer: &Answer) -> bool {
+        answer.status == 200 && (self == Self::Hello || answer.body.contains("\"confirmed\""))
+    }
 }
 
 /// A process to watch and what to call it.
@@ -87,7 +125,7 @@ pub async fn run(args: LoadArgs) -> anyhow::Result<()> {
     let mut callers = JoinSet::new();
     for number in 1..=args.callers {
         let caller = Caller::new(args.server.clone());
-        callers.spawn(call_until(caller, format!("/lock?device=lock-{number}"), begin, end));
+        callers.spawn(call_until(caller, args.work, number, begin, end));
     }
     tokio::time::sleep_until(begin.into()).await;
     let own_before = accounting::own_cpu_seconds()?;
@@ -132,20 +170,22 @@ pub async fn run(args: LoadArgs) -> anyhow::Result<()> {
 
 async fn call_until(
     mut caller: Caller,
-    path: String,
+    work: Work,
+    number: usize,
     begin: Instant,
     end: Instant,
 ) -> anyhow::Result<Tally> {
     let mut tally = Tally::new()?;
+    let (method, path) = work.request(number);
     loop {
         let sent = Instant::now();
         if sent >= end {
             tally.reconnects = caller.reconnects;
             return Ok(tally);
         }
-        let failure = match caller.call("POST", &path).await {
-            Ok(answer) if answer.status == 200 && answer.body.contains("\"confirmed\"") => None,
-            Ok(answer) => Some(format!("{} {}", answer.status, answer.body)),
+        let failure = match caller.call(method, &path).await {
+            Ok(answer) if work.is_done(&answer) => None,
+            Ok(answer) => Some(format!("{} {:.1000}", answer.status, answer.body)),
             Err(error) => Some(format!("{error:#}")),
         };
         let answered = Instant::now();

@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, bail};
 use clap::Args;
 
-use crate::callers::Measured;
+use crate::callers::{Measured, Work};
 use crate::report::{self, Run};
 use crate::servers::{Contestant, Running};
 
@@ -70,7 +70,7 @@ fn measure(contestant: Contestant, round: usize, args: &CompareArgs) -> anyhow::
     running.start_fleet(devices)?;
     let mut runs = Vec::new();
     for callers in &args.callers {
-        let measured = load(&running, *callers, args)?;
+        let measured = load(&running, Work::Lock, *callers, args.seconds)?;
         eprintln!(
             "  {callers} callers: {:.0}/s, p50 {} µs, p99 {} µs, {} failures",
             measured.per_second, measured.p50_micros, measured.p99_micros, measured.failures
@@ -89,10 +89,16 @@ fn measure(contestant: Contestant, round: usize, args: &CompareArgs) -> anyhow::
     Ok(runs)
 }
 
-fn load(running: &Running, callers: usize, args: &CompareArgs) -> anyhow::Result<Measured> {
+/// Runs the callers, in a process of their own.
+pub fn load(
+    running: &Running,
+    work: Work,
+    callers: usize,
+    seconds: f64,
+) -> anyhow::Result<Measured> {
     let mut command = Command::new(std::env::current_exe().context("find this program")?);
     command.args(["load", "--server", &running.http, "--callers", &callers.to_string()]);
-    command.args(["--seconds", &args.seconds.to_string()]);
+    command.args(["--work", work.name(), "--seconds", &seconds.to_string()]);
     for watched in running.watched() {
         command.args(["--watch", &watched]);
     }

@@ -2,19 +2,29 @@
 //! and on a Flask gateway beside mosquitto, side by side. `script/bench` builds what it needs and
 //! runs it.
 //!
-//! One program in three roles, each a process of its own, so that the processor time of servers,
-//! devices and callers can be told apart: `fleet` is the devices, `load` the callers, `compare`
-//! starts everything and reports.
+//! One program in several roles, each a process of its own, so that the processor time of servers,
+//! devices and callers can be told apart: `fleet` is the devices, `load` the callers, `bare` a server
+//! with nothing in it, `dispatch` the device interface without a server around it; `compare` and
+//! `server` start what they need and report.
 #![allow(missing_docs, unreachable_pub)]
 
+mod bare;
 mod callers;
 mod compare;
+mod dispatch;
 mod fleet;
 mod http;
 mod report;
+mod roster;
+mod server;
+mod server_report;
 mod servers;
 
 use clap::{Parser, Subcommand};
+
+// As the server has it.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 #[derive(Parser)]
 #[command(about = "Measures commands from HTTP to a device and back; see script/bench")]
@@ -39,6 +49,12 @@ enum Role {
     Fleet(fleet::FleetArgs),
     /// Be the callers: send requests and measure the answers
     Load(callers::LoadArgs),
+    /// Be the least that actix-web can be
+    Bare(bare::BareArgs),
+    /// Be the device interface alone, and say how fast it is
+    Dispatch(dispatch::DispatchArgs),
+    /// Measure the whole server
+    Server(server::ServerArgs),
     /// Run Latchlight and the Flask gateway in turn and compare them
     Compare(compare::CompareArgs),
 }
@@ -52,6 +68,9 @@ fn main() -> anyhow::Result<()> {
     match line.role {
         Some(Role::Fleet(args)) => runtime.block_on(fleet::run(args)),
         Some(Role::Load(args)) => runtime.block_on(callers::run(args)),
+        Some(Role::Dispatch(args)) => runtime.block_on(dispatch::run(args)),
+        Some(Role::Bare(args)) => bare::run(&args),
+        Some(Role::Server(args)) => server::run(&args),
         Some(Role::Compare(args)) => compare::run(&args),
         None => {
             println!("command_load: run script/bench");

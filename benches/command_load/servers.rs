@@ -2,13 +2,13 @@
 use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
 use anyhow::Context;
 use latchlight_contest::{Processes, accounting, free_port};
-use serde_json::json;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::compare::CompareArgs;
@@ -63,43 +63,60 @@ impl Running {
             Contestant::LatchlightInMemory => PathBuf::from("/dev/shm"),
             _ => args.out.join("run"),
         };
-        fs::create_dir_all(&run).context("create the folder for runs")?;
-        let folder = TempDir::new_in(&run).context("create a temporary folder")?;
-        let mut running = Self {
+        match contestant {
+            Contestant::Latchlight | Contestant::LatchlightInMemory => {
+                Self::latchlight(&args.latchlight, &run, &json!({}))
+            }
+            Contestant::FlaskThreads | Contestant::FlaskProcesses => {
+                let mut running = Self::none(&run)?;
+                running.start_flask(contestant, args)?;
+                Ok(running)
+            }
+        }
+    }
+
+    fn none(run: &Path) -> anyhow::Result<Self> {
+        fs::create_dir_all(run).context("create the folder for runs")?;
+        let folder = TempDir::new_in(run).context("create a temporary folder")?;
+        Ok(Self {
             http: format!("127.0.0.1:{}", free_port()?),
             broker: format!("127.0.0.1:{}", free_port()?),
             processes: Processes::new(folder.path()),
             folder,
-        };
-        match contestant {
-            Contestant::Latchlight | Contestant::LatchlightInMemory => {
-                running.start_latchlight(args)?;
-            }
-            Contestant::FlaskThreads | Contestant::FlaskProcesses => {
-                running.start_flask(contestant, args)?;
-            }
-        }
+        })
+    }
+
+    /// Starts a latchlight program with this `state` section, in a folder below `run`.
+    pub fn latchlight(program: &Path, run: &Path, state: &Value) -> anyhow::Result<Self> {
+        let mut running = Self::none(run)?;
+        let config = running.folder.path().join("config.json");
+        let settings = json!({
+            "settings": {
+                "http": { "listen": running.http },
+                "mqtt": { "listen": running.broker },
+                "data": running.folder.path().join("data"),
+                "log": { "level": "warn" },
+            },
+            "state": state,
+        });
+        fs::write(&config, serde_json::to_string(&settings)?).context("write config")?;
+        let mut command = Command::new(program);
+        command.arg("serve").arg("--config").arg(&config);
+        running.processes.spawn("latchlight", command)?;
+        let broker = running.broker.clone();
+        running.processes.wait_for_port(&broker)?;
+        running.wait_for_answer()?;
         Ok(running)
     }
 
-    fn start_latchlight(&mut self, args: &CompareArgs) -> anyhow::Result<()> {
-        let config = self.folder.path().join("config.json");
-        let settings = json!({
-            "settings": {
-                "http": { "listen": self.http },
-                "mqtt": { "listen": self.broker },
-                "data": self.folder.path().join("data"),
-                "log": { "level": "warn" },
-            },
-            "state": {},
-        });
-        fs::write(&config, serde_json::to_string_pretty(&settings)?).context("write config")?;
-        let mut command = Command::new(&args.latchlight);
-        command.arg("serve").arg("--config").arg(&config);
-        self.processes.spawn("latchlight", command)?;
-        let broker = self.broker.clone();
-        self.processes.wait_for_port(&broker)?;
-        self.wait_for_answer()
+    /// Starts the bare actix-web handler.
+    pub fn bare(run: &Path) -> anyhow::Result<Self> {
+        let mut running = Self::none(run)?;
+        let mut command = Command::new(std::env::current_exe().context("find this program")?);
+        command.args(["bare", "--listen", &running.http]);
+        running.processes.spawn("bare", command)?;
+        running.wait_for_answer()?;
+        Ok(running)
     }
 
     fn start_flask(&mut self, contestant: Contestant, args: &CompareArgs) -> anyhow::Result<()> {
@@ -143,6 +160,12 @@ impl Running {
     pub fn peak_memory_mib(&self) -> f64 {
         let servers = self.processes.ids().filter(|(name, _)| *name != "devices");
         servers.map(|(_, id)| accounting::tree_peak_memory_mib(id)).sum()
+    }
+
+    /// The memory that the servers have now, in bytes.
+    pub fn memory_bytes(&self) -> f64 {
+        let servers = self.processes.ids().filter(|(name, _)| *name != "devices");
+        servers.map(|(_, id)| accounting::tree_memory_mib(id) * 1024.0 * 1024.0).sum()
     }
 
     /// The processes to watch, as the `load` role takes them.

@@ -25,7 +25,6 @@ impl Action for Ack {
 
     async fn perform(&self, request: Request, context: &Context) -> Result<Answer, ActionError> {
         let id = request.device()?;
-        context.state.heard(&id);
         let shape =
             || ActionError::bad_input("ack: `ack <command> ok`, or `ack <command> failed [why]`");
         let (command, rest) = request.rest.split_once(char::is_whitespace).ok_or_else(shape)?;

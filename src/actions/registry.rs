@@ -39,7 +39,6 @@ pub enum Origin {
 }
 
 /// An action and where it comes from.
-#[derive(Clone)]
 pub struct Registered {
     /// What it says of itself.
     pub info: ActionInfo,
@@ -61,7 +60,7 @@ pub struct ListedAction {
 
 /// All actions by name; replaced as a whole, so that readers never wait.
 pub struct Registry {
-    actions: ArcSwap<BTreeMap<String, Registered>>,
+    actions: ArcSwap<BTreeMap<String, Arc<Registered>>>,
 }
 
 impl Registry {
@@ -80,13 +79,13 @@ impl Registry {
         ];
         let actions = actions.into_iter().map(|action| {
             let info = action.info();
-            (info.name.clone(), Registered { info, origin: Origin::BuiltIn, action })
+            (info.name.clone(), Arc::new(Registered { info, origin: Origin::BuiltIn, action }))
         });
         Self { actions: ArcSwap::from_pointee(actions.collect()) }
     }
 
     /// The action of this name.
-    pub fn get(&self, name: &str) -> Option<Registered> {
+    pub fn get(&self, name: &str) -> Option<Arc<Registered>> {
         self.actions.load().get(name).cloned()
     }
 
@@ -105,7 +104,7 @@ impl Registry {
                 let owner = taken.origin.name();
                 return Err(format!("there is an action `{name}` already ({owner})"));
             }
-            actions.insert(name, action);
+            actions.insert(name, Arc::new(action));
         }
         self.actions.store(Arc::new(actions));
         Ok(())
@@ -114,7 +113,7 @@ impl Registry {
     /// All actions, by name.
     pub fn list(&self) -> Vec<ListedAction> {
         let actions = self.actions.load();
-        let listed = |a: &Registered| ListedAction {
+        let listed = |a: &Arc<Registered>| ListedAction {
             info: a.info.clone(),
             origin: a.origin.name().to_owned(),
         };

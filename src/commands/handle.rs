@@ -1,5 +1,7 @@
 //! One issued command, to watch.
 
+use std::time::Duration;
+
 use tokio::sync::watch;
 
 use super::{Command, CommandId, Verb};
@@ -34,6 +36,11 @@ impl CommandHandle {
     /// What the device is to do.
     pub fn verb(&self) -> Verb {
         self.command.borrow().verb
+    }
+
+    /// How long it is until it ends by itself: nothing when that has passed.
+    pub fn left(&self) -> Option<Duration> {
+        self.command.borrow().left()
     }
 
     /// The command as it stands.

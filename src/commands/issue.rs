@@ -149,11 +149,16 @@ impl Commands {
             return Err(error.into());
         }
         for (sender, _recorded) in new {
-            let command = sender.borrow().clone();
-            announce(&command);
-            if command.status.is_ended() {
-                self.core.counts.note(&command, None);
-                self.core.under_way.lock().remove(&command.id);
+            let (id, has_ended) = {
+                let command = sender.borrow();
+                announce(&command);
+                if command.status.is_ended() {
+                    self.core.counts.note(&command, None);
+                }
+                (command.id, command.status.is_ended())
+            };
+            if has_ended {
+                self.core.under_way.lock().remove(&id);
             } else {
                 self.core.enqueue(sender);
             }

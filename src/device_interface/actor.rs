@@ -15,7 +15,7 @@ use tokio_util::task::TaskTracker;
 use super::counts::{Counts, Reason};
 use super::dispatch::{self, AnswerTo, Job, Work};
 use super::handle::{Handle, PendingCall};
-use super::lanes::{Entered, LaneKey, Lanes};
+use super::lanes::{Entered, LaneKey, Lanes, Speaker};
 use super::link::{Incoming, Link, LinkEvent};
 use super::mistakes::Mistakes;
 use super::payload::{InvalidPayload, Payload};
@@ -28,11 +28,17 @@ use crate::state::{DeviceId, State};
 /// How many calls of the server's other parts may wait for the actor.
 const CALLS: usize = 1024;
 
+/// How many events are taken at a time.
+const BATCH: usize = 64;
+
 /// How long the stop waits for the actions that are under way.
 const STOPPING: Duration = Duration::from_secs(5);
 
 /// How long it then waits for those who tell how a command ended.
 const TELLING: Duration = Duration::from_millis(500);
+
+/// The plugin that a message goes to, where it goes to one.
+type Plugin = Option<Arc<str>>;
 
 /// A message that is not taken: why, and what to answer, if anything.
 struct NotTaken {
@@ -92,14 +98,20 @@ impl Actor {
         let Parts { state, topics, link, .. } = &*self.parts;
         let states = state_topics::run(state.clone(), topics.clone(), link.clone());
         let states = tokio::spawn(states);
+        let mut events = Vec::with_capacity(BATCH);
+        let mut stopped = std::pin::pin!(stop.cancelled());
         loop {
             tokio::select! {
-                Some(event) = self.events.recv() => self.on_event(event).await,
+                1.. = self.events.recv_many(&mut events, BATCH) => {
+                    for event in events.drain(..) {
+                        self.on_event(event);
+                    }
+                }
                 Some(call) = self.calls.recv() => self.on_call(call),
                 Some(lane) = self.under_way.next(), if !self.under_way.is_empty() => {
                     self.on_done(lane);
                 }
-                () = stop.cancelled() => break,
+                () = &mut stopped => break,
             }
         }
         let rest = async {
@@ -117,9 +129,9 @@ impl Actor {
         states.abort();
     }
 
-    async fn on_event(&mut self, event: LinkEvent) {
+    fn on_event(&mut self, event: LinkEvent) {
         match event {
-            LinkEvent::Message(incoming) => self.on_message(incoming).await,
+            LinkEvent::Message(incoming) => self.on_message(incoming),
             LinkEvent::Presence(devices) => {
                 for id in devices {
                     self.look_for(&id);
@@ -154,9 +166,17 @@ impl Actor {
         let Parts { state, presence, link, .. } = &*self.parts;
         let Some(device) = state.device(id) else { return };
         let online = presence.of(&device, link.as_ref());
+        drop(device);
         if state.set_online(id, online) {
-            let how = if online { "online" } else { "offline" };
-            tracing::info!(device = %id, "device is {how}");
+            tell_presence(id, online);
+        }
+    }
+
+    fn hear(&self, id: &DeviceId) {
+        let Parts { state, presence, link, .. } = &*self.parts;
+        let online = presence.of_speaker(id, link.as_ref());
+        if state.heard(id, online) {
+            tell_presence(id, online);
         }
     }
 
@@ -168,7 +188,7 @@ impl Actor {
         }
     }
 
-    async fn on_message(&mut self, incoming: Incoming) {
+    fn on_message(&mut self, incoming: Incoming) {
         let topics = &self.parts.topics;
         let Some(source) = topics.source(&incoming.topic) else {
             let topic = Caller::Topic(incoming.topic.to_string()).to_string();
@@ -196,28 +216,25 @@ impl Actor {
             return;
         }
         if let Source::Device(id) | Source::Picture(id) = &source {
-            self.parts.state.heard(id);
-            self.look_for(id);
+            self.hear(id);
         }
-        let (caller, answer_to) = match source {
+        let (speaker, answer_to) = match source {
             Source::Picture(id) => {
                 let work = Work::Picture(id.clone(), incoming.payload);
-                let job = Job { work, answer_to: AnswerTo::Device(id.clone()) };
                 // The lane of its words: what it says of the picture comes after it.
-                let speaker = Caller::Device(id.to_string()).to_string().into();
-                return self.enter(LaneKey { speaker, plugin: None }, job);
+                let speaker = Speaker::Device(id.clone());
+                return self.enter(speaker, None, work, AnswerTo::Device(id));
             }
-            Source::Device(id) => (Caller::Device(id.to_string()), AnswerTo::Device(id)),
-            Source::App(app) => (Caller::App(app.to_string()), AnswerTo::App(app)),
+            Source::Device(id) => (Speaker::Device(id.clone()), AnswerTo::Device(id)),
+            Source::App(app) => (Speaker::App(app.clone()), AnswerTo::App(app)),
             Source::Extra | Source::Online(_) => {
-                (Caller::Topic(incoming.topic.to_string()), AnswerTo::Nobody)
+                (Speaker::Topic(incoming.topic.clone()), AnswerTo::Nobody)
             }
         };
-        let speaker = caller.to_string();
-        match self.admit(&incoming, caller) {
-            Ok((key, work)) => self.enter(key, Job { work, answer_to }),
+        match self.admit(&incoming, &speaker) {
+            Ok((plugin, work)) => self.enter(speaker, plugin, work, answer_to),
             Err(NotTaken { reason, why, answer }) => {
-                self.note(&speaker, reason, &why);
+                self.note(&speaker.to_string(), reason, &why);
                 if let Some((word, rest)) = answer {
                     self.say_aside(answer_to, word, rest);
                 }
@@ -226,7 +243,7 @@ impl Actor {
     }
 
     /// The action that a message asks for, if its caller may.
-    fn admit(&self, incoming: &Incoming, caller: Caller) -> Result<(LaneKey, Work), NotTaken> {
+    fn admit(&self, incoming: &Incoming, speaker: &Speaker) -> Result<(Plugin, Work), NotTaken> {
         let payload = Payload::split(&incoming.payload).map_err(|error| {
             let (reason, why) = (Reason::Malformed, error.to_string());
             let answer = match error {
@@ -243,21 +260,19 @@ impl Actor {
             why: format!("unknown word `{word}`"),
             answer: answered.then(|| (AnswerWord::Unknown, word.to_owned())),
         })?;
-        let joined = match &caller {
-            Caller::Device(id) => self.parts.state.is_known(id),
-            _ => false,
+        let joined = match speaker {
+            Speaker::Device(id) => self.parts.state.is_known(id.as_str()),
+            Speaker::App(_) | Speaker::Topic(_) => false,
         };
+        let caller = speaker.caller();
         let permitted = self.parts.context.permissions.may_call(&registered.info, &caller, joined);
         permitted.map_err(|why| {
             let answer = answered.then(|| (AnswerWord::Error, format!("{word} {why}")));
             NotTaken { reason: Reason::NotAllowed, why: format!("{word}: {why}"), answer }
         })?;
-        let key = LaneKey {
-            speaker: caller.to_string().into(),
-            plugin: match &registered.origin {
-                Origin::BuiltIn => None,
-                Origin::Plugin { name, .. } => Some(name.clone()),
-            },
+        let plugin = match &registered.origin {
+            Origin::BuiltIn => None,
+            Origin::Plugin { name, .. } => Some(name.clone()),
         };
         let request = Request {
             word: word.to_owned(),
@@ -266,7 +281,7 @@ impl Actor {
             topic: Some(incoming.topic.clone()),
             duplicate: incoming.duplicate,
         };
-        Ok((key, Work::Action(registered, request)))
+        Ok((plugin, Work::Action(registered, request)))
     }
 
     /// A call from inside the server. Calls of apps are not in order with
@@ -289,7 +304,7 @@ impl Actor {
         match refused {
             Ok(registered) => {
                 let work = Work::Action(registered, request);
-                let job = Job { work, answer_to: AnswerTo::Caller(answer) };
+                let job = Job { work, answer_to: AnswerTo::Caller(answer), speaker: None };
                 tokio::spawn(dispatch::perform(self.parts.clone(), job));
             }
             Err((reason, error)) => {
@@ -299,13 +314,15 @@ impl Actor {
         }
     }
 
-    fn enter(&mut self, key: LaneKey, job: Job) {
+    fn enter(&mut self, speaker: Speaker, plugin: Plugin, work: Work, answer_to: AnswerTo) {
+        let job = Job { work, answer_to, speaker: Some(speaker.clone()) };
+        let key = LaneKey { speaker, plugin };
         match self.lanes.enter(&key, job) {
             Entered::Now(job) => self.start(key, job),
             Entered::Waits => {}
             Entered::Full(job) => {
                 let why = "busy: too many messages wait";
-                self.note(&key.speaker, Reason::Busy, why);
+                self.note(&key.speaker.to_string(), Reason::Busy, why);
                 self.say_aside(job.answer_to, AnswerWord::Error, why.to_owned());
             }
         }
@@ -344,4 +361,9 @@ impl Actor {
         let parts = self.parts.clone();
         tokio::spawn(async move { dispatch::say(&parts, &to, word, &rest).await });
     }
+}
+
+fn tell_presence(id: &DeviceId, online: bool) {
+    let how = if online { "online" } else { "offline" };
+    tracing::info!(device = %id, "device is {how}");
 }

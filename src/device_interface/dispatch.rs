@@ -5,11 +5,12 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_util::FutureExt as _;
-use latchlight_plugin_api::{ActionError, Caller, Reply};
+use latchlight_plugin_api::{ActionError, Reply};
 use tokio::sync::oneshot;
 
 use super::actor::Parts;
 use super::counts::{Performed, outcome};
+use super::lanes::Speaker;
 use super::topics::{AnswerWord, Destination};
 use crate::actions::{Answer, Registered, Request, unknown};
 use crate::commands::{CommandHandle, Status};
@@ -21,11 +22,13 @@ use crate::state::DeviceId;
 pub(super) struct Job {
     pub(super) work: Work,
     pub(super) answer_to: AnswerTo,
+    /// Who said it over MQTT.
+    pub(super) speaker: Option<Speaker>,
 }
 
 pub(super) enum Work {
     /// An action, permitted.
-    Action(Registered, Request),
+    Action(Arc<Registered>, Request),
     /// A picture that a camera sent.
     Picture(DeviceId, Bytes),
 }
@@ -42,25 +45,12 @@ pub(super) enum AnswerTo {
     Caller(oneshot::Sender<Result<Answer, ActionError>>),
 }
 
-impl Work {
-    fn word(&self) -> &str {
-        match self {
-            Self::Action(_, request) => &request.word,
-            Self::Picture(..) => "picture",
-        }
-    }
-
-    fn caller(&self) -> Caller {
-        match self {
-            Self::Action(_, request) => request.caller.clone(),
-            Self::Picture(device, _) => Caller::Device(device.to_string()),
-        }
-    }
-}
-
 /// Does the work and answers it. A panic becomes an error to the caller.
 pub(super) async fn perform(parts: Arc<Parts>, job: Job) {
-    let (action, caller) = (job.work.word().to_owned(), job.work.caller());
+    let action = match &job.work {
+        Work::Action(registered, _) => registered.info.name.clone(),
+        Work::Picture(..) => "picture".to_owned(),
+    };
     let result = AssertUnwindSafe(work(&parts, job.work)).catch_unwind().await;
     let result = result.unwrap_or_else(|_| {
         tracing::error!(%action, "the action panicked");
@@ -69,9 +59,9 @@ pub(super) async fn perform(parts: Arc<Parts>, job: Job) {
     let performed = Performed { action, outcome: outcome(&result) };
     parts.counts.performed(&performed);
     let word = &performed.action;
-    if let (Err(error), false) = (&result, matches!(job.answer_to, AnswerTo::Caller(_))) {
+    if let (Err(error), Some(speaker)) = (&result, &job.speaker) {
         let why = format!("{word}: {}", without(word, &error.message));
-        parts.mistakes.log(&caller.to_string(), &why);
+        parts.mistakes.log(&speaker.to_string(), &why);
     }
     answer(parts, word, result, job.answer_to).await;
 }

@@ -2,6 +2,13 @@
 //! different speakers side by side, and a plugin's apart from everything.
 
 use std::collections::{HashMap, VecDeque};
+use std::fmt;
+use std::sync::Arc;
+
+use latchlight_plugin_api::Caller;
+
+use crate::identity::Identity;
+use crate::state::DeviceId;
 
 /// How many messages of one speaker may wait behind the one being worked on;
 /// what comes beyond is answered as too much, and not performed.
@@ -11,8 +18,34 @@ const WAITING: usize = 64;
 /// go to one plugin.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct LaneKey {
-    pub(super) speaker: std::sync::Arc<str>,
-    pub(super) plugin: Option<std::sync::Arc<str>>,
+    pub(super) speaker: Speaker,
+    pub(super) plugin: Option<Arc<str>>,
+}
+
+/// Who speaks over MQTT; cheap to clone.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) enum Speaker {
+    Device(DeviceId),
+    App(Identity),
+    /// Whoever publishes on this topic.
+    Topic(Arc<str>),
+}
+
+impl Speaker {
+    /// The same, as actions know it.
+    pub(super) fn caller(&self) -> Caller {
+        match self {
+            Self::Device(id) => Caller::Device(id.to_string()),
+            Self::App(app) => Caller::App(app.to_string()),
+            Self::Topic(topic) => Caller::Topic(topic.to_string()),
+        }
+    }
+}
+
+impl fmt::Display for Speaker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.caller().fmt(f)
+    }
 }
 
 /// The lanes that have work, and what waits in them.
@@ -67,7 +100,7 @@ mod tests {
     use super::*;
 
     fn key(speaker: &str) -> LaneKey {
-        LaneKey { speaker: speaker.into(), plugin: None }
+        LaneKey { speaker: Speaker::Topic(speaker.into()), plugin: None }
     }
 
     #[test]
@@ -76,7 +109,7 @@ mod tests {
         assert!(matches!(lanes.enter(&key("a"), 1), Entered::Now(1)));
         assert!(matches!(lanes.enter(&key("a"), 2), Entered::Waits));
         assert!(matches!(lanes.enter(&key("b"), 3), Entered::Now(3)));
-        let plugin = LaneKey { speaker: "a".into(), plugin: Some("p".into()) };
+        let plugin = LaneKey { plugin: Some("p".into()), ..key("a") };
         assert!(matches!(lanes.enter(&plugin, 4), Entered::Now(4)));
         assert_eq!(lanes.leave(&key("a")), Some(2));
         assert_eq!(lanes.leave(&key("a")), None);

@@ -41,16 +41,21 @@ impl Presence {
 
     /// Whether a device can be reached now.
     pub fn of(&self, device: &Device, link: &dyn Link) -> bool {
-        if let Some(known) = link.presence(&device.id) {
-            return known;
-        }
-        match self.told.lock().get(device.id.as_str()) {
-            Some(told) => *told,
-            None => device.last_heard.is_some_and(|heard| {
+        self.known(&device.id, link).unwrap_or_else(|| {
+            device.last_heard.is_some_and(|heard| {
                 let ago = Timestamp::now().duration_since(heard);
                 ago.unsigned_abs() < HEARD_FOR
-            }),
-        }
+            })
+        })
+    }
+
+    /// Whether a device that was heard just now can be reached.
+    pub(super) fn of_speaker(&self, device: &DeviceId, link: &dyn Link) -> bool {
+        self.known(device, link).unwrap_or(true)
+    }
+
+    fn known(&self, device: &DeviceId, link: &dyn Link) -> Option<bool> {
+        link.presence(device).or_else(|| self.told.lock().get(device.as_str()).copied())
     }
 }
 

@@ -92,11 +92,15 @@ impl Connection {
         if self.stop.as_mut().poll(context).is_ready() {
             return true;
         }
-        let end = self.usage.0.since.get() + self.limit;
-        if self.timer.deadline() != end {
+        // It is set when it has run out, and not with each request.
+        while self.timer.as_mut().poll(context).is_ready() {
+            let end = self.usage.0.since.get() + self.limit;
+            if end <= Instant::now() {
+                return true;
+            }
             self.timer.as_mut().reset(end);
         }
-        self.timer.as_mut().poll(context).is_ready()
+        false
     }
 
     fn wrote(&self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {

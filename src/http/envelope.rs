@@ -20,17 +20,26 @@ use super::{ApiError, Origins};
 
 /// The board's own files and this server's pictures, and nothing from
 /// elsewhere: no inline script, no frames, no forms.
-const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
+const CONTENT_SECURITY_POLICY: HeaderValue = HeaderValue::from_static(
+    "default-src 'none'; script-src 'self'; style-src 'self'; \
     img-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; \
-    frame-ancestors 'none'";
+    frame-ancestors 'none'",
+);
 
-const SECURITY_HEADERS: [(HeaderName, &str); 6] = [
+/// Checked when the server is built, and not with each answer.
+static SECURITY_HEADERS: [(HeaderName, HeaderValue); 6] = [
     (header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY),
-    (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-    (header::X_FRAME_OPTIONS, "DENY"),
-    (header::REFERRER_POLICY, "no-referrer"),
-    (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
-    (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
+    (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
+    (header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY")),
+    (header::REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
+    (
+        HeaderName::from_static("cross-origin-resource-policy"),
+        HeaderValue::from_static("same-origin"),
+    ),
+    (
+        HeaderName::from_static("cross-origin-opener-policy"),
+        HeaderValue::from_static("same-origin"),
+    ),
 ];
 
 /// The one middleware.
@@ -100,6 +109,7 @@ fn end_line(response: ServiceResponse<BoxBody>) -> ServiceResponse<BoxBody> {
         return response;
     }
     response.map_body(|_, body| match body.try_into_bytes() {
+        Ok(bytes) if bytes.ends_with(b"\n") => BoxBody::new(bytes),
         Ok(bytes) => {
             let mut bytes = BytesMut::from(bytes);
             bytes.extend_from_slice(b"\n");
@@ -123,8 +133,8 @@ fn in_turn(mut response: ServiceResponse<BoxBody>) -> ServiceResponse<BoxBody> {
 }
 
 fn finish(headers: &mut HeaderMap, id: &RequestId) {
-    for (name, value) in SECURITY_HEADERS {
-        headers.insert(name, HeaderValue::from_static(value));
+    for (name, value) in &SECURITY_HEADERS {
+        headers.insert(name.clone(), value.clone());
     }
     // What is not said to be cacheable shows a door as it was.
     if !headers.contains_key(header::CACHE_CONTROL) {

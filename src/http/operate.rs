@@ -73,7 +73,7 @@ struct Said<'a> {
 /// Operates devices, once per Idempotency-Key.
 pub(super) async fn operate(
     request: &HttpRequest,
-    services: &Services,
+    services: &Data<Services>,
     wish: Wish,
 ) -> Result<HttpResponse, ApiError> {
     let identity = Identity::local();
@@ -189,7 +189,7 @@ async fn perform(
 /// Waits until all have ended, as long as the app wants to, and never past
 /// their expiry.
 async fn wait(handles: &[CommandHandle], Wait(wait): Wait) {
-    let left = handles.iter().filter_map(|handle| handle.snapshot().left()).max();
+    let left = handles.iter().filter_map(CommandHandle::left).max();
     let left = left.unwrap_or_default();
     let ended = join_all(handles.iter().map(CommandHandle::ended));
     let _ = tokio::time::timeout(wait.min(left), ended).await;
@@ -239,8 +239,8 @@ impl Outcome {
     fn into_response(self) -> HttpResponse {
         let mut response = HttpResponse::build(self.status);
         response.insert_header((header::CONTENT_TYPE, "application/json"));
-        if let Some(link) = command_view::link_to_only(&self.body)
-            && self.status == StatusCode::ACCEPTED
+        if self.status == StatusCode::ACCEPTED
+            && let Some(link) = command_view::link_to_only(&self.body)
         {
             response.insert_header((header::LOCATION, link));
         }

@@ -27,8 +27,9 @@ impl RequestId {
     }
 
     fn generate() -> Self {
-        let id = uuid::Uuid::now_v7().to_string();
-        Self(HeaderValue::try_from(id).expect("a UUID is a header value"))
+        let mut text = uuid::Uuid::encode_buffer();
+        let id = uuid::Uuid::now_v7().hyphenated().encode_lower(&mut text);
+        Self(HeaderValue::from_str(id).expect("a UUID is a header value"))
     }
 
     pub(super) fn as_str(&self) -> &str {

@@ -16,6 +16,7 @@ mod device_state;
 mod file;
 mod roster;
 mod saved;
+mod snapshot;
 mod writer;
 
 pub use device::{Device, DeviceKind, Features, LastKnown};

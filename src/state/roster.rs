@@ -9,6 +9,7 @@ use parking_lot::{Mutex, RwLock};
 use tokio::sync::Notify;
 
 use super::saved::{SavedDevice, SavedState};
+use super::snapshot::Snapshot;
 use super::writer::Writer;
 use super::{
     ConfigFile, Device, DeviceId, DeviceKind, DeviceState, Features, FileError, LastKnown,
@@ -16,7 +17,10 @@ use super::{
 
 /// How many devices there may be: whoever says `hand_shake` is written to disk
 /// and remembered.
-const MOST_DEVICES: usize = 10_000;
+const MOST_DEVICES: usize = 100_000;
+
+/// For how many changes there is room while none has been made.
+const SHRINK_TO: usize = 1024;
 
 /// The roster of devices, shared by everything in the server; cheap to clone.
 #[derive(Clone)]
@@ -283,23 +287,32 @@ impl State {
         Ok(state)
     }
 
-    /// Notes that a device was heard, whatever it said.
-    pub fn heard(&self, id: &DeviceId) {
-        let _ = self.update(id, |device| {
+    /// Notes that a device was heard, whatever it said, and whether it can be
+    /// reached; true if the latter is news.
+    pub fn heard(&self, id: &DeviceId, online: bool) -> bool {
+        let news = self.update(id, |device| {
             device.last_heard = Some(Timestamp::now());
-            Ok(())
+            Ok(std::mem::replace(&mut device.online, online) != online)
         });
+        self.mark_if(news.unwrap_or(false), id)
     }
 
     /// Notes whether a device can be reached; true if that is news.
     pub fn set_online(&self, id: &DeviceId, online: bool) -> bool {
-        let changed =
+        // Mostly it is none: who looks at the device meanwhile costs no copy.
+        if self.device(id).is_none_or(|device| device.online == online) {
+            return false;
+        }
+        let news =
             self.update(id, |device| Ok(std::mem::replace(&mut device.online, online) != online));
-        let changed = changed.unwrap_or(false);
-        if changed {
+        self.mark_if(news.unwrap_or(false), id)
+    }
+
+    fn mark_if(&self, news: bool, id: &DeviceId) -> bool {
+        if news {
             self.mark_changed(id);
         }
-        changed
+        news
     }
 
     /// Notes the actions of this start and the files that they came from.
@@ -315,7 +328,11 @@ impl State {
     /// there is none. One reader only.
     pub async fn changes(&self) -> Vec<DeviceId> {
         self.inner.change.notified().await;
-        self.inner.changed.lock().drain().collect()
+        let mut changed = self.inner.changed.lock();
+        let ids = changed.drain().collect();
+        // All of them at once come at a start only.
+        changed.shrink_to(SHRINK_TO);
+        ids
     }
 
     /// Tells of every device anew.
@@ -341,12 +358,9 @@ impl State {
         self.inner.change.notify_one();
     }
 
-    fn snapshot(&self) -> SavedState {
-        let devices = self.inner.devices.read();
-        SavedState {
-            devices: devices.values().map(|d| (d.id.clone(), SavedDevice::of(d))).collect(),
-            actions: self.inner.actions.lock().clone(),
-        }
+    fn snapshot(&self) -> Snapshot {
+        let devices = self.inner.devices.read().values().cloned().collect();
+        Snapshot { devices, actions: self.inner.actions.lock().clone() }
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::sync::{Mutex, Notify, watch};
 
 use super::ConfigFile;
-use super::saved::SavedState;
+use super::snapshot::Snapshot;
 
 /// Counts the changes and says which of them are on disk.
 pub(super) struct Writer {
@@ -83,7 +83,7 @@ impl Writer {
     }
 
     /// Writes whenever something changed, for ever.
-    pub(super) async fn run(&self, lazily: Duration, snapshot: impl Fn() -> SavedState) {
+    pub(super) async fn run(&self, lazily: Duration, snapshot: impl Fn() -> Snapshot) {
         let mut tick = tokio::time::interval(lazily);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
@@ -102,7 +102,7 @@ impl Writer {
     }
 
     /// Takes a snapshot and writes it, after whoever writes meanwhile.
-    pub(super) async fn write(&self, snapshot: &impl Fn() -> SavedState) -> Result<(), String> {
+    pub(super) async fn write(&self, snapshot: &impl Fn() -> Snapshot) -> Result<(), String> {
         let turn = self.writing.clone().lock_owned().await;
         // Taken before the snapshot: the snapshot has at least these changes.
         let number = self.newest.load(Ordering::SeqCst);
@@ -110,7 +110,8 @@ impl Writer {
         let state = snapshot();
         let file = self.file.clone();
         let written = tokio::task::spawn_blocking(move || {
-            let text = serde_json::to_string(&state).map_err(|error| error.to_string());
+            let text =
+                serde_json::to_string(&state.into_saved()).map_err(|error| error.to_string());
             (text.and_then(|text| file.replace_state(&text).map_err(|e| e.to_string())), turn)
         });
         let (result, _turn) = match written.await {

@@ -19,6 +19,7 @@ use crate::latency::Latencies;
 use crate::limits::Bans;
 use crate::line::Closing;
 use crate::listener::{Hall, Listener, ListenerInfo};
+use crate::live_watch::LiveWatch;
 use crate::pauses::Pauses;
 use crate::session_handle::Session;
 use crate::store::{Keep, Recorder, Store, StoredMessage, Writer, restore};
@@ -85,6 +86,7 @@ pub(crate) struct Core {
     /// By client id: in order, so that they can be gone through in pages.
     pub(crate) sessions: Mutex<BTreeMap<Arc<str>, Arc<Session>>>,
     pub(crate) deadlines: Deadlines,
+    pub(crate) live_watch: LiveWatch,
     pub(crate) stop: CancellationToken,
     pub(crate) runtime: std::sync::OnceLock<tokio::runtime::Handle>,
     /// How many client ids it assigned.
@@ -207,6 +209,7 @@ impl BrokerBuilder {
             system: Mutex::default(),
             sessions: Mutex::default(),
             deadlines: Deadlines::default(),
+            live_watch: LiveWatch::default(),
             stop: CancellationToken::new(),
             runtime: std::sync::OnceLock::new(),
             assigned: AtomicU64::new(0),

@@ -233,6 +233,7 @@ mod limits;
 mod line;
 mod listener;
 mod live;
+mod live_watch;
 mod message;
 #[cfg(feature = "metrics")]
 mod metrics;

@@ -3,14 +3,10 @@
 
 use std::sync::Arc;
 
-use latchlight_mqtt::ReasonCode;
 use parking_lot::Mutex;
 use tokio::sync::mpsc;
 
-use crate::broker::Core;
-use crate::line::Closing;
-use crate::session_handle::Session;
-use crate::{ClientInfo, Time};
+use crate::ClientInfo;
 
 /// What becomes of a live publish; events come per receiver.
 #[derive(Debug)]
@@ -135,6 +131,10 @@ impl Ticket {
         matches!(*self.state.lock(), State::Sent(_) | State::Confirmed)
     }
 
+    pub(crate) fn is_over(&self) -> bool {
+        matches!(*self.state.lock(), State::Over)
+    }
+
     pub(crate) fn is_confirmed(&self) -> bool {
         matches!(*self.state.lock(), State::Confirmed)
     }
@@ -187,44 +187,5 @@ impl Ticket {
     fn tell(&self, events: &mpsc::UnboundedSender<LiveEvent>, what: LiveStatus) {
         // Nobody listens any more: the command was settled.
         let _ = events.send(LiveEvent { client: self.client.clone(), what });
-    }
-}
-
-impl Core {
-    /// Resets the connection of a live publish's receiver that has not
-    /// acknowledged it by the deadline, and tells the publisher after that.
-    /// What was confirmed is cut off all the same if it may arrive still.
-    pub(crate) fn watch_live(
-        self: &Arc<Self>,
-        ticket: Arc<Ticket>,
-        session: Arc<Session>,
-        epoch: u64,
-        deadline: Time,
-    ) {
-        let Some(runtime) = self.runtime.get() else { return ticket.gone_unsent() };
-        let core = self.clone();
-        runtime.spawn(async move {
-            let left = deadline.saturating_sub(core.clock.now());
-            tokio::time::sleep(std::time::Duration::from_millis(left)).await;
-            if !ticket.is_waiting() && !ticket.is_sent() {
-                return;
-            }
-            // Locked, so that nothing leaves now.
-            let mut line = session.outbound.lock();
-            if ticket.is_waiting() {
-                return ticket.expired();
-            }
-            if line.epoch != epoch || !line.owed.is_connected() {
-                // Its connection's end has cut it off.
-                return;
-            }
-            line.settle_live();
-            if ticket.is_sent() {
-                core.counters.live_resets.one();
-                let reason = ReasonCode::ImplementationSpecificError;
-                // The connection's end tells the ticket that it is lost.
-                line.close(Closing { reason, say: false, reset: true });
-            }
-        });
     }
 }

@@ -139,6 +139,31 @@ fn who_does_not_acknowledge_in_time_is_reset_before_that_is_told() {
     assert_eq!(broker.counters().live_resets, 3);
 }
 
+/// C3: each is cut off at its own deadline, whatever others are on their way.
+#[test]
+fn a_shorter_life_that_begins_later_ends_first() {
+    let broker = TestBroker::start();
+    let mut patient = Client::connect(broker.address(), V5, "patient");
+    patient.subscribe("lock/down", AtLeastOnce);
+    let mut long = publish(&broker, LONG);
+    let received = patient.next_publish();
+    patient.unsubscribe("lock/down");
+    for _ in 0..3 {
+        let mut lock = Client::connect(broker.address(), V5, "lock");
+        lock.subscribe("lock/down", AtLeastOnce);
+        let since = Instant::now();
+        let mut short = publish(&broker, SHORT);
+        lock.next_publish();
+        assert_eq!(next(&broker, &mut short), Some(Sent));
+        assert_eq!(next(&broker, &mut short), Some(Lost));
+        assert!(since.elapsed() + Duration::from_millis(1) >= SHORT);
+    }
+    assert_eq!(broker.counters().live_resets, 3);
+    patient.acknowledge(&received);
+    assert_eq!(next(&broker, &mut long), Some(Sent));
+    assert_eq!(next(&broker, &mut long), Some(Delivered));
+}
+
 /// C3: the network was gone, the bytes wait in the send buffers of broker and
 /// system; when it is back, they are not delivered.
 #[test]

@@ -1,6 +1,6 @@
 //! The link inside the embedded broker.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
@@ -10,15 +10,15 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::stream::{self, BoxStream, StreamExt as _};
 use latchlight_broker::{
-    Broker, ClientInfo, InlineClient, InlineFilters, InlinePublish, InlineSubscription, Interests,
-    LivePublish, LiveReceipt, LiveStatus, Metrics, Observer, Options, QoS, ReasonCode,
-    RetainHandling, StoredMessage, SubscriptionOptions, TopicFilter, TopicName,
+    Broker, ClientInfo, InlineClient, InlineFilters, InlinePublish, InlineSubscription,
+    LivePublish, LiveReceipt, LiveStatus, Metrics, Options, QoS, RetainHandling, StoredMessage,
+    SubscriptionOptions, TopicFilter, TopicName,
 };
-use parking_lot::Mutex;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use super::access::LinkAccess;
+use super::sessions::{Sessions, Watch};
 use super::{Incoming, Link, LinkEvent, store};
 use crate::commands::{Dispatch, Flight, FlightEnd, FlightEvent, Receipt};
 use crate::config::MqttSettings;
@@ -45,16 +45,6 @@ pub struct InlineLink {
     address: SocketAddr,
 }
 
-/// Clients by their client id.
-type Clients = HashMap<Arc<str>, Arc<ClientInfo>>;
-
-/// Which connected clients listen where commands for a device go.
-struct Sessions {
-    topics: Arc<Topics>,
-    events: mpsc::UnboundedSender<DeviceId>,
-    clients: Mutex<HashMap<DeviceId, Clients>>,
-}
-
 impl InlineLink {
     /// Starts the broker, with its store in the data folder, and listens on
     /// the server's topics. Each of the broker's threads calls `give_back` after
@@ -74,8 +64,7 @@ impl InlineLink {
             .with_context(|| format!("listen on mqtt.listen {}", settings.listen))?;
         let address = listener.local_addr().context("read the address of mqtt.listen")?;
         let (presence, changes) = mpsc::unbounded_channel();
-        let clients = Mutex::default();
-        let sessions = Arc::new(Sessions { topics: topics.clone(), events: presence, clients });
+        let sessions = Arc::new(Sessions::new(topics.clone(), presence));
         let mut builder = Broker::builder()
             .options(options(settings, files))
             .access(LinkAccess::new(topics.clone()))
@@ -196,7 +185,7 @@ impl Link for InlineLink {
     }
 
     fn presence(&self, device: &DeviceId) -> Option<bool> {
-        Some(!self.sessions.of(device).is_empty())
+        Some(self.sessions.is_there(device))
     }
 
     fn is_up(&self) -> bool {
@@ -279,68 +268,5 @@ impl Following {
         }
         let first = !std::mem::replace(&mut self.over, true);
         first.then(|| FlightEvent::Ended(self.worst.clone()))
-    }
-}
-
-impl Sessions {
-    fn of(&self, device: &DeviceId) -> HashSet<Arc<str>> {
-        let clients = self.clients.lock();
-        clients.get(device.as_str()).map(|c| c.keys().cloned().collect()).unwrap_or_default()
-    }
-
-    fn add(&self, device: DeviceId, client: &Arc<ClientInfo>) {
-        let mut clients = self.clients.lock();
-        let theirs = clients.entry(device.clone()).or_default();
-        theirs.insert(client.client_id.clone(), client.clone());
-        drop(clients);
-        self.tell(device);
-    }
-
-    fn tell(&self, device: DeviceId) {
-        // Nobody listens any more: the server is stopping.
-        let _ = self.events.send(device);
-    }
-}
-
-/// Sees which clients listen where a device does.
-struct Watch(Arc<Sessions>);
-
-impl Observer for Watch {
-    fn interests(&self) -> Interests {
-        Interests::NONE
-    }
-
-    fn subscribed(&self, client: &Arc<ClientInfo>, filter: &str, _: QoS) {
-        let Some(device) = self.0.topics.listener(filter) else { return };
-        self.0.add(device, client);
-    }
-
-    fn unsubscribed(&self, client: &Arc<ClientInfo>, filter: &str) {
-        let Some(device) = self.0.topics.listener(filter) else { return };
-        let mut clients = self.0.clients.lock();
-        if let Some(theirs) = clients.get_mut(device.as_str()) {
-            theirs.remove(&client.client_id);
-            if theirs.is_empty() {
-                clients.remove(device.as_str());
-            }
-        }
-        drop(clients);
-        self.0.tell(device);
-    }
-
-    fn disconnected(&self, client: &Arc<ClientInfo>, _: ReasonCode, _: bool) {
-        let mut gone = Vec::new();
-        self.0.clients.lock().retain(|device, theirs| {
-            // A newer connection of the same client has told of itself already.
-            let listed = theirs.get(&client.client_id);
-            if listed.is_some_and(|listed| Arc::ptr_eq(listed, client)) {
-                theirs.remove(&client.client_id);
-                gone.push(device.clone());
-            }
-            !theirs.is_empty()
-        });
-        for device in gone {
-            self.0.tell(device);
-        }
     }
 }

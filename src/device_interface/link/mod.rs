@@ -8,6 +8,7 @@ mod paho;
 mod paho_options;
 mod paho_session;
 mod relay;
+mod sessions;
 mod store;
 
 use std::sync::Arc;

@@ -12,7 +12,7 @@ const JSON: &str = concat!(
     env!("CARGO_PKG_NAME"),
     r#"","version":""#,
     env!("CARGO_PKG_VERSION"),
-    r#""}"#
+    "\"}\n"
 );
 
 /// JSON, or a line of text for who asks for `text/plain`.
