@@ -22,10 +22,6 @@ mod servers;
 
 use clap::{Parser, Subcommand};
 
-// As the server has it.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 #[derive(Parser)]
 #[command(about = "Measures commands from HTTP to a device and back; see script/bench")]
 struct CommandLine {
