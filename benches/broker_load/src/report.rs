@@ -149,3 +149,45 @@ fn failures(text: &mut String, works: &[&Work], names: &[&str], runs: &[Run]) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::works::WORKS;
+
+    fn run(contestant: &str, round: usize, seconds: f64, failures: &[&str]) -> Run {
+        let mut outcome = Outcome::default();
+        outcome.set(Figure::BrokerCpu, seconds);
+        outcome.failures = failures.iter().map(|failure| (*failure).to_owned()).collect();
+        Run { work: "qos1", contestant: contestant.to_owned(), round, outcome }
+    }
+
+    fn rows(runs: &[Run]) -> String {
+        let works: Vec<&Work> = WORKS.iter().filter(|work| work.name == "qos1").collect();
+        let mut text = String::new();
+        table(&mut text, &works, &["ours", "theirs"], runs, |_, _| true);
+        failures(&mut text, &works, &["ours", "theirs"], runs);
+        text
+    }
+
+    #[test]
+    fn a_cell_has_the_median_and_how_many_times_ours_it_is() {
+        let runs = [(1, 0.5, 1.0), (2, 0.4, 9.0), (3, 0.1, 1.2)].map(|(round, ours, theirs)| {
+            [run("ours", round, ours, &[]), run("theirs", round, theirs, &[])]
+        });
+        let text = rows(&runs.into_iter().flatten().collect::<Vec<_>>());
+        assert!(text.contains("| processor time | 0.40 s | 1.20 s (3.00) |"), "{text}");
+    }
+
+    #[test]
+    fn who_failed_in_one_round_has_no_figure_and_the_reason_is_said() {
+        let runs = [
+            run("ours", 1, 0.4, &[]),
+            run("theirs", 1, 0.1, &["3 deliveries did not come"]),
+            run("theirs", 2, 0.1, &[]),
+        ];
+        let text = rows(&runs);
+        assert!(text.contains("| processor time | 0.40 s | – |"), "{text}");
+        assert!(text.contains("theirs has no figures for qos1: 3 deliveries"), "{text}");
+    }
+}

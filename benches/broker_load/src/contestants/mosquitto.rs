@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use anyhow::Context;
-use latchlight_contest::first_line;
+use latchlight_contest::{first_line, free_port};
 
 use super::Contestant;
 use crate::setup::{Listener, Setup};
@@ -31,7 +31,12 @@ impl Contestant for Mosquitto {
     }
 
     fn command(&self, setup: &Setup) -> anyhow::Result<Command> {
-        let mut lines = format!("listener {} 127.0.0.1\nallow_anonymous true\n", setup.port);
+        let mut lines = "allow_anonymous true\n".to_owned();
+        if setup.listener == Listener::WebSocket {
+            // With a WebSocket alone it ends, for it counts the others only.
+            writeln!(lines, "listener {} 127.0.0.1", free_port()?)?;
+        }
+        writeln!(lines, "listener {} 127.0.0.1", setup.port)?;
         // Started as root it would become another user, who may not write to the folder.
         lines.push_str("user root\n");
         match setup.listener {
