@@ -24,6 +24,7 @@ use std::error::Error;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use latchlight_allocator as _;
 use probe::Probe;
 
 const HELP: &str = "script/bench instructions [--only TEXT] [--save] [--keep]";

@@ -6,6 +6,7 @@ use rustc_hash::FxHashMap;
 
 use crate::Options;
 use crate::seldom::Seldom;
+use crate::topics::Levels;
 
 /// How many are found without a table.
 const FEW: usize = 8;
@@ -110,7 +111,7 @@ fn own(filter: &TopicFilter) -> TopicFilter {
 /// What a filter takes: it stands here, and level by level in the index.
 fn size(filter: &TopicFilter) -> usize {
     const LEVEL: usize = 128;
-    filter.as_str().len() + LEVEL * filter.as_str().split('/').count()
+    filter.as_str().len() + LEVEL * Levels::of(filter.as_str()).count()
 }
 
 #[cfg(test)]

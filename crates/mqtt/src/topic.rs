@@ -92,6 +92,10 @@ fn check_filter(filter: &str) -> Result<(), InvalidTopic> {
 }
 
 fn check_levels(filter: &str) -> Result<(), InvalidTopic> {
+    // Without wildcards, every level will do.
+    if !has_forbidden(filter.as_bytes()) {
+        return Ok(());
+    }
     let mut levels = filter.split('/').peekable();
     while let Some(level) = levels.next() {
         if level.contains('#') && (level != "#" || levels.peek().is_some()) {

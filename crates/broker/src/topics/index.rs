@@ -8,7 +8,7 @@ use latchlight_mqtt::{QoS, TopicFilter};
 use parking_lot::RwLock;
 
 use super::node::Node;
-use super::{Route, SharedGroup};
+use super::{Levels, Route, SharedGroup};
 use crate::inline_queue::InlineSink;
 use crate::session_handle::Session;
 
@@ -124,7 +124,7 @@ impl Index {
     pub(crate) fn route(&self, topic: &str) -> Route {
         let mut route = Route::new(topic, self.generation());
         let root = self.root.read();
-        let levels: smallvec::SmallVec<[&str; 16]> = topic.split('/').collect();
+        let levels: smallvec::SmallVec<[&str; 16]> = Levels::of(topic).collect();
         // [MQTT-4.7.2-1]
         let wild = !topic.starts_with('$');
         root.collect(&levels, wild, &mut route);

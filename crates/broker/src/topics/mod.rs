@@ -3,6 +3,7 @@
 mod ends;
 mod group;
 mod index;
+mod levels;
 mod node;
 mod retained;
 mod route;
@@ -11,5 +12,6 @@ mod tests;
 
 pub(crate) use group::SharedGroup;
 pub(crate) use index::{Index, Subscriber, Subscription};
+pub(crate) use levels::Levels;
 pub(crate) use retained::{Page, Retained};
 pub(crate) use route::{Route, Target};

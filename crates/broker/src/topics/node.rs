@@ -7,8 +7,8 @@ use std::hash::{Hash, Hasher};
 
 use rustc_hash::FxHashSet;
 
-use super::Route;
 use super::ends::Ends;
+use super::{Levels, Route};
 
 /// How many branches are found without a table.
 const FEW: usize = 4;
@@ -152,7 +152,7 @@ impl Node {
     /// How many levels there are below this one.
     #[cfg(feature = "testing")]
     pub(super) fn levels(&self) -> usize {
-        let rest = self.rest().map_or(0, |rest| rest.split('/').count());
+        let rest = self.rest().map_or(0, |rest| Levels::of(rest).count());
         let branches = self.branches.iter().flat_map(|branches| branches.iter());
         rest + branches.map(|child| 1 + child.levels()).sum::<usize>()
     }
@@ -172,7 +172,7 @@ impl Node {
     }
 
     fn collect_rest(&self, mut levels: &[&str], wild: bool, route: &mut Route) {
-        for wanted in self.rest().into_iter().flat_map(|rest| rest.split('/')) {
+        for wanted in self.rest().into_iter().flat_map(Levels::of) {
             match levels.split_first() {
                 Some((level, behind)) if wanted == *level || wanted == "+" => levels = behind,
                 _ => return,

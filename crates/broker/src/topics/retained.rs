@@ -8,6 +8,7 @@ use bytestring::ByteString;
 use latchlight_mqtt::TopicFilter;
 use rustc_hash::FxHashMap;
 
+use super::Levels;
 use crate::message::Message;
 use crate::{Options, Time};
 
@@ -100,7 +101,7 @@ impl Retained {
 
     /// Forgets the message of a topic; gives it.
     pub(crate) fn remove(&mut self, topic: &str) -> Option<Arc<Message>> {
-        let removed = self.root.remove(&mut topic.split('/'));
+        let removed = self.root.remove(&mut Levels::of(topic));
         if let Some(message) = &removed {
             self.by_topic.remove(topic);
             self.forget(message);
@@ -111,7 +112,7 @@ impl Retained {
     /// All messages that a filter (without `$share`) matches and whose time
     /// has not run out.
     pub(crate) fn matching(&self, filter: &str, now: Time) -> Vec<Arc<Message>> {
-        let levels: Vec<&str> = filter.split('/').collect();
+        let levels: Vec<&str> = Levels::of(filter).collect();
         let mut found = Vec::new();
         self.root.collect(&levels, true, &mut |message| {
             if !message.is_expired(now) {
@@ -158,7 +159,7 @@ impl Retained {
     /// How many messages a filter matches, at the most, and how many nodes of
     /// the tree were looked at for that.
     pub(crate) fn count_matching(&self, filter: &str) -> (usize, usize) {
-        let levels: Vec<&str> = filter.split('/').collect();
+        let levels: Vec<&str> = Levels::of(filter).collect();
         let mut count = 0;
         let looks = self.root.collect(&levels, true, &mut |_| count += 1);
         (count, looks)
@@ -186,12 +187,12 @@ impl Retained {
 impl Node {
     /// The node of a topic, if it is there.
     fn find(&mut self, topic: &str) -> Option<&mut Self> {
-        topic.split('/').try_fold(self, |node, level| node.children.get_mut(level))
+        Levels::of(topic).try_fold(self, |node, level| node.children.get_mut(level))
     }
 
     /// The node of a topic, made if it is not there.
     fn reach(&mut self, topic: &str) -> &mut Self {
-        topic.split('/').fold(self, |node, level| node.children.entry(level.into()).or_default())
+        Levels::of(topic).fold(self, |node, level| node.children.entry(level.into()).or_default())
     }
 
     fn remove<'a>(&mut self, levels: &mut impl Iterator<Item = &'a str>) -> Option<Arc<Message>> {
