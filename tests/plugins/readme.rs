@@ -27,7 +27,7 @@ fn run(commands: &str, folder: &Path) -> String {
         .replace("target/release/latchlight", env!("CARGO_BIN_EXE_latchlight"))
         .replace("curl ", "curl --silent --show-error --fail ");
     let mut bash = Command::new("timeout");
-    bash.args(["120", "bash", "-euc", &commands]).current_dir(folder);
+    bash.args(["600", "bash", "-euc", &commands]).current_dir(folder);
     let output = bash.env("CARGO_NET_OFFLINE", "true").output().unwrap();
     let said = String::from_utf8(output.stdout).unwrap();
     let errors = String::from_utf8_lossy(&output.stderr);

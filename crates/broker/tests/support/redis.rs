@@ -1,6 +1,7 @@
 //! A Redis server.
 
 use std::net::{TcpListener, TcpStream};
+use std::os::unix::net::UnixStream;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
@@ -88,7 +89,10 @@ fn serve(port: u16, folder: &TempDir) -> Child {
         .spawn()
         .expect("redis-server is needed: run script/bootstrap");
     let end = Instant::now() + PATIENCE;
-    while TcpStream::connect(("127.0.0.1", port)).is_err() {
+    // It listens on its port first, and on its socket file last.
+    let socket = folder.path().join("socket");
+    while TcpStream::connect(("127.0.0.1", port)).is_err() || UnixStream::connect(&socket).is_err()
+    {
         assert!(child.try_wait().unwrap().is_none(), "redis-server has ended");
         assert!(Instant::now() < end, "redis-server does not listen");
         std::thread::sleep(Duration::from_millis(5));
