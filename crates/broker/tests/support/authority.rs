@@ -1,20 +1,25 @@
 //! Certificates of a test's own, and clients that speak TLS.
 
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::version::{TLS12, TLS13};
 use rustls::{
     ClientConfig, ClientConnection, RootCertStore, StreamOwned, SupportedProtocolVersion,
 };
 
-use latchlight_broker::{ClientCertificates, Tls, TlsConfig};
+use latchlight_broker::{ClientCertificates, Listener, Tls, TlsConfig};
+use latchlight_mqtt::ProtocolVersion;
 
-use super::PATIENCE;
+use super::{Client, PATIENCE, TestBroker};
+
+/// The versions of TLS, each by itself.
+pub const TLS_VERSIONS: [&[&SupportedProtocolVersion]; 2] = [&[&TLS12], &[&TLS13]];
 
 /// Who signs certificates; its folder has its own, and what it signed.
 pub struct Authority {
@@ -161,4 +166,18 @@ pub fn patient(address: SocketAddr) -> TcpStream {
 /// Begins with this, and may change.
 pub fn tls(config: TlsConfig) -> Tls {
     Tls::new(config)
+}
+
+/// A listener over TLS of a broker.
+pub fn tls_listener(broker: &TestBroker, tls: &Tls) -> SocketAddr {
+    let local = TcpListener::bind("127.0.0.1:0").unwrap();
+    let info = broker.add_listener(Listener::tcp(local).tls(tls)).unwrap();
+    let address = info.address.socket().unwrap();
+    assert_eq!(*info.name, *format!("tls {address}"));
+    address
+}
+
+/// A client of MQTT 5 at such a listener.
+pub fn tls_client(wallet: &Wallet<'_>, address: SocketAddr, id: &str) -> Client<TlsClient> {
+    Client::connect_over(wallet.connect(address).unwrap(), ProtocolVersion::V5, id)
 }

@@ -1,16 +1,20 @@
 //! A broker of a test's own, and clients that are nothing but packets.
 #![allow(dead_code, unreachable_pub, unused_imports, clippy::unwrap_used)]
 
+mod asked;
 #[cfg(feature = "tls")]
 mod authority;
 mod client;
 mod contract;
+mod diary;
 mod disk;
 mod endpoint;
 mod exchange;
 mod losses;
 #[cfg(feature = "redis")]
 mod redis;
+#[cfg(feature = "ledger")]
+mod ruled;
 #[cfg(all(feature = "tls", feature = "websocket"))]
 mod websocket;
 
@@ -18,18 +22,24 @@ use std::net::{SocketAddr, TcpListener};
 use std::time::{Duration, Instant};
 
 use latchlight_broker::{Access, AllowAll, Broker, BrokerBuilder, CountersSnapshot, Options};
-use latchlight_mqtt::ProtocolVersion;
+use latchlight_mqtt::{Properties, PropertyValues, ProtocolVersion};
 
+pub(crate) use asked::asked;
 #[cfg(feature = "tls")]
-pub use authority::{Authority, Identity, TlsClient, Wallet, patient, tls};
+pub use authority::{
+    Authority, Identity, TLS_VERSIONS, TlsClient, Wallet, patient, tls, tls_client, tls_listener,
+};
 pub use client::{Client, PATIENCE};
 pub use contract::{contract, entries};
+pub use diary::Diary;
 pub use disk::Disk;
 pub use endpoint::{Endpoint, resuming};
 pub use exchange::{exchange, large_messages_wait};
 pub use losses::Losses;
 #[cfg(feature = "redis")]
 pub use redis::Redis;
+#[cfg(feature = "ledger")]
+pub use ruled::{Ruled, durable, user, with_hashes};
 #[cfg(all(feature = "tls", feature = "websocket"))]
 pub use websocket::{Packing, WsClient, frame, request};
 
@@ -109,4 +119,11 @@ impl Drop for TestBroker {
     fn drop(&mut self) {
         self.close();
     }
+}
+
+/// Properties with these values.
+pub fn values(change: impl FnOnce(&mut PropertyValues)) -> Properties {
+    let mut values = PropertyValues::default();
+    change(&mut values);
+    values.into()
 }
