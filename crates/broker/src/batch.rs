@@ -63,9 +63,15 @@ impl Deref for OwnBatch {
 
 impl DerefMut for OwnBatch {
     fn deref_mut(&mut self) -> &mut Batch {
-        let another = || POOL.with(|pool| pool.borrow_mut().pop()).unwrap_or_default();
         self.0.get_or_insert_with(another)
     }
+}
+
+/// Once a batch: apart, so that it stands in nobody's way.
+#[cold]
+#[inline(never)]
+fn another() -> Box<Batch> {
+    POOL.with(|pool| pool.borrow_mut().pop()).unwrap_or_default()
 }
 
 impl OwnBatch {

@@ -120,7 +120,7 @@ pub(crate) async fn admit(
     };
     match opened {
         Ok((transport, client, carry)) => {
-            connections.spawn(serve(client, transport, carry, place));
+            connections.spawn(serve(Box::new(client), transport, carry, place));
         }
         Err(Blame::Broker) => {}
         Err(Blame::Client) => {
@@ -132,7 +132,8 @@ pub(crate) async fn admit(
 /// From the answer to CONNECT to the last byte.
 #[expect(clippy::manual_async_fn, reason = "an async fn would hold its client twice")]
 fn serve(
-    mut client: Client,
+    // A task takes a multiple of 128 bytes, and an allocator a power of two.
+    mut client: Box<Client>,
     transport: Arc<dyn Transport>,
     mut carry: Carry,
     place: Place,
@@ -167,7 +168,7 @@ fn serve(
         };
         client.core.pauses.end(client.session.number);
         client.count_partial(0);
-        Box::pin(finish(client, transport, end)).await;
+        Box::pin(finish(*client, transport, end)).await;
         // Others come in its place only when it is gone.
         drop(place);
     }

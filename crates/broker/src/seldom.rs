@@ -47,8 +47,15 @@ impl<T: Collection> Deref for Seldom<T> {
 
 impl<T: Collection> DerefMut for Seldom<T> {
     fn deref_mut(&mut self) -> &mut T {
-        self.0.get_or_insert_default()
+        self.0.get_or_insert_with(make)
     }
+}
+
+/// Seldom, and apart, so that it stands in nobody's way.
+#[cold]
+#[inline(never)]
+fn make<T: Default>() -> Box<T> {
+    Box::default()
 }
 
 impl<T: Collection + fmt::Debug> fmt::Debug for Seldom<T> {

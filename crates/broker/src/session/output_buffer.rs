@@ -81,8 +81,7 @@ impl OutputBuffer {
     }
 
     fn waiting(&mut self) -> &mut Waiting {
-        let another = || WAITING.with(|pool| pool.borrow_mut().pop()).unwrap_or_default();
-        self.waiting.get_or_insert_with(another)
+        self.waiting.get_or_insert_with(Waiting::another)
     }
 
     fn barriers(&self) -> Option<&Barriers> {
@@ -180,6 +179,13 @@ impl OutputBuffer {
 }
 
 impl Waiting {
+    /// Once a batch: apart, so that it stands in nobody's way.
+    #[cold]
+    #[inline(never)]
+    fn another() -> Box<Self> {
+        WAITING.with(|pool| pool.borrow_mut().pop()).unwrap_or_default()
+    }
+
     /// How many of so many bytes may be written.
     fn ready(&mut self, all: usize) -> usize {
         let Some(barriers) = &mut self.barriers else { return all };
