@@ -97,6 +97,31 @@ fn a_session_whose_client_may_have_taken_it_half_way_ends_with_it() {
 }
 
 #[test]
+fn retained_messages_come_back_and_those_taken_away_do_not() {
+    let disk = Disk::default();
+    let mut broker = on(&disk);
+    let mut writer = Client::connect(broker.address(), V5, "writer");
+    writer.publish_retained("a", "old", AtLeastOnce);
+    writer.publish_retained("a", "new", AtMostOnce);
+    writer.publish_retained("b", "gone", AtLeastOnce);
+    writer.publish_retained("b", "", AtLeastOnce);
+    let mut short = Publish { retain: true, qos: AtLeastOnce, ..Publish::new("c", "short") };
+    short.properties.make_mut().message_expiry_interval = Some(1);
+    writer.publish_packet(short);
+
+    let cut = disk.cut();
+    broker.close();
+    let broker = on(&cut);
+    std::thread::sleep(Duration::from_millis(1100));
+    let mut reader = Client::connect(broker.address(), V5, "reader");
+    reader.subscribe("#", AtLeastOnce);
+    let publish = reader.next_publish();
+    assert_eq!((&*publish.topic, &publish.payload[..]), ("a", &b"new"[..]));
+    assert!(publish.retain);
+    reader.expect_nothing();
+}
+
+#[test]
 fn what_expires_does_so_while_the_broker_is_away_too() {
     let disk = Disk::default();
     let broker = on(&disk);

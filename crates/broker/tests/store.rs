@@ -221,29 +221,6 @@ fn qos_2_goes_on_where_it_was_after_a_power_cut() {
 }
 
 #[test]
-fn retained_messages_come_back_and_those_taken_away_do_not() {
-    let disk = Disk::default();
-    let broker = on(&disk);
-    let mut writer = Client::connect(broker.address(), V5, "writer");
-    writer.publish_retained("a", "old", AtLeastOnce);
-    writer.publish_retained("a", "new", AtMostOnce);
-    writer.publish_retained("b", "gone", AtLeastOnce);
-    writer.publish_retained("b", "", AtLeastOnce);
-    let mut short = Publish { retain: true, qos: AtLeastOnce, ..Publish::new("c", "short") };
-    short.properties.make_mut().message_expiry_interval = Some(1);
-    writer.publish_packet(short);
-
-    let broker = after_power_cut(broker, &disk.cut());
-    std::thread::sleep(Duration::from_millis(1100));
-    let mut reader = Client::connect(broker.address(), V5, "reader");
-    reader.subscribe("#", AtLeastOnce);
-    let publish = reader.next_publish();
-    assert_eq!((&*publish.topic, &publish.payload[..]), ("a", &b"new"[..]));
-    assert!(publish.retain);
-    reader.expect_nothing();
-}
-
-#[test]
 fn a_will_that_waits_and_a_session_that_runs_out_are_kept_to_their_times() {
     let disk = Disk::default();
     let broker = on(&disk);
