@@ -36,6 +36,8 @@ impl World {
         slot.since = now;
         slot.has_no_place = self.store_is_down;
         slot.answers.clear();
+        slot.is_in_doubt |= slot.asks_in_doubt;
+        slot.asks_in_doubt = slot.life > 0 && (hello.clean || exists != Exists::Sure);
         // Until the answer is read, it may be the old session's, or the new one's.
         slot.expiry = (slot.expiry.0.min(expiry), slot.expiry.1.max(expiry));
         if let Link::Down(first, _) = slot.link {
@@ -313,6 +315,7 @@ impl World {
             expires: None,
             size,
             is_will: false,
+            may_come_again: false,
             not_before: None,
             clears: false,
             owed: Vec::new(),

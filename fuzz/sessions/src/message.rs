@@ -21,6 +21,8 @@ pub(crate) struct Message {
     pub(crate) expires: Option<u64>,
     pub(crate) size: usize,
     pub(crate) is_will: bool,
+    /// It was sent again, perhaps to a session that did not know it.
+    pub(crate) may_come_again: bool,
     /// A will with a delay: it does not come before, in ms.
     pub(crate) not_before: Option<u64>,
     /// Its payload is empty, so that it takes the retained one away.

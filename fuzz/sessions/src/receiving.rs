@@ -123,8 +123,15 @@ impl World {
         assert!(told == expiry || self.setup.disk.is_some(), "{at}: {connack:?}");
         let least = if slot.has_no_place && peer.version() != V5 { 0 } else { told };
         let since = peer.since;
+        let in_doubt = std::mem::take(&mut slot.is_in_doubt);
+        slot.asks_in_doubt = false;
         if !present {
             slot.begin_life();
+        } else if in_doubt {
+            slot.may_be_another = true;
+            for open in slot.open.values() {
+                self.messages[open.no as usize].may_come_again = true;
+            }
         }
         slot.may_be_back = false;
         slot.expiry = (least, told);
@@ -276,6 +283,7 @@ impl World {
         let (live, retained) = slot.ways(message);
         let is_once = message.qos == QoS::ExactlyOnce
             && slot.possible(message).all(|sub| sub.options.qos == QoS::ExactlyOnce);
+        let is_once = is_once && !message.may_come_again;
         let most = if is_once { live } else { live * message.sends } + retained;
         let has_shared = slot.subscriptions.iter().any(|sub| sub.is_shared());
         let received = slot.received.entry(message.no).or_default();

@@ -32,9 +32,15 @@ pub(crate) struct Slot {
     pub(crate) expiry: (u64, u64),
     /// A restart may have brought back what had ended.
     pub(crate) may_be_back: bool,
-    /// The power went while the store could not write: an earlier session may
-    /// be back, with its subscriptions and messages.
+    /// The power went while the store could not write, or a connection was never
+    /// answered: another session than it knows may be there, with its
+    /// subscriptions and messages.
     pub(crate) may_be_another: bool,
+    /// It has connected, perhaps to a session that is not the one it knows, and
+    /// was not answered yet.
+    pub(crate) asks_in_doubt: bool,
+    /// It never was: a session that it finds now may be of that connection.
+    pub(crate) is_in_doubt: bool,
     pub(crate) subscriptions: Vec<Subscription>,
     /// What it publishes and is not finished, by packet id.
     pub(crate) open: BTreeMap<u16, Open>,
