@@ -19,7 +19,7 @@ use support::{Folder, PATIENCE, Running};
 const CLIENTS: usize = 10_000;
 
 /// What is published to each, and to be queued for it.
-const PAYLOAD: usize = 1000;
+const PAYLOAD: usize = 4000;
 const MESSAGES: usize = 4;
 
 /// Loopback addresses: each has its own ports for the clients' ends.

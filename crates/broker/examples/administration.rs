@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! mosquitto_sub -i bell -t 'bell/#' -v &
-//! mosquitto_pub -i hand -r -t doors/front -m locked
+//! mosquitto_pub -i hand -q 1 -r -t doors/front -m locked
 //! ```
 //!
 //! Type into its own terminal: `clients`, `client ID`, `subscriptions`,
