@@ -37,7 +37,8 @@ impl World {
         slot.has_no_place = self.store_is_down;
         slot.answers.clear();
         slot.is_in_doubt |= slot.asks_in_doubt;
-        slot.asks_in_doubt = slot.life > 0 && (hello.clean || exists != Exists::Sure);
+        let has_past = slot.life > 0 || !slot.open.is_empty();
+        slot.asks_in_doubt = has_past && (hello.clean || exists != Exists::Sure);
         // Until the answer is read, it may be the old session's, or the new one's.
         slot.expiry = (slot.expiry.0.min(expiry), slot.expiry.1.max(expiry));
         if let Link::Down(first, _) = slot.link {
