@@ -1,13 +1,16 @@
 //! A real mosquitto for the server to run on.
 
-use std::net::{TcpListener, TcpStream};
+#[path = "../../crates/client/tests/support/free_port.rs"]
+mod free_port;
+
+use std::net::TcpStream;
 use std::process::{Command, Stdio};
-use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
 use tempfile::TempDir;
 
 use crate::process::Process;
+use free_port::free_port;
 
 /// A mosquitto of this test's own, on a free port.
 pub(crate) struct Mosquitto {
@@ -85,20 +88,5 @@ impl Mosquitto {
     /// The same by name, as a certificate has it.
     pub(crate) fn named_address(&self) -> String {
         format!("localhost:{}", self.port)
-    }
-}
-
-/// A port that the system gives nobody by itself: it is still free when it is
-/// listened on a moment later, and again after a restart.
-fn free_port() -> u16 {
-    static NEXT: AtomicU16 = AtomicU16::new(0);
-    let first = (std::process::id() as u16).wrapping_mul(16);
-    loop {
-        let number = first.wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed));
-        // From 32768 on, they are the system's to give.
-        let port = 10_000 + number % 20_000;
-        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
-            return port;
-        }
     }
 }

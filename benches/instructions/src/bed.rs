@@ -41,6 +41,12 @@ impl Bed {
         counted(&mut || self.still.settle());
     }
 
+    /// The same, counted but for the first round, in which buffers and routes
+    /// are made.
+    pub fn settle_in_round(&self, round: usize) {
+        if round == 0 { self.settle() } else { self.settle_counted() }
+    }
+
     /// A connection on which nothing was said yet.
     pub fn dial(&self, version: ProtocolVersion) -> Peer {
         let stream = self.still.connect(&self.connector).expect("the listener is there");

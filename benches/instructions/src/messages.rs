@@ -64,12 +64,7 @@ fn at_most_once(
     let comes = encoded(&message, to).len() * batch;
     for round in 0..=ROUNDS {
         writer.write(&sent);
-        // The first time, buffers and routes are made.
-        if round == 0 {
-            bed.settle()
-        } else {
-            bed.settle_counted()
-        }
+        bed.settle_in_round(round);
         reader.expect(comes);
     }
     probe.end(name, batch * ROUNDS);
@@ -88,9 +83,8 @@ fn exchange(probe: &mut Probe, name: &str, qos: QoS, batch: usize) {
     let publishes: Vec<u8> = publishes.flat_map(|packet| encoded(&packet, V311)).collect();
     let mut next = 1;
     for round in 0..=ROUNDS {
-        let settle = || if round == 0 { bed.settle() } else { bed.settle_counted() };
         writer.write(&publishes);
-        settle();
+        bed.settle_in_round(round);
         reader.expect(publishes.len());
         // The ids that the broker gives come in turn.
         let given: Vec<u16> = (next..).take(batch).collect();
@@ -99,13 +93,13 @@ fn exchange(probe: &mut Probe, name: &str, qos: QoS, batch: usize) {
             answered(&mut writer, batch);
             writer.write(&acks(PacketType::PubRel, &ids));
             reader.write(&acks(PacketType::PubRec, &given));
-            settle();
+            bed.settle_in_round(round);
             answered(&mut reader, batch);
             reader.write(&acks(PacketType::PubComp, &given));
         } else {
             reader.write(&acks(PacketType::PubAck, &given));
         }
-        settle();
+        bed.settle_in_round(round);
         answered(&mut writer, batch);
     }
     probe.end(name, batch * ROUNDS);
@@ -139,11 +133,7 @@ fn fan_out(probe: &mut Probe) {
         let message = encoded(&Packet::Publish(publish(TOPIC, 16, qos, 1)), V311).repeat(batch);
         for round in 0..3 {
             writer.write(&message);
-            if round == 0 {
-                bed.settle()
-            } else {
-                bed.settle_counted()
-            }
+            bed.settle_in_round(round);
             readers.iter_mut().for_each(|reader| reader.expect(message.len()));
         }
         probe.end(&name, READERS * batch * 2);
@@ -164,11 +154,7 @@ fn shared(probe: &mut Probe) {
     let sent = encoded(&message, V311).repeat(BATCH);
     for round in 0..=ROUNDS {
         writer.write(&sent);
-        if round == 0 {
-            bed.settle()
-        } else {
-            bed.settle_counted()
-        }
+        bed.settle_in_round(round);
         readers.iter_mut().for_each(|reader| reader.expect(sent.len() / 5));
     }
     probe.end(name, BATCH * ROUNDS);

@@ -1,4 +1,5 @@
 //! The works, in one table.
+mod acknowledged;
 mod connections;
 mod index;
 mod latency;

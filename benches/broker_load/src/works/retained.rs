@@ -1,8 +1,9 @@
 //! Retained messages, all of them for each new subscriber.
 use std::time::{Duration, Instant};
 
-use latchlight_mqtt::{Packet, Publish, QoS};
+use latchlight_mqtt::{Packet, PacketId, Publish, QoS};
 
+use super::acknowledged::publish_all;
 use crate::flow::run_name;
 use crate::meter::Meter;
 use crate::outcome::{Figure, Outcome};
@@ -26,58 +27,25 @@ pub(super) fn storm(target: &Target, scale: &Scale) -> anyhow::Result<Outcome> {
     let subscribers = (0..SUBSCRIBERS).map(|number| format!("{name}-s{number}"));
     pool.connect(subscribers.chain([format!("{name}-p")]).map(Client::new))?;
     let messages = scale.messages(10_000);
-    lay_down(&mut pool, &name, messages, |topic, number| {
+    let topic = |number| format!("bench/{name}/{number}");
+    publish_all(&mut pool, SUBSCRIBERS, WINDOW, messages, |number, out| {
         let qos = QoS::AtLeastOnce;
-        let mut template = Template::new(target.version, topic, qos, true, PAYLOAD)?;
-        let mut bytes = Vec::new();
-        template.put(Stamp { publisher: 0, number, nanos: 0 }, &mut bytes);
-        Ok(bytes)
+        let mut template = Template::new(target.version, &topic(number), qos, true, PAYLOAD)?;
+        template.put(Stamp { publisher: 0, number: number as u32, nanos: 0 }, out);
+        Ok(())
     })?;
     collect(&mut pool, &name, messages, &mut outcome)?;
     // An empty payload takes a retained message away (MQTT 5, 3.3.1.3).
-    lay_down(&mut pool, &name, messages, |topic, _| {
-        let packet_id = std::num::NonZeroU16::MIN.get();
+    publish_all(&mut pool, SUBSCRIBERS, WINDOW, messages, |number, out| {
         let publish = Publish {
             qos: QoS::AtLeastOnce,
             retain: true,
-            packet_id: latchlight_mqtt::PacketId::new(packet_id),
-            ..Publish::new(topic, "")
+            packet_id: Some(PacketId::MIN),
+            ..Publish::new(topic(number).as_str(), "")
         };
-        let mut bytes = Vec::new();
-        Packet::Publish(publish).encode(target.version, &mut bytes)?;
-        Ok(bytes)
+        Ok(Packet::Publish(publish).encode(target.version, out)?)
     })?;
     Ok(outcome)
-}
-
-/// Publishes so many and waits for their acknowledgements.
-fn lay_down(
-    pool: &mut Pool,
-    name: &str,
-    messages: u64,
-    packet: impl Fn(&str, u32) -> anyhow::Result<Vec<u8>>,
-) -> anyhow::Result<()> {
-    let publisher = SUBSCRIBERS;
-    let (mut sent, mut acknowledged) = (0, 0);
-    let mut last = Instant::now();
-    while acknowledged < messages {
-        while sent < messages && sent - acknowledged < WINDOW {
-            let bytes = packet(&format!("bench/{name}/{sent}"), sent as u32)?;
-            pool.link(publisher).out.extend_from_slice(&bytes);
-            sent += 1;
-        }
-        pool.flush(publisher)?;
-        pool.turn(WAIT, |_, incoming, _| {
-            if matches!(incoming, Incoming::Acknowledged) {
-                acknowledged += 1;
-                last = Instant::now();
-            }
-        })?;
-        if last.elapsed() > STALL || pool.closed().is_some() {
-            anyhow::bail!("{acknowledged} of {messages} retained messages were taken");
-        }
-    }
-    Ok(())
 }
 
 /// All subscribe at once and get everything.

@@ -3,6 +3,7 @@ use std::time::{Duration, Instant};
 
 use latchlight_mqtt::{Disconnect, Packet, PacketType, QoS, ReasonCode, encode_ack};
 
+use super::acknowledged::publish_all;
 use crate::flow::run_name;
 use crate::meter::Meter;
 use crate::outcome::{self, Outcome};
@@ -68,31 +69,16 @@ impl Storm {
     fn publish(&self, target: &Target) -> anyhow::Result<()> {
         let mut pool = Pool::new(target)?;
         pool.connect([Client::new(format!("{}-p", self.name))])?;
-        let (mut sent, mut acknowledged) = (0, 0);
-        let total = self.each * self.clients as u64;
-        let mut last = Instant::now();
         let templates = (0..self.clients)
             .map(|number| Template::new(target.version, &self.topic(number), QOS, false, PAYLOAD));
         let mut templates: Vec<Template> = templates.collect::<anyhow::Result<_>>()?;
-        while acknowledged < total {
-            while sent < total && sent - acknowledged < WINDOW {
-                let (round, number) = (sent / self.clients as u64, sent % self.clients as u64);
-                let stamp = Stamp { publisher: 0, number: round as u32, nanos: 0 };
-                templates[number as usize].put(stamp, &mut pool.link(0).out);
-                sent += 1;
-            }
-            pool.flush(0)?;
-            pool.turn(WAIT, |_, incoming, _| {
-                if matches!(incoming, Incoming::Acknowledged) {
-                    acknowledged += 1;
-                    last = Instant::now();
-                }
-            })?;
-            if last.elapsed() > STALL || pool.closed().is_some() {
-                anyhow::bail!("{acknowledged} of {total} messages were taken: {:?}", pool.closed());
-            }
-        }
-        Ok(())
+        let clients = self.clients as u64;
+        publish_all(&mut pool, 0, WINDOW, self.each * clients, |sent, out| {
+            let (round, number) = (sent / clients, sent % clients);
+            let stamp = Stamp { publisher: 0, number: round as u32, nanos: 0 };
+            templates[number as usize].put(stamp, out);
+            Ok(())
+        })
     }
 
     /// All at once; a client's latency is the time from then until it has all it is owed.

@@ -1,15 +1,18 @@
 //! A Redis server.
 
-use std::net::{TcpListener, TcpStream};
+#[path = "../../../client/tests/support/free_port.rs"]
+mod free_port;
+
+use std::net::TcpStream;
 use std::os::unix::net::UnixStream;
 use std::process::{Child, Command, Stdio};
-use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
 use latchlight_broker::RedisStore;
 use tempfile::TempDir;
 
 use super::PATIENCE;
+use free_port::free_port;
 
 /// A server of the test's own, with its files.
 pub struct Redis {
@@ -60,21 +63,6 @@ impl Drop for Redis {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
-    }
-}
-
-/// A port that the system gives nobody by itself: it is still free when it is
-/// listened on a moment later, and again after a restart.
-fn free_port() -> u16 {
-    static NEXT: AtomicU16 = AtomicU16::new(0);
-    let first = (std::process::id() as u16).wrapping_mul(16);
-    loop {
-        let number = first.wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed));
-        // From 32768 on, they are the system's to give.
-        let port = 10_000 + number % 20_000;
-        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
-            return port;
-        }
     }
 }
 

@@ -1,8 +1,9 @@
 //! Servers to test against: a real mosquitto, and one that a test plays itself.
 #![allow(dead_code, unreachable_pub, clippy::unwrap_used)]
-use std::net::TcpListener as StdListener;
+
+mod free_port;
+
 use std::process::{Child, Command, Stdio};
-use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
 use latchlight_client::{Backoff, ClientOptions, Connection, Event, Events};
@@ -10,6 +11,8 @@ use latchlight_mqtt::{ConnAck, Connect, Packet, ProtocolVersion, ReasonCode};
 use tempfile::TempDir;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{sleep, timeout};
+
+use free_port::free_port;
 
 /// Longer than anything takes that works.
 pub const PATIENCE: Duration = Duration::from_secs(20);
@@ -74,21 +77,6 @@ impl Drop for Mosquitto {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
-    }
-}
-
-/// A port that the system gives nobody by itself: it is still free when it is
-/// listened on a moment later, and again after a restart.
-fn free_port() -> u16 {
-    static NEXT: AtomicU16 = AtomicU16::new(0);
-    let first = (std::process::id() as u16).wrapping_mul(16);
-    loop {
-        let number = first.wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed));
-        // From 32768 on, they are the system's to give.
-        let port = 10_000 + number % 20_000;
-        if StdListener::bind(("127.0.0.1", port)).is_ok() {
-            return port;
-        }
     }
 }
 
