@@ -19,7 +19,7 @@ use crate::device_interface::link::{InlineLink, Link, LinkEvent, PahoLink};
 use crate::device_interface::topics::Topics;
 use crate::device_interface::{Actor, Counts, LinkOutbox, Mistakes, Parts, Presence};
 use crate::http::{self, BrokerAddress, Services};
-use crate::identity::Permissions;
+use crate::identity::{Directory, Permissions};
 use crate::open_files::OpenFiles;
 use crate::pictures::{PictureLimits, Pictures};
 use crate::plugin_host::{PluginHost, ServerServices};
@@ -70,6 +70,7 @@ impl Application {
         let of_data = SoleUse::of(&data.join(database::FILE))?;
         let state = State::open(file).context("restore the state")?;
         let database = Database::open(&settings.database, &data).await?;
+        let directory = Directory::open(&database).await.context("read the accounts")?;
         let http = http::listen(&settings.http)?;
         let http_address = http.local_addr().context("read the address of http.listen")?;
         let public_url = settings.http.public_url(http_address);
@@ -99,7 +100,7 @@ impl Application {
             state: state.clone(),
             commands: commands.clone(),
             pictures: pictures.clone(),
-            permissions: Permissions::new(settings.devices.clone()),
+            permissions: Permissions::new(directory.clone(), settings.devices.clone()),
             public_url,
             outbox: Box::new(outbox.clone()),
         };

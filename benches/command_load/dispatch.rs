@@ -15,7 +15,7 @@ use latchlight::database::Database;
 use latchlight::device_interface::link::{Incoming, Link, LinkEvent};
 use latchlight::device_interface::topics::{CommandMessage, Destination, Topics};
 use latchlight::device_interface::{Actor, Counts, LinkOutbox, Mistakes, Parts, Presence};
-use latchlight::identity::Permissions;
+use latchlight::identity::{Directory, Permissions};
 use latchlight::pictures::{PictureLimits, Pictures};
 use latchlight::state::{ConfigFile, Device, DeviceId, State};
 use latchlight_contest::accounting;
@@ -134,7 +134,7 @@ async fn parts(
         state: state.clone(),
         commands,
         pictures: Pictures::open(database, pictures, limits).await?,
-        permissions: Permissions::new(settings.devices.clone()),
+        permissions: Permissions::new(Directory::open(database).await?, settings.devices.clone()),
         public_url: String::new(),
         outbox: Box::new(outbox),
     };

@@ -50,7 +50,7 @@ fn order(
         device: device.id.clone(),
         verb,
         issuer: request.issuer(),
-        refused: context.permissions.may_operate(&request.caller, verb, &device.id).err(),
+        refused: context.permissions.may_operate(&request.principal, verb, device).err(),
     }
 }
 

@@ -1,9 +1,9 @@
 //! What an action is asked: by whom, and with which words.
 
-use latchlight_plugin_api::{ActionError, Caller};
+use latchlight_plugin_api::ActionError;
 use serde::de::DeserializeOwned;
 
-use crate::identity::Identity;
+use crate::identity::{Principal, Who};
 use crate::state::DeviceId;
 
 /// One call of an action.
@@ -14,7 +14,7 @@ pub struct Request {
     /// What follows it: words, or one JSON object.
     pub rest: String,
     /// Who calls.
-    pub caller: Caller,
+    pub principal: Principal,
     /// Where it came from, for the record; no topic when it came over HTTP.
     pub topic: Option<std::sync::Arc<str>>,
     /// The same may have come before: a repeated delivery of MQTT.
@@ -31,15 +31,9 @@ pub enum Rest<'a> {
 }
 
 impl Request {
-    /// What an app asks over HTTP.
-    pub fn from_app(identity: &Identity, word: &str, rest: impl Into<String>) -> Self {
-        Self {
-            word: word.to_owned(),
-            rest: rest.into(),
-            caller: Caller::App(identity.to_string()),
-            topic: None,
-            duplicate: false,
-        }
+    /// What somebody asks by another way than MQTT.
+    pub fn new(principal: Principal, word: &str, rest: impl Into<String>) -> Self {
+        Self { word: word.to_owned(), rest: rest.into(), principal, topic: None, duplicate: false }
     }
 
     /// The rest, as words or as the text of a JSON object.
@@ -56,17 +50,15 @@ impl Request {
     /// # Errors
     /// Somebody else does.
     pub fn device(&self) -> Result<DeviceId, ActionError> {
-        match &self.caller {
-            Caller::Device(id) => id.parse().map_err(|error: crate::state::InvalidDeviceId| {
-                ActionError::bad_input(error.to_string())
-            }),
+        match &self.principal.who {
+            Who::Device(id) => Ok(id.clone()),
             _ => Err(ActionError::not_allowed(format!("only a device may say `{}`", self.word))),
         }
     }
 
     /// Who calls, as it stands in records: `app:<identity>`, `device:<id>`, …
     pub fn issuer(&self) -> String {
-        self.caller.to_string()
+        self.principal.to_string()
     }
 }
 

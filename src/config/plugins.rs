@@ -6,7 +6,7 @@ use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
 
 use latchlight_mqtt::TopicFilter;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::value;
 use crate::commands::Verb;
@@ -66,8 +66,8 @@ pub struct CommandGrant {
 }
 
 /// A device, or every one.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(try_from = "String")]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(try_from = "String", into = "String")]
 pub enum GrantedDevice {
     /// `*`
     Every,
@@ -159,7 +159,8 @@ impl PluginGrants {
 }
 
 impl GrantedDevice {
-    fn is(&self, device: &DeviceId) -> bool {
+    /// Whether this device is meant.
+    pub fn is(&self, device: &DeviceId) -> bool {
         match self {
             Self::Every => true,
             Self::One(id) => id == device,
@@ -175,6 +176,15 @@ impl TryFrom<String> for GrantedDevice {
             return Ok(Self::Every);
         }
         text.parse().map(Self::One).map_err(|error| format!("{error}; or `*` for every device"))
+    }
+}
+
+impl From<GrantedDevice> for String {
+    fn from(device: GrantedDevice) -> Self {
+        match device {
+            GrantedDevice::Every => "*".to_owned(),
+            GrantedDevice::One(id) => id.into(),
+        }
     }
 }
 

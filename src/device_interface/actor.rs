@@ -264,8 +264,9 @@ impl Actor {
             Speaker::Device(id) => self.parts.state.is_known(id.as_str()),
             Speaker::App(_) | Speaker::Topic(_) => false,
         };
-        let caller = speaker.caller();
-        let permitted = self.parts.context.permissions.may_call(&registered.info, &caller, joined);
+        let principal = speaker.principal();
+        let permitted =
+            self.parts.context.permissions.may_call(&registered.info, &principal, joined);
         permitted.map_err(|why| {
             let answer = answered.then(|| (AnswerWord::Error, format!("{word} {why}")));
             NotTaken { reason: Reason::NotAllowed, why: format!("{word}: {why}"), answer }
@@ -277,7 +278,7 @@ impl Actor {
         let request = Request {
             word: word.to_owned(),
             rest: payload.rest.to_owned(),
-            caller,
+            principal,
             topic: Some(incoming.topic.clone()),
             duplicate: incoming.duplicate,
         };
@@ -297,7 +298,7 @@ impl Actor {
             Some(registered) => parts
                 .context
                 .permissions
-                .may_call(&registered.info, &request.caller, true)
+                .may_call(&registered.info, &request.principal, true)
                 .map(|()| registered)
                 .map_err(|why| (Reason::NotAllowed, ActionError::not_allowed(why))),
         };

@@ -12,7 +12,7 @@ use super::Counts;
 use super::link::Link;
 use crate::actions::{Answer, Request};
 use crate::commands::{CommandHandle, CommandId, Verb};
-use crate::identity::Identity;
+use crate::identity::Principal;
 use crate::state::{DeviceId, DeviceKind};
 
 /// Reaches the device interface from anywhere in the server.
@@ -37,7 +37,7 @@ pub struct Operation {
     /// To which devices.
     pub selection: Selection,
     /// Who asks.
-    pub identity: Identity,
+    pub principal: Principal,
     /// The command's id, where the app made one; for one device only.
     pub command_id: Option<CommandId>,
 }
@@ -84,7 +84,7 @@ impl Handle {
             Selection::Kind(kind) => json!({ "kind": kind }),
         };
         let word = operation.verb.as_str();
-        let request = Request::from_app(&operation.identity, word, rest.to_string());
+        let request = Request::new(operation.principal, word, rest.to_string());
         Ok(self.perform(request).await?.commands)
     }
 

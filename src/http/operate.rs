@@ -19,7 +19,7 @@ use super::{ApiError, Services};
 use crate::actions::{Answer, Request};
 use crate::commands::{Begin, Command, CommandHandle, CommandId, Status, Ticket, Verb};
 use crate::device_interface::{Operation, Selection};
-use crate::identity::Identity;
+use crate::identity::Principal;
 use crate::state::{DeviceId, DeviceKind};
 
 /// The longest Idempotency-Key.
@@ -76,7 +76,7 @@ pub(super) async fn operate(
     services: &Data<Services>,
     wish: Wish,
 ) -> Result<HttpResponse, ApiError> {
-    let identity = Identity::local();
+    let principal = Principal::local();
     let stopping = request.app_data::<Data<Stopping>>().cloned();
     let stopping = stopping
         .ok_or_else(|| ApiError::Internal(anyhow::anyhow!("nobody told how the server stops")))?;
@@ -87,8 +87,8 @@ pub(super) async fn operate(
     // must be there by then, so the work goes on without it.
     let work = async move {
         match key {
-            None => perform(&services, &stopping, &identity, wish).await,
-            Some(key) => perform_once(&services, &stopping, &identity, &key, wish).await,
+            None => perform(&services, &stopping, &principal, wish).await,
+            Some(key) => perform_once(&services, &stopping, &principal, &key, wish).await,
         }
     };
     let done = runtime.spawn(work.in_current_span()).await;
@@ -112,12 +112,13 @@ fn key_of(request: &HttpRequest) -> Result<Option<String>, ApiError> {
 async fn perform_once(
     services: &Services,
     stopping: &Stopping,
-    identity: &Identity,
+    principal: &Principal,
     key: &str,
     wish: Wish,
 ) -> Result<Outcome, ApiError> {
     let asked = wish.fingerprint();
-    let begun = services.commands.begin_once(identity.as_str(), wish.route, key, asked.as_bytes());
+    let identity = principal.to_string();
+    let begun = services.commands.begin_once(&identity, wish.route, key, asked.as_bytes());
     let ticket: Ticket = match begun.await? {
         Begin::New(ticket) => ticket,
         Begin::Replay { status, body } => {
@@ -130,7 +131,7 @@ async fn perform_once(
     };
     // A plugin's action may have told devices before it failed.
     let is_action = matches!(wish.ask, Ask::Perform { .. });
-    let done = perform(services, stopping, identity, wish).await;
+    let done = perform(services, stopping, principal, wish).await;
     let failed = |error| matches!(error, &ApiError::Internal(_) | &ApiError::Unavailable(_));
     let may_be_half_done = is_action && done.as_ref().is_err_and(failed);
     match done {
@@ -156,17 +157,17 @@ async fn perform_once(
 async fn perform(
     services: &Services,
     stopping: &Stopping,
-    identity: &Identity,
+    principal: &Principal,
     wish: Wish,
 ) -> Result<Outcome, ApiError> {
     let answer = match wish.ask {
         Ask::Operate { verb, selection, command_id } => {
-            let identity = identity.clone();
-            let operation = Operation { verb, selection, identity, command_id };
+            let principal = principal.clone();
+            let operation = Operation { verb, selection, principal, command_id };
             Answer::commands(services.handle.operate(operation).await?)
         }
         Ask::Perform { action, rest } => {
-            services.handle.perform(Request::from_app(identity, &action, rest)).await?
+            services.handle.perform(Request::new(principal.clone(), &action, rest)).await?
         }
     };
     let internal = |error: serde_json::Error| ApiError::Internal(error.into());

@@ -1,11 +1,27 @@
 //! Who someone is, and what they may do.
 //!
-//! Accounts, credentials and tokens are to come; until then every listener
-//! binds loopback, and an app is who it says it is. What a device may do is
-//! already decided here, by its id and by what config.json grants it.
+//! An [`Account`] is a person or a program; the [`Directory`] holds them all.
+//! Whoever was let in is a [`Principal`]; [`Permissions`] decide what it may do,
+//! each time anew. What a device may do goes by its id and by what config.json
+//! grants it.
 
+mod account;
+mod directory;
+mod grant;
 mod name;
 mod permissions;
+mod principal;
+mod role;
+mod rows;
+mod scope;
+mod window;
 
+pub use account::{Account, AccountId, AccountKind, Proof};
+pub use directory::{Directory, DirectoryError};
+pub use grant::AccountGrant;
 pub use name::{Identity, InvalidIdentity};
 pub use permissions::Permissions;
+pub use principal::{Principal, Through, Who};
+pub use role::{InvalidRole, Role};
+pub use scope::{InvalidScope, Scope, Scopes};
+pub use window::{Day, Hours, Window};

@@ -1,74 +1,159 @@
-//! Who may call an action, and who may operate a device.
+//! Who may call an action, and who may operate or see a device. Asked each
+//! time anew: what was taken away meanwhile is gone, whatever token is still
+//! valid (SAFETY C23).
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use latchlight_plugin_api::{ActionInfo, Caller};
+use jiff::Timestamp;
+use latchlight_plugin_api::ActionInfo;
 
+use super::account::operating_scope;
+use super::{Account, AccountId, Directory, Principal, Role, Scope, Scopes, Who};
 use crate::commands::Verb;
 use crate::config::DeviceSettings;
-use crate::state::DeviceId;
+use crate::state::{Device, DeviceId};
 
-/// What config.json grants; cheap to clone.
-#[derive(Clone, Default)]
+/// What the accounts and config.json grant; cheap to clone.
+#[derive(Clone)]
 pub struct Permissions {
+    directory: Directory,
     devices: Arc<BTreeMap<DeviceId, DeviceSettings>>,
 }
 
 impl Permissions {
-    /// The grants of these settings.
-    pub fn new(devices: BTreeMap<DeviceId, DeviceSettings>) -> Self {
-        Self { devices: Arc::new(devices) }
+    /// The grants of these accounts and these settings.
+    pub fn new(directory: Directory, devices: BTreeMap<DeviceId, DeviceSettings>) -> Self {
+        Self { directory, devices: Arc::new(devices) }
     }
 
-    /// Whether this caller may call an action; `joined` tells whether a
-    /// device is in the roster.
+    /// Whether somebody is still let in for this.
     ///
     /// # Errors
-    /// It may not, and why.
-    pub fn may_call(&self, info: &ActionInfo, caller: &Caller, joined: bool) -> Result<(), String> {
+    /// Not, and why.
+    pub fn may(&self, principal: &Principal, scope: Scope) -> Result<(), String> {
+        match &principal.who {
+            Who::Local(_) | Who::Operator => Ok(()),
+            Who::Account { id, epoch, scopes, .. } => {
+                let account = self.account(*id, *epoch)?;
+                has(*scopes, &account, scope)
+            }
+            Who::Device(_) | Who::Plugin(_) | Who::Topic(_) => {
+                Err(format!("{principal} has no scope `{scope}`"))
+            }
+        }
+    }
+
+    /// Whether somebody may call an action; `joined` tells whether a device is
+    /// in the roster.
+    ///
+    /// # Errors
+    /// Not, and why.
+    pub fn may_call(
+        &self,
+        info: &ActionInfo,
+        principal: &Principal,
+        joined: bool,
+    ) -> Result<(), String> {
         let name = &info.name;
         let callers = info.callers;
-        match caller {
-            Caller::Device(_) if callers.unjoined_devices => Ok(()),
-            Caller::Device(id) if (callers.devices || callers.granted_devices) && !joined => {
+        match &principal.who {
+            Who::Device(_) if callers.unjoined_devices => Ok(()),
+            Who::Device(id) if (callers.devices || callers.granted_devices) && !joined => {
                 Err(format!("`{id}` has not joined: say `hand_shake <kind>` first"))
             }
             // Whether it is granted is decided device by device, and recorded.
-            Caller::Device(_) if callers.devices || callers.granted_devices => Ok(()),
-            Caller::Device(_) => Err(format!("a device may not `{name}`")),
-            Caller::App(_) if callers.apps => Ok(()),
-            Caller::App(_) => Err(format!("an app may not `{name}`")),
-            Caller::Plugin(_) if callers.apps => Ok(()),
-            Caller::Plugin(_) => Err(format!("a plugin may not `{name}`")),
-            _ => Err(format!("`{name}` is not for whoever speaks there")),
+            Who::Device(_) if callers.devices || callers.granted_devices => Ok(()),
+            Who::Device(_) => Err(format!("a device may not `{name}`")),
+            Who::Local(_) | Who::Operator if callers.apps => Ok(()),
+            Who::Account { id, epoch, .. } if callers.apps => self.account(*id, *epoch).map(|_| ()),
+            Who::Local(_) | Who::Operator | Who::Account { .. } => {
+                Err(format!("an app may not `{name}`"))
+            }
+            Who::Plugin(_) if callers.apps => Ok(()),
+            Who::Plugin(_) => Err(format!("a plugin may not `{name}`")),
+            Who::Topic(_) => Err(format!("`{name}` is not for whoever speaks there")),
         }
     }
 
-    /// Whether this caller may have this done to that device (rule 7: a
-    /// device operates no other unless config.json grants it).
+    /// Whether somebody may have this done to that device (rule 7: a device
+    /// operates no other unless config.json grants it).
     ///
     /// # Errors
-    /// It may not, and why.
+    /// Not, and why.
     pub fn may_operate(
         &self,
-        caller: &Caller,
+        principal: &Principal,
         verb: Verb,
-        device: &DeviceId,
+        device: &Device,
     ) -> Result<(), String> {
-        match caller {
-            Caller::App(_) => Ok(()),
+        let id = &device.id;
+        match &principal.who {
+            Who::Local(_) | Who::Operator => Ok(()),
             // What a plugin is granted was checked where it asked.
-            Caller::Plugin(_) => Ok(()),
-            Caller::Device(id) => {
-                let granted = self.devices.get(id.as_str()).is_some_and(|s| s.grants(verb, device));
-                if granted {
+            Who::Plugin(_) => Ok(()),
+            Who::Account { id: account, epoch, scopes, name } => {
+                let account = self.account(*account, *epoch)?;
+                has(*scopes, &account, operating_scope(device.kind))?;
+                if account.may_operate(verb, device, Timestamp::now()) {
                     Ok(())
                 } else {
-                    Err(format!("config.json does not grant {id} to `{verb}` {device}"))
+                    Err(format!("nothing grants {name} to `{verb}` {id} now"))
                 }
             }
-            _ => Err(format!("nobody known asked to `{verb}` {device}")),
+            Who::Device(operator) => {
+                let granted = self.devices.get(operator.as_str());
+                if granted.is_some_and(|settings| settings.grants(verb, id)) {
+                    Ok(())
+                } else {
+                    Err(format!("config.json does not grant {operator} to `{verb}` {id}"))
+                }
+            }
+            Who::Topic(_) => Err(format!("nobody known asked to `{verb}` {id}")),
         }
+    }
+
+    /// Whether somebody may see this device, and what becomes of it.
+    pub fn may_see(&self, principal: &Principal, device: &DeviceId) -> bool {
+        match &principal.who {
+            Who::Local(_) | Who::Operator => true,
+            Who::Account { id, epoch, .. } => {
+                let account = self.account(*id, *epoch);
+                account.is_ok_and(|account| account.may_see(device, Timestamp::now()))
+            }
+            Who::Device(id) => id == device,
+            Who::Plugin(_) | Who::Topic(_) => false,
+        }
+    }
+
+    /// Whether somebody sees everything there is, whatever device it is about.
+    pub fn sees_everything(&self, principal: &Principal) -> bool {
+        match &principal.who {
+            Who::Local(_) | Who::Operator => true,
+            Who::Account { id, epoch, .. } => {
+                self.account(*id, *epoch).is_ok_and(|account| account.role == Role::Owner)
+            }
+            Who::Device(_) | Who::Plugin(_) | Who::Topic(_) => false,
+        }
+    }
+
+    /// The account, if it is still let in as it was.
+    fn account(&self, id: AccountId, epoch: u32) -> Result<Arc<Account>, String> {
+        let account = self.directory.get(id).ok_or("the account is gone")?;
+        if !account.is_open(Timestamp::now()) {
+            return Err(format!("the account {} is closed", account.name));
+        }
+        if account.epoch != epoch {
+            return Err(format!("what let {} in was revoked", account.name));
+        }
+        Ok(account)
+    }
+}
+
+fn has(scopes: Scopes, account: &Account, scope: Scope) -> Result<(), String> {
+    if scopes.both(account.allowed_scopes()).has(scope) {
+        Ok(())
+    } else {
+        Err(format!("{} lacks the scope `{scope}`", account.name))
     }
 }

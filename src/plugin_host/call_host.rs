@@ -16,8 +16,8 @@ use super::loader::Asked;
 use super::plugin::Plugin;
 use super::server_services::to_api;
 use crate::commands::Verb;
-use crate::identity::Permissions;
-use crate::state::{Device, DeviceId, DeviceKind};
+use crate::identity::{Permissions, Principal};
+use crate::state::{Device, DeviceKind};
 
 /// The most characters of a plugin's line that are logged.
 const LONGEST_LINE: usize = 1000;
@@ -26,9 +26,15 @@ const LONGEST_LINE: usize = 1000;
 pub(super) struct CallHost<'a> {
     pub(super) plugin: &'a Plugin,
     pub(super) call: &'a Call,
-    pub(super) permissions: Permissions,
+    pub(super) rights: Rights,
     pub(super) deadline: Instant,
     pub(super) runtime: Handle,
+}
+
+/// What whoever calls may do by a plugin.
+pub(super) struct Rights {
+    pub(super) principal: Principal,
+    pub(super) permissions: Permissions,
 }
 
 impl Asked for CallHost<'_> {
@@ -97,7 +103,7 @@ impl CallHost<'_> {
         // Some time is left to answer when the wait is over.
         let wait = wait.min(time * 3 / 4);
         let each = meant.iter().map(|(verb, device)| async move {
-            let issued = match self.may_command(*verb, &device.id) {
+            let issued = match self.may_command(*verb, device) {
                 Ok(()) => {
                     let services = &self.plugin.services;
                     services.command(self.plugin.name(), *verb, &device.id, wait).await
@@ -142,14 +148,15 @@ impl CallHost<'_> {
 
     /// The plugin needs a grant, and whoever calls it the right to have done
     /// by a plugin what it asks for: a plugin is no way around rule 7.
-    fn may_command(&self, verb: Verb, device: &DeviceId) -> Result<(), ActionError> {
-        if !self.plugin.allowed.grants.may_command(verb, device) {
-            return Err(self.refuse(&format!("`{verb}` {device}")));
+    fn may_command(&self, verb: Verb, device: &Device) -> Result<(), ActionError> {
+        if !self.plugin.allowed.grants.may_command(verb, &device.id) {
+            return Err(self.refuse(&format!("`{verb}` {}", device.id)));
         }
-        self.permissions.may_operate(&self.call.caller, verb, device).map_err(|why| {
+        let Rights { principal, permissions } = &self.rights;
+        permissions.may_operate(principal, verb, device).map_err(|why| {
             self.plugin.tally.refused();
             let (plugin, caller) = (self.plugin.name(), &self.call.caller);
-            tracing::warn!(plugin, %caller, %verb, %device, %why, "a plugin's caller is refused");
+            tracing::warn!(plugin, %caller, %verb, device = %device.id, %why, "a plugin's caller is refused");
             ActionError::not_allowed(why)
         })
     }

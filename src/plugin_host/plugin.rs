@@ -11,7 +11,7 @@ use latchlight_plugin_api::{ActionError, ActionInfo, Answer, Call};
 use parking_lot::Mutex;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
-use super::call_host::CallHost;
+use super::call_host::{CallHost, Rights};
 use super::loader::Library;
 use super::{HostServices, PluginReport, PluginState};
 use crate::actions::Request;
@@ -96,9 +96,10 @@ impl Plugin {
         let place = self.place().await?;
         self.check_quarantine()?;
         self.tally.calls.fetch_add(1, Ordering::Relaxed);
+        let rights = Rights { principal: request.principal.clone(), permissions };
         let call = self.call(request);
         let deadline = Instant::now() + self.time_limit;
-        let outcome = match self.run(call, permissions, deadline, place) {
+        let outcome = match self.run(call, rights, deadline, place) {
             Ok(running) => tokio::time::timeout_at(deadline.into(), running).await,
             Err(error) => Ok(Ok(Outcome::Error(error))),
         };
@@ -137,7 +138,7 @@ impl Plugin {
         Call {
             word: request.word,
             rest: request.rest,
-            caller: request.caller,
+            caller: request.principal.caller(),
             topic: request.topic.map(|topic| topic.to_string()),
             received_at_ms: u64::try_from(Timestamp::now().as_millisecond()).unwrap_or_default(),
             duplicate: request.duplicate,
@@ -150,14 +151,14 @@ impl Plugin {
     fn run(
         self: &Arc<Self>,
         call: Call,
-        permissions: Permissions,
+        rights: Rights,
         deadline: Instant,
         place: OwnedSemaphorePermit,
     ) -> Result<oneshot::Receiver<Outcome<Answer>>, ActionError> {
         let (done, running) = oneshot::channel();
         let (plugin, runtime) = (self.clone(), tokio::runtime::Handle::current());
         let work = move || {
-            let host = CallHost { plugin: &plugin, call: &call, permissions, deadline, runtime };
+            let host = CallHost { plugin: &plugin, call: &call, rights, deadline, runtime };
             let outcome = plugin.library.perform(&call, &host);
             drop(place);
             // Nobody waits any more: it was abandoned.

@@ -5,13 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use latchlight_plugin_api::{self as api, ActionError, Caller, CommandOutcome};
+use latchlight_plugin_api::{self as api, ActionError, CommandOutcome};
 use serde_json::{Value, json};
 
 use super::HostServices;
 use crate::actions::{Outbox as _, Request};
 use crate::commands::{Command, Verb};
 use crate::device_interface::{Handle, LinkOutbox};
+use crate::identity::Principal;
 use crate::state::{Device, DeviceId};
 
 /// The running server.
@@ -38,7 +39,7 @@ impl HostServices for ServerServices {
         let request = Request {
             word: verb.to_string(),
             rest: json!({ "device": device }).to_string(),
-            caller: Caller::Plugin(plugin.to_owned()),
+            principal: Principal::plugin(plugin),
             topic: None,
             duplicate: false,
         };

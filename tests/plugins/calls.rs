@@ -1,7 +1,8 @@
 //! Calls of the example plugins, and of one that misbehaves.
 
 use futures_util::future::join_all;
-use latchlight_plugin_api::{Caller, ErrorKind};
+use latchlight::identity::Who;
+use latchlight_plugin_api::ErrorKind;
 use serde_json::json;
 
 use crate::house::{Furnishing, House};
@@ -26,7 +27,7 @@ async fn a_press_of_the_bell_raises_one_alert() {
     let more = json!({ "grants": { "alerts": ["doorbell"] }, "settings": { "quiet_ms": 600_000 } });
     let house = Furnishing::new().allow(&in_rust("doorbell"), more).move_in().await;
     for said in ["rung", "quiet"] {
-        let porch = Caller::Device("porch".to_owned());
+        let porch = Who::Device("porch".parse().unwrap());
         let answer = house.say_as(porch, "doorbell", false).await.unwrap();
         assert_eq!(answer.text.as_deref(), Some(said));
     }
@@ -37,7 +38,7 @@ async fn a_press_of_the_bell_raises_one_alert() {
 async fn what_was_said_and_by_whom_reaches_the_plugin_whole() {
     let house = rude().await;
     let answer = house.say("rude_echo {\"a\": \"ü  b\"}").await.unwrap();
-    assert_eq!(answer.text.as_deref(), Some("app:test says {\"a\": \"ü  b\"} to 3"));
+    assert_eq!(answer.text.as_deref(), Some("app:operator says {\"a\": \"ü  b\"} to 3"));
 }
 
 #[tokio::test]

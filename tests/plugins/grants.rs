@@ -2,7 +2,8 @@
 //! grants it [C29], and what is asked through it by a device, against what
 //! config.json grants the device [C23b].
 
-use latchlight_plugin_api::{Caller, ErrorKind};
+use latchlight::identity::Who;
+use latchlight_plugin_api::ErrorKind;
 use serde_json::{Value, json};
 
 use crate::house::{Furnishing, House};
@@ -49,7 +50,7 @@ async fn a_wait_for_a_slow_device_is_cut_short_and_is_no_reason_for_quarantine()
 #[tokio::test]
 async fn a_device_that_may_not_unlock_a_door_may_not_through_a_plugin() {
     let house = granted(unlock(json!(["*"]))).await;
-    let light = Caller::Device("hall".to_owned());
+    let light = Who::Device("hall".parse().unwrap());
     let error = house.say_as(light, "rude_unlock front-door", false).await.unwrap_err();
     assert_eq!(error.kind, ErrorKind::NotAllowed);
     assert!(error.message.contains("does not grant hall to `unlock` front-door"), "{error}");
@@ -62,7 +63,7 @@ async fn a_device_that_is_granted_it_may_through_a_plugin_that_is_granted_it() {
         { "actions": ["unlock"], "devices": ["front-door"] }] } });
     let more = json!({ "grants": unlock(json!(["*"])) });
     let house = Furnishing::new().devices(keypad).allow(&in_rust("rude"), more).move_in().await;
-    let keypad = Caller::Device("keypad".to_owned());
+    let keypad = Who::Device("keypad".parse().unwrap());
     house.say_as(keypad, "rude_unlock front-door", false).await.unwrap();
     assert_eq!(house.asked(), ["rude: unlock front-door"]);
 }
@@ -70,7 +71,7 @@ async fn a_device_that_is_granted_it_may_through_a_plugin_that_is_granted_it() {
 #[tokio::test]
 async fn a_repeated_delivery_operates_nothing() {
     let house = granted(unlock(json!(["*"]))).await;
-    let app = Caller::App("test".to_owned());
+    let app = Who::Operator;
     let error = house.say_as(app, "rude_unlock front-door", true).await.unwrap_err();
     assert_eq!(error.kind, ErrorKind::BadInput);
     assert!(house.asked().is_empty());

@@ -10,11 +10,11 @@ use latchlight::actions::{Answer, Context, Outbox, Registry, Request};
 use latchlight::commands::{Commands, Dispatch, Flight, FlightEnd, Launcher, Verb};
 use latchlight::config::{Settings, Sha256Hex};
 use latchlight::database::Database;
-use latchlight::identity::Permissions;
+use latchlight::identity::{Directory, Permissions, Principal, Who};
 use latchlight::pictures::{PictureLimits, Pictures};
 use latchlight::plugin_host::{HostServices, PluginHost, PluginReport};
 use latchlight::state::{ConfigFile, Device, DeviceId, DeviceKind, Features, Joining, State};
-use latchlight_plugin_api::{self as api, ActionError, Caller, CommandOutcome};
+use latchlight_plugin_api::{self as api, ActionError, CommandOutcome};
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -102,20 +102,21 @@ impl House {
 
     /// An app says this.
     pub(crate) async fn say(&self, text: &str) -> Result<Answer, ActionError> {
-        self.say_as(Caller::App("test".to_owned()), text, false).await
+        self.say_as(Who::Operator, text, false).await
     }
 
     /// Somebody says this, perhaps not for the first time.
     pub(crate) async fn say_as(
         &self,
-        caller: Caller,
+        who: Who,
         text: &str,
         duplicate: bool,
     ) -> Result<Answer, ActionError> {
         let (word, rest) = text.split_once(' ').unwrap_or((text, ""));
         let registered = self.registry.get(word).expect(word);
         let (word, rest) = (word.to_owned(), rest.to_owned());
-        let request = Request { word, rest, caller, topic: None, duplicate };
+        let principal = Principal::over_mqtt(who);
+        let request = Request { word, rest, principal, topic: None, duplicate };
         registered.action.perform(request, &self.context).await
     }
 
@@ -147,12 +148,13 @@ async fn context(folder: &TempDir, settings: &Settings) -> Context {
     let database = Database::open(&settings.database, folder.path()).await.unwrap();
     let limits = PictureLimits::from(&settings.http);
     let pictures = Pictures::open(&database, &folder.path().join("pictures"), limits).await;
+    let directory = Directory::open(&database).await.unwrap();
     let commands = settings.commands.clone();
     Context {
         state: state.clone(),
         commands: Commands::open(&database, Arc::new(Nowhere), state, commands).await.unwrap(),
         pictures: pictures.unwrap(),
-        permissions: Permissions::new(settings.devices.clone()),
+        permissions: Permissions::new(directory, settings.devices.clone()),
         public_url: String::new(),
         outbox: Box::new(Nowhere),
     }

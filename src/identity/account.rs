@@ -1,0 +1,142 @@
+//! A person, or a program with an API key.
+
+use std::fmt;
+use std::str::FromStr;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::{AccountGrant, Identity, Role, Scope, Scopes};
+use crate::commands::Verb;
+use crate::state::{Device, DeviceId, DeviceKind};
+
+/// The id of an account: it stays when the name changes, and is never another
+/// account's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct AccountId(Uuid);
+
+/// What an account is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum AccountKind {
+    /// A person, who signs in.
+    User,
+    /// A program, which shows a secret that it was given once.
+    Key,
+}
+
+/// An account as it is now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Account {
+    /// Its id.
+    pub id: AccountId,
+    /// Its name, as in topics and records; no other account has it, in capital
+    /// or small letters.
+    pub name: Identity,
+    /// A person or a program.
+    pub kind: AccountKind,
+    /// What it is in the house.
+    pub role: Role,
+    /// The most that its tokens may be good for, within what the role allows.
+    pub scopes: Scopes,
+    /// What it may do to which devices; an owner needs none.
+    pub grants: Vec<AccountGrant>,
+    /// What it shows to be let in.
+    pub proof: Proof,
+    /// Who it is at an OpenID Connect provider: `<issuer> <subject>`.
+    pub subject: Option<String>,
+    /// Tokens of an earlier epoch are void.
+    pub epoch: u32,
+    /// Not let in, whatever it shows.
+    pub disabled: bool,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// From when on it is not let in any more.
+    pub expires_at: Option<Timestamp>,
+}
+
+/// What an account shows to be let in, as it is kept.
+#[derive(Clone, PartialEq, Eq, Default)]
+pub struct Proof {
+    /// The hash of a person's password: argon2id, as a PHC string.
+    pub password: Option<String>,
+    /// The SHA-256 of a program's secret, which nobody could guess.
+    pub secret: Option<[u8; 32]>,
+}
+
+impl AccountId {
+    /// A new one.
+    pub fn generate() -> Self {
+        Self(Uuid::now_v7())
+    }
+}
+
+impl Account {
+    /// Whether it is let in at this moment at all.
+    pub fn is_open(&self, now: Timestamp) -> bool {
+        !self.disabled && self.expires_at.is_none_or(|end| now < end)
+    }
+
+    /// The most that its tokens are good for now.
+    pub fn allowed_scopes(&self) -> Scopes {
+        self.scopes.both(self.role.scopes())
+    }
+
+    /// Whether it may do this to that device at this moment, scopes apart.
+    pub fn may_operate(&self, verb: Verb, device: &Device, now: Timestamp) -> bool {
+        self.role == Role::Owner || self.grants.iter().any(|g| g.allows(verb, &device.id, now))
+    }
+
+    /// Whether it may see this device at this moment, scopes apart.
+    pub fn may_see(&self, device: &DeviceId, now: Timestamp) -> bool {
+        self.role == Role::Owner || self.grants.iter().any(|grant| grant.shows(device, now))
+    }
+
+    /// Makes every token void that it has.
+    pub fn revoke_tokens(&mut self) {
+        self.epoch = self.epoch.wrapping_add(1);
+    }
+}
+
+/// The scope that it takes to operate a device of this kind.
+pub(super) fn operating_scope(kind: DeviceKind) -> Scope {
+    match kind {
+        DeviceKind::Lock => Scope::LocksOperate,
+        DeviceKind::Light | DeviceKind::Camera | DeviceKind::Other => Scope::LightsOperate,
+    }
+}
+
+impl AccountKind {
+    /// The word, as in the database.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::User => "user",
+            Self::Key => "key",
+        }
+    }
+}
+
+impl FromStr for AccountId {
+    type Err = uuid::Error;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        text.parse().map(Self)
+    }
+}
+
+impl fmt::Display for AccountId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl fmt::Debug for Proof {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Proof")
+            .field("password", &self.password.is_some())
+            .field("secret", &self.secret.is_some())
+            .finish()
+    }
+}

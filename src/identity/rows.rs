@@ -1,0 +1,98 @@
+//! Accounts in the database.
+
+use jiff::Timestamp;
+use sqlx::sqlite::{SqliteArguments, SqliteRow};
+use sqlx::{Row as _, SqlitePool};
+
+use super::{Account, AccountId, AccountKind, Proof};
+
+type Query<'a> = sqlx::query::Query<'a, sqlx::Sqlite, SqliteArguments>;
+
+/// Every account.
+pub(super) async fn load(pool: &SqlitePool) -> Result<Vec<Account>, sqlx::Error> {
+    let rows = sqlx::query("SELECT * FROM accounts").fetch_all(pool).await?;
+    rows.iter().map(read).collect()
+}
+
+/// A new account.
+pub(super) async fn insert(pool: &SqlitePool, account: &Account) -> Result<(), sqlx::Error> {
+    let insert = sqlx::query(
+        "INSERT INTO accounts (name, role, scopes, grants, password, secret, subject, epoch, \
+         disabled, expires_at, id, kind, created_at) \
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+    );
+    bind(insert, account)?
+        .bind(account.id.to_string())
+        .bind(account.kind.as_str())
+        .bind(account.created_at.as_millisecond())
+        .execute(pool)
+        .await
+        .map(|_| ())
+}
+
+/// What can change of one.
+pub(super) async fn update(pool: &SqlitePool, account: &Account) -> Result<(), sqlx::Error> {
+    let update = sqlx::query(
+        "UPDATE accounts SET name = ?, role = ?, scopes = ?, grants = ?, password = ?, \
+         secret = ?, subject = ?, epoch = ?, disabled = ?, expires_at = ? WHERE id = ?",
+    );
+    bind(update, account)?.bind(account.id.to_string()).execute(pool).await.map(|_| ())
+}
+
+/// One that is gone.
+pub(super) async fn delete(pool: &SqlitePool, id: AccountId) -> Result<(), sqlx::Error> {
+    let delete = sqlx::query("DELETE FROM accounts WHERE id = ?");
+    delete.bind(id.to_string()).execute(pool).await.map(|_| ())
+}
+
+/// In the order of both statements.
+fn bind<'a>(query: Query<'a>, account: &Account) -> Result<Query<'a>, sqlx::Error> {
+    let grants =
+        serde_json::to_string(&account.grants).map_err(|e| sqlx::Error::Encode(e.into()))?;
+    Ok(query
+        .bind(account.name.to_string())
+        .bind(account.role.as_str())
+        .bind(account.scopes.to_string())
+        .bind(grants)
+        .bind(account.proof.password.clone())
+        .bind(account.proof.secret.map(|secret| secret.to_vec()))
+        .bind(account.subject.clone())
+        .bind(i64::from(account.epoch))
+        .bind(account.disabled)
+        .bind(account.expires_at.map(Timestamp::as_millisecond)))
+}
+
+fn read(row: &SqliteRow) -> Result<Account, sqlx::Error> {
+    let text = |column: &str| row.try_get::<String, _>(column);
+    let grants = serde_json::from_str(&text("grants")?).map_err(|e| odd("grants", e))?;
+    let secret: Option<Vec<u8>> = row.try_get("secret")?;
+    let secret = secret.map(<[u8; 32]>::try_from).transpose();
+    Ok(Account {
+        id: text("id")?.parse().map_err(|e| odd("id", e))?,
+        name: text("name")?.parse().map_err(|e| odd("name", e))?,
+        kind: match text("kind")?.as_str() {
+            "key" => AccountKind::Key,
+            _ => AccountKind::User,
+        },
+        role: text("role")?.parse().map_err(|e| odd("role", e))?,
+        scopes: text("scopes")?.parse().map_err(|e| odd("scopes", e))?,
+        grants,
+        proof: Proof {
+            password: row.try_get("password")?,
+            secret: secret.map_err(|_| odd("secret", std::fmt::Error))?,
+        },
+        subject: row.try_get("subject")?,
+        epoch: row.try_get("epoch")?,
+        disabled: row.try_get("disabled")?,
+        created_at: time(row.try_get("created_at")?)?,
+        expires_at: row.try_get::<Option<i64>, _>("expires_at")?.map(time).transpose()?,
+    })
+}
+
+fn time(milliseconds: i64) -> Result<Timestamp, sqlx::Error> {
+    Timestamp::from_millisecond(milliseconds).map_err(|error| odd("a time", error))
+}
+
+fn odd(column: &str, source: impl std::error::Error + Send + Sync + 'static) -> sqlx::Error {
+    sqlx::Error::ColumnDecode { index: column.to_owned(), source: Box::new(source) }
+}

@@ -1,0 +1,178 @@
+//! When a grant holds.
+
+use jiff::civil::{Time, Weekday};
+use jiff::tz::TimeZone;
+use jiff::{Timestamp, Zoned};
+use serde::{Deserialize, Serialize};
+
+/// When a grant holds; what is left out does not bind. Days and hours are
+/// those of the time zone.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Window {
+    /// Not before this moment.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub from: Option<Timestamp>,
+    /// Not at this moment or after it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub until: Option<Timestamp>,
+    /// On these days of the week: `["mon", "tue"]`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub days: Vec<Day>,
+    /// Between these times of each day. Where the second is not after the
+    /// first, it is one of the next day, and `days` are those of the first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hours: Option<Hours>,
+    /// Where days and hours are: `"Europe/Berlin"`; without it, where the
+    /// server is.
+    #[serde(skip_serializing_if = "Option::is_none", with = "zone")]
+    pub time_zone: Option<TimeZone>,
+}
+
+/// A day of the week.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Day {
+    /// Monday.
+    Mon,
+    /// Tuesday.
+    Tue,
+    /// Wednesday.
+    Wed,
+    /// Thursday.
+    Thu,
+    /// Friday.
+    Fri,
+    /// Saturday.
+    Sat,
+    /// Sunday.
+    Sun,
+}
+
+/// A part of the day: `["08:00", "17:30"]`, the second left out of it.
+pub type Hours = (Time, Time);
+
+impl Day {
+    fn of(weekday: Weekday) -> Self {
+        match weekday {
+            Weekday::Monday => Self::Mon,
+            Weekday::Tuesday => Self::Tue,
+            Weekday::Wednesday => Self::Wed,
+            Weekday::Thursday => Self::Thu,
+            Weekday::Friday => Self::Fri,
+            Weekday::Saturday => Self::Sat,
+            Weekday::Sunday => Self::Sun,
+        }
+    }
+}
+
+impl Window {
+    /// Whether it is open at this moment.
+    pub fn holds(&self, now: Timestamp) -> bool {
+        if self.from.is_some_and(|from| now < from) || self.until.is_some_and(|until| now >= until)
+        {
+            return false;
+        }
+        if self.days.is_empty() && self.hours.is_none() {
+            return true;
+        }
+        let zone = self.time_zone.clone().unwrap_or_else(TimeZone::system);
+        let now = now.to_zoned(zone);
+        let Some((begin, end)) = self.hours else { return self.is_day(&now) };
+        let time = now.time();
+        if begin < end {
+            return begin <= time && time < end && self.is_day(&now);
+        }
+        // Over midnight: what is left of the evening before counts as its day.
+        let evening = begin <= time && self.is_day(&now);
+        evening || time < end && now.yesterday().is_ok_and(|before| self.is_day(&before))
+    }
+
+    fn is_day(&self, at: &Zoned) -> bool {
+        self.days.is_empty() || self.days.contains(&Day::of(at.weekday()))
+    }
+}
+
+mod zone {
+    use jiff::tz::TimeZone;
+    use serde::{Deserialize, Deserializer, Serialize as _, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(
+        zone: &Option<TimeZone>,
+        to: S,
+    ) -> Result<S::Ok, S::Error> {
+        zone.as_ref().and_then(TimeZone::iana_name).serialize(to)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        from: D,
+    ) -> Result<Option<TimeZone>, D::Error> {
+        let Some(name) = Option::<String>::deserialize(from)? else { return Ok(None) };
+        TimeZone::get(&name).map(Some).map_err(|_| {
+            let shown: String = name.chars().take(40).flat_map(char::escape_default).collect();
+            serde::de::Error::custom(format!("`{shown}` is not a time zone such as Europe/Berlin"))
+        })
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn window(json: &str) -> Window {
+        serde_json::from_str(json).unwrap()
+    }
+
+    fn at(text: &str) -> Timestamp {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn nothing_said_is_always() {
+        assert!(window("{}").holds(at("2026-11-21T03:00:00Z")));
+    }
+
+    #[test]
+    fn the_ends_are_where_they_are_said_to_be() {
+        let window = window(r#"{"from": "2026-11-20T12:00:00Z", "until": "2026-11-21T12:00:00Z"}"#);
+        assert!(!window.holds(at("2026-11-20T11:59:59.999Z")));
+        assert!(window.holds(at("2026-11-20T12:00:00Z")));
+        assert!(window.holds(at("2026-11-21T11:59:59.999Z")));
+        assert!(!window.holds(at("2026-11-21T12:00:00Z")));
+    }
+
+    #[test]
+    fn days_and_hours_are_those_of_the_time_zone() {
+        // The 23rd is a Monday, and Berlin an hour ahead of UTC.
+        let window = window(
+            r#"{"days": ["mon"], "hours": ["08:00", "17:00"], "time_zone": "Europe/Berlin"}"#,
+        );
+        assert!(!window.holds(at("2026-11-23T06:59:00Z")));
+        assert!(window.holds(at("2026-11-23T07:00:00Z")));
+        assert!(window.holds(at("2026-11-23T15:59:59Z")));
+        assert!(!window.holds(at("2026-11-23T16:00:00Z")));
+        assert!(!window.holds(at("2026-11-24T09:00:00Z")));
+    }
+
+    #[test]
+    fn a_night_belongs_to_the_day_on_which_it_begins() {
+        let window =
+            window(r#"{"days": ["sat"], "hours": ["22:00", "06:00"], "time_zone": "UTC"}"#);
+        assert!(!window.holds(at("2026-11-21T05:00:00Z")));
+        assert!(window.holds(at("2026-11-21T22:00:00Z")));
+        assert!(window.holds(at("2026-11-22T05:59:00Z")));
+        assert!(!window.holds(at("2026-11-22T06:00:00Z")));
+        assert!(!window.holds(at("2026-11-22T23:00:00Z")));
+    }
+
+    #[test]
+    fn it_is_written_as_it_was_read() {
+        let json =
+            r#"{"days":["mon"],"hours":["08:00:00","17:00:00"],"time_zone":"Europe/Berlin"}"#;
+        assert_eq!(serde_json::to_string(&window(json)).unwrap(), json);
+        let error = serde_json::from_str::<Window>(r#"{"time_zone": "Mars"}"#).unwrap_err();
+        assert!(error.to_string().contains("`Mars` is not a time zone"), "{error}");
+        assert!(serde_json::from_str::<Window>(r#"{"hour": 1}"#).is_err());
+    }
+}
