@@ -96,11 +96,12 @@ impl Application {
         let pictures = Pictures::open(&database, &data.join("pictures"), limits).await?;
 
         let registry = Arc::new(Registry::built_in());
+        let permissions = Permissions::new(directory, settings.devices.clone());
         let context = Context {
             state: state.clone(),
             commands: commands.clone(),
             pictures: pictures.clone(),
-            permissions: Permissions::new(directory.clone(), settings.devices.clone()),
+            permissions: permissions.clone(),
             public_url,
             outbox: Box::new(outbox.clone()),
         };
@@ -130,6 +131,7 @@ impl Application {
         let services = Services {
             handle,
             state: state.clone(),
+            permissions,
             commands,
             registry,
             plugins,

@@ -31,7 +31,7 @@ pub(super) async fn operate(
             "{verb}: this may have been delivered before; say it anew, or give it a command id"
         )));
     }
-    let devices = target.devices(verb, context)?;
+    let devices = target.devices(verb, request, context)?;
     let orders = devices.iter().map(|device| order(verb, device, &target, request, context));
     let commands = context.commands.issue(orders.collect()).await.map_err(to_action_error)?;
     Ok(Answer::commands(commands))
@@ -95,9 +95,15 @@ impl Target {
         Ok(target)
     }
 
-    fn devices(&self, verb: Verb, context: &Context) -> Result<Vec<Arc<Device>>, ActionError> {
+    fn devices(
+        &self,
+        verb: Verb,
+        request: &Request,
+        context: &Context,
+    ) -> Result<Vec<Arc<Device>>, ActionError> {
+        let is_there = |id: &DeviceId| !context.permissions.is_hidden(&request.principal, id);
         if let Some(id) = &self.device {
-            let device = context.state.device(id);
+            let device = context.state.device(id).filter(|device| is_there(&device.id));
             let device =
                 device.ok_or_else(|| ActionError::not_found(format!("there is no device {id}")))?;
             if verb.meaning_for(device.kind).is_none() {
@@ -110,6 +116,7 @@ impl Target {
         devices.retain(|device| {
             self.kind.is_none_or(|kind| device.kind == kind)
                 && verb.meaning_for(device.kind).is_some()
+                && is_there(&device.id)
         });
         if devices.is_empty() {
             let what = self.kind.map_or_else(|| "device".to_owned(), |kind| kind.to_string());

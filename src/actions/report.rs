@@ -20,19 +20,18 @@ impl Action for Report {
     }
 
     async fn perform(&self, request: Request, context: &Context) -> Result<Answer, ActionError> {
-        let devices =
-            match request.rest.as_str() {
-                "" => context.state.devices(),
-                id => {
-                    let id: DeviceId = id
-                        .parse()
-                        .map_err(|error| ActionError::bad_input(format!("report: {error}")))?;
-                    let device = context.state.device(&id);
-                    vec![device.ok_or_else(|| {
-                        ActionError::not_found(format!("there is no device {id}"))
-                    })?]
-                }
-            };
+        let mut devices = context.state.devices();
+        devices.retain(|device| !context.permissions.is_hidden(&request.principal, &device.id));
+        if !request.rest.is_empty() {
+            let id: DeviceId = request
+                .rest
+                .parse()
+                .map_err(|error| ActionError::bad_input(format!("report: {error}")))?;
+            devices.retain(|device| device.id == id);
+            if devices.is_empty() {
+                return Err(ActionError::not_found(format!("there is no device {id}")));
+            }
+        }
         let mut asked = 0_usize;
         for device in devices.iter().filter(|device| device.online) {
             let sent = context.outbox.ask_to_report(device).await;

@@ -50,7 +50,7 @@ pub enum ApiError {
     /// No such device, command or picture.
     NotFound(String),
     /// The route is there for these methods only.
-    WrongMethod(&'static str),
+    WrongMethod(String),
     /// The body did not come in time.
     TooSlow,
     /// The same request, by its Idempotency-Key, is being worked on.
@@ -196,7 +196,7 @@ impl ApiError {
         let mut response = HttpResponse::build(status);
         match self {
             Self::WrongMethod(allow) => {
-                response.insert_header((header::ALLOW, *allow));
+                response.insert_header((header::ALLOW, allow.as_str()));
             }
             Self::InProgress | Self::Busy(_) => {
                 response.insert_header((header::RETRY_AFTER, "1"));

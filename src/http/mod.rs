@@ -1,7 +1,8 @@
 //! HTTP: the API for apps, and the board. Every route stands on this page.
 //!
 //! A request passes through `envelope.rs` (its id, its span, where it comes
-//! from; errors become problem details, see `error.rs`) to its route file,
+//! from; errors become problem details, see `error.rs`) and through `auth.rs`
+//! (who asks, and whether that is enough for the route) to its route file,
 //! which is found from its URL below `routes/`.
 //!
 //! Absent by design: nothing here names a topic; devices are operated through
@@ -10,6 +11,7 @@
 //! refuses what comes through foreign pages (`origin.rs`).
 
 mod accept;
+mod auth;
 mod body;
 mod command_view;
 mod connection;
@@ -17,69 +19,81 @@ mod counts;
 mod envelope;
 mod error;
 mod etag;
+mod needs;
 mod operate;
 mod origin;
 mod picture_answer;
 mod query;
 mod request_id;
+mod resource;
 mod routes;
 mod server;
 mod services;
 mod stopping;
 
 use actix_web::web::{self, ServiceConfig};
-use actix_web::{Resource, Route, guard};
 
 pub use error::ApiError;
+pub use needs::Needs;
 pub use origin::Origins;
+pub use resource::RouteInfo;
 pub use server::{listen, run};
 pub use services::{BrokerAddress, Services};
 
+use crate::identity::Scope::{
+    self, Admin, DevicesRead, LightsOperate, LocksOperate, PicturesRead, PicturesWrite,
+};
+use Needs::Nothing;
+use resource::{Resource, resource};
 use routes::api::{actions, broker, commands, devices, pictures, plugins};
 use routes::{board, get_pic, healthz, hello, lock, metrics, readyz, test, unlock};
 
-/// What a resource allows that can only be read.
-const READ: &str = "GET, HEAD";
+/// To have devices operated: which of them, is decided device by device.
+const OPERATE: [Scope; 2] = [LocksOperate, LightsOperate];
 
-/// Every route, with the methods that its resource allows.
+/// To see what became of a command: also who may do no more than give it.
+const COMMANDS: [Scope; 3] = [DevicesRead, LocksOperate, LightsOperate];
+
+/// Every route, with what each of its methods needs.
 #[rustfmt::skip]
-fn routes(config: &mut ServiceConfig) {
-    config
-        .service(resource("/hello", READ).route(read().to(hello::get)))
-        .service(resource("/lock", "POST").route(web::post().to(lock::post)).route(web::get().to(lock::get)))
-        .service(resource("/unlock", "POST").route(web::post().to(unlock::post)).route(web::get().to(unlock::get)))
-        .service(resource("/test", "POST").route(web::post().to(test::post)))
-        .service(resource("/get_pic", READ).route(read().to(get_pic::get)))
-        .service(resource("/healthz", READ).route(read().to(healthz::get)))
-        .service(resource("/readyz", READ).route(read().to(readyz::get)))
-        .service(resource("/metrics", READ).route(read().to(metrics::get)))
-        .service(resource("/api/v1/actions", READ).route(read().to(actions::list)))
-        .service(resource("/api/v1/actions/{name}", "POST").route(web::post().to(actions::post)))
-        .service(resource("/api/v1/broker", READ).route(read().to(broker::get)))
-        .service(resource("/api/v1/commands/{id}", READ).route(read().to(commands::get)))
-        .service(resource("/api/v1/devices", READ).route(read().to(devices::list)))
-        .service(resource("/api/v1/devices/{id}", "GET, HEAD, DELETE").route(read().to(devices::get)).route(web::delete().to(devices::delete)))
-        .service(resource("/api/v1/devices/{id}/commands", "GET, HEAD, POST").route(read().to(devices::commands::list)).route(web::post().to(devices::commands::post)))
-        .service(resource("/api/v1/pictures", "GET, HEAD, POST").route(read().to(pictures::list)).route(web::post().to(pictures::post)))
-        .service(resource("/api/v1/pictures/{id}", "GET, HEAD, DELETE").route(read().to(pictures::get)).route(web::delete().to(pictures::delete)))
-        .service(resource("/", READ).route(read().to(board::index)))
-        .service(resource("/board.css", READ).route(read().to(board::style)))
-        .service(resource("/board.js", READ).route(read().to(board::script)))
-        .service(resource("/words.js", READ).route(read().to(board::words)))
-        .service(resource("/favicon.svg", READ).route(read().to(board::icon)))
-        .service(resource("/api/v1/plugins", READ).route(read().to(plugins::list)))
-        .default_service(web::to(no_route));
+fn resources() -> Vec<Resource> {
+    vec![
+        resource("/hello").read(Nothing, hello::get),
+        resource("/lock").post(OPERATE, lock::post).oldest_get(OPERATE, lock::get),
+        resource("/unlock").post(OPERATE, unlock::post).oldest_get(OPERATE, unlock::get),
+        resource("/test").post(OPERATE, test::post),
+        resource("/get_pic").read(PicturesRead, get_pic::get),
+        resource("/healthz").read(Nothing, healthz::get),
+        resource("/readyz").read(Nothing, readyz::get),
+        resource("/metrics").read(Admin, metrics::get),
+        resource("/api/v1/actions").read(DevicesRead, actions::list),
+        resource("/api/v1/actions/{name}").post(OPERATE, actions::post),
+        resource("/api/v1/broker").read(DevicesRead, broker::get),
+        resource("/api/v1/commands/{id}").read(COMMANDS, commands::get),
+        resource("/api/v1/devices").read(DevicesRead, devices::list),
+        resource("/api/v1/devices/{id}").read(DevicesRead, devices::get).delete(Admin, devices::delete),
+        resource("/api/v1/devices/{id}/commands").read(DevicesRead, devices::commands::list).post(OPERATE, devices::commands::post),
+        resource("/api/v1/pictures").read(PicturesRead, pictures::list).post(PicturesWrite, pictures::post),
+        resource("/api/v1/pictures/{id}").read(PicturesRead, pictures::get).delete(Admin, pictures::delete),
+        resource("/api/v1/plugins").read(Admin, plugins::list),
+        resource("/").read(Nothing, board::index),
+        resource("/board.css").read(Nothing, board::style),
+        resource("/board.js").read(Nothing, board::script),
+        resource("/words.js").read(Nothing, board::words),
+        resource("/favicon.svg").read(Nothing, board::icon),
+    ]
 }
 
-/// A resource that answers 405 to the methods that it does not allow.
-fn resource(path: &'static str, allow: &'static str) -> Resource {
-    let wrong_method = move || async move { Err::<&str, _>(ApiError::WrongMethod(allow)) };
-    web::resource(path).app_data(counts::Pattern(path)).default_service(web::to(wrong_method))
+fn configure(config: &mut ServiceConfig) {
+    for resource in resources() {
+        config.service(resource);
+    }
+    config.default_service(web::to(no_route));
 }
 
-/// GET, and HEAD with it.
-fn read() -> Route {
-    web::route().guard(guard::Any(guard::Get()).or(guard::Head()))
+/// Every route that there is.
+pub fn routes() -> Vec<RouteInfo> {
+    resources().iter().flat_map(Resource::infos).collect()
 }
 
 async fn no_route() -> Result<&'static str, ApiError> {

@@ -12,6 +12,7 @@ use futures_util::future::join_all;
 use serde::{Deserialize, Serialize};
 use tracing::Instrument as _;
 
+use super::auth::Caller;
 use super::command_view::{self, CommandView};
 use super::query::Wait;
 use super::stopping::Stopping;
@@ -76,7 +77,7 @@ pub(super) async fn operate(
     services: &Data<Services>,
     wish: Wish,
 ) -> Result<HttpResponse, ApiError> {
-    let principal = Principal::local();
+    let Caller(principal) = Caller::of(request)?;
     let stopping = request.app_data::<Data<Stopping>>().cloned();
     let stopping = stopping
         .ok_or_else(|| ApiError::Internal(anyhow::anyhow!("nobody told how the server stops")))?;

@@ -4,8 +4,12 @@ use actix_web::http::header;
 use actix_web::{HttpRequest, HttpResponse};
 use serde::Serialize;
 
+use super::auth::Caller;
 use super::{ApiError, Services, accept, etag};
-use crate::pictures::Picture;
+use crate::pictures::{Picture, PictureId};
+
+/// How many are looked at together for those that a caller may see.
+const BATCH: u32 = 1001;
 
 /// What is known of a picture, and where its bytes are.
 #[derive(Debug, Serialize)]
@@ -21,11 +25,42 @@ impl<'a> PictureView<'a> {
     }
 }
 
-/// The picture of this id.
-pub(super) async fn find(services: &Services, id: &str) -> Result<Picture, ApiError> {
+/// The picture of this id, where this caller may see it.
+pub(super) async fn find(
+    services: &Services,
+    caller: &Caller,
+    id: &str,
+) -> Result<Picture, ApiError> {
     let missing = || ApiError::NotFound("there is no such picture".to_owned());
     let id = id.parse().map_err(|_| missing())?;
-    services.pictures.get(&id).await?.ok_or_else(missing)
+    let picture = services.pictures.get(&id).await?;
+    picture.filter(|picture| is_seen(services, caller, picture)).ok_or_else(missing)
+}
+
+/// The newest pictures that this caller may see, as `Pictures::page` has them.
+pub(super) async fn page(
+    services: &Services,
+    caller: &Caller,
+    strangers: bool,
+    after: Option<PictureId>,
+    limit: usize,
+) -> Result<Vec<Picture>, ApiError> {
+    let mut seen = Vec::new();
+    let mut after = after;
+    loop {
+        let batch = services.pictures.page(strangers, after.as_ref(), BATCH).await?;
+        let is_last = batch.len() < BATCH as usize;
+        after = batch.last().map(|picture| picture.id);
+        seen.extend(batch.into_iter().filter(|picture| is_seen(services, caller, picture)));
+        if is_last || seen.len() >= limit {
+            seen.truncate(limit);
+            return Ok(seen);
+        }
+    }
+}
+
+fn is_seen(services: &Services, caller: &Caller, picture: &Picture) -> bool {
+    caller.sees_of(services, picture.device.as_ref())
 }
 
 /// The bytes, or what is known of the picture for who asks for

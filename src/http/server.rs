@@ -80,7 +80,7 @@ fn build(
             .app_data(stopping.clone())
             .app_data(query::config())
             .wrap(from_fn(envelope::envelope))
-            .configure(super::routes)
+            .configure(super::configure)
     };
     let mut server = Server::build()
         .workers(workers)

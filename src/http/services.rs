@@ -9,6 +9,7 @@ use crate::commands::Commands;
 use crate::config::HttpSettings;
 use crate::database::Database;
 use crate::device_interface::Handle;
+use crate::identity::Permissions;
 use crate::pictures::Pictures;
 use crate::plugin_host::PluginHost;
 use crate::state::State;
@@ -20,6 +21,8 @@ pub struct Services {
     pub handle: Handle,
     /// The roster.
     pub state: State,
+    /// Who may do and see what.
+    pub permissions: Permissions,
     /// The record of commands, and the idempotency keys.
     pub commands: Commands,
     /// The actions.

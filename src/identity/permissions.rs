@@ -66,7 +66,10 @@ impl Permissions {
             Who::Device(_) if callers.devices || callers.granted_devices => Ok(()),
             Who::Device(_) => Err(format!("a device may not `{name}`")),
             Who::Local(_) | Who::Operator if callers.apps => Ok(()),
-            Who::Account { id, epoch, .. } if callers.apps => self.account(*id, *epoch).map(|_| ()),
+            Who::Account { id, epoch, scopes, .. } if callers.apps => {
+                let account = self.account(*id, *epoch)?;
+                has_any(*scopes, &account, calling_scopes(name))
+            }
             Who::Local(_) | Who::Operator | Who::Account { .. } => {
                 Err(format!("an app may not `{name}`"))
             }
@@ -126,6 +129,12 @@ impl Permissions {
         }
     }
 
+    /// Whether a device is not there at all for somebody who names it. What
+    /// others than accounts may not do to it is refused, and recorded.
+    pub fn is_hidden(&self, principal: &Principal, device: &DeviceId) -> bool {
+        matches!(principal.who, Who::Account { .. }) && !self.may_see(principal, device)
+    }
+
     /// Whether somebody sees everything there is, whatever device it is about.
     pub fn sees_everything(&self, principal: &Principal) -> bool {
         match &principal.who {
@@ -150,10 +159,22 @@ impl Permissions {
     }
 }
 
+/// The scopes of which it takes one to have an action performed.
+fn calling_scopes(action: &str) -> Scopes {
+    let other = Scopes::from_iter([Scope::LightsOperate]);
+    // Which of the two it takes depends on each device that is meant.
+    let operates = action.parse::<Verb>().is_ok();
+    if operates { other.with(Scope::LocksOperate) } else { other }
+}
+
 fn has(scopes: Scopes, account: &Account, scope: Scope) -> Result<(), String> {
-    if scopes.both(account.allowed_scopes()).has(scope) {
-        Ok(())
-    } else {
-        Err(format!("{} lacks the scope `{scope}`", account.name))
+    has_any(scopes, account, Scopes::from_iter([scope]))
+}
+
+fn has_any(scopes: Scopes, account: &Account, wanted: Scopes) -> Result<(), String> {
+    if scopes.both(account.allowed_scopes()).both(wanted).is_empty() {
+        let wanted: Vec<_> = wanted.iter().map(|scope| format!("`{scope}`")).collect();
+        return Err(format!("{} lacks the scope {}", account.name, wanted.join(" or ")));
     }
+    Ok(())
 }

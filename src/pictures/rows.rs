@@ -58,14 +58,6 @@ impl Rows {
         self.one(query.bind(device.as_str()).bind(name).bind(since.as_millisecond())).await
     }
 
-    pub(super) async fn newest_stranger(&self) -> Result<Option<Picture>, PictureError> {
-        self.one(sqlx::query(
-            "SELECT * FROM pictures WHERE stranger_at IS NOT NULL \
-             ORDER BY stranger_at DESC, seq DESC LIMIT 1",
-        ))
-        .await
-    }
-
     /// The newest, or those that come after this one; with `strangers` those
     /// that show one, the last said to do so first.
     pub(super) async fn page(

@@ -26,7 +26,7 @@ pub(in crate::http) async fn get(
     origins: Data<Origins>,
 ) -> Result<HttpResponse, ApiError> {
     if !services.settings.get_commands {
-        return Err(ApiError::WrongMethod("POST"));
+        return Err(ApiError::WrongMethod("POST".to_owned()));
     }
     // It changes something, although it is a GET.
     origins.check_origin(request.headers())?;

@@ -4,6 +4,7 @@ use actix_web::web::{Data, Path, Query};
 use actix_web::{HttpRequest, HttpResponse};
 
 use crate::commands::CommandId;
+use crate::http::auth::Caller;
 use crate::http::command_view::CommandView;
 use crate::http::query::NoQuery;
 use crate::http::{ApiError, Services, etag};
@@ -11,12 +12,15 @@ use crate::http::{ApiError, Services, etag};
 /// Where the command is in its life.
 pub(in crate::http) async fn get(
     request: HttpRequest,
+    caller: Caller,
     id: Path<String>,
     _: Query<NoQuery>,
     services: Data<Services>,
 ) -> Result<HttpResponse, ApiError> {
     let missing = || ApiError::NotFound("there is no such command".to_owned());
     let id: CommandId = id.parse().map_err(|_| missing())?;
-    let command = services.commands.get(id).await?.ok_or_else(missing)?;
+    let command = services.commands.get(id).await?;
+    let seen = command.filter(|command| caller.sees(&services, &command.device));
+    let command = seen.ok_or_else(missing)?;
     etag::json(&request, &CommandView::of(&command))
 }

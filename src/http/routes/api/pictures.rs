@@ -10,6 +10,7 @@ use futures_util::TryStreamExt as _;
 use serde::{Deserialize, Serialize};
 use tokio::sync::Semaphore;
 
+use crate::http::auth::Caller;
 use crate::http::picture_answer::{self, PictureView};
 use crate::http::query::{Limit, NoQuery};
 use crate::http::{ApiError, Services, body, etag};
@@ -57,17 +58,20 @@ struct Page<'a> {
 /// A page of pictures, newest first.
 pub(in crate::http) async fn list(
     request: HttpRequest,
+    caller: Caller,
     query: Query<PageParameters>,
     services: Data<Services>,
 ) -> Result<HttpResponse, ApiError> {
     let PageParameters { strangers, limit: Limit(limit), cursor } = query.into_inner();
     let after = match &cursor {
-        Some(cursor) => Some(picture_answer::find(&services, cursor).await?.id),
+        Some(cursor) => Some(picture_answer::find(&services, &caller, cursor).await?.id),
         None => None,
     };
-    let mut pictures = services.pictures.page(strangers, after.as_ref(), limit + 1).await?;
-    let more = pictures.len() > limit as usize;
-    pictures.truncate(limit as usize);
+    let limit = limit as usize;
+    let mut pictures =
+        picture_answer::page(&services, &caller, strangers, after, limit + 1).await?;
+    let more = pictures.len() > limit;
+    pictures.truncate(limit);
     let next_cursor = pictures.last().filter(|_| more).map(|picture| picture.id);
     let pictures = pictures.iter().map(PictureView::of).collect();
     etag::json(&request, &Page { pictures, next_cursor })
@@ -77,6 +81,7 @@ pub(in crate::http) async fn list(
 /// `?name=`, else the file name of the part.
 pub(in crate::http) async fn post(
     request: HttpRequest,
+    caller: Caller,
     query: Query<Parameters>,
     payload: Payload,
     services: Data<Services>,
@@ -84,7 +89,7 @@ pub(in crate::http) async fn post(
 ) -> Result<HttpResponse, ApiError> {
     let Parameters { device, name } = query.into_inner();
     if let Some(device) = &device
-        && services.state.device(device).is_none()
+        && !(caller.sees(&services, device) && services.state.is_known(device.as_str()))
     {
         return Err(ApiError::NotFound(format!("there is no device {device}")));
     }
@@ -173,21 +178,23 @@ async fn read_picture(
 /// The picture, or what is known of it for who asks for `application/json`.
 pub(in crate::http) async fn get(
     request: HttpRequest,
+    caller: Caller,
     id: Path<String>,
     _: Query<NoQuery>,
     services: Data<Services>,
 ) -> Result<HttpResponse, ApiError> {
-    let picture = picture_answer::find(&services, &id).await?;
+    let picture = picture_answer::find(&services, &caller, &id).await?;
     picture_answer::answer(&request, &services, &picture).await
 }
 
 /// Deletes a picture; when this answers, it is gone from disk and database.
 pub(in crate::http) async fn delete(
+    caller: Caller,
     id: Path<String>,
     _: Query<NoQuery>,
     services: Data<Services>,
 ) -> Result<HttpResponse, ApiError> {
-    let picture = picture_answer::find(&services, &id).await?;
+    let picture = picture_answer::find(&services, &caller, &id).await?;
     services.pictures.delete(&picture.id).await?;
     tracing::info!(picture = %picture.id, "picture deleted");
     Ok(HttpResponse::NoContent().finish())

@@ -4,9 +4,10 @@ use actix_web::web::{Data, Path, Payload, Query};
 use actix_web::{HttpRequest, HttpResponse};
 use serde::{Deserialize, Serialize};
 
-use super::{missing, parse};
+use super::{missing, parse, parse_seen};
 use crate::commands::{CommandId, Verb};
 use crate::device_interface::Selection;
+use crate::http::auth::Caller;
 use crate::http::command_view::CommandView;
 use crate::http::operate::{self, Ask, Wish};
 use crate::http::query::{Limit, Wait};
@@ -44,11 +45,12 @@ struct Page<'a> {
 /// A page of the device's commands, newest first.
 pub(in crate::http) async fn list(
     request: HttpRequest,
+    caller: Caller,
     id: Path<String>,
     query: Query<PageParameters>,
     services: Data<Services>,
 ) -> Result<HttpResponse, ApiError> {
-    let device = parse(&id)?;
+    let device = parse_seen(&id, &caller, &services)?;
     let Limit(limit) = query.limit;
     let mut commands = services.commands.of_device(&device, query.cursor, limit + 1).await?;
     if commands.is_empty() && services.state.device(&device).is_none() {

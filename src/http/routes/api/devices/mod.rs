@@ -8,6 +8,7 @@ use actix_web::web::{Data, Path, Query};
 use actix_web::{HttpRequest, HttpResponse};
 use serde::{Deserialize, Serialize};
 
+use crate::http::auth::Caller;
 use crate::http::query::{Limit, NoQuery};
 use crate::http::{ApiError, Services, etag};
 use crate::state::{Device, DeviceId, DeviceKind};
@@ -35,12 +36,15 @@ struct Page {
 /// A page of the roster, by id.
 pub(in crate::http) async fn list(
     request: HttpRequest,
+    caller: Caller,
     query: Query<Parameters>,
     services: Data<Services>,
 ) -> Result<HttpResponse, ApiError> {
     let Parameters { kind, limit, cursor, count } = query.into_inner();
     let mut devices = services.state.devices();
-    devices.retain(|device| kind.is_none_or(|kind| device.kind == kind));
+    devices.retain(|device| {
+        kind.is_none_or(|kind| device.kind == kind) && caller.sees(&services, &device.id)
+    });
     let total = count.then_some(devices.len());
     if let Some(cursor) = cursor {
         let from = devices.partition_point(|device| device.id <= cursor);
@@ -55,22 +59,24 @@ pub(in crate::http) async fn list(
 /// One device.
 pub(in crate::http) async fn get(
     request: HttpRequest,
+    caller: Caller,
     id: Path<String>,
     _: Query<NoQuery>,
     services: Data<Services>,
 ) -> Result<HttpResponse, ApiError> {
-    let id = parse(&id)?;
+    let id = parse_seen(&id, &caller, &services)?;
     let device = services.state.device(&id).ok_or_else(|| missing(&id))?;
     etag::json(&request, &device)
 }
 
 /// Forgets a device; when this answers, the roster on disk has forgotten it.
 pub(in crate::http) async fn delete(
+    caller: Caller,
     id: Path<String>,
     _: Query<NoQuery>,
     services: Data<Services>,
 ) -> Result<HttpResponse, ApiError> {
-    let id = parse(&id)?;
+    let id = parse_seen(&id, &caller, &services)?;
     if !services.state.remove(&id).await? {
         return Err(missing(&id));
     }
@@ -81,6 +87,13 @@ pub(in crate::http) async fn delete(
 fn parse(id: &str) -> Result<DeviceId, ApiError> {
     // What cannot be a device's id is no device's id.
     id.parse().map_err(|error| ApiError::NotFound(format!("there is no such device: {error}")))
+}
+
+/// The id of a device that may be there for this caller: one that may not be
+/// seen is not there.
+fn parse_seen(id: &str, caller: &Caller, services: &Services) -> Result<DeviceId, ApiError> {
+    let id = parse(id)?;
+    if caller.sees(services, &id) { Ok(id) } else { Err(missing(&id)) }
 }
 
 fn missing(id: &DeviceId) -> ApiError {

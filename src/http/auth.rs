@@ -1,0 +1,78 @@
+//! Who asks: from what a request shows to a [`Principal`], once per request,
+//! before anything of it is read.
+
+use std::future::{Ready, ready};
+
+use actix_web::body::BoxBody;
+use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
+use actix_web::middleware::Next;
+use actix_web::{Error, FromRequest, HttpMessage as _, HttpRequest, web};
+
+use super::{ApiError, Needs, Services};
+use crate::identity::Principal;
+use crate::state::DeviceId;
+
+/// Whoever asks, for the handlers of routes that need somebody.
+#[derive(Debug, Clone)]
+pub(super) struct Caller(pub(super) Principal);
+
+/// Lets a request pass that shows what its route needs.
+pub(super) async fn admit(
+    needs: Needs,
+    request: ServiceRequest,
+    next: Next<BoxBody>,
+) -> Result<ServiceResponse<BoxBody>, Error> {
+    if needs != Needs::Nothing {
+        match identify(needs, &request) {
+            Ok(caller) => drop(request.extensions_mut().insert(caller)),
+            Err(error) => {
+                tracing::warn!(why = %error, "request refused");
+                return Ok(request.error_response(error));
+            }
+        }
+    }
+    next.call(request).await
+}
+
+fn identify(needs: Needs, request: &ServiceRequest) -> Result<Caller, ApiError> {
+    let services = request.app_data::<web::Data<Services>>();
+    let services = services.ok_or_else(|| internal("no services are configured"))?;
+    let mut principal = Principal::local();
+    principal.address = request.peer_addr().map(|peer| peer.ip());
+    needs.check(&services.permissions, &principal).map_err(ApiError::NotAllowed)?;
+    Ok(Caller(principal))
+}
+
+impl Caller {
+    /// Whoever asked this.
+    pub(super) fn of(request: &HttpRequest) -> Result<Self, ApiError> {
+        let caller = request.extensions().get::<Self>().cloned();
+        caller.ok_or_else(|| internal("the route needs nothing, and asks who it is"))
+    }
+
+    /// Whether they may see this device.
+    pub(super) fn sees(&self, services: &Services, device: &DeviceId) -> bool {
+        services.permissions.may_see(&self.0, device)
+    }
+
+    /// Whether they may see what is of this device, or of none.
+    pub(super) fn sees_of(&self, services: &Services, device: Option<&DeviceId>) -> bool {
+        match device {
+            Some(device) => self.sees(services, device),
+            None => services.permissions.sees_everything(&self.0),
+        }
+    }
+}
+
+impl FromRequest for Caller {
+    type Error = ApiError;
+    type Future = Ready<Result<Self, ApiError>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        ready(Self::of(request))
+    }
+}
+
+fn internal(what: &'static str) -> ApiError {
+    ApiError::Internal(anyhow::anyhow!(what))
+}

@@ -1,0 +1,47 @@
+//! What a route needs of whoever asks.
+
+use crate::identity::{Permissions, Principal, Scope, Scopes};
+
+/// What a route needs; each one on the page of routes says so.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Needs {
+    /// Nothing: it answers everybody, and knows nobody.
+    Nothing,
+    /// One of these scopes. Which devices somebody may see and operate is
+    /// another question, which is asked device by device.
+    AnyOf(Scopes),
+}
+
+impl Needs {
+    /// Whether this is enough of somebody.
+    ///
+    /// # Errors
+    /// Not, and why.
+    pub(super) fn check(
+        self,
+        permissions: &Permissions,
+        principal: &Principal,
+    ) -> Result<(), String> {
+        let Self::AnyOf(scopes) = self else { return Ok(()) };
+        let mut missing = String::new();
+        for scope in scopes.iter() {
+            match permissions.may(principal, scope) {
+                Ok(()) => return Ok(()),
+                Err(why) => missing = why,
+            }
+        }
+        Err(missing)
+    }
+}
+
+impl From<Scope> for Needs {
+    fn from(scope: Scope) -> Self {
+        Self::AnyOf(Scopes::from_iter([scope]))
+    }
+}
+
+impl<const N: usize> From<[Scope; N]> for Needs {
+    fn from(scopes: [Scope; N]) -> Self {
+        Self::AnyOf(Scopes::from_iter(scopes))
+    }
+}
