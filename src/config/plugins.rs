@@ -48,6 +48,8 @@ pub struct AllowedPlugin {
 pub struct PluginGrants {
     /// Which devices it may operate.
     pub commands: Vec<CommandGrant>,
+    /// Which devices it sees, beside those that it may operate.
+    pub sees: Vec<GrantedDevice>,
     /// Which alerts it may raise.
     pub alerts: Vec<String>,
     /// Where it may publish: topic filters. The server's own topics and the
@@ -145,6 +147,12 @@ impl PluginGrants {
         self.commands.iter().any(|grant| {
             grant.actions.contains(&verb) && grant.devices.iter().any(|d| d.is(device))
         })
+    }
+
+    /// Whether the plugin knows of that device.
+    pub fn may_see(&self, device: &DeviceId) -> bool {
+        let operated = self.commands.iter().flat_map(|grant| &grant.devices);
+        self.sees.iter().chain(operated).any(|granted| granted.is(device))
     }
 
     /// Whether the plugin may raise this alert.
@@ -257,6 +265,7 @@ mod tests {
         let door = "front-door".parse().expect("id");
         assert_eq!(plugin.sha256.as_str(), "ab".repeat(32));
         assert!(!plugin.grants.may_command(Verb::Lock, &door));
+        assert!(!plugin.grants.may_see(&door));
         assert!(!plugin.grants.may_alert("doorbell"));
         assert!(!plugin.grants.may_publish("house/night"));
     }
@@ -278,6 +287,17 @@ mod tests {
         assert!(plugin.grants.may_publish("house/a/night"));
         assert!(!plugin.grants.may_publish("house/night"));
         assert_eq!(plugin.settings["Quiet_ms"], 5);
+    }
+
+    #[test]
+    fn a_plugin_sees_what_it_may_operate_and_what_it_is_said_to_see() {
+        let plugin = allowing(
+            r#""file": "libx.so", "grants": {"sees": ["porch"],
+                "commands": [{"actions": ["lock"], "devices": ["shed"]}]}"#,
+        )
+        .expect("allowed");
+        let sees = |id: &str| plugin.grants.may_see(&id.parse().expect("id"));
+        assert!(sees("porch") && sees("shed") && !sees("front-door"));
     }
 
     #[test]

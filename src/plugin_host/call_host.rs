@@ -16,8 +16,8 @@ use super::loader::Asked;
 use super::plugin::Plugin;
 use super::server_services::to_api;
 use crate::commands::Verb;
-use crate::identity::{Permissions, Principal};
-use crate::state::{Device, DeviceKind};
+use crate::identity::{Permissions, Principal, Who};
+use crate::state::{Device, DeviceId, DeviceKind};
 
 /// The most characters of a plugin's line that are logged.
 const LONGEST_LINE: usize = 1000;
@@ -83,7 +83,23 @@ impl CallHost<'_> {
     }
 
     fn devices(&self) -> Vec<api::DeviceView> {
-        self.plugin.services.devices().iter().map(|device| view(device)).collect()
+        let devices = self.plugin.services.devices();
+        devices
+            .iter()
+            .filter(|device| self.may_see(&device.id))
+            .map(|device| view(device))
+            .collect()
+    }
+
+    /// A plugin is no way to learn of a device that whoever calls may not see.
+    /// A device that calls sees itself alone, and needs a plugin to know more.
+    fn may_see(&self, device: &DeviceId) -> bool {
+        let Rights { principal, permissions } = &self.rights;
+        let by_caller = match &principal.who {
+            Who::Account { .. } => permissions.may_see(principal, device),
+            _ => true,
+        };
+        by_caller && self.plugin.allowed.grants.may_see(device)
     }
 
     fn command(
@@ -126,6 +142,13 @@ impl CallHost<'_> {
         selection: &api::Selection,
     ) -> Result<Vec<(Verb, Arc<Device>)>, ActionError> {
         let mut devices = self.plugin.services.devices();
+        if let api::Selection::Device(id) = selection {
+            let named = id.parse::<DeviceId>();
+            if named.is_ok_and(|id| !self.plugin.allowed.grants.may_see(&id)) {
+                return Err(self.refuse(&format!("`{verb}` {id}")));
+            }
+        }
+        devices.retain(|device| self.may_see(&device.id));
         match selection {
             api::Selection::All => {}
             api::Selection::Kind(kind) => devices.retain(|d| kind_to_api(d.kind) == *kind),

@@ -9,7 +9,8 @@ use crate::house::{Furnishing, House};
 use crate::libraries::in_rust;
 
 async fn rude() -> House {
-    Furnishing::new().allow(&in_rust("rude"), json!({})).move_in().await
+    let more = json!({ "grants": { "sees": ["*"] } });
+    Furnishing::new().allow(&in_rust("rude"), more).move_in().await
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 //! grants it [C29], and what is asked through it by a device, against what
 //! config.json grants the device [C23b].
 
+use latchlight::commands::Verb;
 use latchlight::identity::Who;
 use latchlight_plugin_api::ErrorKind;
 use serde_json::{Value, json};
@@ -111,4 +112,38 @@ async fn a_device_that_is_not_there_is_not_found_and_a_camera_is_not_unlocked() 
     };
     assert_eq!(kind(house.say("rude_unlock shed").await), ErrorKind::NotFound);
     assert_eq!(kind(house.say("rude_unlock porch").await), ErrorKind::BadInput);
+}
+
+#[tokio::test]
+async fn c29_a_guest_operates_and_sees_through_a_plugin_what_the_guest_may_and_no_more() {
+    let house = granted(unlock(json!(["*"]))).await;
+    let guest = house.guest(Verb::Unlock, "front-door").await;
+    let say = |text: &'static str| house.say_as(guest.clone(), text, false);
+    let answer = say("rude_echo").await.unwrap();
+    assert_eq!(answer.text.as_deref(), Some("app:guest says  to 1"));
+    // To unlock everything is to switch the lights on, too, for who may.
+    let answer = say("rude_unlock").await.unwrap();
+    assert_eq!(answer.text.as_deref(), Some("front-door sent"));
+    let error = say("rude_unlock hall").await.unwrap_err();
+    assert_eq!((error.kind, &*error.message), (ErrorKind::NotFound, "there is no device hall"));
+    // What the guest was let in with is void at once.
+    let id = house.directory.named("guest").unwrap().id;
+    house.directory.change(id, |guest| guest.disabled = true).await.unwrap();
+    let error = say("rude_unlock front-door").await.unwrap_err();
+    assert_eq!(error.kind, ErrorKind::NotFound);
+    assert_eq!(house.asked(), ["rude: unlock front-door"]);
+}
+
+#[tokio::test]
+async fn c29_a_plugin_sees_the_devices_that_it_is_granted_and_is_told_of_no_other() {
+    let house = granted(json!({ "sees": ["porch"] })).await;
+    let answer = house.say("rude_echo").await.unwrap();
+    assert_eq!(answer.text.as_deref(), Some("app:operator says  to 1"));
+    let said = |device: &str| house.say(format!("rude_unlock {device}").leak());
+    let there = said("front-door").await.unwrap_err();
+    let not_there = said("shed").await.unwrap_err();
+    assert_eq!((there.kind, not_there.kind), (ErrorKind::NotAllowed, ErrorKind::NotAllowed));
+    let error = house.say("rude_unlock").await.unwrap_err();
+    assert_eq!(error.message, "there is no device to `unlock`");
+    assert!(house.asked().is_empty());
 }

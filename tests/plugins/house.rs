@@ -10,7 +10,9 @@ use latchlight::actions::{Answer, Context, Outbox, Registry, Request};
 use latchlight::commands::{Commands, Dispatch, Flight, FlightEnd, Launcher, Verb};
 use latchlight::config::{Settings, Sha256Hex};
 use latchlight::database::Database;
-use latchlight::identity::{Directory, Permissions, Principal, Who};
+use latchlight::identity::{
+    Account, AccountId, AccountKind, Directory, Permissions, Principal, Proof, Role, Who,
+};
 use latchlight::pictures::{PictureLimits, Pictures};
 use latchlight::plugin_host::{HostServices, PluginHost, PluginReport};
 use latchlight::state::{ConfigFile, Device, DeviceId, DeviceKind, Features, Joining, State};
@@ -34,6 +36,7 @@ pub(crate) struct House {
     pub(crate) host: PluginHost,
     pub(crate) registry: Registry,
     pub(crate) asked: Asked,
+    pub(crate) directory: Directory,
     context: Context,
     _folder: TempDir,
 }
@@ -82,14 +85,14 @@ impl Furnishing {
     pub(crate) async fn move_in(self) -> House {
         let section = json!({ "plugins": self.plugins, "devices": self.devices }).to_string();
         let settings = Settings::load_with(&section, Default::default()).unwrap();
-        let context = context(&self.folder, &settings).await;
+        let (context, directory) = context(&self.folder, &settings).await;
         let asked = Asked::default();
         let services =
             Arc::new(RecordingServices { state: context.state.clone(), asked: asked.clone() });
         let registry = Registry::built_in();
         let beside = self.folder.path();
         let host = PluginHost::start(&settings.plugins, beside, services, &registry).await;
-        House { host, registry, asked, context, _folder: self.folder }
+        House { host, registry, asked, directory, context, _folder: self.folder }
     }
 }
 
@@ -120,12 +123,33 @@ impl House {
         registered.action.perform(request, &self.context).await
     }
 
+    /// A guest who may have this done to that device, and no more.
+    pub(crate) async fn guest(&self, verb: Verb, device: &str) -> Who {
+        let scopes = Role::Guest.scopes();
+        let grant = json!({ "actions": [verb], "devices": [device] });
+        let account = Account {
+            id: AccountId::generate(),
+            name: "guest".parse().unwrap(),
+            kind: AccountKind::User,
+            role: Role::Guest,
+            scopes,
+            grants: vec![serde_json::from_value(grant).unwrap()],
+            proof: Proof::default(),
+            subject: None,
+            epoch: 0,
+            disabled: false,
+            created_at: jiff::Timestamp::now(),
+            expires_at: None,
+        };
+        Who::account(&self.directory.add(account).await.unwrap(), scopes)
+    }
+
     pub(crate) fn asked(&self) -> Vec<String> {
         self.asked.lock().clone()
     }
 }
 
-async fn context(folder: &TempDir, settings: &Settings) -> Context {
+async fn context(folder: &TempDir, settings: &Settings) -> (Context, Directory) {
     let config = folder.path().join("config.json");
     std::fs::write(&config, "{}").unwrap();
     let state = State::open(ConfigFile::new(config)).unwrap();
@@ -150,14 +174,15 @@ async fn context(folder: &TempDir, settings: &Settings) -> Context {
     let pictures = Pictures::open(&database, &folder.path().join("pictures"), limits).await;
     let directory = Directory::open(&database).await.unwrap();
     let commands = settings.commands.clone();
-    Context {
+    let context = Context {
         state: state.clone(),
         commands: Commands::open(&database, Arc::new(Nowhere), state, commands).await.unwrap(),
         pictures: pictures.unwrap(),
-        permissions: Permissions::new(directory, settings.devices.clone()),
+        permissions: Permissions::new(directory.clone(), settings.devices.clone()),
         public_url: String::new(),
         outbox: Box::new(Nowhere),
-    }
+    };
+    (context, directory)
 }
 
 /// A server that does all that it is asked for, but for `unlock`, which takes

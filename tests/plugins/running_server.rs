@@ -149,7 +149,8 @@ async fn a_slow_plugin_holds_up_nobody_and_is_put_in_quarantine() {
 #[tokio::test]
 async fn a_plugin_that_panics_is_an_error_to_its_caller_and_the_server_goes_on() {
     let library = in_rust("rude");
-    let server = server_with(&[(&library, json!({}))], json!({}), 20_000);
+    let more = json!({ "grants": { "sees": ["front"] } });
+    let server = server_with(&[(&library, more)], json!({}), 20_000);
     let mut front = Device::join(&server, "front", "lock").await;
     front.say("rude_panic").await;
     let said = front.hear().await;
