@@ -6,6 +6,7 @@
 pub mod actions;
 pub mod commands;
 pub mod config;
+pub mod console;
 pub mod database;
 pub mod device_interface;
 pub mod http;

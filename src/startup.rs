@@ -14,6 +14,7 @@ use tokio_util::task::TaskTracker;
 use crate::actions::{Context, Registry};
 use crate::commands::Commands;
 use crate::config::Settings;
+use crate::console::Socket;
 use crate::database::{self, Database};
 use crate::device_interface::link::{InlineLink, Link, LinkEvent, PahoLink};
 use crate::device_interface::topics::Topics;
@@ -37,6 +38,7 @@ const LAST_KNOWN_EVERY: Duration = Duration::from_secs(5);
 pub struct Application {
     http: std::net::TcpListener,
     http_address: SocketAddr,
+    console: Socket,
     mqtt_address: Option<SocketAddr>,
     services: Services,
     actor: Actor,
@@ -71,6 +73,7 @@ impl Application {
         let state = State::open(file).context("restore the state")?;
         let database = Database::open(&settings.database, &data).await?;
         let directory = Directory::open(&database).await.context("read the accounts")?;
+        let console = Socket::listen(&data)?;
         let http = http::listen(&settings.http)?;
         let http_address = http.local_addr().context("read the address of http.listen")?;
         let public_url = settings.http.public_url(http_address);
@@ -144,6 +147,7 @@ impl Application {
         Ok(Self {
             http,
             http_address,
+            console,
             mqtt_address,
             services,
             actor,
@@ -170,7 +174,8 @@ impl Application {
     /// # Errors
     /// The HTTP server failed, or the state could not be saved.
     pub async fn run_until_stopped(self, stop: CancellationToken) -> anyhow::Result<()> {
-        let Self { http, services, actor, link, state, database, sole_use, .. } = self;
+        let Self { http, console, services, actor, link, state, database, sole_use, .. } = self;
+        let commanded = console.listener().context("share the server's own socket")?;
         let writer = tokio::spawn(state.clone().run_writer(LAST_KNOWN_EVERY));
         let stop_actor = CancellationToken::new();
         let actor: JoinHandle<()> = tokio::spawn(actor.run(stop_actor.clone()));
@@ -184,7 +189,7 @@ impl Application {
         let housekeeper = commands.clone();
         let housekeeping = tokio::spawn(async move { housekeeper.keep_house().await });
         let patience = services.settings.shutdown_timeout();
-        let mut serving = std::pin::pin!(http::run(vec![http], services, stop.clone()));
+        let mut serving = std::pin::pin!(http::run(vec![http], commanded, services, stop.clone()));
         let served = tokio::select! {
             biased;
             () = stop.cancelled() => {
@@ -197,6 +202,7 @@ impl Application {
                 served
             }
         };
+        drop(console);
         housekeeping.abort();
         stop_actor.cancel();
         if actor.await.is_err() {

@@ -37,8 +37,14 @@ pub(super) async fn admit(
 fn identify(needs: Needs, request: &ServiceRequest) -> Result<Caller, ApiError> {
     let services = request.app_data::<web::Data<Services>>();
     let services = services.ok_or_else(|| internal("no services are configured"))?;
-    let mut principal = Principal::local();
-    principal.address = request.peer_addr().map(|peer| peer.ip());
+    let principal = match request.conn_data::<Principal>() {
+        // The server's own socket: nothing more need be shown.
+        Some(known) => known.clone(),
+        None => {
+            let address = request.peer_addr().map(|peer| peer.ip());
+            Principal { address, ..Principal::local() }
+        }
+    };
     needs.check(&services.permissions, &principal).map_err(ApiError::NotAllowed)?;
     Ok(Caller(principal))
 }

@@ -13,9 +13,10 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep};
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
+
+use crate::identity::Principal;
 
 /// How a connection is used; its worker's thread alone looks at it.
 #[derive(Clone)]
@@ -33,10 +34,16 @@ struct State {
 /// A request that is being answered, as long as it is held.
 pub(super) struct Answering(Usage);
 
+/// What carries a connection's bytes.
+pub(super) trait Stream: AsyncRead + AsyncWrite + Unpin {}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Stream for S {}
+
 /// A connection that is over when nothing has been asked on it for too long,
 /// or when the server stops and nothing is being answered.
 pub(super) struct Connection {
-    stream: TcpStream,
+    stream: Box<dyn Stream>,
+    known: Option<Principal>,
     usage: Usage,
     limit: Duration,
     timer: Pin<Box<Sleep>>,
@@ -64,17 +71,32 @@ impl Drop for Answering {
 
 impl Connection {
     /// `limit` is how long it may be without a request.
-    pub(super) fn new(stream: TcpStream, limit: Duration, stop: &CancellationToken) -> Self {
+    pub(super) fn new(
+        stream: impl Stream + 'static,
+        limit: Duration,
+        stop: &CancellationToken,
+    ) -> Self {
         let since = Instant::now();
         let (requests, reader) = (Cell::new(0), Cell::new(None));
         let state = State { requests, since: Cell::new(since), reader };
         Self {
-            stream,
+            stream: Box::new(stream),
+            known: None,
             usage: Usage(Rc::new(state)),
             limit,
             timer: Box::pin(tokio::time::sleep_until(since + limit)),
             stop: Box::pin(stop.clone().cancelled_owned()),
         }
+    }
+
+    /// The same, where it is known already who is at its other end.
+    pub(super) fn of(self, known: Principal) -> Self {
+        Self { known: Some(known), ..self }
+    }
+
+    /// Who is at its other end, if that shows by the connection itself.
+    pub(super) fn known(&self) -> Option<Principal> {
+        self.known.clone()
     }
 
     pub(super) fn usage(&self) -> Usage {

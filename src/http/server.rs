@@ -1,6 +1,7 @@
 //! Listening and answering until the server stops.
 
 use std::net::{SocketAddr, TcpListener};
+use std::os::unix::net::UnixListener;
 use std::time::Duration;
 
 use actix_http::HttpService;
@@ -11,7 +12,7 @@ use actix_web::middleware::from_fn;
 use actix_web::{App, web};
 use anyhow::Context as _;
 use socket2::SockRef;
-use tokio::net::TcpStream;
+use tokio::net::{TcpStream, UnixStream};
 use tokio_util::sync::CancellationToken;
 
 use super::connection::Connection;
@@ -19,6 +20,7 @@ use super::counts::Counts;
 use super::stopping::Stopping;
 use super::{Origins, Services, envelope, query, routes};
 use crate::config::HttpSettings;
+use crate::identity::Principal;
 
 /// How long a closed connection may take to be gone.
 const DISCONNECT: Duration = Duration::from_secs(1);
@@ -38,21 +40,23 @@ pub fn listen(settings: &HttpSettings) -> anyhow::Result<TcpListener> {
     Ok(listener)
 }
 
-/// Answers on these listeners until `shutdown`; then takes no new connection,
-/// and lets the requests that are being answered finish within their limit.
+/// Answers on these listeners, and on the server's own socket, until
+/// `shutdown`; then takes no new connection, and lets the requests that are being answered finish within their limit.
 ///
 /// # Errors
 /// A listener cannot be used.
 pub async fn run(
     listeners: Vec<TcpListener>,
+    console: UnixListener,
     services: Services,
     shutdown: CancellationToken,
 ) -> anyhow::Result<()> {
-    build(listeners, services, shutdown)?.await.context("serve")
+    build(listeners, console, services, shutdown)?.await.context("serve")
 }
 
 fn build(
     listeners: Vec<TcpListener>,
+    console: UnixListener,
     services: Services,
     shutdown: CancellationToken,
 ) -> anyhow::Result<Server> {
@@ -87,30 +91,44 @@ fn build(
         .max_concurrent_connections(settings.max_connections / workers)
         .shutdown_timeout(settings.shutdown_timeout_ms.div_ceil(1000))
         .shutdown_signal(shutdown.clone().cancelled_owned());
+    // One that began its head at the end of a silence has its time for it.
+    let limit = settings.keep_alive() + settings.request_timeout();
+    let protocol = move || {
+        let app = app().into_factory();
+        let app = app.map_err(|error| error.error_response());
+        HttpService::build()
+            .client_request_timeout(settings.request_timeout())
+            .client_disconnect_timeout(DISCONNECT)
+            .keep_alive(settings.keep_alive())
+            .on_connect_ext(|connection: &Connection, data| {
+                data.insert(connection.usage());
+                if let Some(principal) = connection.known() {
+                    data.insert(principal);
+                }
+            })
+            .h1(map_config(app, |()| AppConfig::default()))
+    };
     for listener in listeners {
-        let (app, settings, stop) = (app.clone(), settings.clone(), shutdown.clone());
+        let (protocol, stop) = (protocol.clone(), shutdown.clone());
         let serve = move || {
-            let app = app().into_factory();
-            let app = app.map_err(|error| error.error_response());
-            let http = HttpService::build()
-                .client_request_timeout(settings.request_timeout())
-                .client_disconnect_timeout(DISCONNECT)
-                .keep_alive(settings.keep_alive())
-                .on_connect_ext(|connection: &Connection, data| {
-                    data.insert(connection.usage());
-                })
-                .h1(map_config(app, |()| AppConfig::default()));
-            // One that began its head at the end of a silence has its time for it.
-            let limit = settings.keep_alive() + settings.request_timeout();
             let stop = stop.clone();
             let connect = move |stream: TcpStream| {
                 let peer = stream.peer_addr().ok();
                 let connection = Connection::new(stream, limit, &stop);
                 std::future::ready(Ok::<_, DispatchError>((connection, peer)))
             };
-            fn_service(connect).and_then(http)
+            fn_service(connect).and_then(protocol())
         };
         server = server.listen("http", listener, serve).context("listen")?;
     }
+    let serve = move || {
+        let stop = shutdown.clone();
+        let connect = move |stream: UnixStream| {
+            let connection = Connection::new(stream, limit, &stop).of(Principal::operator());
+            std::future::ready(Ok::<_, DispatchError>((connection, None::<SocketAddr>)))
+        };
+        fn_service(connect).and_then(protocol())
+    };
+    server = server.listen_uds("console", console, serve).context("listen on the socket")?;
     Ok(server.run())
 }

@@ -104,6 +104,11 @@ impl Principal {
         Self { who: Who::Plugin(name.into()), through: Through::Plugin, address: None }
     }
 
+    /// Whoever came through the server's own socket.
+    pub fn operator() -> Self {
+        Self { who: Who::Operator, through: Through::Console, address: None }
+    }
+
     /// Whoever reaches the loopback listener over HTTP, until there are accounts.
     pub fn local() -> Self {
         let who = Who::Local(Identity::local());

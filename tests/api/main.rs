@@ -8,6 +8,7 @@ mod harness;
 mod actions;
 mod board;
 mod commands;
+mod console;
 mod devices;
 mod health;
 mod hello;

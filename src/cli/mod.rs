@@ -1,0 +1,40 @@
+//! The command line: a file per noun.
+
+mod plugin;
+mod serve;
+mod server;
+mod stop;
+
+use clap::{Parser, Subcommand};
+use latchlight::simulate;
+
+use stop::stop_on_signal;
+
+/// A control server for smart locks and lights.
+#[derive(Parser)]
+#[command(version, about, max_term_width = 100)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run the server until Ctrl-C or SIGTERM.
+    Serve(serve::ServeArgs),
+    /// Play locks, lights and cameras, to try the server without hardware.
+    Simulate(simulate::SimulateArgs),
+    /// Plugins: what config.json needs to load one.
+    #[command(subcommand)]
+    Plugin(plugin::PluginCommand),
+}
+
+impl Cli {
+    pub(crate) async fn run(self) -> anyhow::Result<()> {
+        match self.command {
+            Command::Serve(args) => serve::run(args).await,
+            Command::Simulate(args) => simulate::run(args, stop_on_signal()?).await,
+            Command::Plugin(command) => plugin::run(command),
+        }
+    }
+}

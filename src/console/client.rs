@@ -1,0 +1,176 @@
+//! Asking the server that runs.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::{BodyExt as _, Full};
+use hyper::client::conn::http1;
+use hyper::header::{CONTENT_TYPE, HOST};
+use hyper::{Method, Request, Response, StatusCode};
+use hyper_util::rt::TokioIo;
+use serde::Deserialize;
+use serde_json::Value;
+use tokio::net::UnixStream;
+
+use super::{ConsoleError, FILE, socket};
+use crate::config::Settings;
+use crate::state::ConfigFile;
+
+/// How long an answer may take: longer than the server waits for any device.
+const PATIENCE: Duration = Duration::from_secs(330);
+
+/// The server that runs on a configuration, as the command line reaches it.
+/// Each request has a connection of its own: who types a password takes longer
+/// than an idle one is kept.
+#[derive(Debug, Clone)]
+pub struct Console {
+    config: PathBuf,
+    data: PathBuf,
+    settings: Settings,
+}
+
+/// A problem's members that are shown (RFC 9457).
+#[derive(Deserialize)]
+struct Problem {
+    #[serde(rename = "type", default)]
+    kind: String,
+    #[serde(default)]
+    title: String,
+    #[serde(default)]
+    detail: String,
+}
+
+impl Console {
+    /// Finds the server that runs on this config.json, and that it answers.
+    ///
+    /// # Errors
+    /// The file or its settings cannot be read, or no server runs.
+    pub async fn connect(config: &Path) -> Result<Self, ConsoleError> {
+        let file = ConfigFile::new(config);
+        let settings = Settings::load(&file.read()?.settings)?;
+        let data = file.folder().join(&settings.data);
+        let console = Self { config: config.to_owned(), data, settings };
+        console.open().await?;
+        Ok(console)
+    }
+
+    /// The settings that stand in the configuration.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// Asks for what stands at a path, which may have a query.
+    ///
+    /// # Errors
+    /// The server refuses, or does not answer.
+    pub async fn get(&self, path: &str) -> Result<Value, ConsoleError> {
+        self.ask(Method::GET, path, None).await
+    }
+
+    /// Sends JSON to a path; gives what the server answers, `null` for nothing.
+    ///
+    /// # Errors
+    /// The server refuses, or does not answer.
+    pub async fn post(&self, path: &str, body: &Value) -> Result<Value, ConsoleError> {
+        self.ask(Method::POST, path, Some(body)).await
+    }
+
+    /// Changes what stands at a path.
+    ///
+    /// # Errors
+    /// The server refuses, or does not answer.
+    pub async fn patch(&self, path: &str, body: &Value) -> Result<Value, ConsoleError> {
+        self.ask(Method::PATCH, path, Some(body)).await
+    }
+
+    /// Replaces what stands at a path.
+    ///
+    /// # Errors
+    /// The server refuses, or does not answer.
+    pub async fn put(&self, path: &str, body: &Value) -> Result<Value, ConsoleError> {
+        self.ask(Method::PUT, path, Some(body)).await
+    }
+
+    /// Removes what stands at a path.
+    ///
+    /// # Errors
+    /// The server refuses, or does not answer.
+    pub async fn delete(&self, path: &str) -> Result<Value, ConsoleError> {
+        self.ask(Method::DELETE, path, None).await
+    }
+
+    async fn ask(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+    ) -> Result<Value, ConsoleError> {
+        let answer = tokio::time::timeout(PATIENCE, self.exchange(method, path, body)).await;
+        let (status, body) = answer.unwrap_or(Err(ConsoleError::TooSlow(PATIENCE.as_secs())))?;
+        if !status.is_success() {
+            return Err(problem(status, &body));
+        }
+        if body.is_empty() {
+            return Ok(Value::Null);
+        }
+        serde_json::from_slice(&body).map_err(|error| ConsoleError::Unreadable(error.to_string()))
+    }
+
+    async fn exchange(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+    ) -> Result<(StatusCode, Bytes), ConsoleError> {
+        let stream = self.open().await?;
+        // A server that stops in the middle is one that does not answer.
+        let lost = |error: hyper::Error| ConsoleError::Unreadable(error.to_string());
+        let (mut sender, connection) =
+            http1::handshake(TokioIo::new(stream)).await.map_err(lost)?;
+        let connection = tokio::spawn(connection);
+        let request = Request::builder().method(method).uri(path).header(HOST, "localhost");
+        let request = match body {
+            Some(_) => request.header(CONTENT_TYPE, "application/json"),
+            None => request,
+        };
+        let body = body.map(ToString::to_string).unwrap_or_default();
+        let request = request
+            .body(Full::new(Bytes::from(body)))
+            .map_err(|error| ConsoleError::Unreadable(error.to_string()))?;
+        let response: Response<_> = sender.send_request(request).await.map_err(lost)?;
+        let status = response.status();
+        let body = response.into_body().collect().await.map_err(lost)?.to_bytes();
+        connection.abort();
+        Ok((status, body))
+    }
+
+    async fn open(&self) -> Result<UnixStream, ConsoleError> {
+        socket::connect(&self.data).await.map_err(|source| {
+            let socket = self.data.join(FILE);
+            match source.kind() {
+                io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => {
+                    ConsoleError::NoServer { socket, config: self.config.clone() }
+                }
+                io::ErrorKind::PermissionDenied => ConsoleError::NotYours { socket },
+                _ => ConsoleError::Open { socket, source },
+            }
+        })
+    }
+}
+
+fn problem(status: StatusCode, body: &[u8]) -> ConsoleError {
+    let Ok(Problem { kind, title, detail }) = serde_json::from_slice(body) else {
+        return ConsoleError::Unreadable(format!("{status}, without a reason"));
+    };
+    ConsoleError::Problem {
+        status: status.as_u16(),
+        kind: kind.rsplit(':').next().unwrap_or_default().to_owned(),
+        detail: match (title.as_str(), detail.as_str()) {
+            ("", "") => status.to_string(),
+            (_, "") => title,
+            _ => detail,
+        },
+    }
+}
