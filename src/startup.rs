@@ -20,6 +20,7 @@ use crate::device_interface::link::{InlineLink, Link, LinkEvent, PahoLink};
 use crate::device_interface::topics::Topics;
 use crate::device_interface::{Actor, Counts, LinkOutbox, Mistakes, Parts, Presence};
 use crate::http::{self, BrokerAddress, Services};
+use crate::identity::devices::DeviceCredentials;
 use crate::identity::{Directory, Permissions};
 use crate::open_files::OpenFiles;
 use crate::pictures::{PictureLimits, Pictures};
@@ -73,6 +74,8 @@ impl Application {
         let state = State::open(file).context("restore the state")?;
         let database = Database::open(&settings.database, &data).await?;
         let directory = Directory::open(&database).await.context("read the accounts")?;
+        let credentials =
+            DeviceCredentials::open(&database).await.context("read the devices' credentials")?;
         let console = Socket::listen(&data)?;
         let http = http::listen(&settings.http)?;
         let http_address = http.local_addr().context("read the address of http.listen")?;
@@ -104,6 +107,7 @@ impl Application {
             state: state.clone(),
             commands: commands.clone(),
             pictures: pictures.clone(),
+            credentials: credentials.clone(),
             permissions: permissions.clone(),
             public_url,
             outbox: Box::new(outbox.clone()),
@@ -134,6 +138,7 @@ impl Application {
         let services = Services {
             handle,
             state: state.clone(),
+            credentials,
             permissions,
             commands,
             registry,

@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use crate::commands::Commands;
 use crate::identity::Permissions;
+use crate::identity::devices::DeviceCredentials;
 use crate::pictures::Pictures;
 use crate::state::{Device, DeviceId, State};
 
@@ -16,6 +17,8 @@ pub struct Context {
     pub commands: Commands,
     /// What cameras saw.
     pub pictures: Pictures,
+    /// What devices show to be let in.
+    pub credentials: DeviceCredentials,
     /// Who may do what.
     pub permissions: Permissions,
     /// What links to pictures start with, without a slash at the end.

@@ -63,6 +63,13 @@ impl Action for HandShake {
             "" => Offer::default(),
             json => parse("hand_shake", json)?,
         };
+        if let Some(settled) = context.credentials.get(id.as_str()).and_then(|kept| kept.kind)
+            && settled != kind
+        {
+            return Err(ActionError::not_allowed(format!(
+                "its credentials are those of a {settled}, not of a {kind}"
+            )));
+        }
         let outbox = &context.outbox;
         let _joining = outbox.joining(&id);
         let known = context.state.device(&id);

@@ -82,7 +82,8 @@ impl Actor {
     /// An actor that takes in `events`, and the handle by which it is called.
     pub fn new(parts: Parts, events: mpsc::Receiver<LinkEvent>) -> (Self, Handle) {
         let (sender, calls) = mpsc::channel(CALLS);
-        let handle = Handle::new(sender, parts.link.clone(), parts.counts.clone());
+        let handle =
+            Handle::new(sender, parts.link.clone(), parts.topics.clone(), parts.counts.clone());
         let actor = Self {
             parts: Arc::new(parts),
             events,

@@ -10,6 +10,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::Counts;
 use super::link::Link;
+use super::topics::{DeviceTopicNames, Topics};
 use crate::actions::{Answer, Request};
 use crate::commands::{CommandHandle, CommandId, Verb};
 use crate::identity::Principal;
@@ -20,6 +21,7 @@ use crate::state::{DeviceId, DeviceKind};
 pub struct Handle {
     calls: mpsc::Sender<PendingCall>,
     link: Arc<dyn Link>,
+    topics: Arc<Topics>,
     counts: Counts,
 }
 
@@ -57,9 +59,10 @@ impl Handle {
     pub(super) fn new(
         calls: mpsc::Sender<PendingCall>,
         link: Arc<dyn Link>,
+        topics: Arc<Topics>,
         counts: Counts,
     ) -> Self {
-        Self { calls, link, counts }
+        Self { calls, link, topics, counts }
     }
 
     /// Performs any action, by its first word.
@@ -86,6 +89,11 @@ impl Handle {
         let word = operation.verb.as_str();
         let request = Request::new(operation.principal, word, rest.to_string());
         Ok(self.perform(request).await?.commands)
+    }
+
+    /// Where a device speaks and listens, for whoever sets it up.
+    pub fn topics_of(&self, device: &DeviceId) -> DeviceTopicNames {
+        self.topics.of(device)
     }
 
     /// Whether the broker can be reached.

@@ -26,3 +26,4 @@ pub use handle::{Handle, Operation, Selection};
 pub use mistakes::Mistakes;
 pub use outbox::LinkOutbox;
 pub use presence::Presence;
+pub use topics::DeviceTopicNames;

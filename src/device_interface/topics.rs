@@ -7,6 +7,7 @@
 use std::collections::HashMap;
 
 use parking_lot::RwLock;
+use serde::Serialize;
 
 use super::joins::Joins;
 use super::topic_rules::{below, check_base, matches, shown};
@@ -53,6 +54,19 @@ pub struct Adopted {
     pub down: String,
     /// Where it spoke before: the filter to listen on no more.
     pub left: Option<String>,
+}
+
+/// Where a device speaks and listens, for whoever sets it up.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct DeviceTopicNames {
+    /// Where it says its words.
+    pub up: String,
+    /// Where it listens.
+    pub down: String,
+    /// Where it says whether it is there.
+    pub online: String,
+    /// Where it sends pictures.
+    pub picture: String,
 }
 
 /// A topic that the server may publish to.
@@ -203,6 +217,18 @@ impl Topics {
         let own = device.base_topic.as_ref().map(|base| format!("{base}/down"));
         own.filter(|down| self.listeners.read().get(down) == Some(&device.id))
             .unwrap_or_else(|| format!("{}/devices/{}/down", self.prefix, device.id))
+    }
+
+    /// Where a device speaks and listens that has no base topic of its own.
+    pub fn of(&self, id: &DeviceId) -> DeviceTopicNames {
+        let own = |leaf| format!("{}/devices/{id}/{leaf}", self.prefix);
+        let settled = self.settled.get(id.as_str());
+        DeviceTopicNames {
+            up: settled.map_or_else(|| own("up"), |pair| pair.up.clone()),
+            down: settled.map_or_else(|| own("down"), |pair| pair.down.clone()),
+            online: own("online"),
+            picture: own("picture"),
+        }
     }
 
     /// Notes a base topic, in the place of the device's one before. Nothing

@@ -32,6 +32,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use crate::commands::JournalError;
+use crate::identity::devices::CredentialsError;
 use crate::pictures::PictureError;
 use crate::state::StateError;
 use crate::telemetry::one_line;
@@ -260,6 +261,15 @@ impl From<StateError> for ApiError {
             StateError::Unknown(_) => Self::NotFound(error.to_string()),
             StateError::NotSaved(_) => Self::Unavailable(error.to_string()),
             _ => Self::Invalid(error.to_string()),
+        }
+    }
+}
+
+impl From<CredentialsError> for ApiError {
+    fn from(error: CredentialsError) -> Self {
+        match error {
+            CredentialsError::NotMade(_) => Self::Internal(error.into()),
+            CredentialsError::NotSaved(_) => Self::Unavailable(error.to_string()),
         }
     }
 }

@@ -73,6 +73,7 @@ fn resources() -> Vec<Resource> {
         resource("/api/v1/devices").read(DevicesRead, devices::list),
         resource("/api/v1/devices/{id}").read(DevicesRead, devices::get).delete(Admin, devices::delete),
         resource("/api/v1/devices/{id}/commands").read(DevicesRead, devices::commands::list).post(OPERATE, devices::commands::post),
+        resource("/api/v1/devices/{id}/credentials").read(Admin, devices::credentials::get).post(Admin, devices::credentials::post).delete(Admin, devices::credentials::delete),
         resource("/api/v1/pictures").read(PicturesRead, pictures::list).post(PicturesWrite, pictures::post),
         resource("/api/v1/pictures/{id}").read(PicturesRead, pictures::get).delete(Admin, pictures::delete),
         resource("/api/v1/plugins").read(Admin, plugins::list),

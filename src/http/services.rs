@@ -10,6 +10,7 @@ use crate::config::HttpSettings;
 use crate::database::Database;
 use crate::device_interface::Handle;
 use crate::identity::Permissions;
+use crate::identity::devices::DeviceCredentials;
 use crate::pictures::Pictures;
 use crate::plugin_host::PluginHost;
 use crate::state::State;
@@ -23,6 +24,8 @@ pub struct Services {
     pub state: State,
     /// Who may do and see what.
     pub permissions: Permissions,
+    /// What devices show to be let in.
+    pub credentials: DeviceCredentials,
     /// The record of commands, and the idempotency keys.
     pub commands: Commands,
     /// The actions.

@@ -2,10 +2,11 @@
 //!
 //! An [`Account`] is a person or a program; the [`Directory`] holds them all.
 //! Whoever was let in is a [`Principal`]; [`Permissions`] decide what it may do,
-//! each time anew. What a device may do goes by its id and by what config.json
-//! grants it.
+//! each time anew. A device is let in by its [`devices::DeviceCredentials`]; what it
+//! may do goes by its id and by what config.json grants it.
 
 mod account;
+pub mod devices;
 mod directory;
 mod grant;
 mod name;

@@ -9,6 +9,7 @@ mod actions;
 mod board;
 mod commands;
 mod console;
+mod device_credentials;
 mod devices;
 mod health;
 mod hello;

@@ -10,6 +10,7 @@ use latchlight::actions::{Answer, Context, Outbox, Registry, Request};
 use latchlight::commands::{Commands, Dispatch, Flight, FlightEnd, Launcher, Verb};
 use latchlight::config::{Settings, Sha256Hex};
 use latchlight::database::Database;
+use latchlight::identity::devices::DeviceCredentials;
 use latchlight::identity::{
     Account, AccountId, AccountKind, Directory, Permissions, Principal, Proof, Role, Who,
 };
@@ -173,11 +174,13 @@ async fn context(folder: &TempDir, settings: &Settings) -> (Context, Directory) 
     let limits = PictureLimits::from(&settings.http);
     let pictures = Pictures::open(&database, &folder.path().join("pictures"), limits).await;
     let directory = Directory::open(&database).await.unwrap();
+    let credentials = DeviceCredentials::open(&database).await.unwrap();
     let commands = settings.commands.clone();
     let context = Context {
         state: state.clone(),
         commands: Commands::open(&database, Arc::new(Nowhere), state, commands).await.unwrap(),
         pictures: pictures.unwrap(),
+        credentials,
         permissions: Permissions::new(directory.clone(), settings.devices.clone()),
         public_url: String::new(),
         outbox: Box::new(Nowhere),

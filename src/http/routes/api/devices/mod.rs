@@ -1,6 +1,7 @@
 //! `/api/v1/devices`: the roster, and `/api/v1/devices/{id}`.
 
 pub(in crate::http) mod commands;
+pub(in crate::http) mod credentials;
 
 use std::sync::Arc;
 
@@ -11,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::http::auth::Caller;
 use crate::http::query::{Limit, NoQuery};
 use crate::http::{ApiError, Services, etag};
+use crate::identity::devices::DeviceCredential;
 use crate::state::{Device, DeviceId, DeviceKind};
 
 #[derive(Debug, Deserialize)]
@@ -31,6 +33,14 @@ struct Page {
     next_cursor: Option<DeviceId>,
     #[serde(skip_serializing_if = "Option::is_none")]
     total: Option<usize>,
+}
+
+/// One device, and whether it has credentials.
+#[derive(Debug, Serialize)]
+struct WithCredentials<'a> {
+    #[serde(flatten)]
+    device: &'a Device,
+    credentials: Option<&'a DeviceCredential>,
 }
 
 /// A page of the roster, by id.
@@ -66,10 +76,12 @@ pub(in crate::http) async fn get(
 ) -> Result<HttpResponse, ApiError> {
     let id = parse_seen(&id, &caller, &services)?;
     let device = services.state.device(&id).ok_or_else(|| missing(&id))?;
-    etag::json(&request, &device)
+    let credentials = services.credentials.get(id.as_str());
+    etag::json(&request, &WithCredentials { device: &device, credentials: credentials.as_deref() })
 }
 
-/// Forgets a device; when this answers, the roster on disk has forgotten it.
+/// Forgets a device and revokes its credentials; when this answers, both are
+/// gone on disk.
 pub(in crate::http) async fn delete(
     caller: Caller,
     id: Path<String>,
@@ -77,7 +89,9 @@ pub(in crate::http) async fn delete(
     services: Data<Services>,
 ) -> Result<HttpResponse, ApiError> {
     let id = parse_seen(&id, &caller, &services)?;
-    if !services.state.remove(&id).await? {
+    // First, or it would join again.
+    let revoked = services.credentials.revoke(&id).await?;
+    if !services.state.remove(&id).await? && !revoked {
         return Err(missing(&id));
     }
     tracing::info!(device = %id, "device removed");

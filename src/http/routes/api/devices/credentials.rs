@@ -1,0 +1,94 @@
+//! `/api/v1/devices/{id}/credentials`: what a device shows to be let in.
+
+use actix_web::http::header::{CACHE_CONTROL, LOCATION};
+use actix_web::web::{Data, Path, Payload, Query};
+use actix_web::{HttpRequest, HttpResponse};
+use serde::{Deserialize, Serialize};
+
+use super::parse;
+use crate::device_interface::DeviceTopicNames;
+use crate::http::query::NoQuery;
+use crate::http::{ApiError, Services, body, etag};
+use crate::state::{DeviceId, DeviceKind};
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Body {
+    /// The device then has to say in its hand shake that it is one.
+    kind: Option<DeviceKind>,
+}
+
+/// All that goes into the device. The password is told here and nowhere else.
+#[derive(Serialize)]
+struct Issued<'a> {
+    device: &'a DeviceId,
+    kind: Option<DeviceKind>,
+    username: &'a DeviceId,
+    password: &'a str,
+    client_id: &'a DeviceId,
+    topics: DeviceTopicNames,
+}
+
+/// What is kept of them.
+pub(in crate::http) async fn get(
+    request: HttpRequest,
+    id: Path<String>,
+    _: Query<NoQuery>,
+    services: Data<Services>,
+) -> Result<HttpResponse, ApiError> {
+    let id = parse(&id)?;
+    let credentials = services.credentials.get(id.as_str());
+    let credentials = credentials.ok_or_else(|| none(&id))?;
+    etag::json(&request, &*credentials)
+}
+
+/// Makes them, in the place of those that the device has.
+pub(in crate::http) async fn post(
+    request: HttpRequest,
+    id: Path<String>,
+    _: Query<NoQuery>,
+    payload: Payload,
+    services: Data<Services>,
+) -> Result<HttpResponse, ApiError> {
+    let id = parse(&id)?;
+    let Body { kind } = body::read_json(&request, payload, &services.settings).await?;
+    if let Some(kind) = kind
+        && let Some(device) = services.state.device(&id)
+        && device.kind != kind
+    {
+        let is = device.kind;
+        return Err(ApiError::Invalid(format!("{id} has joined as a {is}: remove it first")));
+    }
+    let (kept, secret) = services.credentials.issue(&id, kind).await?;
+    tracing::info!(device = %id, kind = kept.kind.map(tracing::field::display), "credentials made");
+    let issued = Issued {
+        device: &id,
+        kind,
+        username: &id,
+        password: secret.reveal(),
+        client_id: &id,
+        topics: services.handle.topics_of(&id),
+    };
+    Ok(HttpResponse::Created()
+        .insert_header((LOCATION, format!("/api/v1/devices/{id}/credentials")))
+        .insert_header((CACHE_CONTROL, "no-store"))
+        .json(issued))
+}
+
+/// Revokes them: whoever is connected by them is not, a moment later.
+pub(in crate::http) async fn delete(
+    id: Path<String>,
+    _: Query<NoQuery>,
+    services: Data<Services>,
+) -> Result<HttpResponse, ApiError> {
+    let id = parse(&id)?;
+    if !services.credentials.revoke(&id).await? {
+        return Err(none(&id));
+    }
+    tracing::info!(device = %id, "credentials revoked");
+    Ok(HttpResponse::NoContent().finish())
+}
+
+fn none(id: &DeviceId) -> ApiError {
+    ApiError::NotFound(format!("{id} has no credentials"))
+}

@@ -1,0 +1,45 @@
+//! What is kept of a device's credentials.
+
+use std::fmt;
+use std::time::SystemTime;
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use crate::state::{DeviceId, DeviceKind};
+
+/// What is kept of a device's credentials; its secret is not among it.
+#[derive(Clone, PartialEq, Eq, Serialize)]
+pub struct DeviceCredential {
+    /// Whose they are.
+    pub device: DeviceId,
+    /// What the device has to say that it is, where that is settled.
+    pub kind: Option<DeviceKind>,
+    /// When they were made.
+    #[serde(serialize_with = "crate::timestamp::milliseconds")]
+    pub created_at: Timestamp,
+    #[serde(skip)]
+    pub(super) secret: [u8; 32],
+    /// Since when they count, where that was in this run: who was let in before
+    /// has shown others.
+    #[serde(skip)]
+    pub(super) since: Option<SystemTime>,
+}
+
+impl DeviceCredential {
+    /// Whether somebody who began to sign in at this moment may have shown
+    /// earlier ones.
+    pub fn may_be_newer_than(&self, sign_in: SystemTime) -> bool {
+        self.since.is_some_and(|since| sign_in <= since)
+    }
+}
+
+impl fmt::Debug for DeviceCredential {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DeviceCredential")
+            .field("device", &self.device)
+            .field("kind", &self.kind)
+            .field("created_at", &self.created_at)
+            .finish_non_exhaustive()
+    }
+}

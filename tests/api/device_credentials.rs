@@ -1,0 +1,62 @@
+//! `/api/v1/devices/{id}/credentials`.
+
+use serde_json::json;
+
+use crate::harness::{Manner, Server};
+
+const FRONT: &str = "/api/v1/devices/front/credentials";
+
+#[tokio::test]
+async fn credentials_are_told_once_with_all_that_goes_into_the_device() {
+    let server = Server::start().await;
+    let answer = server.post_json(FRONT, &json!({ "kind": "lock" })).await;
+    assert_eq!(answer.status, 201);
+    assert_eq!(answer.header("cache-control"), "no-store");
+    assert_eq!(answer.header("location"), FRONT);
+    let issued = answer.json();
+    let password = issued["password"].as_str().unwrap();
+    assert_eq!(password.len(), 32);
+    let topics = json!({
+        "up": "latchlight/devices/front/up",
+        "down": "latchlight/devices/front/down",
+        "online": "latchlight/devices/front/online",
+        "picture": "latchlight/devices/front/picture",
+    });
+    let rest = json!({
+        "device": "front", "kind": "lock", "username": "front", "password": password,
+        "client_id": "front", "topics": topics,
+    });
+    assert_eq!(issued, rest);
+
+    let kept = server.get(FRONT).await;
+    assert_eq!((&kept.json()["device"], &kept.json()["kind"]), (&"front".into(), &"lock".into()));
+    assert!(!String::from_utf8_lossy(&kept.body).contains(password), "c30");
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn what_is_no_kind_or_no_device_gets_none() {
+    let server = Server::start().await;
+    server.post_json(FRONT, &json!({ "kind": "door" })).await.problem(422, "invalid");
+    let owner = json!({ "kind": "lock", "secret": "mine" });
+    server.post_json(FRONT, &owner).await.problem(422, "invalid");
+    let nobody = "/api/v1/devices/Front/credentials";
+    server.post_json(nobody, &json!({})).await.problem(404, "not-found");
+    server.get(FRONT).await.problem(404, "not-found");
+    server.delete(FRONT).await.problem(404, "not-found");
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_device_tells_whether_it_has_credentials_and_loses_them_when_it_is_removed() {
+    let server = Server::start().await;
+    server.lock("front", Manner::Obeys).await.leave(&server).await;
+    let light = server.post_json(FRONT, &json!({ "kind": "light" })).await;
+    assert!(light.problem(422, "invalid").contains("has joined as a lock"));
+    assert_eq!(server.post_json(FRONT, &json!({ "kind": "lock" })).await.status, 201);
+    let device = server.get("/api/v1/devices/front").await.json();
+    assert_eq!(device["credentials"]["kind"], "lock");
+    assert_eq!(server.delete("/api/v1/devices/front").await.status, 204);
+    server.get(FRONT).await.problem(404, "not-found");
+    server.stop().await;
+}
