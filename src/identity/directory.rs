@@ -9,7 +9,7 @@ use sqlx::SqlitePool;
 use tokio::sync::Mutex;
 
 use super::rows;
-use super::{Account, AccountId, Identity, Role};
+use super::{Account, AccountId, Identity, KeySecret, Role};
 use crate::database::Database;
 
 /// Every account; cheap to clone.
@@ -29,6 +29,9 @@ struct Accounts {
     /// In small letters.
     by_name: HashMap<String, AccountId>,
     by_subject: HashMap<String, AccountId>,
+    /// By the SHA-256 of their secrets: which nobody can choose, so that how
+    /// long it takes to look one up tells nothing of the others.
+    by_secret: HashMap<[u8; 32], AccountId>,
 }
 
 /// Why a change was not made; everything is as it was.
@@ -82,6 +85,13 @@ impl Directory {
     pub fn of_subject(&self, subject: &str) -> Option<Arc<Account>> {
         let accounts = self.0.accounts.load();
         let id = accounts.by_subject.get(subject)?;
+        accounts.by_id.get(id).cloned()
+    }
+
+    /// The API key of this secret.
+    pub fn of_secret(&self, secret: &KeySecret) -> Option<Arc<Account>> {
+        let accounts = self.0.accounts.load();
+        let id = accounts.by_secret.get(&secret.sha256())?;
         accounts.by_id.get(id).cloned()
     }
 
@@ -170,6 +180,9 @@ impl Accounts {
         if let Some(subject) = &account.subject {
             self.by_subject.insert(subject.clone(), account.id);
         }
+        if let Some(secret) = account.proof.secret {
+            self.by_secret.insert(secret, account.id);
+        }
         self.by_id.insert(account.id, account);
     }
 
@@ -178,6 +191,9 @@ impl Accounts {
         self.by_name.remove(&account.name.as_str().to_ascii_lowercase());
         if let Some(subject) = &account.subject {
             self.by_subject.remove(subject);
+        }
+        if let Some(secret) = &account.proof.secret {
+            self.by_secret.remove(secret);
         }
         Some(account)
     }
@@ -233,7 +249,8 @@ mod tests {
         let owner = directory.add(account("Ada", Role::Owner)).await.unwrap();
         let mut key = account("heating", Role::Member);
         key.kind = AccountKind::Key;
-        key.proof = Proof { password: None, secret: Some([7; 32]) };
+        let secret = KeySecret::generate().unwrap();
+        key.proof = Proof { password: None, secret: Some(secret.sha256()) };
         key.expires_at = Some(Timestamp::from_millisecond(1_900_000_000_000).unwrap());
         let key = directory.add(key).await.unwrap();
         let taken = directory.add(account("ADA", Role::Guest)).await.unwrap_err();
@@ -243,8 +260,10 @@ mod tests {
         let again = Directory::open(&database).await.unwrap();
         assert_eq!(again.named("ada"), Some(owner));
         assert_eq!(again.get(key.id).unwrap().epoch, 1);
+        assert_eq!(again.of_secret(&secret), again.get(key.id));
         assert_eq!(again.list(), directory.list());
         again.remove(key.id).await.unwrap();
+        assert_eq!(again.of_secret(&secret), None);
         assert_eq!(again.named("heating"), None);
         assert_eq!(Directory::open(&database).await.unwrap().list().len(), 1);
     }
