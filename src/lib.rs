@@ -11,6 +11,7 @@ pub mod database;
 pub mod device_interface;
 pub mod http;
 pub mod identity;
+pub mod key_folder;
 pub mod open_files;
 pub mod pictures;
 pub mod plugin_host;
