@@ -1,6 +1,8 @@
 //! The database: SQLite in the data folder, its schema brought up to date at
 //! every start.
 
+mod writer;
+
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
@@ -13,6 +15,8 @@ use sqlx::{Connection as _, SqliteConnection, SqlitePool};
 use crate::config::DatabaseSettings;
 use crate::telemetry::one_line;
 
+pub use writer::Writer;
+
 static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
 
 /// The database in the data folder; its log and index stand beside it.
@@ -23,6 +27,8 @@ pub const FILE: &str = "latchlight.db";
 pub struct Database {
     /// The connections. What is committed on one is on disk.
     pub pool: SqlitePool,
+    /// The one by which the records are written.
+    pub writer: Writer,
 }
 
 /// What is wrong with the pages of a database.
@@ -81,7 +87,7 @@ impl Database {
                 tracing::error!(
                     kept = %kept.display(), error = one_line(&error),
                     "the database is torn: it is kept aside and begun anew, without what was \
-                     recorded of commands, retries and pictures"
+                     recorded of events, commands, retries and pictures"
                 );
                 Self::open_as_it_is(settings, data).await
             }
@@ -120,7 +126,8 @@ impl Database {
             pool.close().await;
             return Err(error);
         }
-        Ok(Self { pool })
+        let writer = Writer::new(&pool);
+        Ok(Self { pool, writer })
     }
 
     /// Whether the database answers.
@@ -133,6 +140,7 @@ impl Database {
 
     /// Closes all connections, after what they are doing.
     pub async fn close(&self) {
+        self.writer.close().await;
         self.pool.close().await;
     }
 }

@@ -9,6 +9,7 @@ pub mod config;
 pub mod console;
 pub mod database;
 pub mod device_interface;
+pub mod events;
 pub mod http;
 pub mod identity;
 pub mod key_folder;

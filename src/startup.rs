@@ -19,6 +19,7 @@ use crate::database::{self, Database};
 use crate::device_interface::link::{InlineLink, Link, LinkEvent, PahoLink};
 use crate::device_interface::topics::Topics;
 use crate::device_interface::{Actor, Counts, LinkOutbox, Mistakes, Parts, Presence};
+use crate::events::{Event, Events, Kind};
 use crate::http::{self, BrokerAddress, Services};
 use crate::identity::devices::DeviceCredentials;
 use crate::identity::{Directory, Permissions};
@@ -98,6 +99,7 @@ impl Application {
             Commands::open(&database, launcher, state.clone(), settings.commands.clone())
                 .await
                 .context("open the record of commands")?;
+        let events = Events::open(&database, &settings.events);
         let limits = PictureLimits::from(&settings.http);
         let pictures = Pictures::open(&database, &data.join("pictures"), limits).await?;
 
@@ -106,6 +108,7 @@ impl Application {
         let context = Context {
             state: state.clone(),
             commands: commands.clone(),
+            events: events.clone(),
             pictures: pictures.clone(),
             credentials: credentials.clone(),
             permissions: permissions.clone(),
@@ -141,6 +144,7 @@ impl Application {
             credentials,
             permissions,
             commands,
+            events,
             registry,
             plugins,
             pictures,
@@ -190,9 +194,13 @@ impl Application {
             version = env!("CARGO_PKG_VERSION"),
             "latchlight is ready"
         );
-        let commands = services.commands.clone();
-        let housekeeper = commands.clone();
-        let housekeeping = tokio::spawn(async move { housekeeper.keep_house().await });
+        let (commands, events) = (services.commands.clone(), services.events.clone());
+        let version = concat!("version ", env!("CARGO_PKG_VERSION"));
+        events.record(Event::of_server(Kind::Server, "start").detail(version));
+        let housekeeping = tokio::spawn({
+            let (commands, events) = (commands.clone(), events.clone());
+            async move { tokio::join!(commands.keep_house(), events.keep_house()) }
+        });
         let patience = services.settings.shutdown_timeout();
         let mut serving = std::pin::pin!(http::run(vec![http], commanded, services, stop.clone()));
         let served = tokio::select! {
@@ -216,6 +224,8 @@ impl Application {
         link.close().await;
         writer.abort();
         let saved = state.flush().await.context("save the state");
+        events.record(Event::of_server(Kind::Server, "stop"));
+        events.close().await;
         database.close().await;
         drop(sole_use);
         served.context("serve HTTP")?;

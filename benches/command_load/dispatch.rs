@@ -15,6 +15,7 @@ use latchlight::database::Database;
 use latchlight::device_interface::link::{Incoming, Link, LinkEvent};
 use latchlight::device_interface::topics::{CommandMessage, Destination, Topics};
 use latchlight::device_interface::{Actor, Counts, LinkOutbox, Mistakes, Parts, Presence};
+use latchlight::events::Events;
 use latchlight::identity::devices::DeviceCredentials;
 use latchlight::identity::{Directory, Permissions};
 use latchlight::pictures::{PictureLimits, Pictures};
@@ -134,6 +135,7 @@ async fn parts(
     let context = Context {
         state: state.clone(),
         commands,
+        events: Events::open(database, &settings.events),
         pictures: Pictures::open(database, pictures, limits).await?,
         credentials: DeviceCredentials::open(database).await?,
         permissions: Permissions::new(Directory::open(database).await?, settings.devices.clone()),

@@ -4,6 +4,7 @@ use async_trait::async_trait;
 use serde_json::Value;
 
 use crate::commands::Commands;
+use crate::events::Events;
 use crate::identity::Permissions;
 use crate::identity::devices::DeviceCredentials;
 use crate::pictures::Pictures;
@@ -15,6 +16,8 @@ pub struct Context {
     pub state: State,
     /// What devices are told to do.
     pub commands: Commands,
+    /// The record of what happened.
+    pub events: Events,
     /// What cameras saw.
     pub pictures: Pictures,
     /// What devices show to be let in.

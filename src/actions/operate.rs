@@ -49,7 +49,7 @@ fn order(
         id: target.id,
         device: device.id.clone(),
         verb,
-        issuer: request.issuer(),
+        principal: request.principal.clone(),
         refused: context.permissions.may_operate(&request.principal, verb, device).err(),
     }
 }

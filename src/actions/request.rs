@@ -55,11 +55,6 @@ impl Request {
             _ => Err(ActionError::not_allowed(format!("only a device may say `{}`", self.word))),
         }
     }
-
-    /// Who calls, as it stands in records: `app:<identity>`, `device:<id>`, …
-    pub fn issuer(&self) -> String {
-        self.principal.to_string()
-    }
 }
 
 /// Reads a JSON object, naming the field that is wrong.

@@ -1,6 +1,7 @@
 //! One command, as it is recorded and shown.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -9,6 +10,7 @@ use serde::Serialize;
 
 use super::deadline::Deadline;
 use super::{CommandId, Verb};
+use crate::identity::Through;
 use crate::state::DeviceId;
 
 /// Where a command is in its life.
@@ -101,6 +103,12 @@ pub struct Command {
     pub verb: Verb,
     /// Who asked: `app:<identity>`, `device:<id>`, `plugin:<name>`.
     pub issuer: String,
+    /// Through what; for the audit alone.
+    #[serde(skip)]
+    pub through: Option<Through>,
+    /// From where, as far as that is known; for the audit alone.
+    #[serde(skip)]
+    pub address: Option<IpAddr>,
     /// Where it is in its life.
     pub status: Status,
     /// What there is to say about that.

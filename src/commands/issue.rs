@@ -22,6 +22,7 @@ use super::run_clock::RunClock;
 use super::{Begin, Command, CommandHandle, CommandId, JournalError, Launcher, Status, Verb};
 use crate::config::CommandSettings;
 use crate::database::Database;
+use crate::identity::Principal;
 use crate::state::{DeviceId, DeviceState, State};
 
 /// The commands of this server; cheap to clone.
@@ -67,8 +68,8 @@ pub struct Order {
     pub device: DeviceId,
     /// What it is to do.
     pub verb: Verb,
-    /// Who asks.
-    pub issuer: String,
+    /// Who asks, through what, and from where.
+    pub principal: Principal,
     /// Why it may not be, where it may not: recorded and not sent.
     pub refused: Option<String>,
 }
@@ -102,7 +103,7 @@ impl Commands {
         let retention = Retention::new(database.pool.clone(), clock, &settings);
         let core = Core {
             retention,
-            journal: Journal::open(database.pool.clone()).await?,
+            journal: Journal::open(database).await?,
             lanes: Lanes::default(),
             launcher,
             state,
@@ -350,7 +351,9 @@ impl Order {
             id: self.id.unwrap_or_else(CommandId::generate),
             device: self.device,
             verb: self.verb,
-            issuer: self.issuer,
+            issuer: self.principal.to_string(),
+            through: Some(self.principal.through),
+            address: self.principal.address,
             status: Status::Issued,
             detail: None,
             issued_at: now,
@@ -370,7 +373,7 @@ impl Order {
         let command = handle.snapshot();
         let same = self.device == command.device
             && self.verb == command.verb
-            && self.issuer == command.issuer;
+            && self.principal.to_string() == command.issuer;
         if same { Ok(Reserved::Known(handle)) } else { Err(IssueError::IdTaken(command.id)) }
     }
 }

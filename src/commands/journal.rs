@@ -3,22 +3,25 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use sqlx::sqlite::{SqliteConnectOptions, SqliteRow};
-use sqlx::{ConnectOptions as _, Row, SqliteConnection, SqlitePool};
+use sqlx::sqlite::SqliteRow;
+use sqlx::{Row, SqlitePool};
 use tokio::sync::{mpsc, oneshot};
 
 use super::{Command, CommandId};
+use crate::database::{Database, Writer};
+use crate::identity::Through;
 use crate::state::DeviceId;
 
 /// How many writes may wait; who comes later waits for a place.
 const WAITING: usize = 1024;
 
-/// One statement for all that waits, and so one transaction and one trip to
-/// the database's thread. `?` is a JSON array with an array per command.
+/// For all that waits; `?` is a JSON array with an array per command. What
+/// has ended by it becomes an event, by the table's triggers.
 const WRITE: &str = "INSERT INTO commands \
-    (id, device, verb, issuer, status, detail, issued_at, sent_at, delivered_at, ended_at, expires_at) \
+    (id, device, verb, issuer, status, detail, issued_at, sent_at, delivered_at, ended_at, expires_at, through, address) \
     SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, \
-           value ->> 6, value ->> 7, value ->> 8, value ->> 9, value ->> 10 \
+           value ->> 6, value ->> 7, value ->> 8, value ->> 9, value ->> 10, \
+           value ->> 11, value ->> 12 \
     FROM json_each(?) WHERE true \
     ON CONFLICT (id) DO UPDATE SET status = excluded.status, detail = excluded.detail, \
     sent_at = excluded.sent_at, delivered_at = excluded.delivered_at, ended_at = excluded.ended_at";
@@ -48,7 +51,8 @@ struct Entry {
 impl Journal {
     /// Starts the writer, and ends what an earlier run of the server left
     /// under way: it may have left, and is never sent again.
-    pub(super) async fn open(pool: SqlitePool) -> Result<Self, JournalError> {
+    pub(super) async fn open(database: &Database) -> Result<Self, JournalError> {
+        let pool = database.pool.clone();
         let left = sqlx::query(
             "UPDATE commands SET status = 'unconfirmed', ended_at = ?, \
              detail = 'the server stopped while it was under way' WHERE ended_at IS NULL",
@@ -63,7 +67,7 @@ impl Journal {
             );
         }
         let (sender, receiver) = mpsc::channel(WAITING);
-        tokio::spawn(write_batches(pool.connect_options(), receiver));
+        tokio::spawn(write_batches(database.writer.clone(), receiver));
         Ok(Self { pool, sender })
     }
 
@@ -105,35 +109,20 @@ impl Journal {
     }
 }
 
-/// Writes on a connection of its own, which knows the newest pages as long as
-/// nobody else writes.
-async fn write_batches(options: Arc<SqliteConnectOptions>, mut receiver: mpsc::Receiver<Entry>) {
+async fn write_batches(writer: Writer, mut receiver: mpsc::Receiver<Entry>) {
     let mut batch = Vec::new();
-    let mut connection = None;
     while receiver.recv_many(&mut batch, WAITING).await > 0 {
-        let result = write(&options, &mut connection, &batch).await;
-        if result.is_err() {
-            connection = None;
-        }
+        let result = write(&writer, &batch).await;
         for entry in batch.drain(..) {
             let _ = entry.done.send(result.clone());
         }
     }
 }
 
-async fn write(
-    options: &SqliteConnectOptions,
-    connection: &mut Option<SqliteConnection>,
-    batch: &[Entry],
-) -> Result<(), JournalError> {
+async fn write(writer: &Writer, batch: &[Entry]) -> Result<(), JournalError> {
     let commands: Vec<_> = batch.iter().flat_map(|entry| &entry.commands).map(row).collect();
     let rows = serde_json::to_string(&commands).map_err(|e| JournalError(e.to_string().into()))?;
-    let connection = match connection {
-        Some(connection) => connection,
-        none => none.insert(options.connect().await?),
-    };
-    sqlx::query(WRITE).bind(rows).execute(connection).await?;
-    Ok(())
+    Ok(writer.write(WRITE, rows).await?)
 }
 
 /// A command in the order of the columns.
@@ -151,6 +140,8 @@ fn row(command: &Command) -> impl serde::Serialize {
         time(command.delivered_at),
         time(command.ended_at),
         command.expires_at.as_millisecond(),
+        command.through.map(Through::as_str),
+        command.address,
     )
 }
 
@@ -177,6 +168,8 @@ fn read(row: &SqliteRow) -> Result<Command, JournalError> {
         delivered_at: time("delivered_at")?,
         ended_at: time("ended_at")?,
         expires_at: always("expires_at")?,
+        through: row.try_get::<Option<String>, _>("through")?.and_then(|word| word.parse().ok()),
+        address: row.try_get::<Option<String>, _>("address")?.and_then(|ip| ip.parse().ok()),
         // What an earlier run left under way has ended.
         deadline: None,
     })

@@ -31,4 +31,5 @@ pub use handle::CommandHandle;
 pub use idempotency::{Begin, Ticket};
 pub use issue::{Commands, IssueError, Order};
 pub use journal::JournalError;
+pub(crate) use run_clock::RunClock;
 pub use verb::Verb;

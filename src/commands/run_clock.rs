@@ -9,23 +9,23 @@ use jiff::Timestamp;
 /// The wall clock as it stood at the start, and from then on the clock that
 /// nobody sets.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct RunClock {
+pub(crate) struct RunClock {
     started: Instant,
     stood: Timestamp,
 }
 
 impl RunClock {
-    pub(super) fn start() -> Self {
+    pub(crate) fn start() -> Self {
         Self { started: Instant::now(), stood: Timestamp::now() }
     }
 
     /// Now, in Unix milliseconds, as the record has it.
-    pub(super) fn now(&self) -> i64 {
+    pub(crate) fn now(&self) -> i64 {
         self.stood.as_millisecond().saturating_add(milliseconds(self.started.elapsed()))
     }
 
     /// So long ago.
-    pub(super) fn before(&self, age: Duration) -> i64 {
+    pub(crate) fn before(&self, age: Duration) -> i64 {
         self.now().saturating_sub(milliseconds(age))
     }
 }

@@ -17,7 +17,7 @@ const NO_KEY: &str = "?";
 fn keys() -> BTreeSet<String> {
     let mut keys = BTreeSet::new();
     add_keys("", &|value| value, &mut keys);
-    for part in ["http", "mqtt", "database", "log", "commands", "devices", "plugins"] {
+    for part in ["http", "mqtt", "database", "log", "commands", "events", "devices", "plugins"] {
         assert!(keys.remove(part), "{part}");
     }
     assert!(keys.remove("devices.<id>"));

@@ -83,6 +83,7 @@ impl Settings {
         self.database.check()?;
         self.log.check()?;
         self.commands.check()?;
+        self.events.check()?;
         self.plugins.check()?;
         self.check_topics()
     }

@@ -10,6 +10,7 @@ mod database;
 mod devices;
 #[cfg(test)]
 mod documented;
+mod events;
 mod http;
 mod load;
 mod log;
@@ -26,6 +27,7 @@ use serde::Deserialize;
 pub use commands::CommandSettings;
 pub use database::DatabaseSettings;
 pub use devices::{DeviceSettings, DeviceTopics, Grant};
+pub use events::EventSettings;
 pub use http::HttpSettings;
 pub use load::{ENVIRONMENT_PREFIX, InvalidSettings};
 pub use log::{LogFormat, LogSettings};
@@ -54,6 +56,8 @@ pub struct Settings {
     pub log: LogSettings,
     /// How long a command lives.
     pub commands: CommandSettings,
+    /// How long what happened is kept on record.
+    pub events: EventSettings,
     /// What a device may do beyond its kind, and topics of another shape.
     pub devices: BTreeMap<DeviceId, DeviceSettings>,
     /// Which libraries are loaded, and what they may ask of the server.
@@ -69,6 +73,7 @@ impl Default for Settings {
             database: DatabaseSettings::default(),
             log: LogSettings::default(),
             commands: CommandSettings::default(),
+            events: EventSettings::default(),
             devices: BTreeMap::new(),
             plugins: PluginsSettings::default(),
         }

@@ -8,7 +8,7 @@ use std::fmt;
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
 /// Where an object stands; `[]` is an item of a list, `<id>` a device's name.
-pub(super) const OBJECTS: [&str; 14] = [
+pub(super) const OBJECTS: [&str; 15] = [
     "",
     "commands",
     "database",
@@ -16,6 +16,7 @@ pub(super) const OBJECTS: [&str; 14] = [
     "devices.<id>",
     "devices.<id>.grants[]",
     "devices.<id>.topics",
+    "events",
     "http",
     "log",
     "mqtt",

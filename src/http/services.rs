@@ -9,6 +9,7 @@ use crate::commands::Commands;
 use crate::config::HttpSettings;
 use crate::database::Database;
 use crate::device_interface::Handle;
+use crate::events::Events;
 use crate::identity::Permissions;
 use crate::identity::devices::DeviceCredentials;
 use crate::pictures::Pictures;
@@ -28,6 +29,8 @@ pub struct Services {
     pub credentials: DeviceCredentials,
     /// The record of commands, and the idempotency keys.
     pub commands: Commands,
+    /// The record of what happened.
+    pub events: Events,
     /// The actions.
     pub registry: Arc<Registry>,
     /// The plugins, and what became of them.

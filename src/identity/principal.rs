@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::net::IpAddr;
+use std::str::FromStr;
 use std::sync::Arc;
 
 use latchlight_plugin_api::Caller;
@@ -81,6 +82,17 @@ impl Through {
     }
 }
 
+impl FromStr for Through {
+    type Err = String;
+
+    fn from_str(word: &str) -> Result<Self, Self::Err> {
+        [Self::Http, Self::Mqtt, Self::Keypad, Self::Plugin, Self::Console, Self::Server]
+            .into_iter()
+            .find(|through| through.as_str() == word)
+            .ok_or_else(|| format!("`{word}` is nothing through which somebody asks"))
+    }
+}
+
 impl Who {
     /// An account that was let in for this.
     pub fn account(account: &Account, scopes: Scopes) -> Self {
@@ -127,9 +139,13 @@ impl Principal {
     }
 }
 
-/// `app:<name>`, `device:<id>`, … as it stands in records.
+/// `app:<name>`, `device:<id>`, `operator`, … as it stands in records.
 impl fmt::Display for Principal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.caller().fmt(f)
+        match &self.who {
+            // No account is called so: theirs begin with `app:`.
+            Who::Operator => f.write_str("operator"),
+            _ => self.caller().fmt(f),
+        }
     }
 }

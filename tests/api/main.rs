@@ -11,6 +11,7 @@ mod commands;
 mod console;
 mod device_credentials;
 mod devices;
+mod events;
 mod health;
 mod hello;
 mod idempotency;

@@ -27,7 +27,8 @@ impl Record {
         for _ in 0..commands {
             let ended = now() - ended_ago;
             sqlx::query(
-                "INSERT INTO commands VALUES \
+                "INSERT INTO commands (id, device, verb, issuer, status, detail, issued_at, \
+                 sent_at, delivered_at, ended_at, expires_at) VALUES \
                  (?, 'front', 'lock', 'app:x', 'confirmed', NULL, ?, NULL, NULL, ?, ?)",
             )
             .bind(uuid::Uuid::now_v7().to_string())

@@ -10,6 +10,7 @@ use latchlight::actions::{Answer, Context, Outbox, Registry, Request};
 use latchlight::commands::{Commands, Dispatch, Flight, FlightEnd, Launcher, Verb};
 use latchlight::config::{Settings, Sha256Hex};
 use latchlight::database::Database;
+use latchlight::events::Events;
 use latchlight::identity::devices::DeviceCredentials;
 use latchlight::identity::{
     Account, AccountId, AccountKind, Directory, Permissions, Principal, Proof, Role, Who,
@@ -176,7 +177,9 @@ async fn context(folder: &TempDir, settings: &Settings) -> (Context, Directory) 
     let directory = Directory::open(&database).await.unwrap();
     let credentials = DeviceCredentials::open(&database).await.unwrap();
     let commands = settings.commands.clone();
+    let events = Events::open(&database, &settings.events);
     let context = Context {
+        events,
         state: state.clone(),
         commands: Commands::open(&database, Arc::new(Nowhere), state, commands).await.unwrap(),
         pictures: pictures.unwrap(),

@@ -42,6 +42,7 @@ fn registry(services: &Services, counts: &Counts) -> Registry {
     own.register("state_write_errors", "Writes of config.json that failed", failed);
     services.handle.register_counts(own);
     services.commands.register_counts(own);
+    services.events.register_counts(own);
     counts.register(own);
     registry
 }

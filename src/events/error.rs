@@ -1,0 +1,14 @@
+//! The record does not do its work.
+
+use std::sync::Arc;
+
+/// The record could not be written or read.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("the record of events: {0}")]
+pub struct EventError(pub(super) Arc<str>);
+
+impl From<sqlx::Error> for EventError {
+    fn from(error: sqlx::Error) -> Self {
+        Self(error.to_string().into())
+    }
+}

@@ -1,0 +1,51 @@
+//! The record of what happened: who did what, through what and from where,
+//! what came of it, and what was refused (SAFETY C27).
+//!
+//! The table `events` is added to and never changed: the database itself
+//! refuses UPDATE, DELETE and REPLACE (migration 0006). What is older than the
+//! settings keep goes when a mark is moved over it, and of each such step the
+//! record tells. Every end of a command becomes an event by triggers on the
+//! table `commands`, in the same transaction; all else comes through
+//! [`Events`]:
+//!
+//! ```
+//! # use latchlight::events::{Event, EventError, Events, Kind};
+//! # use latchlight::identity::{Principal, Through};
+//! # async fn example(events: &Events, principal: &Principal) -> Result<(), EventError> {
+//! // A change of accounts, credentials, plugins: answered when this is on disk.
+//! let added = Event::of(Kind::Account, principal, "add").detail("user bob, role guest");
+//! events.record_now(added).await?;
+//!
+//! // What may be written a moment later, with what else there is.
+//! events.record(Event::of(Kind::SignIn, principal, "token"));
+//!
+//! // A refusal. Equal ones of one source are gathered, so that no flood of
+//! // them fills the record; of a stranger nothing is the actor.
+//! events.refused(Event::of(Kind::Refusal, principal, "unlock").refused("no grant"));
+//! let address = "192.0.2.7".parse().ok();
+//! let stranger = Event::of_nobody(Kind::SignIn, Through::Http, address, "token");
+//! events.refused(stranger.refused("wrong name or password, for `bob`"));
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! No event has a secret in it: no password, token, code or PIN (SAFETY C30).
+//! Texts are shortened, and what would not stay on one line is escaped.
+//!
+//! Absent by design: an event is not sent anywhere, and nothing waits for one
+//! but who asked to.
+
+mod counts;
+mod error;
+mod event;
+mod gathering;
+mod handle;
+mod recorded;
+mod retention;
+mod rows;
+mod writer;
+
+pub use error::EventError;
+pub use event::{Event, Kind, Outcome};
+pub use handle::Events;
+pub use recorded::{Filter, Recorded};

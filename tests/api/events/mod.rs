@@ -1,0 +1,7 @@
+//! The record of what happened: that nothing takes it back, and what stands in it.
+
+mod commands;
+mod record;
+mod table;
+
+pub(crate) use table::Table;
