@@ -111,6 +111,14 @@ impl Events {
         rows::after(&self.0.pool, filter, after, last, limit).await
     }
 
+    /// How many events are like this.
+    ///
+    /// # Errors
+    /// The record cannot be read.
+    pub async fn count(&self, filter: &Filter) -> Result<i64, EventError> {
+        rows::count(&self.0.pool, filter).await
+    }
+
     /// One event.
     ///
     /// # Errors

@@ -38,6 +38,7 @@
 mod counts;
 mod error;
 mod event;
+mod export;
 mod gathering;
 mod handle;
 mod recorded;
@@ -47,5 +48,6 @@ mod writer;
 
 pub use error::EventError;
 pub use event::{Event, Kind, Outcome};
+pub use export::Format;
 pub use handle::Events;
 pub use recorded::{Filter, Recorded};

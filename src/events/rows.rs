@@ -33,6 +33,12 @@ pub(super) async fn after(
     query.build().fetch_all(pool).await?.iter().map(read).collect()
 }
 
+pub(super) async fn count(pool: &SqlitePool, filter: &Filter) -> Result<i64, EventError> {
+    let mut query = QueryBuilder::new("SELECT count(*) FROM events WHERE true");
+    push(&mut query, filter);
+    Ok(query.build_query_scalar().fetch_one(pool).await?)
+}
+
 pub(super) async fn get(pool: &SqlitePool, seq: i64) -> Result<Option<Recorded>, EventError> {
     let query = sqlx::query("SELECT * FROM events WHERE seq = ?").bind(seq);
     query.fetch_optional(pool).await?.as_ref().map(read).transpose()

@@ -32,6 +32,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use crate::commands::JournalError;
+use crate::events::EventError;
 use crate::identity::devices::CredentialsError;
 use crate::pictures::PictureError;
 use crate::state::StateError;
@@ -252,6 +253,13 @@ impl From<JournalError> for ApiError {
     fn from(error: JournalError) -> Self {
         tracing::error!(%error, "the database did not answer");
         Self::Unavailable("the record of commands does not answer".to_owned())
+    }
+}
+
+impl From<EventError> for ApiError {
+    fn from(error: EventError) -> Self {
+        tracing::error!(%error, "the database did not answer");
+        Self::Unavailable("the record of events does not answer".to_owned())
     }
 }
 

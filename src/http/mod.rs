@@ -41,11 +41,11 @@ pub use server::{listen, run};
 pub use services::{BrokerAddress, Services};
 
 use crate::identity::Scope::{
-    self, Admin, DevicesRead, LightsOperate, LocksOperate, PicturesRead, PicturesWrite,
+    self, Admin, DevicesRead, EventsRead, LightsOperate, LocksOperate, PicturesRead, PicturesWrite,
 };
 use Needs::Nothing;
 use resource::{Resource, resource};
-use routes::api::{actions, broker, commands, devices, pictures, plugins};
+use routes::api::{actions, broker, commands, devices, events, pictures, plugins};
 use routes::{board, get_pic, healthz, hello, lock, metrics, readyz, test, unlock};
 
 /// To have devices operated: which of them, is decided device by device.
@@ -74,6 +74,9 @@ fn resources() -> Vec<Resource> {
         resource("/api/v1/devices/{id}").read(DevicesRead, devices::get).delete(Admin, devices::delete),
         resource("/api/v1/devices/{id}/commands").read(DevicesRead, devices::commands::list).post(OPERATE, devices::commands::post),
         resource("/api/v1/devices/{id}/credentials").read(Admin, devices::credentials::get).post(Admin, devices::credentials::post).delete(Admin, devices::credentials::delete),
+        resource("/api/v1/events").read(EventsRead, events::list),
+        resource("/api/v1/events/export").read(EventsRead, events::export::get),
+        resource("/api/v1/events/{seq}").read(EventsRead, events::get),
         resource("/api/v1/pictures").read(PicturesRead, pictures::list).post(PicturesWrite, pictures::post),
         resource("/api/v1/pictures/{id}").read(PicturesRead, pictures::get).delete(Admin, pictures::delete),
         resource("/api/v1/plugins").read(Admin, plugins::list),

@@ -4,6 +4,9 @@ use std::time::Duration;
 
 use actix_web::error::QueryPayloadError;
 use actix_web::web;
+use jiff::Timestamp;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
 use serde::Deserialize;
 
 use super::ApiError;
@@ -60,6 +63,27 @@ impl TryFrom<String> for Limit {
         limit
             .map(Self)
             .ok_or_else(|| format!("limit: `{}` is not 1 to {LARGEST_PAGE}", shown(&text)))
+    }
+}
+
+/// `from` and `to`: a moment such as `2026-05-04T18:03:09Z`, or a day, which
+/// begins at midnight UTC.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub(super) struct Moment(pub(super) Timestamp);
+
+impl TryFrom<String> for Moment {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        let midnight = || {
+            let day: Date = text.parse().ok().filter(|_| text.len() == 10)?;
+            day.to_zoned(TimeZone::UTC).ok().map(|midnight| midnight.timestamp())
+        };
+        let moment = text.parse().ok().or_else(midnight);
+        moment.map(Self).ok_or_else(|| {
+            format!("`{}` is no moment such as 2026-05-04T18:03:09Z, and no day", shown(&text))
+        })
     }
 }
 

@@ -27,7 +27,7 @@ async fn the_socket_answers_as_the_listener_does_and_is_the_owners_alone() {
     let _lock = server.lock("front", Manner::Obeys).await;
     let answer = console.post("/lock?device=front&wait=10", &json!({})).await.unwrap();
     assert_eq!(answer["devices"][0]["outcome"], "confirmed", "{answer}");
-    assert_eq!(answer["devices"][0]["issuer"], "app:operator", "{answer}");
+    assert_eq!(answer["devices"][0]["issuer"], "operator", "{answer}");
     assert_eq!(console.delete("/api/v1/devices/front").await.unwrap(), json!(null));
     let folder = server.stop_and_keep().await;
     assert!(!folder.path().join("data").join(FILE).exists(), "gone at the stop");

@@ -2,6 +2,7 @@
 
 mod commands;
 mod record;
+mod routes;
 mod table;
 
 pub(crate) use table::Table;

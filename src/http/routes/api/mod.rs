@@ -4,5 +4,6 @@ pub(in crate::http) mod actions;
 pub(in crate::http) mod broker;
 pub(in crate::http) mod commands;
 pub(in crate::http) mod devices;
+pub(in crate::http) mod events;
 pub(in crate::http) mod pictures;
 pub(in crate::http) mod plugins;

@@ -1,0 +1,82 @@
+//! `GET /api/v1/events/export`: all events that are like this, as a file, the
+//! oldest first.
+
+use actix_web::HttpResponse;
+use actix_web::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
+use actix_web::web::{Data, Query};
+use bytes::Bytes;
+use futures_util::stream;
+use serde::Deserialize;
+
+use crate::events::{Event, EventError, Events, Filter, Format, Kind};
+use crate::http::auth::Caller;
+use crate::http::query::Moment;
+use crate::http::{ApiError, Services};
+use crate::state::DeviceId;
+
+/// How many events are read and sent at a time: the next ones are read when
+/// the client has taken these.
+const AT_A_TIME: u32 = 500;
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(in crate::http) struct Parameters {
+    actor: Option<String>,
+    kind: Option<Kind>,
+    device: Option<DeviceId>,
+    result: Option<String>,
+    from: Option<Moment>,
+    to: Option<Moment>,
+    #[serde(default)]
+    format: Format,
+}
+
+/// What is to be sent still.
+struct Rest {
+    events: Events,
+    filter: Filter,
+    format: Format,
+    head: Option<String>,
+    after: i64,
+    last: i64,
+}
+
+/// Up to the newest event of this moment. That it was asked for is an event.
+pub(in crate::http) async fn get(
+    caller: Caller,
+    query: Query<Parameters>,
+    services: Data<Services>,
+) -> Result<HttpResponse, ApiError> {
+    let Parameters { actor, kind, device, result, from, to, format } = query.into_inner();
+    let (from, to) = (from.map(|Moment(from)| from), to.map(|Moment(to)| to));
+    let filter = Filter { actor, kind, device, result, from, to };
+    let events = services.events.clone();
+    let last = events.newest().await?;
+    let what = format!("{} of events up to {last}", format.as_str());
+    events.record_now(Event::of(Kind::Record, &caller.0, "export").detail(&what)).await?;
+    let head = Some(format.head());
+    let rest = Rest { events, filter, format, head, after: 0, last };
+    let file = format!("attachment; filename=\"latchlight-events.{}\"", format.as_str());
+    Ok(HttpResponse::Ok()
+        .insert_header((CONTENT_TYPE, format.media_type()))
+        .insert_header((CONTENT_DISPOSITION, file))
+        // What fails on the way cuts the answer off: nobody takes a part for all.
+        .streaming(stream::try_unfold(rest, Rest::next)))
+}
+
+impl Rest {
+    async fn next(mut self) -> Result<Option<(Bytes, Self)>, EventError> {
+        if let Some(head) = self.head.take().filter(|head| !head.is_empty()) {
+            return Ok(Some((head.into(), self)));
+        }
+        let Self { events, filter, after, last, .. } = &self;
+        let events = events
+            .after(filter, *after, *last, AT_A_TIME)
+            .await
+            .inspect_err(|error| tracing::error!(%error, "an export of events is cut off"))?;
+        let Some(newest) = events.last() else { return Ok(None) };
+        self.after = newest.seq;
+        let lines = self.format.lines(&events)?;
+        Ok(Some((lines.into(), self)))
+    }
+}
