@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use latchlight_broker::{Options, WebSocket};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -16,11 +17,13 @@ use crate::commands::Commands;
 use crate::config::Settings;
 use crate::console::Socket;
 use crate::database::{self, Database};
-use crate::device_interface::link::{InlineLink, Link, LinkEvent, PahoLink};
+use crate::device_interface::link::{
+    InlineLink, Link, LinkEvent, MqttAddresses, MqttListeners, PahoLink,
+};
 use crate::device_interface::topics::Topics;
 use crate::device_interface::{Actor, Counts, LinkOutbox, Mistakes, Parts, Presence};
 use crate::events::{Event, Events, Kind};
-use crate::http::{self, BrokerAddress, Services};
+use crate::http::{self, BrokerAddress, Listening, Origins, Services};
 use crate::identity::devices::DeviceCredentials;
 use crate::identity::{Directory, Permissions};
 use crate::open_files::OpenFiles;
@@ -28,6 +31,7 @@ use crate::pictures::{PictureLimits, Pictures};
 use crate::plugin_host::{PluginHost, ServerServices};
 use crate::sole_use::SoleUse;
 use crate::state::{ConfigFile, State};
+use crate::tls::{self, Certificates, Reload};
 
 /// How many events of the link may wait for the device interface. A full
 /// queue slows the embedded broker's publishers down.
@@ -38,10 +42,10 @@ const LAST_KNOWN_EVERY: Duration = Duration::from_secs(5);
 
 /// The whole server, built and listening, not yet answering.
 pub struct Application {
-    http: std::net::TcpListener,
-    http_address: SocketAddr,
+    http: Vec<Listening>,
     console: Socket,
-    mqtt_address: Option<SocketAddr>,
+    mqtt: MqttAddresses,
+    reload: Reload,
     services: Services,
     actor: Actor,
     link: Arc<dyn Link>,
@@ -66,6 +70,7 @@ impl Application {
     ) -> anyhow::Result<Self> {
         let beside = file.folder().to_owned();
         settings.mqtt.place_files(&beside);
+        settings.tls.place_files(&beside);
         let files = OpenFiles::ask();
         let of_apps = &mut settings.http.max_connections;
         *of_apps = files.for_apps().clamp(1, *of_apps);
@@ -78,16 +83,31 @@ impl Application {
         let credentials =
             DeviceCredentials::open(&database).await.context("read the devices' credentials")?;
         let console = Socket::listen(&data)?;
-        let http = http::listen(&settings.http)?;
-        let http_address = http.local_addr().context("read the address of http.listen")?;
-        let public_url = settings.http.public_url(http_address);
+        for (key, address) in settings.plain_off_loopback() {
+            tracing::warn!(
+                %address,
+                "{key} speaks without TLS off loopback: what goes there, passwords too, can be \
+                 read and changed on its way (allow_plain)"
+            );
+        }
+        let certificates =
+            settings.has_tls().then(|| Certificates::load(&settings.tls)).transpose()?;
+        let http = http::listen(&settings.http, certificates.as_ref())?;
+        let address_of = |tls| http.iter().find(|at| at.is_tls() == tls).map(Listening::address);
+        let public_url = settings.http.public_url(address_of(false), address_of(true));
 
         let topics = Arc::new(Topics::new(&settings));
         adopt_base_topics(&state, &topics);
         let presence = Arc::new(Presence::default());
         let (events, incoming) = mpsc::channel(EVENTS);
-        let (link, mqtt_address) =
-            link(&settings, &data, files, give_back, &topics, events).await?;
+        let (link, mqtt) = if settings.mqtt.is_embedded() {
+            let pages = pages(&Origins::of(&settings.http, &http));
+            let listeners = MqttListeners::bind(&settings.mqtt, certificates.as_ref(), &pages)?;
+            let options = options(&settings, files);
+            inline_link(&settings, listeners, &data, options, give_back, &topics, events).await?
+        } else {
+            (outside_link(&settings, &topics, events)?, MqttAddresses::default())
+        };
         let outbox = LinkOutbox {
             topics: topics.clone(),
             link: link.clone(),
@@ -132,10 +152,7 @@ impl Application {
         state.set_actions(registry.files());
         let broker = BrokerAddress {
             embedded: settings.mqtt.is_embedded(),
-            url: mqtt_address.map_or_else(
-                || settings.mqtt.broker_without_credentials(),
-                |address| format!("mqtt://{address}"),
-            ),
+            url: mqtt.url().unwrap_or_else(|| settings.mqtt.broker_without_credentials()),
             prefix: settings.mqtt.prefix.clone(),
         };
         let services = Services {
@@ -152,12 +169,14 @@ impl Application {
             database: database.clone(),
             runtime: tokio::runtime::Handle::current(),
             settings: Arc::new(settings.http.clone()),
+            limits: settings.limits.clone(),
+            certificates,
         };
         Ok(Self {
             http,
-            http_address,
             console,
-            mqtt_address,
+            mqtt,
+            reload: Reload::default(),
             services,
             actor,
             link,
@@ -167,14 +186,43 @@ impl Application {
         })
     }
 
-    /// Where the API and the board listen.
-    pub fn http_address(&self) -> SocketAddr {
-        self.http_address
+    /// Where the API and the board listen without TLS.
+    pub fn http_address(&self) -> Option<SocketAddr> {
+        self.http.iter().find(|at| !at.is_tls()).map(Listening::address)
+    }
+
+    /// Where they listen with TLS.
+    pub fn https_address(&self) -> Option<SocketAddr> {
+        self.http.iter().find(|at| at.is_tls()).map(Listening::address)
     }
 
     /// Where the embedded broker listens, if there is one.
-    pub fn mqtt_address(&self) -> Option<SocketAddr> {
-        self.mqtt_address
+    pub fn mqtt_addresses(&self) -> MqttAddresses {
+        self.mqtt
+    }
+
+    /// Has the certificate read again.
+    pub fn reload(&self) -> Reload {
+        self.reload.clone()
+    }
+
+    fn say_that_it_is_ready(&self) {
+        let MqttAddresses { mqtt, mqtts, ws, wss } = self.mqtt;
+        let (http, https) = (self.http_address(), self.https_address());
+        let board = match (http, https) {
+            (Some(http), _) => format!("http://{http}/"),
+            (None, https) => https.map_or_else(String::new, |https| format!("https://{https}/")),
+        };
+        tracing::info!(
+            %board,
+            https = https.map(tracing::field::display),
+            mqtt = mqtt.map(tracing::field::display),
+            mqtts = mqtts.map(tracing::field::display),
+            ws = ws.map(tracing::field::display),
+            wss = wss.map(tracing::field::display),
+            version = env!("CARGO_PKG_VERSION"),
+            "latchlight is ready"
+        );
     }
 
     /// Answers until it is told to stop; then finishes what is in hand and
@@ -183,17 +231,13 @@ impl Application {
     /// # Errors
     /// The HTTP server failed, or the state could not be saved.
     pub async fn run_until_stopped(self, stop: CancellationToken) -> anyhow::Result<()> {
-        let Self { http, console, services, actor, link, state, database, sole_use, .. } = self;
+        self.say_that_it_is_ready();
+        let Self { http, console, services, actor, link, state, .. } = self;
+        let Self { database, sole_use, reload, .. } = self;
         let commanded = console.listener().context("share the server's own socket")?;
         let writer = tokio::spawn(state.clone().run_writer(LAST_KNOWN_EVERY));
         let stop_actor = CancellationToken::new();
         let actor: JoinHandle<()> = tokio::spawn(actor.run(stop_actor.clone()));
-        tracing::info!(
-            board = %format!("http://{}/", self.http_address),
-            mqtt = self.mqtt_address.map(tracing::field::display),
-            version = env!("CARGO_PKG_VERSION"),
-            "latchlight is ready"
-        );
         let (commands, events) = (services.commands.clone(), services.events.clone());
         let version = concat!("version ", env!("CARGO_PKG_VERSION"));
         events.record(Event::of_server(Kind::Server, "start").detail(version));
@@ -201,8 +245,18 @@ impl Application {
             let (commands, events) = (commands.clone(), events.clone());
             async move { tokio::join!(commands.keep_house(), events.keep_house()) }
         });
+        let watching = services.certificates.clone();
+        let watching = tokio::spawn(async move {
+            match watching {
+                Some(certificates) => tls::watch(certificates, reload).await,
+                None => loop {
+                    reload.wished().await;
+                    tracing::info!("nothing to read again: there is no certificate");
+                },
+            }
+        });
         let patience = services.settings.shutdown_timeout();
-        let mut serving = std::pin::pin!(http::run(vec![http], commanded, services, stop.clone()));
+        let mut serving = std::pin::pin!(http::run(http, commanded, services, stop.clone()));
         let served = tokio::select! {
             biased;
             () = stop.cancelled() => {
@@ -217,6 +271,7 @@ impl Application {
         };
         drop(console);
         housekeeping.abort();
+        watching.abort();
         stop_actor.cancel();
         if actor.await.is_err() {
             tracing::error!("the device interface failed");
@@ -243,21 +298,26 @@ fn data_folder(data: &Path, beside: &Path) -> anyhow::Result<PathBuf> {
     Ok(folder)
 }
 
-async fn link(
+async fn inline_link(
     settings: &Settings,
+    listeners: MqttListeners,
     data: &Path,
-    files: OpenFiles,
+    options: Options,
     give_back: fn(),
     topics: &Arc<Topics>,
     events: mpsc::Sender<LinkEvent>,
-) -> anyhow::Result<(Arc<dyn Link>, Option<SocketAddr>)> {
-    if settings.mqtt.is_embedded() {
-        let topics = topics.clone();
-        let link =
-            InlineLink::start(&settings.mqtt, data, files, give_back, topics, events).await?;
-        let address = link.address();
-        return Ok((Arc::new(link), Some(address)));
-    }
+) -> anyhow::Result<(Arc<dyn Link>, MqttAddresses)> {
+    let (mqtt, topics) = (&settings.mqtt, topics.clone());
+    let link = InlineLink::start(mqtt, listeners, data, options, give_back, topics, events).await?;
+    let addresses = link.addresses();
+    Ok((Arc::new(link), addresses))
+}
+
+fn outside_link(
+    settings: &Settings,
+    topics: &Arc<Topics>,
+    events: mpsc::Sender<LinkEvent>,
+) -> anyhow::Result<Arc<dyn Link>> {
     let broker = settings.mqtt.broker_without_credentials();
     tracing::warn!(
         %broker,
@@ -265,7 +325,26 @@ async fn link(
          operator's, see docs/outside-brokers.md"
     );
     let link = PahoLink::start(&settings.mqtt, topics.filters(), topics.server_online(), events)?;
-    Ok((Arc::new(link), None))
+    Ok(Arc::new(link))
+}
+
+/// The embedded broker's limits.
+fn options(settings: &Settings, files: OpenFiles) -> Options {
+    let default = Options::default();
+    Options {
+        max_connections: default.max_connections.min(files.for_devices()),
+        max_accept_rate_per_address: settings.limits.accept_rate_per_address,
+        limit_loopback: settings.limits.loopback,
+        measure_latency: settings.mqtt.measure_latency,
+        ..default
+    }
+}
+
+/// The web pages that may speak MQTT over WebSocket: the server's own.
+fn pages(origins: &Origins) -> WebSocket {
+    let pages = WebSocket::new();
+    let pages = origins.hosts().iter().fold(pages, |pages, host| pages.host(host));
+    origins.origins().iter().fold(pages, |pages, origin| pages.origin(origin))
 }
 
 /// Restored devices have their base topics back before anybody can connect.

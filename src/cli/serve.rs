@@ -2,11 +2,14 @@
 
 use std::path::PathBuf;
 
+use anyhow::Context as _;
 use clap::Args;
 use latchlight::config::Settings;
 use latchlight::startup::Application;
 use latchlight::state::ConfigFile;
 use latchlight::telemetry;
+use latchlight::tls::Reload;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::stop::stop_on_signal;
 
@@ -24,6 +27,15 @@ pub(super) async fn run(args: ServeArgs) -> anyhow::Result<()> {
     let settings = Settings::load(&file.read()?.settings)?;
     telemetry::init(&settings.log);
     let stop = stop_on_signal()?;
+    let hangup = signal(SignalKind::hangup()).context("listen for SIGHUP")?;
     let application = Application::build(settings, file, latchlight_allocator::give_back).await?;
+    tokio::spawn(reload_on_signal(hangup, application.reload()));
     application.run_until_stopped(stop).await
+}
+
+/// SIGHUP has the certificate read again, and ends nothing.
+async fn reload_on_signal(mut hangup: Signal, reload: Reload) {
+    while hangup.recv().await.is_some() {
+        reload.now();
+    }
 }

@@ -17,7 +17,10 @@ const NO_KEY: &str = "?";
 fn keys() -> BTreeSet<String> {
     let mut keys = BTreeSet::new();
     add_keys("", &|value| value, &mut keys);
-    for part in ["http", "mqtt", "database", "log", "commands", "events", "devices", "plugins"] {
+    for part in [
+        "http", "mqtt", "tls", "limits", "database", "log", "commands", "events", "devices",
+        "plugins",
+    ] {
         assert!(keys.remove(part), "{part}");
     }
     assert!(keys.remove("devices.<id>"));
@@ -107,6 +110,7 @@ fn what_the_documentation_shows_of_config_json_is_taken() {
         include_str!("../../README.md"),
         include_str!("../../plugins/README.md"),
         include_str!("../../docs/outside-brokers.md"),
+        include_str!("../../docs/tls.md"),
     ];
     let blocks = pages.iter().flat_map(|page| page.split("```json").skip(1));
     let blocks = blocks.map(|rest| rest.split("```").next().expect("a block"));

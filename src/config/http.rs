@@ -5,22 +5,29 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use super::listener::{self, Listener};
 use super::value;
 
 /// The settings of the API and the board.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct HttpSettings {
-    /// Where the server listens; loopback only, until there are accounts.
-    #[serde(deserialize_with = "value::address")]
-    pub listen: SocketAddr,
+    /// Where the server listens without TLS; nothing: nowhere.
+    #[serde(deserialize_with = "listener::address")]
+    pub listen: Option<SocketAddr>,
+    /// Where it listens with TLS.
+    #[serde(deserialize_with = "listener::address")]
+    pub tls_listen: Option<SocketAddr>,
+    /// Whether it may listen without TLS off loopback.
+    pub allow_plain: bool,
     /// The names by which the server may be called, as in a `Host` header;
     /// without a port they are taken with the listening port or without one.
-    /// The address of `listen` is always among them.
+    /// The listening addresses are always among them.
     #[serde(deserialize_with = "value::list")]
     pub hosts: Vec<String>,
     /// What links start with, and one more origin that counts as the server's
-    /// own; without it, `http://` and the listening address.
+    /// own; without it, `http://` and the listening address, or `https://`
+    /// where only that is listened on.
     pub public_url: Option<String>,
     /// Whether `GET /lock` and `GET /unlock` operate devices too, as the
     /// oldest apps send them.
@@ -50,7 +57,9 @@ pub struct HttpSettings {
 impl Default for HttpSettings {
     fn default() -> Self {
         Self {
-            listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
+            listen: Some(SocketAddr::from(([127, 0, 0, 1], 8080))),
+            tls_listen: None,
+            allow_plain: false,
             hosts: ["localhost", "127.0.0.1", "[::1]"].map(str::to_owned).to_vec(),
             public_url: None,
             get_commands: false,
@@ -68,12 +77,19 @@ impl Default for HttpSettings {
 
 impl HttpSettings {
     /// What links to this server start with, without a slash at the end;
-    /// `address` is where it really listens.
-    pub fn public_url(&self, address: SocketAddr) -> String {
-        match &self.public_url {
-            Some(url) => url.trim_end_matches('/').to_owned(),
-            None => format!("http://{address}"),
+    /// `plain` and `tls` are where it really listens.
+    pub fn public_url(&self, plain: Option<SocketAddr>, tls: Option<SocketAddr>) -> String {
+        match (&self.public_url, plain, tls) {
+            (Some(url), ..) => url.trim_end_matches('/').to_owned(),
+            (None, None, Some(tls)) => format!("https://{tls}"),
+            (None, Some(plain), _) => format!("http://{plain}"),
+            (None, None, None) => String::new(),
         }
+    }
+
+    /// Whether browsers are to come by TLS only.
+    pub fn is_https_only(&self) -> bool {
+        self.public_url.as_ref().is_some_and(|url| url.starts_with("https://"))
     }
 
     /// How long a client may take for a request's head, and for its body.
@@ -91,7 +107,15 @@ impl HttpSettings {
         Duration::from_millis(self.shutdown_timeout_ms)
     }
 
+    pub(super) fn listeners(&self) -> [Listener; 2] {
+        [
+            Listener { key: "http.listen", address: self.listen, tls: false },
+            Listener { key: "http.tls_listen", address: self.tls_listen, tls: true },
+        ]
+    }
+
     pub(super) fn check(&self) -> Result<(), String> {
+        listener::check("http", &self.listeners(), self.allow_plain)?;
         for (index, host) in self.hosts.iter().enumerate() {
             let odd = |byte: u8| byte.is_ascii_whitespace() || b"/@*?#".contains(&byte);
             if host.is_empty() || !host.is_ascii() || host.bytes().any(odd) {

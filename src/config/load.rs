@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use config::{Config, ConfigError, Environment, File, FileFormat};
 
 use super::Settings;
+use super::listener::Listener;
 
 /// How the names of environment variables begin; two underscores stand
 /// between the levels: `LATCHLIGHT_HTTP__LISTEN`.
@@ -75,17 +76,37 @@ impl Settings {
     }
 
     fn check(&self) -> Result<(), String> {
-        if !self.http.listen.ip().is_loopback() {
-            return Err(not_loopback("http.listen", self.http.listen));
-        }
         self.http.check()?;
         self.mqtt.check()?;
+        self.tls
+            .check(self.listeners().find(|listener| listener.tls).map(|listener| listener.key))?;
         self.database.check()?;
         self.log.check()?;
         self.commands.check()?;
         self.events.check()?;
         self.plugins.check()?;
         self.check_topics()
+    }
+
+    /// The listeners without TLS that others than this machine reach: their
+    /// settings and addresses.
+    pub fn plain_off_loopback(&self) -> impl Iterator<Item = (&'static str, SocketAddr)> {
+        let plain = self.listeners().filter(|listener| !listener.tls);
+        plain.filter_map(|Listener { key, address, .. }| {
+            address.filter(|address| !address.ip().is_loopback()).map(|address| (key, address))
+        })
+    }
+
+    /// Whether a listener speaks TLS.
+    pub fn has_tls(&self) -> bool {
+        self.listeners().any(|listener| listener.tls)
+    }
+
+    /// The listeners that are on.
+    fn listeners(&self) -> impl Iterator<Item = Listener> {
+        let of_broker = self.mqtt.is_embedded().then(|| self.mqtt.listeners());
+        let all = self.http.listeners().into_iter().chain(of_broker.into_iter().flatten());
+        all.filter(|listener| listener.address.is_some())
     }
 
     /// A topic of two devices would have one do what the other is told.
@@ -134,13 +155,6 @@ fn without_key(error: ConfigError) -> String {
     }
 }
 
-pub(super) fn not_loopback(key: &str, address: SocketAddr) -> String {
-    format!(
-        "{key}: {address} is not a loopback address. Until people and devices have identities, \
-         anyone who reaches a listener could open the door, so the server binds 127.0.0.1 or [::1] only"
-    )
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -154,8 +168,8 @@ mod tests {
     #[test]
     fn an_empty_section_gives_the_documented_defaults() {
         let settings = load("{}", &[]).expect("defaults");
-        assert_eq!(settings.http.listen.to_string(), "127.0.0.1:8080");
-        assert_eq!(settings.mqtt.listen.to_string(), "127.0.0.1:1883");
+        assert_eq!(settings.http.listen, Some(([127, 0, 0, 1], 8080).into()));
+        assert_eq!(settings.mqtt.listen, Some(([127, 0, 0, 1], 1883).into()));
         assert_eq!(settings.mqtt.broker, "embedded");
         assert_eq!(settings.mqtt.prefix, "latchlight");
         assert_eq!(settings.commands.expires_in, 10);
@@ -171,7 +185,7 @@ mod tests {
             &[("LATCHLIGHT_HTTP__LISTEN", "127.0.0.1:2"), ("LATCHLIGHT_COMMANDS__EXPIRES_IN", "7")],
         );
         let settings = settings.expect("both");
-        assert_eq!(settings.http.listen.port(), 2);
+        assert_eq!(settings.http.listen, Some(([127, 0, 0, 1], 2).into()));
         assert_eq!(settings.commands.expires_in, 7);
     }
 

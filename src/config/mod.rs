@@ -12,11 +12,14 @@ mod devices;
 mod documented;
 mod events;
 mod http;
+mod limits;
+mod listener;
 mod load;
 mod log;
 mod mqtt;
 mod plugins;
 mod section;
+mod tls;
 mod value;
 
 use std::collections::BTreeMap;
@@ -29,6 +32,7 @@ pub use database::DatabaseSettings;
 pub use devices::{DeviceSettings, DeviceTopics, Grant};
 pub use events::EventSettings;
 pub use http::HttpSettings;
+pub use limits::LimitSettings;
 pub use load::{ENVIRONMENT_PREFIX, InvalidSettings};
 pub use log::{LogFormat, LogSettings};
 pub use mqtt::{MqttProtocol, MqttSettings};
@@ -36,6 +40,7 @@ pub use plugins::{
     AllowedPlugin, CommandGrant, GrantedDevice, PluginGrants, PluginsSettings, Sha256Hex,
     TopicGrant,
 };
+pub use tls::TlsSettings;
 
 use crate::state::DeviceId;
 
@@ -47,6 +52,10 @@ pub struct Settings {
     pub http: HttpSettings,
     /// The broker, embedded or outside, and the topics.
     pub mqtt: MqttSettings,
+    /// The certificate of both, and the devices' authorities.
+    pub tls: TlsSettings,
+    /// How fast connections may come.
+    pub limits: LimitSettings,
     /// The folder for database, store and pictures; below the folder of
     /// config.json where it is relative.
     pub data: PathBuf,
@@ -69,6 +78,8 @@ impl Default for Settings {
         Self {
             http: HttpSettings::default(),
             mqtt: MqttSettings::default(),
+            tls: TlsSettings::default(),
+            limits: LimitSettings::default(),
             data: PathBuf::from("data"),
             database: DatabaseSettings::default(),
             log: LogSettings::default(),

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
+use super::listener::{self, Listener};
 use super::value;
 use crate::device_interface::topic_rules;
 
@@ -15,9 +16,20 @@ pub struct MqttSettings {
     /// `embedded`, or the URL of an outside broker: `mqtt://host:1883`,
     /// `mqtts://host:8883`.
     pub broker: String,
-    /// Where the embedded broker listens, without TLS.
-    #[serde(deserialize_with = "value::address")]
-    pub listen: SocketAddr,
+    /// Where the embedded broker listens without TLS; nothing: nowhere.
+    #[serde(deserialize_with = "listener::address")]
+    pub listen: Option<SocketAddr>,
+    /// Where it listens with TLS.
+    #[serde(deserialize_with = "listener::address")]
+    pub tls_listen: Option<SocketAddr>,
+    /// Where it listens for MQTT over WebSocket without TLS.
+    #[serde(deserialize_with = "listener::address")]
+    pub ws_listen: Option<SocketAddr>,
+    /// Where it listens for MQTT over WebSocket with TLS.
+    #[serde(deserialize_with = "listener::address")]
+    pub wss_listen: Option<SocketAddr>,
+    /// Whether it may listen without TLS off loopback.
+    pub allow_plain: bool,
     /// Whether the sessions of the embedded broker, what they are owed, and
     /// retained messages outlive the server, in `broker.db` in the data folder.
     pub store: bool,
@@ -77,7 +89,11 @@ impl Default for MqttSettings {
     fn default() -> Self {
         Self {
             broker: "embedded".to_owned(),
-            listen: SocketAddr::from(([127, 0, 0, 1], 1883)),
+            listen: Some(SocketAddr::from(([127, 0, 0, 1], 1883))),
+            tls_listen: None,
+            ws_listen: None,
+            wss_listen: None,
+            allow_plain: false,
             store: true,
             measure_latency: false,
             prefix: "latchlight".to_owned(),
@@ -99,6 +115,10 @@ impl std::fmt::Debug for MqttSettings {
         f.debug_struct("MqttSettings")
             .field("broker", &self.broker_without_credentials())
             .field("listen", &self.listen)
+            .field("tls_listen", &self.tls_listen)
+            .field("ws_listen", &self.ws_listen)
+            .field("wss_listen", &self.wss_listen)
+            .field("allow_plain", &self.allow_plain)
             .field("store", &self.store)
             .field("prefix", &self.prefix)
             .field("topics", &self.topics)
@@ -127,22 +147,36 @@ impl MqttSettings {
         }
     }
 
+    /// The embedded broker's listeners; an outside one has its own.
+    pub(super) fn listeners(&self) -> [Listener; 4] {
+        [
+            Listener { key: "mqtt.listen", address: self.listen, tls: false },
+            Listener { key: "mqtt.tls_listen", address: self.tls_listen, tls: true },
+            Listener { key: "mqtt.ws_listen", address: self.ws_listen, tls: false },
+            Listener { key: "mqtt.wss_listen", address: self.wss_listen, tls: true },
+        ]
+    }
+
     pub(super) fn check(&self) -> Result<(), String> {
         topic_rules::check_prefix(&self.prefix).map_err(|error| format!("mqtt.prefix: {error}"))?;
-        if !self.listen.ip().is_loopback() {
-            return Err(super::load::not_loopback("mqtt.listen", self.listen));
-        }
         for (index, filter) in self.topics.iter().enumerate() {
             topic_rules::check_extra(&self.prefix, filter)
                 .map_err(|error| format!("mqtt.topics[{index}]: {error}"))?;
         }
-        if !self.is_embedded() {
-            self.check_outside()?;
+        if self.is_embedded() {
+            return listener::check("mqtt", &self.listeners(), self.allow_plain);
         }
-        Ok(())
+        self.check_outside()
     }
 
     fn check_outside(&self) -> Result<(), String> {
+        let [_, others @ ..] = self.listeners();
+        if let Some(listener) = others.iter().find(|listener| listener.address.is_some()) {
+            return Err(format!(
+                "{} is the embedded broker's, and mqtt.broker names an outside one",
+                listener.key
+            ));
+        }
         let known = ["mqtt://", "mqtts://"]
             .iter()
             .any(|scheme| self.broker.strip_prefix(scheme).is_some_and(|host| !host.is_empty()));

@@ -8,7 +8,7 @@ use std::fmt;
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
 /// Where an object stands; `[]` is an item of a list, `<id>` a device's name.
-pub(super) const OBJECTS: [&str; 15] = [
+pub(super) const OBJECTS: [&str; 17] = [
     "",
     "commands",
     "database",
@@ -18,12 +18,14 @@ pub(super) const OBJECTS: [&str; 15] = [
     "devices.<id>.topics",
     "events",
     "http",
+    "limits",
     "log",
     "mqtt",
     "plugins",
     "plugins.allow[]",
     "plugins.allow[].grants",
     "plugins.allow[].grants.commands[]",
+    "tls",
 ];
 
 /// Checks the text of a section.

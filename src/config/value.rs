@@ -1,24 +1,11 @@
-//! How values are written that config.json and the environment both have:
-//! addresses, and lists.
+//! How lists are written, in config.json and in the environment.
 
 use std::fmt;
 use std::marker::PhantomData;
-use std::net::SocketAddr;
 
+use serde::de::IntoDeserializer as _;
 use serde::de::value::StrDeserializer;
 use serde::de::{DeserializeOwned, Deserializer, Error, SeqAccess, Visitor};
-use serde::{Deserialize, de::IntoDeserializer as _};
-
-/// An address with its port.
-pub(super) fn address<'de, D: Deserializer<'de>>(from: D) -> Result<SocketAddr, D::Error> {
-    let text = String::deserialize(from)?;
-    text.parse().map_err(|_| {
-        D::Error::custom(format!(
-            "`{}` is not an address and a port, such as 127.0.0.1:8080",
-            text.escape_debug()
-        ))
-    })
-}
 
 /// A list; as one text, which is all that a variable of the environment can
 /// be, either JSON or with commas between.

@@ -29,6 +29,7 @@ struct State {
     since: Cell<Instant>,
     /// Who looked at the connection while one was.
     reader: Cell<Option<Waker>>,
+    is_tls: Cell<bool>,
 }
 
 /// A request that is being answered, as long as it is held.
@@ -56,6 +57,11 @@ impl Usage {
         self.0.requests.update(|requests| requests + 1);
         Answering(self.clone())
     }
+
+    /// Whether the connection is over TLS.
+    pub(super) fn is_tls(&self) -> bool {
+        self.0.is_tls.get()
+    }
 }
 
 impl Drop for Answering {
@@ -71,16 +77,13 @@ impl Drop for Answering {
 
 impl Connection {
     /// `limit` is how long it may be without a request.
-    pub(super) fn new(
-        stream: impl Stream + 'static,
-        limit: Duration,
-        stop: &CancellationToken,
-    ) -> Self {
+    pub(super) fn new(stream: Box<dyn Stream>, limit: Duration, stop: &CancellationToken) -> Self {
         let since = Instant::now();
         let (requests, reader) = (Cell::new(0), Cell::new(None));
-        let state = State { requests, since: Cell::new(since), reader };
+        let is_tls = Cell::new(false);
+        let state = State { requests, since: Cell::new(since), reader, is_tls };
         Self {
-            stream: Box::new(stream),
+            stream,
             known: None,
             usage: Usage(Rc::new(state)),
             limit,
@@ -92,6 +95,12 @@ impl Connection {
     /// The same, where it is known already who is at its other end.
     pub(super) fn of(self, known: Principal) -> Self {
         Self { known: Some(known), ..self }
+    }
+
+    /// The same, where the stream is TLS.
+    pub(super) fn over_tls(self) -> Self {
+        self.usage.0.is_tls.set(true);
+        self
     }
 
     /// Who is at its other end, if that shows by the connection itself.

@@ -15,6 +15,18 @@ pub(super) struct Pattern(pub(super) &'static str);
 #[derive(Debug, Clone, Default)]
 pub(super) struct Counts {
     requests: Family<Answered, Counter>,
+    not_let_in: Family<[(&'static str, &'static str); 1], Counter>,
+}
+
+/// Why a connection was closed before anything was read of it.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum NotLetIn {
+    /// They come too fast.
+    Rate,
+    /// There are too many TLS handshakes.
+    Handshakes,
+    /// Its own handshake failed, or took too long.
+    Tls,
 }
 
 /// None of these is a client's own word, so that there are few of them.
@@ -36,9 +48,29 @@ impl Counts {
         self.requests.get_or_create(&answered).inc();
     }
 
+    pub(super) fn not_let_in(&self, why: NotLetIn) {
+        self.not_let_in.get_or_create(&why.labels()).inc();
+    }
+
     pub(super) fn register(&self, registry: &mut Registry) {
         let help = "Requests that were answered, by the route's path and the status";
         registry.register("http_requests", help, self.requests.clone());
+        for why in [NotLetIn::Rate, NotLetIn::Handshakes, NotLetIn::Tls] {
+            drop(self.not_let_in.get_or_create(&why.labels()));
+        }
+        let help = "Connections that were closed before anything was read of them, by why";
+        registry.register("http_connections_refused", help, self.not_let_in.clone());
+    }
+}
+
+impl NotLetIn {
+    fn labels(self) -> [(&'static str, &'static str); 1] {
+        let reason = match self {
+            Self::Rate => "rate",
+            Self::Handshakes => "handshakes",
+            Self::Tls => "tls",
+        };
+        [("reason", reason)]
     }
 }
 

@@ -16,7 +16,7 @@ use tracing::Instrument as _;
 use super::connection::Usage;
 use super::counts::Counts;
 use super::request_id::{RequestId, X_REQUEST_ID};
-use super::{ApiError, Origins};
+use super::{ApiError, Origins, Services};
 use crate::identity::Principal;
 
 /// The board's own files and this server's pictures, and nothing from
@@ -26,6 +26,9 @@ const CONTENT_SECURITY_POLICY: HeaderValue = HeaderValue::from_static(
     img-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; \
     frame-ancestors 'none'",
 );
+
+/// For so long a browser comes to this host by TLS only.
+const A_YEAR: HeaderValue = HeaderValue::from_static("max-age=31536000");
 
 /// Checked when the server is built, and not with each answer.
 static SECURITY_HEADERS: [(HeaderName, HeaderValue); 6] = [
@@ -48,7 +51,9 @@ pub(super) async fn envelope(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
-    let _answering = request.conn_data::<Usage>().map(Usage::begin);
+    let usage = request.conn_data::<Usage>();
+    let is_tls = usage.is_some_and(Usage::is_tls);
+    let _answering = usage.map(Usage::begin);
     let id = RequestId::of(request.headers());
     let span = tracing::info_span!(
         "request",
@@ -56,7 +61,17 @@ pub(super) async fn envelope(
         method = %request.method(),
         path = request.path()
     );
-    answer(request, next, id).instrument(span).await
+    let mut response = answer(request, next, id).instrument(span).await?;
+    if is_tls && is_https_only(&response) {
+        response.headers_mut().insert(header::STRICT_TRANSPORT_SECURITY, A_YEAR);
+    }
+    Ok(response)
+}
+
+/// Whether browsers are to come by TLS only, which they are told over TLS.
+fn is_https_only(response: &ServiceResponse<BoxBody>) -> bool {
+    let services = response.request().app_data::<web::Data<Services>>();
+    services.is_some_and(|services| services.settings.is_https_only())
 }
 
 async fn answer(

@@ -16,6 +16,7 @@ mod body;
 mod command_view;
 mod connection;
 mod counts;
+mod entrance;
 mod envelope;
 mod error;
 mod etag;
@@ -37,7 +38,7 @@ pub use error::ApiError;
 pub use needs::Needs;
 pub use origin::Origins;
 pub use resource::RouteInfo;
-pub use server::{listen, run};
+pub use server::{Listening, listen, run};
 pub use services::{BrokerAddress, Services};
 
 use crate::identity::Scope::{

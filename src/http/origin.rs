@@ -14,7 +14,7 @@ use std::net::SocketAddr;
 use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use actix_web::http::{Method, Uri};
 
-use super::ApiError;
+use super::{ApiError, Listening};
 use crate::config::HttpSettings;
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
@@ -30,13 +30,19 @@ pub struct Origins {
 
 impl Origins {
     /// The names and origins of a server with these settings, at these
-    /// addresses.
-    pub fn new(settings: &HttpSettings, addresses: &[SocketAddr]) -> Self {
+    /// listeners.
+    pub fn of(settings: &HttpSettings, listening: &[Listening]) -> Self {
+        let ports = listening.iter().map(|at| (at.address(), at.is_tls()));
+        Self::new(settings, &ports.collect::<Vec<_>>())
+    }
+
+    /// The same for addresses, each with whether TLS is spoken there.
+    fn new(settings: &HttpSettings, addresses: &[(SocketAddr, bool)]) -> Self {
         let mut ours = Self { hosts: Vec::new(), origins: Vec::new() };
         for host in &settings.hosts {
             ours.add_host(&host.to_ascii_lowercase(), addresses);
         }
-        for address in addresses {
+        for (address, _) in addresses {
             // Nobody can rebind an address: it is what it is.
             let host = match address {
                 SocketAddr::V4(address) => address.ip().to_string(),
@@ -54,18 +60,36 @@ impl Origins {
         ours
     }
 
-    fn add_host(&mut self, host: &str, addresses: &[SocketAddr]) {
+    /// The names, as they may stand in `Host`.
+    pub fn hosts(&self) -> &[String] {
+        &self.hosts
+    }
+
+    /// The origins.
+    pub fn origins(&self) -> &[String] {
+        &self.origins
+    }
+
+    fn add_host(&mut self, host: &str, addresses: &[(SocketAddr, bool)]) {
         self.hosts.push(host.to_owned());
-        if has_port(host) {
-            self.origins.push(format!("http://{host}"));
+        if let Some(port) = port(host) {
+            // One of our ports has its scheme; another one is led to us, and
+            // nobody knows how.
+            let own = addresses.iter().filter(|(address, _)| port == address.port().to_string());
+            let schemes: Vec<bool> = match own.clone().next() {
+                Some(_) => own.map(|(_, tls)| *tls).collect(),
+                None => addresses.iter().map(|(_, tls)| *tls).collect(),
+            };
+            self.origins.extend(schemes.into_iter().map(|tls| format!("{}{host}", scheme(tls))));
             return;
         }
-        for address in addresses {
+        for (address, tls) in addresses {
             let port = address.port();
             let with_port = format!("{host}:{port}");
             // A browser leaves the port out where it is the scheme's own.
-            let shown = if port == 80 { host } else { &with_port };
-            self.origins.push(format!("http://{shown}"));
+            let is_schemes_own = port == if *tls { 443 } else { 80 };
+            let shown = if is_schemes_own { host } else { &with_port };
+            self.origins.push(format!("{}{shown}", scheme(*tls)));
             self.hosts.push(with_port);
         }
     }
@@ -133,9 +157,13 @@ impl Origins {
     }
 }
 
-fn has_port(host: &str) -> bool {
+fn port(host: &str) -> Option<&str> {
     let after_address = host.rsplit_once(']').map_or(host, |(_, rest)| rest);
-    after_address.contains(':')
+    after_address.rsplit_once(':').map(|(_, port)| port)
+}
+
+fn scheme(tls: bool) -> &'static str {
+    if tls { "https://" } else { "http://" }
 }
 
 /// Scheme, host and port of a URL.
@@ -149,7 +177,7 @@ mod tests {
     use super::*;
 
     fn ours(settings: &HttpSettings) -> Origins {
-        Origins::new(settings, &[SocketAddr::from(([127, 0, 0, 1], 8080))])
+        Origins::new(settings, &[(SocketAddr::from(([127, 0, 0, 1], 8080)), false)])
     }
 
     fn headers(pairs: &[(&str, &str)]) -> HeaderMap {
@@ -233,5 +261,32 @@ mod tests {
         assert!(origins.check(&Method::POST, &uri, &headers(&own)).is_ok());
         let plain = [("host", "home.example"), ("origin", "http://home.example")];
         assert!(origins.check(&Method::POST, &uri, &headers(&plain)).is_err());
+    }
+
+    #[test]
+    fn with_tls_it_is_the_scheme_of_the_port_that_counts() {
+        let settings = HttpSettings {
+            hosts: ["home", "home:8443", "home:8080", "home:9"].map(str::to_owned).to_vec(),
+            ..HttpSettings::default()
+        };
+        let at = |port, tls| (SocketAddr::from(([127, 0, 0, 1], port)), tls);
+        let plain_and_tls = Origins::new(&settings, &[at(8080, false), at(8443, true)]);
+        let tls = Origins::new(&settings, &[at(443, true)]);
+        for (ours, origin, is_ours) in [
+            (&plain_and_tls, "http://home:8080", true),
+            (&plain_and_tls, "https://home:8443", true),
+            (&plain_and_tls, "https://127.0.0.1:8443", true),
+            (&plain_and_tls, "https://home:8080", false),
+            (&plain_and_tls, "http://home:8443", false),
+            (&plain_and_tls, "http://home:9", true),
+            (&plain_and_tls, "https://home:9", true),
+            (&plain_and_tls, "https://home", false),
+            (&tls, "https://home", true),
+            (&tls, "http://home", false),
+            (&tls, "https://home:443", false),
+            (&tls, "http://home:9", false),
+        ] {
+            assert_eq!(ours.is_ours(origin.as_bytes()), is_ours, "{origin}");
+        }
     }
 }

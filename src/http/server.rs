@@ -1,7 +1,9 @@
 //! Listening and answering until the server stops.
 
+use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::os::unix::net::UnixListener;
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix_http::HttpService;
@@ -17,36 +19,80 @@ use tokio_util::sync::CancellationToken;
 
 use super::connection::Connection;
 use super::counts::Counts;
+use super::entrance::{Entrance, LetIn};
 use super::stopping::Stopping;
 use super::{Origins, Services, envelope, query, routes};
 use crate::config::HttpSettings;
 use crate::identity::Principal;
+use crate::tls::Certificates;
 
 /// How long a closed connection may take to be gone.
 const DISCONNECT: Duration = Duration::from_secs(1);
 
-/// Listens where the settings say.
+/// A place where connections come in, bound.
+pub struct Listening {
+    listener: TcpListener,
+    address: SocketAddr,
+    tls: Option<Certificates>,
+}
+
+/// Listens where the settings say; with TLS, which needs certificates, too.
 ///
 /// # Errors
-/// The address cannot be had.
-pub fn listen(settings: &HttpSettings) -> anyhow::Result<TcpListener> {
-    let listener = TcpListener::bind(settings.listen)
-        .with_context(|| format!("listen on http.listen {}", settings.listen))?;
-    // For all its connections: actix would wait for ever for a client that
-    // takes nothing of its answer.
-    SockRef::from(&listener)
-        .set_tcp_user_timeout(Some(settings.keep_alive()))
-        .context("limit how long a client may take nothing")?;
-    Ok(listener)
+/// An address cannot be had.
+pub fn listen(
+    settings: &HttpSettings,
+    certificates: Option<&Certificates>,
+) -> anyhow::Result<Vec<Listening>> {
+    let mut listening = Vec::new();
+    if let Some(address) = settings.listen {
+        listening.push(Listening::bind("http.listen", address, None, settings)?);
+    }
+    if let Some(address) = settings.tls_listen {
+        let tls = certificates.context("there is no certificate (tls.certificate)")?.clone();
+        listening.push(Listening::bind("http.tls_listen", address, Some(tls), settings)?);
+    }
+    Ok(listening)
+}
+
+impl Listening {
+    fn bind(
+        key: &str,
+        address: SocketAddr,
+        tls: Option<Certificates>,
+        settings: &HttpSettings,
+    ) -> anyhow::Result<Self> {
+        let listener =
+            TcpListener::bind(address).with_context(|| format!("listen on {key} {address}"))?;
+        // For all its connections: actix would wait for ever for a client that
+        // takes nothing of its answer.
+        SockRef::from(&listener)
+            .set_tcp_user_timeout(Some(settings.keep_alive()))
+            .context("limit how long a client may take nothing")?;
+        let address =
+            listener.local_addr().with_context(|| format!("read the address of {key}"))?;
+        Ok(Self { listener, address, tls })
+    }
+
+    /// Where it is.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Whether it speaks TLS, and nothing else.
+    pub fn is_tls(&self) -> bool {
+        self.tls.is_some()
+    }
 }
 
 /// Answers on these listeners, and on the server's own socket, until
-/// `shutdown`; then takes no new connection, and lets the requests that are being answered finish within their limit.
+/// `shutdown`; then takes no new connection, and lets the requests that are
+/// being answered finish within their limit.
 ///
 /// # Errors
 /// A listener cannot be used.
 pub async fn run(
-    listeners: Vec<TcpListener>,
+    listeners: Vec<Listening>,
     console: UnixListener,
     services: Services,
     shutdown: CancellationToken,
@@ -55,20 +101,17 @@ pub async fn run(
 }
 
 fn build(
-    listeners: Vec<TcpListener>,
+    listeners: Vec<Listening>,
     console: UnixListener,
     services: Services,
     shutdown: CancellationToken,
 ) -> anyhow::Result<Server> {
     let settings = services.settings.clone();
-    let addresses: Vec<SocketAddr> = listeners
-        .iter()
-        .map(TcpListener::local_addr)
-        .collect::<Result<_, _>>()
-        .context("read the address of a listener")?;
-    let origins = web::Data::new(Origins::new(&settings, &addresses));
+    let origins = web::Data::new(Origins::of(&settings, &listeners));
+    let counts = Counts::default();
+    let entrance = Arc::new(Entrance::new(&settings, &services.limits, counts.clone()));
     let services = web::Data::new(services);
-    let counts = web::Data::new(Counts::default());
+    let counts = web::Data::new(counts);
     let uploads = web::Data::new(routes::Uploads::default());
     let stopping = Stopping::new(shutdown.clone(), settings.shutdown_timeout());
     let stopping = web::Data::new(stopping);
@@ -108,14 +151,24 @@ fn build(
             })
             .h1(map_config(app, |()| AppConfig::default()))
     };
-    for listener in listeners {
+    for Listening { listener, tls, .. } in listeners {
         let (protocol, stop) = (protocol.clone(), shutdown.clone());
+        let entrance = entrance.clone();
         let serve = move || {
-            let stop = stop.clone();
+            let (stop, entrance, tls) = (stop.clone(), entrance.clone(), tls.clone());
             let connect = move |stream: TcpStream| {
-                let peer = stream.peer_addr().ok();
-                let connection = Connection::new(stream, limit, &stop);
-                std::future::ready(Ok::<_, DispatchError>((connection, peer)))
+                let (stop, entrance, tls) = (stop.clone(), entrance.clone(), tls.clone());
+                async move {
+                    let peer = stream.peer_addr().ok();
+                    let let_in = entrance.let_in(stream, peer, tls.as_ref());
+                    let let_in = stop.run_until_cancelled(let_in).await;
+                    let gone = || Err(io::ErrorKind::ConnectionAborted.into());
+                    let connection = match let_in.unwrap_or_else(gone)? {
+                        LetIn::Plain(stream) => Connection::new(stream, limit, &stop),
+                        LetIn::Tls(stream) => Connection::new(stream, limit, &stop).over_tls(),
+                    };
+                    Ok::<_, DispatchError>((connection, peer))
+                }
             };
             fn_service(connect).and_then(protocol())
         };
@@ -124,7 +177,8 @@ fn build(
     let serve = move || {
         let stop = shutdown.clone();
         let connect = move |stream: UnixStream| {
-            let connection = Connection::new(stream, limit, &stop).of(Principal::operator());
+            let connection =
+                Connection::new(Box::new(stream), limit, &stop).of(Principal::operator());
             std::future::ready(Ok::<_, DispatchError>((connection, None::<SocketAddr>)))
         };
         fn_service(connect).and_then(protocol())

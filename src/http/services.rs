@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::actions::Registry;
 use crate::commands::Commands;
-use crate::config::HttpSettings;
+use crate::config::{HttpSettings, LimitSettings};
 use crate::database::Database;
 use crate::device_interface::Handle;
 use crate::events::Events;
@@ -15,6 +15,7 @@ use crate::identity::devices::DeviceCredentials;
 use crate::pictures::Pictures;
 use crate::plugin_host::PluginHost;
 use crate::state::State;
+use crate::tls::Certificates;
 
 /// What the routes work with; cheap to clone.
 #[derive(Clone)]
@@ -45,6 +46,10 @@ pub struct Services {
     pub runtime: tokio::runtime::Handle,
     /// The section `http` of the settings.
     pub settings: Arc<HttpSettings>,
+    /// The section `limits`.
+    pub limits: LimitSettings,
+    /// What the listeners with TLS go by, if there are any.
+    pub certificates: Option<Certificates>,
 }
 
 /// Where devices and the server meet.

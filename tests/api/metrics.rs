@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::json;
 
-use crate::harness::{Manner, Server, until};
+use crate::harness::{Authority, Manner, Server, until};
 
 const PAGE: &str = include_str!("../../docs/metrics.md");
 
@@ -113,7 +113,13 @@ async fn what_clients_make_up_is_counted_and_never_named() {
 
 #[tokio::test]
 async fn every_metric_has_its_help_its_type_and_its_row_in_the_documentation() {
-    let server = Server::start().await;
+    let authority = Authority::new();
+    let (certificate, key) = authority.sign("localhost");
+    let server = Server::start_with(json!({
+        "http": { "tls_listen": "127.0.0.1:0" },
+        "tls": { "certificate": certificate, "key": key },
+    }))
+    .await;
     let _door = server.lock("front-door", Manner::Obeys).await;
     Metrics::of(&server).await;
     let metrics = Metrics::of(&server).await;

@@ -27,6 +27,8 @@ pub(crate) struct Server {
     pub(crate) folder: TempDir,
     pub(crate) http: String,
     pub(crate) mqtt: Option<String>,
+    /// Where else it listens, by `https`, `mqtts`, `ws`, `wss`.
+    ready: Value,
     log: Mutex<mpsc::UnboundedReceiver<Value>>,
     close_log: Arc<AtomicBool>,
     app: reqwest::Client,
@@ -75,12 +77,13 @@ impl Server {
                 }
             }
         });
-        let board = ready["board"].as_str().unwrap();
+        let http = ready["board"].as_str().unwrap().trim_end_matches('/').to_owned();
         Self {
             child,
             folder,
-            http: board.trim_end_matches('/').to_owned(),
+            http,
             mqtt: ready["mqtt"].as_str().map(str::to_owned),
+            ready,
             log: Mutex::new(log),
             close_log,
             app: reqwest::Client::new(),
@@ -98,6 +101,21 @@ impl Server {
 
     pub(crate) fn mqtt(&self) -> &str {
         self.mqtt.as_deref().expect("an embedded broker")
+    }
+
+    /// Where else it listens: `https`, `mqtts`, `ws`, `wss`; as `127.0.0.1:8443`.
+    pub(crate) fn at(&self, what: &str) -> &str {
+        self.ready[what].as_str().unwrap_or_else(|| panic!("no {what}: {}", self.ready))
+    }
+
+    pub(crate) fn process(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Sends it a signal, as in `HUP`.
+    pub(crate) fn signal(&self, name: &str) {
+        let kill = Command::new("kill").args(["-s", name, &self.child.id().to_string()]).status();
+        assert!(kill.unwrap().success());
     }
 
     /// How much memory it has, in KiB.

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod authority;
 mod clock;
 mod commands;
 mod doors;
@@ -23,4 +24,8 @@ mod safety;
 mod store;
 mod stranger;
 mod tls;
+mod tls_client;
+mod tls_files;
+mod tls_floods;
+mod tls_listeners;
 mod tour;

@@ -5,54 +5,21 @@ use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 
 use openssl::ssl::{SslConnector, SslMethod, SslVersion};
-use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use serde_json::{Value, json};
-use tempfile::TempDir;
 use tokio::process::Command;
 use tokio::time::timeout;
 
+use crate::authority::Authority;
 use crate::harness::{PATIENCE, Server, configured, program};
 use crate::mosquitto::Mosquitto;
 use crate::real_clients::{operate, paho_door_over_tls};
 
-/// An authority, and what it signed, as files.
-struct Authority {
-    folder: TempDir,
-    issuer: Issuer<'static, KeyPair>,
+trait Brokers {
+    fn mosquitto(&self, name: &str, more: &str) -> Mosquitto;
+    fn lines(&self, name: &str, more: &str) -> String;
 }
 
-impl Authority {
-    fn new() -> Self {
-        let mut params = CertificateParams::new([]).unwrap();
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        params.distinguished_name.push(DnType::CommonName, "an authority of a test");
-        let key = KeyPair::generate().unwrap();
-        let folder = TempDir::new().unwrap();
-        let certificate = params.self_signed(&key).unwrap();
-        fs::write(folder.path().join("ca.pem"), certificate.pem()).unwrap();
-        Self { folder, issuer: Issuer::new(params, key) }
-    }
-
-    fn file(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
-    }
-
-    fn ca(&self) -> PathBuf {
-        self.file("ca.pem")
-    }
-
-    /// A certificate for a name, and its key: the name with `.pem` and `.key`.
-    fn sign(&self, name: &str) -> (PathBuf, PathBuf) {
-        let mut params = CertificateParams::new([name.to_owned()]).unwrap();
-        params.distinguished_name.push(DnType::CommonName, name);
-        let key = KeyPair::generate().unwrap();
-        let certificate = params.signed_by(&key, &self.issuer).unwrap();
-        let files = (self.file(&format!("{name}.pem")), self.file(&format!("{name}.key")));
-        fs::write(&files.0, certificate.pem()).unwrap();
-        fs::write(&files.1, key.serialize_pem()).unwrap();
-        files
-    }
-
+impl Brokers for Authority {
     /// A mosquitto that shows a certificate for this name.
     fn mosquitto(&self, name: &str, more: &str) -> Mosquitto {
         Mosquitto::start_with(&self.lines(name, more), &[])

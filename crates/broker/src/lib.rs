@@ -291,6 +291,7 @@ pub use latchlight_mqtt::{
     ConnAck, Connect, Packet, PacketId, Properties, ProtocolVersion, QoS, ReasonCode,
     RetainHandling, SubscribeFilter, SubscriptionOptions, TopicFilter, TopicName, Will,
 };
+pub use limits::{AcceptRate, Network};
 pub use listener::{Listener, ListenerAddress, ListenerInfo};
 pub use live::{LiveEvent, LivePublish, LiveReceipt, LiveStatus};
 #[cfg(feature = "metrics")]

@@ -1,7 +1,6 @@
 //! The link inside the embedded broker.
 
 use std::collections::HashSet;
-use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -18,12 +17,12 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use super::access::LinkAccess;
+use super::listeners::{MqttAddresses, MqttListeners};
 use super::sessions::{Sessions, Watch};
 use super::{Incoming, Link, LinkEvent, store};
 use crate::commands::{Dispatch, Flight, FlightEnd, FlightEvent, Receipt};
 use crate::config::MqttSettings;
 use crate::device_interface::topics::{CommandMessage, Destination, Topics};
-use crate::open_files::OpenFiles;
 use crate::state::{Device, DeviceId};
 
 const SUBSCRIPTION: SubscriptionOptions = SubscriptionOptions {
@@ -42,7 +41,7 @@ pub struct InlineLink {
     listening: JoinHandle<()>,
     sessions: Arc<Sessions>,
     server_online: Destination,
-    address: SocketAddr,
+    addresses: MqttAddresses,
 }
 
 impl InlineLink {
@@ -54,23 +53,24 @@ impl InlineLink {
     /// The address or the store cannot be had.
     pub async fn start(
         settings: &MqttSettings,
+        listeners: MqttListeners,
         data: &Path,
-        files: OpenFiles,
+        options: Options,
         give_back: fn(),
         topics: Arc<Topics>,
         events: mpsc::Sender<LinkEvent>,
     ) -> anyhow::Result<Self> {
-        let listener = std::net::TcpListener::bind(settings.listen)
-            .with_context(|| format!("listen on mqtt.listen {}", settings.listen))?;
-        let address = listener.local_addr().context("read the address of mqtt.listen")?;
         let (presence, changes) = mpsc::unbounded_channel();
         let sessions = Arc::new(Sessions::new(topics.clone(), presence));
         let mut builder = Broker::builder()
-            .options(options(settings, files))
+            .options(options)
             .access(LinkAccess::new(topics.clone()))
             .observer(Watch(sessions.clone()))
-            .give_back(give_back)
-            .listener(listener);
+            .give_back(give_back);
+        let (listeners, addresses) = listeners.into_parts();
+        for listener in listeners {
+            builder = builder.listener(listener);
+        }
         if settings.store {
             let topics = topics.clone();
             let keeps = move |message: &StoredMessage<'_>| store::keeps(&topics, message);
@@ -89,7 +89,7 @@ impl InlineLink {
             listening: tokio::spawn(pass_messages_on(messages, events.clone())),
             sessions,
             server_online: topics.server_online(),
-            address,
+            addresses,
         };
         link.publish(&link.server_online, Bytes::from_static(b"online"), true).await?;
         tokio::spawn(pass_presence_on(changes, events.clone()));
@@ -98,17 +98,8 @@ impl InlineLink {
     }
 
     /// Where the embedded broker listens.
-    pub fn address(&self) -> SocketAddr {
-        self.address
-    }
-}
-
-fn options(settings: &MqttSettings, files: OpenFiles) -> Options {
-    let default = Options::default();
-    Options {
-        max_connections: default.max_connections.min(files.for_devices()),
-        measure_latency: settings.measure_latency,
-        ..default
+    pub fn addresses(&self) -> MqttAddresses {
+        self.addresses
     }
 }
 

@@ -4,6 +4,7 @@
 mod access;
 mod dial;
 mod inline;
+mod listeners;
 mod paho;
 mod paho_options;
 mod paho_session;
@@ -18,6 +19,7 @@ use bytes::Bytes;
 use latchlight_broker::Metrics;
 
 pub use inline::InlineLink;
+pub use listeners::{MqttAddresses, MqttListeners};
 pub use paho::PahoLink;
 
 use super::topics::{CommandMessage, Destination};

@@ -13,6 +13,7 @@ use prometheus_client::registry::Registry;
 use crate::http::counts::Counts;
 use crate::http::{ApiError, Services};
 use crate::state::{DeviceKind, State};
+use crate::tls::Status;
 
 /// What the names of the server's own metrics begin with.
 const PREFIX: &str = "latchlight";
@@ -40,11 +41,23 @@ fn registry(services: &Services, counts: &Counts) -> Registry {
     own.register("devices", "Devices that have joined, by kind", devices(&services.state));
     let failed = ConstCounter::new(services.state.failed_writes());
     own.register("state_write_errors", "Writes of config.json that failed", failed);
+    if let Some(certificates) = &services.certificates {
+        register_certificate(own, &certificates.status());
+    }
     services.handle.register_counts(own);
     services.commands.register_counts(own);
     services.events.register_counts(own);
     counts.register(own);
     registry
+}
+
+fn register_certificate(registry: &mut Registry, status: &Status) {
+    let days = ConstGauge::new(status.days_left());
+    let help = "Days until the certificate of HTTP and MQTT expires";
+    registry.register("tls_certificate_days_left", help, days);
+    let refused = ConstGauge::new(i64::from(status.refused.is_some()));
+    let help = "Whether the certificate's files are others now, and cannot be used";
+    registry.register("tls_certificate_refused", help, refused);
 }
 
 /// How many of each kind are there, and are not.

@@ -6,6 +6,7 @@ use actix_web::web::{Data, Json};
 use serde_json::{Map, Value, json};
 
 use crate::http::{ApiError, Services};
+use crate::tls::Status;
 
 /// How long the database may take.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -34,13 +35,30 @@ pub(in crate::http) async fn get(services: Data<Services>) -> Result<Json<Value>
     let ready = parts.iter().all(|(_, part)| part.is_ok());
     let said =
         |part: Result<(), String>| Value::from(part.err().unwrap_or_else(|| "ok".to_owned()));
-    let parts: Map<String, Value> =
+    let mut parts: Map<String, Value> =
         parts.into_iter().map(|(name, part)| (name.to_owned(), said(part))).collect();
+    // Nothing that a restart would help, so it is said and no more.
+    if let Some(certificates) = &services.certificates {
+        parts.insert("tls".to_owned(), said(certificate(&certificates.status())));
+    }
     if ready {
         let mut body = json!({ "status": "ready" });
         body.as_object_mut().expect("an object").extend(parts);
         Ok(Json(body))
     } else {
         Err(ApiError::NotReady(parts))
+    }
+}
+
+/// What is wrong with the certificate; its files are named in the log.
+fn certificate(status: &Status) -> Result<(), String> {
+    let days = status.days_left();
+    if days <= 0.0 {
+        Err("the certificate has expired".to_owned())
+    } else if status.refused.is_some() {
+        Err("the files have changed and cannot be used; the certificate from before counts"
+            .to_owned())
+    } else {
+        Ok(())
     }
 }

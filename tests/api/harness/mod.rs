@@ -1,6 +1,8 @@
 //! The server, its devices and its clients, as tests use them.
 
 mod answer;
+#[path = "../../device/authority.rs"]
+mod authority;
 mod browser;
 mod device;
 mod picture;
@@ -8,6 +10,7 @@ mod raw;
 mod server;
 
 pub(crate) use answer::Answer;
+pub(crate) use authority::Authority;
 pub(crate) use browser::Browser;
 pub(crate) use device::{Device, Manner};
 pub(crate) use picture::{jpeg_with_metadata, png};

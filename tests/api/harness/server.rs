@@ -49,8 +49,8 @@ impl Server {
             latchlight::telemetry::init(&settings.log);
         }
         let application = Application::build(settings, file, || {}).await.unwrap();
-        let http = application.http_address();
-        let mqtt = application.mqtt_address().expect("the embedded broker listens");
+        let http = application.http_address().expect("HTTP listens");
+        let mqtt = application.mqtt_addresses().mqtt.expect("the embedded broker listens");
         let stop = CancellationToken::new();
         let running = tokio::spawn(application.run_until_stopped(stop.clone()));
         let client = reqwest::Client::builder().timeout(PATIENCE).no_proxy().build().unwrap();

@@ -6,6 +6,7 @@ mod bans;
 mod network;
 mod pace;
 
-pub(crate) use accept_rate::AcceptRate;
 pub(crate) use bans::{Bans, Blame};
-pub(crate) use network::Network;
+
+pub use accept_rate::AcceptRate;
+pub use network::Network;

@@ -5,10 +5,11 @@ use std::net::{IpAddr, Ipv6Addr};
 /// The addresses that count as one: an IPv4 address, or the /64 of an IPv6
 /// one, all of which one machine can have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) struct Network(IpAddr);
+pub struct Network(IpAddr);
 
 impl Network {
-    pub(crate) fn is_loopback(self) -> bool {
+    /// Whether it is this machine itself.
+    pub fn is_loopback(self) -> bool {
         match self.0 {
             IpAddr::V4(address) => address.is_loopback(),
             // ::1 is all that is used of its /64.

@@ -41,7 +41,8 @@ pub(crate) struct Place {
 
 impl Places {
     pub(super) fn new(options: &Options) -> Self {
-        Self { rate: Mutex::new(AcceptRate::new(options)), taken: Mutex::default() }
+        let rate = AcceptRate::new(options.max_accept_rate, options.max_accept_rate_per_address);
+        Self { rate: Mutex::new(rate), taken: Mutex::default() }
     }
 
     /// Whether one more may come from there now (C15).

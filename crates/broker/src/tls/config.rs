@@ -9,7 +9,7 @@ use rustls::pki_types::CertificateDer;
 use rustls::server::danger::ClientCertVerifier;
 use rustls::server::{ClientCertVerifierBuilder, NoServerSessionStorage, WebPkiClientVerifier};
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
-use rustls::{Error, InconsistentKeys, RootCertStore, ServerConfig};
+use rustls::{ConfigBuilder, Error, InconsistentKeys, RootCertStore, ServerConfig, WantsVerifier};
 use x509_parser::prelude::{FromDer as _, X509Certificate};
 
 use super::error::{TlsError, TlsProblem};
@@ -158,16 +158,36 @@ impl TlsConfig {
         self.expires
     }
 
+    /// The server's certificate, in DER.
+    pub fn certificate(&self) -> &[u8] {
+        &self.key.cert[0]
+    }
+
+    /// What another server of the same program goes by in its handshakes, such
+    /// as one of HTTP: the same certificate, TLS 1.2 and 1.3, and no question
+    /// for the clients' certificates. What is spoken above it (ALPN) is for
+    /// the caller to say.
+    pub fn server_config(&self) -> ServerConfig {
+        self.builder().with_no_client_auth().with_cert_resolver(self.resolver())
+    }
+
+    fn builder(&self) -> ConfigBuilder<ServerConfig, WantsVerifier> {
+        ServerConfig::builder_with_provider(self.provider.clone())
+            .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
+            .expect("the provider has suites for both")
+    }
+
+    fn resolver(&self) -> Arc<SingleCertAndKey> {
+        Arc::new(SingleCertAndKey::from(self.key.clone()))
+    }
+
     /// Makes of it what handshakes go by.
     pub(super) fn build(self) -> Arc<ServerConfig> {
-        let builder = ServerConfig::builder_with_provider(self.provider)
-            .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
-            .expect("the provider has suites for both");
-        let resolver = Arc::new(SingleCertAndKey::from(self.key));
-        let Some(Clients { verifier, .. }) = self.clients else {
-            return Arc::new(builder.with_no_client_auth().with_cert_resolver(resolver));
+        let Some(Clients { verifier, .. }) = &self.clients else {
+            return Arc::new(self.server_config());
         };
-        let mut config = builder.with_client_cert_verifier(verifier).with_cert_resolver(resolver);
+        let builder = self.builder().with_client_cert_verifier(verifier.clone());
+        let mut config = builder.with_cert_resolver(self.resolver());
         // A session that is resumed would not look at the certificate again:
         // whether it has expired or was revoked meanwhile.
         config.session_storage = Arc::new(NoServerSessionStorage {});

@@ -1,0 +1,14 @@
+//! TLS of the server's own listeners: one certificate for HTTP and MQTT, read
+//! again when its files change, without dropping anybody; and a small
+//! authority for a house's own network.
+//!
+//! Not here: the handshakes, which are `http/`'s and the embedded broker's;
+//! and TLS to an outside broker, which is the link's.
+
+mod certificates;
+mod names;
+mod watch;
+
+pub use certificates::{Certificates, Status};
+pub use names::CertificateNames;
+pub use watch::{Reload, watch};
