@@ -25,7 +25,7 @@ use crate::device_interface::{Actor, Counts, LinkOutbox, Mistakes, Parts, Presen
 use crate::events::{Event, Events, Kind};
 use crate::http::{self, BrokerAddress, Listening, Origins, Services};
 use crate::identity::devices::DeviceCredentials;
-use crate::identity::{Directory, Permissions};
+use crate::identity::{Directory, Passwords, Permissions};
 use crate::open_files::OpenFiles;
 use crate::pictures::{PictureLimits, Pictures};
 use crate::plugin_host::{PluginHost, ServerServices};
@@ -124,7 +124,7 @@ impl Application {
         let pictures = Pictures::open(&database, &data.join("pictures"), limits).await?;
 
         let registry = Arc::new(Registry::built_in());
-        let permissions = Permissions::new(directory, settings.devices.clone());
+        let permissions = Permissions::new(directory.clone(), settings.devices.clone());
         let context = Context {
             state: state.clone(),
             commands: commands.clone(),
@@ -158,6 +158,8 @@ impl Application {
         let services = Services {
             handle,
             state: state.clone(),
+            directory,
+            passwords: Passwords::default(),
             credentials,
             permissions,
             commands,

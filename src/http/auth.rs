@@ -9,6 +9,7 @@ use actix_web::middleware::Next;
 use actix_web::{Error, FromRequest, HttpMessage as _, HttpRequest, web};
 
 use super::{ApiError, Needs, Services};
+use crate::events::{Event, Kind};
 use crate::identity::Principal;
 use crate::state::DeviceId;
 
@@ -54,6 +55,21 @@ impl Caller {
     pub(super) fn of(request: &HttpRequest) -> Result<Self, ApiError> {
         let caller = request.extensions().get::<Self>().cloned();
         caller.ok_or_else(|| internal("the route needs nothing, and asks who it is"))
+    }
+
+    /// Records that they changed something; it is on disk when this returns.
+    pub(super) async fn record(
+        &self,
+        services: &Services,
+        kind: Kind,
+        action: &str,
+        detail: &str,
+    ) -> Result<(), ApiError> {
+        let event = Event::of(kind, &self.0, action).detail(detail);
+        services.events.record_now(event).await.map_err(|error| {
+            tracing::error!(%error, action, detail, "done, and not recorded");
+            ApiError::Unavailable("it is done, and cannot be recorded".to_owned())
+        })
     }
 
     /// Whether they may see this device.

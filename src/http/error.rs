@@ -11,6 +11,7 @@
 //! | the route is there for other methods | `WrongMethod` | 405 |
 //! | the body did not come in time | `TooSlow` | 408 |
 //! | the same request is being worked on, or was interrupted | `InProgress`, `Interrupted` | 409 |
+//! | what is there already is in the way | `Conflict` | 409 |
 //! | the body is longer than is taken | `TooLarge` | 413 |
 //! | a body of another type | `WrongType` | 415 |
 //! | well-formed, and wrong all the same | `Invalid` | 422 |
@@ -59,6 +60,8 @@ pub enum ApiError {
     InProgress,
     /// The same request, by its Idempotency-Key, did not come to its end.
     Interrupted,
+    /// What is there already is in the way.
+    Conflict(String),
     /// The body has more bytes than these.
     TooLarge(usize),
     /// A body of another type than the route takes.
@@ -118,6 +121,7 @@ impl ApiError {
             Self::Interrupted => {
                 ("interrupted", StatusCode::CONFLICT, "The same request was interrupted")
             }
+            Self::Conflict(_) => ("conflict", StatusCode::CONFLICT, "Something is in the way"),
             Self::TooLarge(_) => {
                 ("too-large", StatusCode::PAYLOAD_TOO_LARGE, "The body is too large")
             }
@@ -154,6 +158,7 @@ impl ApiError {
             | Self::NotAllowed(detail)
             | Self::NoRoute(detail)
             | Self::NotFound(detail)
+            | Self::Conflict(detail)
             | Self::WrongType(detail)
             | Self::Invalid(detail)
             | Self::Unavailable(detail)

@@ -11,6 +11,8 @@
 //! refuses what comes through foreign pages (`origin.rs`).
 
 mod accept;
+mod account_list;
+mod account_view;
 mod auth;
 mod body;
 mod command_view;
@@ -46,7 +48,9 @@ use crate::identity::Scope::{
 };
 use Needs::Nothing;
 use resource::{Resource, resource};
-use routes::api::{actions, broker, commands, devices, events, pictures, plugins};
+use routes::api::{
+    actions, api_keys, broker, commands, devices, events, me, pictures, plugins, users,
+};
 use routes::{board, get_pic, healthz, hello, lock, metrics, readyz, test, unlock};
 
 /// To have devices operated: which of them, is decided device by device.
@@ -69,6 +73,8 @@ fn resources() -> Vec<Resource> {
         resource("/metrics").read(Admin, metrics::get),
         resource("/api/v1/actions").read(DevicesRead, actions::list),
         resource("/api/v1/actions/{name}").post(OPERATE, actions::post),
+        resource("/api/v1/api-keys").read(Admin, api_keys::list).post(Admin, api_keys::post),
+        resource("/api/v1/api-keys/{name}").read(Admin, api_keys::get).delete(Admin, api_keys::delete),
         resource("/api/v1/broker").read(DevicesRead, broker::get),
         resource("/api/v1/commands/{id}").read(COMMANDS, commands::get),
         resource("/api/v1/devices").read(DevicesRead, devices::list),
@@ -78,9 +84,14 @@ fn resources() -> Vec<Resource> {
         resource("/api/v1/events").read(EventsRead, events::list),
         resource("/api/v1/events/export").read(EventsRead, events::export::get),
         resource("/api/v1/events/{seq}").read(EventsRead, events::get),
+        resource("/api/v1/me").read(Scope::ALL, me::get),
+        resource("/api/v1/me/password").post(Scope::ALL, me::password::post),
         resource("/api/v1/pictures").read(PicturesRead, pictures::list).post(PicturesWrite, pictures::post),
         resource("/api/v1/pictures/{id}").read(PicturesRead, pictures::get).delete(Admin, pictures::delete),
         resource("/api/v1/plugins").read(Admin, plugins::list),
+        resource("/api/v1/users").read(Admin, users::list).post(Admin, users::post),
+        resource("/api/v1/users/{name}").read(Admin, users::get).patch(Admin, users::patch).delete(Admin, users::delete),
+        resource("/api/v1/users/{name}/password").post(Admin, users::password::post),
         resource("/").read(Nothing, board::index),
         resource("/board.css").read(Nothing, board::style),
         resource("/board.js").read(Nothing, board::script),

@@ -58,6 +58,16 @@ impl Resource {
         self.offer(Method::POST, needs.into(), web::post().to(handler))
     }
 
+    /// PATCH.
+    pub(super) fn patch<H, A>(mut self, needs: impl Into<Needs>, handler: H) -> Self
+    where
+        H: Handler<A, Output: Responder, Future: Future>,
+        A: FromRequest + 'static,
+    {
+        self.allow.push("PATCH");
+        self.offer(Method::PATCH, needs.into(), web::patch().to(handler))
+    }
+
     /// DELETE.
     pub(super) fn delete<H, A>(mut self, needs: impl Into<Needs>, handler: H) -> Self
     where

@@ -3,15 +3,17 @@
 use std::sync::Arc;
 
 use serde::Serialize;
+use tracing::Instrument as _;
 
+use super::ApiError;
 use crate::actions::Registry;
 use crate::commands::Commands;
 use crate::config::{HttpSettings, LimitSettings};
 use crate::database::Database;
 use crate::device_interface::Handle;
 use crate::events::Events;
-use crate::identity::Permissions;
 use crate::identity::devices::DeviceCredentials;
+use crate::identity::{Directory, Passwords, Permissions};
 use crate::pictures::Pictures;
 use crate::plugin_host::PluginHost;
 use crate::state::State;
@@ -24,6 +26,10 @@ pub struct Services {
     pub handle: Handle,
     /// The roster.
     pub state: State,
+    /// The accounts.
+    pub directory: Directory,
+    /// Checks passwords.
+    pub passwords: Passwords,
     /// Who may do and see what.
     pub permissions: Permissions,
     /// What devices show to be let in.
@@ -50,6 +56,19 @@ pub struct Services {
     pub limits: LimitSettings,
     /// What the listeners with TLS go by, if there are any.
     pub certificates: Option<Certificates>,
+}
+
+impl Services {
+    /// Does something to its end, also when the client that asked for it goes
+    /// away meanwhile: a change that is half made would be on disk and not in
+    /// force, or in force and not on record.
+    pub(super) async fn to_the_end<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = Result<T, ApiError>> + Send + 'static,
+    ) -> Result<T, ApiError> {
+        let done = self.runtime.spawn(work.in_current_span()).await;
+        done.map_err(|error| ApiError::Internal(anyhow::Error::new(error)))?
+    }
 }
 
 /// Where devices and the server meet.

@@ -39,7 +39,8 @@ pub struct Account {
     pub kind: AccountKind,
     /// What it is in the house.
     pub role: Role,
-    /// The most that its tokens may be good for, within what the role allows.
+    /// The most that its tokens may be good for; a person's, within what the
+    /// role allows.
     pub scopes: Scopes,
     /// What it may do to which devices; an owner needs none.
     pub grants: Vec<AccountGrant>,
@@ -79,9 +80,13 @@ impl Account {
         !self.disabled && self.expires_at.is_none_or(|end| now < end)
     }
 
-    /// The most that its tokens are good for now.
+    /// The most that its tokens are good for now: a person's, within what the
+    /// role allows.
     pub fn allowed_scopes(&self) -> Scopes {
-        self.scopes.both(self.role.scopes())
+        match self.kind {
+            AccountKind::User => self.scopes.both(self.role.scopes()),
+            AccountKind::Key => self.scopes,
+        }
     }
 
     /// Whether it may do this to that device at this moment, scopes apart.

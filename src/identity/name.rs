@@ -20,6 +20,14 @@ impl Identity {
         Self("local".into())
     }
 
+    /// Whether it is free for an account: it stands for nobody else in records,
+    /// and looks like nobody's id.
+    pub fn is_free_for_accounts(&self) -> bool {
+        let taken = ["operator", "local", "server", "me"];
+        !taken.iter().any(|taken| self.0.eq_ignore_ascii_case(taken))
+            && uuid::Uuid::try_parse(&self.0).is_err()
+    }
+
     /// The name as it stands in topics and records.
     pub fn as_str(&self) -> &str {
         &self.0

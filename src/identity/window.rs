@@ -2,7 +2,7 @@
 
 use jiff::civil::{Time, Weekday};
 use jiff::tz::TimeZone;
-use jiff::{Timestamp, Zoned};
+use jiff::{Span, Timestamp, Zoned};
 use serde::{Deserialize, Serialize};
 
 /// When a grant holds; what is left out does not bind. Days and hours are
@@ -88,6 +88,23 @@ impl Window {
         evening || time < end && now.yesterday().is_ok_and(|before| self.is_day(&before))
     }
 
+    /// Whether it is open at any moment at all, past ones too.
+    pub fn ever_holds(&self) -> bool {
+        let (Some(from), Some(until)) = (self.from, self.until) else { return true };
+        if from >= until || self.holds(from) {
+            return from < until;
+        }
+        // Else it opens where a day begins, or the hours do: within a week, and
+        // a day for each end of it that is cut.
+        let zone = self.time_zone.clone().unwrap_or_else(TimeZone::system);
+        let begin = self.hours.map_or(Time::midnight(), |(begin, _)| begin);
+        let days = from.to_zoned(zone.clone()).date().series(Span::new().days(1));
+        days.take(9).any(|day| {
+            let opens = day.to_datetime(begin).to_zoned(zone.clone());
+            opens.is_ok_and(|opens| from <= opens.timestamp() && self.holds(opens.timestamp()))
+        })
+    }
+
     fn is_day(&self, at: &Zoned) -> bool {
         self.days.is_empty() || self.days.contains(&Day::of(at.weekday()))
     }
@@ -164,6 +181,31 @@ mod tests {
         assert!(window.holds(at("2026-11-22T05:59:00Z")));
         assert!(!window.holds(at("2026-11-22T06:00:00Z")));
         assert!(!window.holds(at("2026-11-22T23:00:00Z")));
+    }
+
+    #[test]
+    fn a_window_that_never_opens_is_known() {
+        // The 21st is a Saturday.
+        for json in [
+            r#"{"from": "2026-11-22T00:00:00Z", "until": "2026-11-21T00:00:00Z"}"#,
+            r#"{"from": "2026-11-21T00:00:00Z", "until": "2026-11-21T00:00:00Z"}"#,
+            r#"{"from": "2026-11-21T09:00:00Z", "until": "2026-11-21T12:00:00Z", "days": ["mon"]}"#,
+            r#"{"from": "2026-11-21T09:00:00Z", "until": "2026-11-21T12:00:00Z",
+                "hours": ["12:00", "09:00"], "time_zone": "UTC"}"#,
+        ] {
+            assert!(!window(json).ever_holds(), "{json}");
+        }
+        for json in [
+            "{}",
+            r#"{"until": "2020-01-01T00:00:00Z", "days": ["mon"]}"#,
+            r#"{"from": "2026-11-21T09:00:00Z", "until": "2026-11-28T00:00:00Z", "days": ["fri"]}"#,
+            r#"{"from": "2026-11-21T09:00:00Z", "until": "2026-11-22T03:00:00Z", "days": ["sat"],
+                "hours": ["22:00", "06:00"], "time_zone": "UTC"}"#,
+            r#"{"from": "2026-11-22T01:00:00Z", "until": "2026-11-22T03:00:00Z", "days": ["sat"],
+                "hours": ["22:00", "06:00"], "time_zone": "UTC"}"#,
+        ] {
+            assert!(window(json).ever_holds(), "{json}");
+        }
     }
 
     #[test]

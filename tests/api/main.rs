@@ -23,3 +23,4 @@ mod pictures;
 mod problems;
 mod stop;
 mod test_route;
+mod users;

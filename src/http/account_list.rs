@@ -1,0 +1,40 @@
+//! A page of accounts, by name.
+
+use std::sync::Arc;
+
+use serde::Deserialize;
+
+use super::query::Limit;
+use crate::identity::Account;
+
+/// The query of a list of accounts.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct PageParameters {
+    #[serde(default)]
+    limit: Limit,
+    /// The last name of the page before.
+    cursor: Option<String>,
+}
+
+/// The accounts of a page, and the name that the next one begins behind.
+pub(super) struct Page {
+    pub(super) accounts: Vec<Arc<Account>>,
+    pub(super) next_cursor: Option<String>,
+}
+
+impl PageParameters {
+    /// The page of these accounts, which are in the order of their names.
+    pub(super) fn page(self, mut accounts: Vec<Arc<Account>>) -> Page {
+        if let Some(cursor) = self.cursor {
+            let from = accounts.partition_point(|account| account.name.as_str() <= &*cursor);
+            accounts.drain(..from);
+        }
+        let Limit(limit) = self.limit;
+        let more = accounts.len() > limit as usize;
+        accounts.truncate(limit as usize);
+        let last = accounts.last().filter(|_| more);
+        let next_cursor = last.map(|account| account.name.to_string());
+        Page { accounts, next_cursor }
+    }
+}

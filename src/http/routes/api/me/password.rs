@@ -1,0 +1,67 @@
+//! `/api/v1/me/password`: who knows the old one has a new one.
+
+use actix_web::web::{Data, Payload, Query};
+use actix_web::{HttpRequest, HttpResponse};
+use serde::Deserialize;
+
+use crate::events::{Event, Kind};
+use crate::http::auth::Caller;
+use crate::http::query::NoQuery;
+use crate::http::{ApiError, Services, body};
+use crate::identity::{Account, AccountKind, NewPassword, ShownPassword, Who};
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Body {
+    old: ShownPassword,
+    new: NewPassword,
+}
+
+/// The new password holds, and every token is void, when this answers: also
+/// the one that asked.
+pub(in crate::http) async fn post(
+    request: HttpRequest,
+    caller: Caller,
+    _: Query<NoQuery>,
+    payload: Payload,
+    services: Data<Services>,
+) -> Result<HttpResponse, ApiError> {
+    let Body { old, new } = body::read_json(&request, payload, &services.settings).await?;
+    let account = match &caller.0.who {
+        Who::Account { id, .. } => services.directory.get(*id),
+        _ => None,
+    };
+    let account = account.filter(|account| account.kind == AccountKind::User);
+    let account = account
+        .ok_or_else(|| ApiError::NotAllowed("only who signs in has a password".to_owned()))?;
+    let before = account.proof.password.clone();
+    if !services.passwords.verify(before.clone(), old).await? {
+        let refused = Event::of(Kind::Credential, &caller.0, "change_password");
+        services.events.refused(refused.refused("a wrong old password"));
+        return Err(ApiError::NotAllowed("the old password is another one".to_owned()));
+    }
+    new.check_against(&account.name)?;
+    let hash = services.passwords.hash(new).await?;
+    let work = {
+        let services = services.clone();
+        async move {
+            let mut changed = false;
+            let change = |account: &mut Account| {
+                // Somebody else may have set one meanwhile.
+                changed = account.proof.password == before;
+                if changed {
+                    account.proof.password = Some(hash);
+                    account.revoke_tokens();
+                }
+            };
+            let account = services.directory.change(account.id, change).await?;
+            if !changed {
+                return Err(ApiError::Conflict("the password was changed meanwhile".to_owned()));
+            }
+            let detail = format!("user {}", account.name);
+            caller.record(&services, Kind::Credential, "change_password", &detail).await
+        }
+    };
+    services.to_the_end(work).await?;
+    Ok(HttpResponse::NoContent().finish())
+}

@@ -1,0 +1,243 @@
+//! `/api/v1/users`: the people, and `/api/v1/users/{name}`.
+
+pub(in crate::http) mod password;
+
+use std::sync::Arc;
+
+use actix_web::http::header::LOCATION;
+use actix_web::web::{Data, Path, Payload, Query};
+use actix_web::{HttpRequest, HttpResponse};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::events::Kind;
+use crate::http::account_list::PageParameters;
+use crate::http::account_view::{self, AccountView};
+use crate::http::auth::Caller;
+use crate::http::query::NoQuery;
+use crate::http::{ApiError, Services, body, etag};
+use crate::identity::{
+    Account, AccountGrant, AccountId, AccountKind, NewPassword, Proof, Role, Scopes,
+};
+
+#[derive(Debug, Serialize)]
+struct List<'a> {
+    users: Vec<AccountView<'a>>,
+    next_cursor: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NewUser {
+    name: String,
+    role: Role,
+    /// Without one, nobody can sign in by it.
+    password: Option<NewPassword>,
+    /// Without them, what the role allows.
+    scopes: Option<Scopes>,
+    /// Without them, a member may do everything, and a guest nothing.
+    grants: Option<Vec<AccountGrant>>,
+    subject: Option<String>,
+    expires_at: Option<Timestamp>,
+}
+
+/// What is left out stays as it is.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Change {
+    role: Option<Role>,
+    scopes: Option<Scopes>,
+    grants: Option<Vec<AccountGrant>>,
+    disabled: Option<bool>,
+    #[serde(default, deserialize_with = "account_view::given")]
+    subject: Option<Option<String>>,
+    #[serde(default, deserialize_with = "account_view::given")]
+    expires_at: Option<Option<Timestamp>>,
+}
+
+/// A page of the people, by name.
+pub(in crate::http) async fn list(
+    request: HttpRequest,
+    query: Query<PageParameters>,
+    services: Data<Services>,
+) -> Result<HttpResponse, ApiError> {
+    let mut users = services.directory.list();
+    users.retain(|account| account.kind == AccountKind::User);
+    let page = query.into_inner().page(users);
+    let users = page.accounts.iter().map(|account| AccountView::of(account)).collect();
+    etag::json(&request, &List { users, next_cursor: page.next_cursor })
+}
+
+/// One of them.
+pub(in crate::http) async fn get(
+    request: HttpRequest,
+    name: Path<String>,
+    _: Query<NoQuery>,
+    services: Data<Services>,
+) -> Result<HttpResponse, ApiError> {
+    etag::json(&request, &AccountView::of(&*find(&services, &name)?))
+}
+
+/// Makes an account for somebody.
+pub(in crate::http) async fn post(
+    request: HttpRequest,
+    caller: Caller,
+    _: Query<NoQuery>,
+    payload: Payload,
+    services: Data<Services>,
+) -> Result<HttpResponse, ApiError> {
+    let new: NewUser = body::read_json(&request, payload, &services.settings).await?;
+    let name = account_view::check_name(&new.name)?;
+    check_scopes(new.role, new.scopes)?;
+    check_subject(new.subject.as_deref())?;
+    account_view::check_end(new.expires_at)?;
+    let grants = new.grants.unwrap_or_else(|| match new.role {
+        Role::Member => vec![AccountGrant::everything()],
+        Role::Owner | Role::Guest => Vec::new(),
+    });
+    account_view::check_grants(&grants)?;
+    let password = match new.password {
+        Some(password) => {
+            password.check_against(&name)?;
+            Some(services.passwords.hash(password).await?)
+        }
+        None => None,
+    };
+    let account = Account {
+        id: AccountId::generate(),
+        name,
+        kind: AccountKind::User,
+        role: new.role,
+        scopes: new.scopes.unwrap_or_else(Scopes::all),
+        grants,
+        proof: Proof { password, secret: None },
+        subject: new.subject,
+        epoch: 0,
+        disabled: false,
+        created_at: Timestamp::now(),
+        expires_at: new.expires_at,
+    };
+    let work = {
+        let services = services.clone();
+        async move {
+            let account = services.directory.add(account).await?;
+            let detail = format!("user {}, role {}", account.name, account.role);
+            caller.record(&services, Kind::Account, "add", &detail).await?;
+            Ok(account)
+        }
+    };
+    let account = services.to_the_end(work).await?;
+    let link = format!("/api/v1/users/{}", account.name);
+    Ok(HttpResponse::Created().insert_header((LOCATION, link)).json(AccountView::of(&account)))
+}
+
+/// Changes what somebody is and may; what it takes away is gone at once.
+pub(in crate::http) async fn patch(
+    request: HttpRequest,
+    caller: Caller,
+    name: Path<String>,
+    _: Query<NoQuery>,
+    payload: Payload,
+    services: Data<Services>,
+) -> Result<HttpResponse, ApiError> {
+    let change: Change = body::read_json(&request, payload, &services.settings).await?;
+    let account = find(&services, &name)?;
+    check_scopes(change.role.unwrap_or(account.role), change.scopes)?;
+    check_subject(change.subject.as_ref().and_then(Option::as_deref))?;
+    account_view::check_grants(change.grants.as_deref().unwrap_or_default())?;
+    let work = {
+        let services = services.clone();
+        async move {
+            let change = |account: &mut Account| change.apply(account);
+            let account = services.directory.change(account.id, change).await?;
+            let open = if account.disabled { "disabled" } else { "enabled" };
+            let detail = format!(
+                "user {}: role {}, {} grants, {open}",
+                account.name,
+                account.role,
+                account.grants.len()
+            );
+            caller.record(&services, Kind::Account, "change", &detail).await?;
+            Ok(account)
+        }
+    };
+    let account = services.to_the_end(work).await?;
+    Ok(HttpResponse::Ok().json(AccountView::of(&account)))
+}
+
+/// Removes somebody, who is let in by nothing from then on.
+pub(in crate::http) async fn delete(
+    caller: Caller,
+    name: Path<String>,
+    _: Query<NoQuery>,
+    services: Data<Services>,
+) -> Result<HttpResponse, ApiError> {
+    let account = find(&services, &name)?;
+    let work = {
+        let services = services.clone();
+        async move {
+            services.directory.remove(account.id).await?;
+            let detail = format!("user {}", account.name);
+            caller.record(&services, Kind::Account, "remove", &detail).await
+        }
+    };
+    services.to_the_end(work).await?;
+    Ok(HttpResponse::NoContent().finish())
+}
+
+impl Change {
+    fn apply(self, account: &mut Account) {
+        let before = account.subject.clone();
+        account.role = self.role.unwrap_or(account.role);
+        account.scopes = self.scopes.unwrap_or(account.scopes);
+        account.disabled = self.disabled.unwrap_or(account.disabled);
+        if let Some(grants) = self.grants {
+            account.grants = grants;
+        }
+        if let Some(subject) = self.subject {
+            account.subject = subject;
+        }
+        if let Some(expires_at) = self.expires_at {
+            account.expires_at = expires_at;
+        }
+        // What was closed stays closed to those who were in, also when it is
+        // opened again.
+        if !account.is_open(Timestamp::now()) || account.subject != before {
+            account.revoke_tokens();
+        }
+    }
+}
+
+fn find(services: &Services, name: &str) -> Result<Arc<Account>, ApiError> {
+    let found = services.directory.named(name).filter(|found| found.kind == AccountKind::User);
+    found.ok_or_else(|| ApiError::NotFound("there is no such user".to_owned()))
+}
+
+fn check_scopes(role: Role, scopes: Option<Scopes>) -> Result<(), ApiError> {
+    match scopes {
+        Some(scopes) if !scopes.within(role.scopes()) => Err(ApiError::Invalid(format!(
+            "scopes: the role {role} has no more than {}",
+            role.scopes()
+        ))),
+        _ => Ok(()),
+    }
+}
+
+fn check_subject(subject: Option<&str>) -> Result<(), ApiError> {
+    let fits = |subject: &str| {
+        let parts = subject.split_once(' ');
+        subject.len() <= 512
+            && !subject.chars().any(char::is_control)
+            && parts.is_some_and(|(issuer, sub)| {
+                let schemes = ["https://", "http://"];
+                schemes.iter().any(|scheme| issuer.starts_with(scheme)) && !sub.trim().is_empty()
+            })
+    };
+    match subject {
+        Some(subject) if !fits(subject) => Err(ApiError::Invalid(
+            "subject: it is the provider's issuer URL, a space, and the person's `sub` there"
+                .to_owned(),
+        )),
+        _ => Ok(()),
+    }
+}
