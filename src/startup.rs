@@ -25,7 +25,8 @@ use crate::device_interface::{Actor, Counts, LinkOutbox, Mistakes, Parts, Presen
 use crate::events::{Event, Events, Kind};
 use crate::http::{self, BrokerAddress, Listening, Origins, Services};
 use crate::identity::devices::DeviceCredentials;
-use crate::identity::{Directory, Passwords, Permissions};
+use crate::identity::{Directory, FirstOwner, Passwords, Permissions, SignIn, ensure_owner};
+use crate::key_folder::KeyFolder;
 use crate::open_files::OpenFiles;
 use crate::pictures::{PictureLimits, Pictures};
 use crate::plugin_host::{PluginHost, ServerServices};
@@ -47,6 +48,7 @@ pub struct Application {
     mqtt: MqttAddresses,
     reload: Reload,
     services: Services,
+    first_owner: FirstOwner,
     actor: Actor,
     link: Arc<dyn Link>,
     state: State,
@@ -58,7 +60,9 @@ pub struct Application {
 impl Application {
     /// Builds everything, binds the listeners and restores the roster. When
     /// many clients have left the embedded broker, each of its threads calls
-    /// `give_back`, for what the program's allocator keeps.
+    /// `give_back`, for what the program's allocator keeps. `owner_password` is
+    /// the first owner's, where there is no owner yet; without it, one is made
+    /// up.
     ///
     /// # Errors
     /// A listener, the database or config.json cannot be had, or another
@@ -67,6 +71,7 @@ impl Application {
         mut settings: Settings,
         file: ConfigFile,
         give_back: fn(),
+        owner_password: Option<String>,
     ) -> anyhow::Result<Self> {
         let beside = file.folder().to_owned();
         settings.mqtt.place_files(&beside);
@@ -124,6 +129,11 @@ impl Application {
         let pictures = Pictures::open(&database, &data.join("pictures"), limits).await?;
 
         let registry = Arc::new(Registry::built_in());
+        let passwords = Passwords::default();
+        let keys = KeyFolder::open(&data).context("open the folder of keys")?;
+        let sign_in =
+            SignIn::open(&database, directory.clone(), passwords.clone(), keys, public_url.clone());
+        let sign_in = sign_in.await.context("open what lets people in")?;
         let permissions = Permissions::new(directory.clone(), settings.devices.clone());
         let context = Context {
             state: state.clone(),
@@ -158,9 +168,10 @@ impl Application {
         let services = Services {
             handle,
             state: state.clone(),
-            directory,
-            passwords: Passwords::default(),
+            directory: directory.clone(),
+            passwords: passwords.clone(),
             credentials,
+            sign_in,
             permissions,
             commands,
             events,
@@ -174,12 +185,15 @@ impl Application {
             limits: settings.limits.clone(),
             certificates,
         };
+        // The last thing that can fail: a password that is made up must be told.
+        let first_owner = ensure_owner(&directory, &passwords, owner_password).await?;
         Ok(Self {
             http,
             console,
             mqtt,
             reload: Reload::default(),
             services,
+            first_owner,
             actor,
             link,
             state,
@@ -196,6 +210,11 @@ impl Application {
     /// Where they listen with TLS.
     pub fn https_address(&self) -> Option<SocketAddr> {
         self.http.iter().find(|at| at.is_tls()).map(Listening::address)
+    }
+
+    /// What became of the first owner.
+    pub fn first_owner(&self) -> &FirstOwner {
+        &self.first_owner
     }
 
     /// Where the embedded broker listens, if there is one.
@@ -245,7 +264,8 @@ impl Application {
         events.record(Event::of_server(Kind::Server, "start").detail(version));
         let housekeeping = tokio::spawn({
             let (commands, events) = (commands.clone(), events.clone());
-            async move { tokio::join!(commands.keep_house(), events.keep_house()) }
+            let sign_in = services.sign_in.clone();
+            async move { tokio::join!(commands.keep_house(), events.keep_house(), sign_in.keep_house()) }
         });
         let watching = services.certificates.clone();
         let watching = tokio::spawn(async move {

@@ -1,10 +1,12 @@
 //! `latchlight serve`.
 
+use std::env::VarError;
 use std::path::PathBuf;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use clap::Args;
 use latchlight::config::Settings;
+use latchlight::identity::{FirstOwner, PASSWORD_VARIABLE};
 use latchlight::startup::Application;
 use latchlight::state::ConfigFile;
 use latchlight::telemetry;
@@ -17,7 +19,9 @@ use super::stop::stop_on_signal;
 pub(super) struct ServeArgs {
     /// The configuration: `{"settings": {…}, "state": {…}}`. The server keeps
     /// its state in this file, so it must be able to replace it. Settings can
-    /// be overridden by the environment, such as LATCHLIGHT_HTTP__LISTEN.
+    /// be overridden by the environment, such as LATCHLIGHT_HTTP__LISTEN. At
+    /// the first start LATCHLIGHT_OWNER_PASSWORD has the owner's password;
+    /// without it one is made up, and printed.
     #[arg(long, value_name = "FILE", default_value = "config.json")]
     config: PathBuf,
 }
@@ -28,7 +32,21 @@ pub(super) async fn run(args: ServeArgs) -> anyhow::Result<()> {
     telemetry::init(&settings.log);
     let stop = stop_on_signal()?;
     let hangup = signal(SignalKind::hangup()).context("listen for SIGHUP")?;
-    let application = Application::build(settings, file, latchlight_allocator::give_back).await?;
+    let owner_password = match std::env::var(PASSWORD_VARIABLE) {
+        Ok(password) => Some(password),
+        Err(VarError::NotPresent) => None,
+        Err(VarError::NotUnicode(_)) => bail!("{PASSWORD_VARIABLE} is not UTF-8"),
+    };
+    let give_back = latchlight_allocator::give_back;
+    let application = Application::build(settings, file, give_back, owner_password).await?;
+    if let FirstOwner::MadeUp { name, password } = application.first_owner() {
+        // Not by the log, which is kept and sent to other machines.
+        println!(
+            "There was no owner yet, so one was made. Sign in with\n\n    \
+            name:     {name}\n    password: {password}\n\n\
+            This is shown once, and is kept nowhere.\n"
+        );
+    }
     tokio::spawn(reload_on_signal(hangup, application.reload()));
     application.run_until_stopped(stop).await
 }

@@ -32,6 +32,10 @@ impl Settings {
         // What has another name is nobody's business here, whatever is in it.
         let variables = std::env::vars_os().filter_map(|(name, value)| {
             let name = name.into_string().ok().filter(|name| key(name).is_some())?;
+            // No setting: it is used once, and by who starts the server.
+            if name == crate::identity::PASSWORD_VARIABLE {
+                return None;
+            }
             // Its value may be a secret.
             Some(value.into_string().map(|value| (name.clone(), value)).map_err(|_| {
                 InvalidSettings { place: in_environment(&name), why: "not UTF-8".to_owned() }

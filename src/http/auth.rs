@@ -8,6 +8,7 @@ use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
 use actix_web::middleware::Next;
 use actix_web::{Error, FromRequest, HttpMessage as _, HttpRequest, web};
 
+use super::authorization::Shown;
 use super::{ApiError, Needs, Services};
 use crate::events::{Event, Kind};
 use crate::identity::Principal;
@@ -41,13 +42,25 @@ fn identify(needs: Needs, request: &ServiceRequest) -> Result<Caller, ApiError> 
     let principal = match request.conn_data::<Principal>() {
         // The server's own socket: nothing more need be shown.
         Some(known) => known.clone(),
-        None => {
-            let address = request.peer_addr().map(|peer| peer.ip());
-            Principal { address, ..Principal::local() }
-        }
+        None => shown(request, services)?,
     };
-    needs.check(&services.permissions, &principal).map_err(ApiError::NotAllowed)?;
+    needs.check(&services.permissions, &principal)?;
     Ok(Caller(principal))
+}
+
+/// Whoever the request shows that it is from.
+fn shown(request: &ServiceRequest, services: &Services) -> Result<Principal, ApiError> {
+    let address = request.peer_addr().map(|peer| peer.ip());
+    match Shown::of(request.headers()) {
+        Shown::Nothing => Ok(Principal { address, ..Principal::local() }),
+        Shown::Bearer(token) => services
+            .sign_in
+            .bearer(token, address)
+            .ok_or(ApiError::Unknown(Some("the token or key is not good, or not any more"))),
+        Shown::Basic { .. } | Shown::Odd => {
+            Err(ApiError::Unknown(Some("Authorization is not `Bearer`, or is there twice")))
+        }
+    }
 }
 
 impl Caller {

@@ -4,7 +4,9 @@
 //! | what went wrong | variant | status |
 //! | --- | --- | --- |
 //! | the query, a header or the JSON cannot be read | `Malformed` | 400 |
+//! | nobody is let in by what the request shows | `Unknown` | 401 |
 //! | `Host` or `Origin` is not ours | `Foreign` | 403 |
+//! | the caller lacks the scope | `Scope` | 403 |
 //! | the caller may not | `NotAllowed` | 403 |
 //! | no such route | `NoRoute` | 404 |
 //! | no such device, command, picture | `NotFound` | 404 |
@@ -34,6 +36,7 @@ use serde_json::{Map, Value};
 
 use crate::commands::JournalError;
 use crate::events::EventError;
+use crate::identity::Scopes;
 use crate::identity::devices::CredentialsError;
 use crate::pictures::PictureError;
 use crate::state::StateError;
@@ -44,6 +47,10 @@ use crate::telemetry::one_line;
 pub enum ApiError {
     /// The query, a header or the JSON cannot be read.
     Malformed(String),
+    /// Nobody is let in by what the request shows, if it shows anything.
+    Unknown(Option<&'static str>),
+    /// The caller lacks the scope; one of these is enough.
+    Scope(String, Scopes),
     /// The request came through a foreign page or under a foreign name.
     Foreign(String),
     /// The caller may not.
@@ -103,6 +110,12 @@ impl ApiError {
             Self::Malformed(_) => {
                 ("malformed", StatusCode::BAD_REQUEST, "The request cannot be read")
             }
+            Self::Unknown(_) => {
+                ("unknown-caller", StatusCode::UNAUTHORIZED, "The server does not know who asks")
+            }
+            Self::Scope(..) => {
+                ("insufficient-scope", StatusCode::FORBIDDEN, "Not allowed with this scope")
+            }
             Self::Foreign(_) => {
                 ("foreign", StatusCode::FORBIDDEN, "The request comes from elsewhere")
             }
@@ -156,6 +169,7 @@ impl ApiError {
             Self::Malformed(detail)
             | Self::Foreign(detail)
             | Self::NotAllowed(detail)
+            | Self::Scope(detail, _)
             | Self::NoRoute(detail)
             | Self::NotFound(detail)
             | Self::Conflict(detail)
@@ -163,6 +177,10 @@ impl ApiError {
             | Self::Invalid(detail)
             | Self::Unavailable(detail)
             | Self::Busy(detail) => detail.clone(),
+            Self::Unknown(None) => "show an access token or an API key: \
+                `Authorization: Bearer …`; `POST /oauth/token` gives one for name and password"
+                .to_owned(),
+            Self::Unknown(Some(why)) => (*why).to_owned(),
             Self::WrongMethod(allow) => format!("it takes {allow}"),
             Self::TooSlow => "send the whole body faster, or send less".to_owned(),
             Self::InProgress => {
@@ -181,6 +199,20 @@ impl ApiError {
                     .collect::<Vec<_>>()
                     .join("; ")
             }
+        }
+    }
+
+    /// How to be let in (RFC 6750, 3).
+    fn challenge(&self) -> String {
+        let realm = r#"Bearer realm="latchlight""#;
+        match self {
+            Self::Unknown(Some(why)) => {
+                format!(r#"{realm}, error="invalid_token", error_description="{why}""#)
+            }
+            Self::Scope(_, scopes) => {
+                format!(r#"{realm}, error="insufficient_scope", scope="{scopes}""#)
+            }
+            _ => realm.to_owned(),
         }
     }
 
@@ -204,6 +236,9 @@ impl ApiError {
         match self {
             Self::WrongMethod(allow) => {
                 response.insert_header((header::ALLOW, allow.as_str()));
+            }
+            Self::Unknown(_) | Self::Scope(..) => {
+                response.insert_header((header::WWW_AUTHENTICATE, self.challenge()));
             }
             Self::InProgress | Self::Busy(_) => {
                 response.insert_header((header::RETRY_AFTER, "1"));

@@ -14,6 +14,7 @@ mod accept;
 mod account_list;
 mod account_view;
 mod auth;
+mod authorization;
 mod body;
 mod command_view;
 mod connection;
@@ -51,7 +52,7 @@ use resource::{Resource, resource};
 use routes::api::{
     actions, api_keys, broker, commands, devices, events, me, pictures, plugins, users,
 };
-use routes::{board, get_pic, healthz, hello, lock, metrics, readyz, test, unlock};
+use routes::{board, get_pic, healthz, hello, lock, metrics, oauth, readyz, test, unlock};
 
 /// To have devices operated: which of them, is decided device by device.
 const OPERATE: [Scope; 2] = [LocksOperate, LightsOperate];
@@ -71,6 +72,8 @@ fn resources() -> Vec<Resource> {
         resource("/healthz").read(Nothing, healthz::get),
         resource("/readyz").read(Nothing, readyz::get),
         resource("/metrics").read(Admin, metrics::get),
+        resource("/oauth/token").post(Nothing, oauth::token::post),
+        resource("/oauth/revoke").post(Nothing, oauth::revoke::post),
         resource("/api/v1/actions").read(DevicesRead, actions::list),
         resource("/api/v1/actions/{name}").post(OPERATE, actions::post),
         resource("/api/v1/api-keys").read(Admin, api_keys::list).post(Admin, api_keys::post),

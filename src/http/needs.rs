@@ -1,5 +1,6 @@
 //! What a route needs of whoever asks.
 
+use super::ApiError;
 use crate::identity::{Permissions, Principal, Scope, Scopes};
 
 /// What a route needs; each one on the page of routes says so.
@@ -21,7 +22,7 @@ impl Needs {
         self,
         permissions: &Permissions,
         principal: &Principal,
-    ) -> Result<(), String> {
+    ) -> Result<(), ApiError> {
         let Self::AnyOf(scopes) = self else { return Ok(()) };
         let mut missing = String::new();
         for scope in scopes.iter() {
@@ -30,7 +31,7 @@ impl Needs {
                 Err(why) => missing = why,
             }
         }
-        Err(missing)
+        Err(ApiError::Scope(missing, scopes))
     }
 }
 

@@ -118,7 +118,7 @@ async fn perform_once(
     wish: Wish,
 ) -> Result<Outcome, ApiError> {
     let asked = wish.fingerprint();
-    let identity = principal.to_string();
+    let identity = principal.key();
     let begun = services.commands.begin_once(&identity, wish.route, key, asked.as_bytes());
     let ticket: Ticket = match begun.await? {
         Begin::New(ticket) => ticket,

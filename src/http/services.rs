@@ -13,7 +13,7 @@ use crate::database::Database;
 use crate::device_interface::Handle;
 use crate::events::Events;
 use crate::identity::devices::DeviceCredentials;
-use crate::identity::{Directory, Passwords, Permissions};
+use crate::identity::{Directory, Passwords, Permissions, SignIn};
 use crate::pictures::Pictures;
 use crate::plugin_host::PluginHost;
 use crate::state::State;
@@ -30,6 +30,8 @@ pub struct Services {
     pub directory: Directory,
     /// Checks passwords.
     pub passwords: Passwords,
+    /// Lets people and programs in.
+    pub sign_in: SignIn,
     /// Who may do and see what.
     pub permissions: Permissions,
     /// What devices show to be let in.

@@ -127,6 +127,15 @@ impl Principal {
         Self { who, through: Through::Http, address: None }
     }
 
+    /// What stands for whoever asks, and never for anybody else: another account
+    /// may have the name one day.
+    pub fn key(&self) -> String {
+        match &self.who {
+            Who::Account { id, .. } => format!("account:{id}"),
+            _ => self.to_string(),
+        }
+    }
+
     /// As actions and plugins know it.
     pub fn caller(&self) -> Caller {
         match &self.who {

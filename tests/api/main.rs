@@ -6,6 +6,7 @@
 mod harness;
 
 mod actions;
+mod auth;
 mod board;
 mod commands;
 mod console;

@@ -7,6 +7,7 @@ pub(super) mod healthz;
 pub(super) mod hello;
 pub(super) mod lock;
 pub(super) mod metrics;
+pub(super) mod oauth;
 pub(super) mod readyz;
 pub(super) mod test;
 pub(super) mod unlock;

@@ -15,7 +15,7 @@ pub(crate) use browser::Browser;
 pub(crate) use device::{Device, Manner};
 pub(crate) use picture::{jpeg_with_metadata, png};
 pub(crate) use raw::{raw_request, raw_response};
-pub(crate) use server::Server;
+pub(crate) use server::{PASSWORD, Server};
 
 use std::time::Duration;
 

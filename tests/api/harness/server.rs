@@ -13,6 +13,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Answer, Device, Manner, PATIENCE};
 
+/// The password of `owner`.
+pub(crate) const PASSWORD: &str = "a door of one's own";
+
 pub(crate) struct Server {
     folder: Arc<tempfile::TempDir>,
     pub(crate) http: SocketAddr,
@@ -48,7 +51,8 @@ impl Server {
         if std::env::var_os("TEST_LOG").is_some() {
             latchlight::telemetry::init(&settings.log);
         }
-        let application = Application::build(settings, file, || {}).await.unwrap();
+        let application = Application::build(settings, file, || {}, Some(PASSWORD.to_owned()));
+        let application = application.await.unwrap();
         let http = application.http_address().expect("HTTP listens");
         let mqtt = application.mqtt_addresses().mqtt.expect("the embedded broker listens");
         let stop = CancellationToken::new();
@@ -82,6 +86,27 @@ impl Server {
 
     pub(crate) async fn post_json(&self, path: &str, body: &Value) -> Answer {
         self.send(self.client.post(self.url(path)).json(body)).await
+    }
+
+    pub(crate) async fn post_form(&self, path: &str, form: &[(&str, &str)]) -> Answer {
+        self.send(self.client.post(self.url(path)).form(form)).await
+    }
+
+    /// What the token endpoint gives for the owner's password.
+    pub(crate) async fn sign_in(&self) -> Value {
+        self.sign_in_as("owner", PASSWORD).await
+    }
+
+    pub(crate) async fn sign_in_as(&self, name: &str, password: &str) -> Value {
+        let form = [("grant_type", "password"), ("username", name), ("password", password)];
+        let answer = self.post_form("/oauth/token", &form).await;
+        assert_eq!(answer.status, 200, "{answer:?}");
+        answer.json()
+    }
+
+    /// GET with this as the bearer's token.
+    pub(crate) async fn get_as(&self, token: &str, path: &str) -> Answer {
+        self.send(self.client.get(self.url(path)).bearer_auth(token)).await
     }
 
     pub(crate) async fn delete(&self, path: &str) -> Answer {

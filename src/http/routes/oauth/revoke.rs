@@ -1,0 +1,59 @@
+//! `POST /oauth/revoke`: a sign-in ends, or a single access token (RFC 7009).
+
+use actix_web::http::StatusCode;
+use actix_web::web::{Data, Payload};
+use actix_web::{HttpRequest, HttpResponse};
+use serde::Deserialize;
+
+use super::cookie;
+use super::error::{OauthError, not_stored};
+use super::form;
+use crate::http::Services;
+
+#[derive(Deserialize)]
+struct Form {
+    token: Option<String>,
+    /// `cookie`: the token is in the page's cookie.
+    refresh_token_in: Option<String>,
+}
+
+/// 200, also where there was nothing to revoke.
+pub(in crate::http) async fn post(
+    request: HttpRequest,
+    payload: Payload,
+    services: Data<Services>,
+) -> HttpResponse {
+    match answer(&request, payload, &services).await {
+        Ok(response) => response,
+        Err(error) => {
+            tracing::warn!(why = ?error, "nothing revoked");
+            error.to_response()
+        }
+    }
+}
+
+async fn answer(
+    request: &HttpRequest,
+    payload: Payload,
+    services: &Services,
+) -> Result<HttpResponse, OauthError> {
+    let form: Form = form::read(request, payload, &services.settings).await?;
+    let in_cookie = form.refresh_token_in.as_deref() == Some("cookie");
+    let mut response = not_stored(StatusCode::OK);
+    let kept = cookie::read(request.headers()).filter(|_| in_cookie);
+    if in_cookie {
+        response.insert_header(cookie::clear(request.headers()));
+    }
+    let Some(token) = form.token.as_deref().or(kept) else {
+        // A page that is signed out already signs out.
+        let nothing = in_cookie.then(|| response.finish());
+        return nothing.ok_or_else(|| OauthError::request("the form lacks `token`"));
+    };
+    if token.starts_with("llk_") {
+        let why = "an API key is removed, and not revoked here";
+        return Err(OauthError::new("unsupported_token_type", why));
+    }
+    let address = request.peer_addr().map(|peer| peer.ip());
+    services.sign_in.revoke(token, address).await?;
+    Ok(response.finish())
+}

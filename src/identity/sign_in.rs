@@ -1,0 +1,283 @@
+//! Letting people and programs in: by a password, an API key or a token.
+//!
+//! What somebody may do then is asked of `Permissions`, each time anew.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::throttle::{Throttle, TooSoon};
+use super::tokens::{
+    AccessTokens, LIFETIME, RefreshToken, RefreshTokens, Revoked, SigningKeys, Used,
+};
+use super::{
+    Account, AccountId, AccountKind, Directory, KeySecret, PasswordError, Passwords, Principal,
+    Scopes, ShownPassword, Through, Who,
+};
+use crate::database::Database;
+use crate::key_folder::KeyFolder;
+
+/// How often what is over is looked for.
+const PRUNE_EVERY: Duration = Duration::from_secs(60);
+
+/// Lets people and programs in; cheap to clone.
+#[derive(Clone)]
+pub struct SignIn(Arc<Inner>);
+
+struct Inner {
+    directory: Directory,
+    passwords: Passwords,
+    access: AccessTokens,
+    refresh: RefreshTokens,
+    revoked: Revoked,
+    throttle: Throttle,
+}
+
+/// What somebody gets who is let in.
+#[derive(Debug)]
+pub struct Granted {
+    /// To be shown with each request.
+    pub access_token: String,
+    /// How long that one is good.
+    pub lifetime: Duration,
+    /// What it is good for.
+    pub scopes: Scopes,
+    /// For the next one, where there is one without signing in anew.
+    pub refresh_token: Option<RefreshToken>,
+}
+
+/// Why somebody was not let in. None of them tells whether there is such an
+/// account.
+#[derive(Debug, thiserror::Error)]
+pub enum SignInError {
+    /// Name and password, or name and secret, do not belong together, or are
+    /// nobody's any more.
+    #[error("the name or the password is wrong")]
+    Wrong,
+    /// The refresh token is not good.
+    #[error("the refresh token is not good, or not any more: sign in anew")]
+    Void,
+    /// Nothing of what was asked for may be had.
+    #[error("none of these scopes may be had")]
+    Scope,
+    /// Too many attempts.
+    #[error("too many attempts: try again in {} s", .0.as_secs() + 1)]
+    TooSoon(Duration),
+    /// Too many passwords are being checked.
+    #[error("too many sign in at once: try again soon")]
+    Busy,
+    /// It cannot be done.
+    #[error("{0:#}")]
+    Failed(anyhow::Error),
+}
+
+impl SignIn {
+    /// Opens the keys that sign tokens, and what is known of earlier ones.
+    /// `issuer` is the URL of this server.
+    ///
+    /// # Errors
+    /// The folder of keys or the database cannot be had.
+    pub async fn open(
+        database: &Database,
+        directory: Directory,
+        passwords: Passwords,
+        keys: KeyFolder,
+        issuer: String,
+    ) -> anyhow::Result<Self> {
+        let pool = database.pool.clone();
+        Ok(Self(Arc::new(Inner {
+            directory,
+            passwords,
+            access: AccessTokens::new(SigningKeys::open(keys)?, issuer),
+            refresh: RefreshTokens::new(pool.clone()),
+            revoked: Revoked::open(pool).await?,
+            throttle: Throttle::default(),
+        })))
+    }
+
+    /// Lets a person in; for no more than is `wanted`.
+    ///
+    /// # Errors
+    /// Not, and why.
+    pub async fn by_password(
+        &self,
+        name: &str,
+        password: ShownPassword,
+        wanted: Option<Scopes>,
+        address: Option<IpAddr>,
+    ) -> Result<Granted, SignInError> {
+        let Self(inner) = self;
+        inner.throttle.sign_in(name, address)?;
+        let account = inner.directory.named(name).filter(|found| found.kind == AccountKind::User);
+        // The same work for a name that is nobody's.
+        let hash = account.as_ref().and_then(|account| account.proof.password.clone());
+        let right = inner.passwords.verify(hash, password).await?;
+        let account = account.filter(|account| right && account.is_open(Timestamp::now()));
+        let account = account.ok_or(SignInError::Wrong)?;
+        let scopes = narrowed(account.allowed_scopes(), wanted)?;
+        let token = inner.refresh.begin(account.id, account.epoch, scopes).await?;
+        self.grant(account.id, account.epoch, scopes, Some(token))
+    }
+
+    /// Lets a program in, by its key's name and secret. It may as well show the
+    /// key itself with each request.
+    ///
+    /// # Errors
+    /// Not, and why.
+    pub fn by_key(
+        &self,
+        name: &str,
+        secret: &str,
+        wanted: Option<Scopes>,
+        address: Option<IpAddr>,
+    ) -> Result<Granted, SignInError> {
+        let Self(inner) = self;
+        inner.throttle.sign_in(name, address)?;
+        let account = self.of_key(secret);
+        let account = account.filter(|found| found.name.as_str().eq_ignore_ascii_case(name));
+        let account = account.ok_or(SignInError::Wrong)?;
+        let scopes = narrowed(account.allowed_scopes(), wanted)?;
+        self.grant(account.id, account.epoch, scopes, None)
+    }
+
+    /// Lets somebody in who signed in before. The token is used up, and its
+    /// successor is in what is granted.
+    ///
+    /// # Errors
+    /// Not, and why.
+    pub async fn by_refresh_token(
+        &self,
+        token: &str,
+        wanted: Option<Scopes>,
+        address: Option<IpAddr>,
+    ) -> Result<Granted, SignInError> {
+        let Self(inner) = self;
+        inner.throttle.refresh(address)?;
+        let shown: RefreshToken = token.parse().map_err(|_| SignInError::Void)?;
+        let is_let_in = |id, epoch| self.account(id, epoch).is_some();
+        match inner.refresh.use_up(&shown, is_let_in).await? {
+            Used::Next { token, account: id, epoch, scopes } => {
+                let account = self.account(id, epoch).ok_or(SignInError::Void)?;
+                let scopes = narrowed(scopes.both(account.allowed_scopes()), wanted)?;
+                self.grant(id, epoch, scopes, Some(token))
+            }
+            Used::Again => {
+                tracing::warn!(
+                    sign_in = %shown.family(),
+                    "a refresh token came again that had been used: the sign-in is over"
+                );
+                inner.revoked.add(shown.family()).await?;
+                Err(SignInError::Void)
+            }
+            Used::Void | Used::Unknown => Err(SignInError::Void),
+        }
+    }
+
+    /// Ends the sign-in that a token comes from, refresh or access; one that is
+    /// not good any more needs no ending.
+    ///
+    /// # Errors
+    /// The database does not take it.
+    pub async fn revoke(&self, token: &str, address: Option<IpAddr>) -> Result<(), SignInError> {
+        let Self(inner) = self;
+        inner.throttle.refresh(address)?;
+        if let Ok(shown) = token.parse::<RefreshToken>() {
+            // One that had been used before ends its sign-in all the same.
+            match inner.refresh.use_up(&shown, |_, _| false).await? {
+                Used::Unknown => {}
+                _ => inner.revoked.add(shown.family()).await?,
+            }
+        } else if let Some(claims) = inner.access.verify(token) {
+            if let Some(family) = claims.sid {
+                inner.refresh.end(family).await?;
+            }
+            inner.revoked.add(claims.sid.unwrap_or(claims.jti)).await?;
+        }
+        Ok(())
+    }
+
+    /// Whoever shows this as a bearer: an access token, or an API key. Nothing:
+    /// nobody who is let in now.
+    pub fn bearer(&self, shown: &str, address: Option<IpAddr>) -> Option<Principal> {
+        let Self(inner) = self;
+        let who = if let Some(account) = self.of_key(shown) {
+            Who::account(&account, account.scopes)
+        } else {
+            let token = inner.access.verify(shown).filter(|token| !inner.revoked.has(token))?;
+            let account = self.account(token.sub, token.epoch)?;
+            Who::account(&account, token.scope)
+        };
+        Some(Principal { who, through: Through::Http, address })
+    }
+
+    /// Looks after the keys and what is over, for ever.
+    pub async fn keep_house(&self) {
+        let Self(inner) = self;
+        loop {
+            tokio::time::sleep(PRUNE_EVERY).await;
+            inner.throttle.prune();
+            if let Err(error) = inner.access.rotate_keys() {
+                tracing::error!(error = format!("{error:#}"), "change the key that signs tokens");
+            }
+            let pruned = inner.refresh.prune().await.and(inner.revoked.prune().await);
+            if let Err(error) = pruned {
+                tracing::warn!(%error, "remove what is over of refresh tokens");
+            }
+        }
+    }
+
+    fn grant(
+        &self,
+        account: AccountId,
+        epoch: u32,
+        scopes: Scopes,
+        refresh_token: Option<RefreshToken>,
+    ) -> Result<Granted, SignInError> {
+        let family = refresh_token.as_ref().map(RefreshToken::family);
+        let access_token = self.0.access.issue(account, epoch, scopes, family);
+        let access_token = access_token.map_err(SignInError::Failed)?;
+        Ok(Granted { access_token, lifetime: LIFETIME, scopes, refresh_token })
+    }
+
+    /// The account, if it is let in now as it was then.
+    fn account(&self, id: AccountId, epoch: u32) -> Option<Arc<Account>> {
+        let account = self.0.directory.get(id);
+        account.filter(|account| account.epoch == epoch && account.is_open(Timestamp::now()))
+    }
+
+    fn of_key(&self, secret: &str) -> Option<Arc<Account>> {
+        let secret: KeySecret = secret.parse().ok()?;
+        let account = self.0.directory.of_secret(&secret);
+        account
+            .filter(|account| account.kind == AccountKind::Key && account.is_open(Timestamp::now()))
+    }
+}
+
+/// What is had of what is wanted; not wanting anything is wanting all.
+fn narrowed(had: Scopes, wanted: Option<Scopes>) -> Result<Scopes, SignInError> {
+    let scopes = had.both(wanted.unwrap_or(had));
+    if scopes.is_empty() { Err(SignInError::Scope) } else { Ok(scopes) }
+}
+
+impl From<TooSoon> for SignInError {
+    fn from(TooSoon(wait): TooSoon) -> Self {
+        Self::TooSoon(wait)
+    }
+}
+
+impl From<PasswordError> for SignInError {
+    fn from(error: PasswordError) -> Self {
+        match error {
+            PasswordError::Busy => Self::Busy,
+            error @ PasswordError::Failed(_) => Self::Failed(error.into()),
+        }
+    }
+}
+
+impl From<sqlx::Error> for SignInError {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Failed(anyhow::Error::new(error).context("the database did not answer"))
+    }
+}
