@@ -13,6 +13,7 @@ pub mod events;
 pub mod http;
 pub mod identity;
 pub mod key_folder;
+pub mod keypads;
 pub mod open_files;
 pub mod pictures;
 pub mod plugin_host;

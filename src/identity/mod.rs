@@ -14,6 +14,7 @@ mod key_secret;
 mod name;
 mod password;
 mod permissions;
+pub mod pins;
 mod principal;
 mod role;
 mod rows;

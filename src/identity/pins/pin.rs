@@ -1,0 +1,54 @@
+//! What is kept of a code; the code itself is not among it.
+
+use std::fmt;
+use std::str::FromStr;
+
+use jiff::Timestamp;
+use serde::Serialize;
+use uuid::Uuid;
+
+use super::PinName;
+use crate::identity::{AccountGrant, AccountId};
+
+/// The id of a code: of the thing that stands in lists and records.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(transparent)]
+pub struct PinId(pub(super) Uuid);
+
+/// What is kept of a code.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Pin {
+    /// Its id.
+    pub id: PinId,
+    /// Whose it is.
+    pub account: AccountId,
+    /// What it is called.
+    pub name: PinName,
+    /// What it is for, and when: of what its account may do, no more than this.
+    #[serde(flatten)]
+    pub limits: AccountGrant,
+    /// Good for once.
+    pub one_time: bool,
+    /// When that was.
+    #[serde(serialize_with = "crate::timestamp::milliseconds_or_null")]
+    pub used_at: Option<Timestamp>,
+    /// Good for nothing, for now.
+    pub disabled: bool,
+    /// When it was made.
+    #[serde(serialize_with = "crate::timestamp::milliseconds")]
+    pub created_at: Timestamp,
+}
+
+impl FromStr for PinId {
+    type Err = uuid::Error;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        text.parse().map(Self)
+    }
+}
+
+impl fmt::Display for PinId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
