@@ -4,6 +4,7 @@ mod plugin;
 mod serve;
 mod server;
 mod stop;
+mod tls;
 
 use clap::{Parser, Subcommand};
 use latchlight::simulate;
@@ -27,6 +28,9 @@ enum Command {
     /// Plugins: what config.json needs to load one.
     #[command(subcommand)]
     Plugin(plugin::PluginCommand),
+    /// TLS: certificates for a house's own network, and those that there are.
+    #[command(subcommand)]
+    Tls(tls::TlsCommand),
 }
 
 impl Cli {
@@ -35,6 +39,7 @@ impl Cli {
             Command::Serve(args) => serve::run(args).await,
             Command::Simulate(args) => simulate::run(args, stop_on_signal()?).await,
             Command::Plugin(command) => plugin::run(command),
+            Command::Tls(command) => tls::run(command),
         }
     }
 }

@@ -5,10 +5,14 @@
 //! Not here: the handshakes, which are `http/`'s and the embedded broker's;
 //! and TLS to an outside broker, which is the link's.
 
+mod authority;
 mod certificates;
-mod names;
+mod host;
+mod leaf;
 mod watch;
 
+pub use authority::{Authority, Signed, check_names};
 pub use certificates::{Certificates, Status};
-pub use names::CertificateNames;
+pub use host::host_names;
+pub use leaf::LeafCertificate;
 pub use watch::{Reload, watch};

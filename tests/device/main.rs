@@ -25,6 +25,7 @@ mod store;
 mod stranger;
 mod tls;
 mod tls_client;
+mod tls_command;
 mod tls_files;
 mod tls_floods;
 mod tls_listeners;

@@ -21,7 +21,12 @@ pub(crate) struct TlsClient {
 impl TlsClient {
     /// One that trusts this authority.
     pub(crate) fn of(authority: &Authority) -> Self {
-        Self { authority: authority.ca(), shows: None, version: None }
+        Self::trusting(authority.ca())
+    }
+
+    /// The same by its certificate's file.
+    pub(crate) fn trusting(authority: PathBuf) -> Self {
+        Self { authority, shows: None, version: None }
     }
 
     /// It shows this certificate, if it is asked.
@@ -57,6 +62,14 @@ impl TlsClient {
         let stream = self.connect(address).unwrap();
         stream.ssl().peer_certificate().unwrap().to_der().unwrap()
     }
+}
+
+/// Whether MQTT is spoken with who comes like this: a PINGREQ is no CONNECT,
+/// and ends the connection without an alert.
+pub(crate) fn is_let_on(client: &TlsClient, address: &str) -> bool {
+    let Ok(mut stream) = client.connect(address) else { return false };
+    let _ = stream.write_all(&[0xC0, 0]);
+    matches!(stream.read(&mut [0; 1]), Ok(0))
 }
 
 /// Asks for a page on a connection that stays; gives the answer's head and body.

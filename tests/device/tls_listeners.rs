@@ -13,20 +13,10 @@ use serde_json::json;
 use crate::authority::Authority;
 use crate::harness::{Server, configured, program};
 use crate::real_clients::{operate, paho_door_over_tls};
-use crate::tls_client::{TlsClient, ask, with_tls_of};
-
-const PINGREQ: [u8; 2] = [0xC0, 0];
+use crate::tls_client::{TlsClient, ask, is_let_on, with_tls_of};
 
 fn port(address: &str) -> &str {
     address.rsplit_once(':').unwrap().1
-}
-
-/// Whether MQTT is spoken with who comes like this: a PINGREQ is no CONNECT,
-/// and ends the connection without an alert.
-fn is_let_on(client: &TlsClient, address: &str) -> bool {
-    let Ok(mut stream) = client.connect(address) else { return false };
-    let _ = stream.write_all(&PINGREQ);
-    matches!(stream.read(&mut [0; 1]), Ok(0))
 }
 
 #[tokio::test]
