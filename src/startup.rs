@@ -84,6 +84,7 @@ impl Application {
         let of_data = SoleUse::of(&data.join(database::FILE))?;
         let state = State::open(file).context("restore the state")?;
         let database = Database::open(&settings.database, &data).await?;
+        let record = Events::open(&database, &settings.events);
         let directory = Directory::open(&database).await.context("read the accounts")?;
         let credentials =
             DeviceCredentials::open(&database).await.context("read the devices' credentials")?;
@@ -124,7 +125,6 @@ impl Application {
             Commands::open(&database, launcher, state.clone(), settings.commands.clone())
                 .await
                 .context("open the record of commands")?;
-        let events = Events::open(&database, &settings.events);
         let limits = PictureLimits::from(&settings.http);
         let pictures = Pictures::open(&database, &data.join("pictures"), limits).await?;
 
@@ -138,7 +138,7 @@ impl Application {
         let context = Context {
             state: state.clone(),
             commands: commands.clone(),
-            events: events.clone(),
+            events: record.clone(),
             pictures: pictures.clone(),
             credentials: credentials.clone(),
             permissions: permissions.clone(),
@@ -174,7 +174,7 @@ impl Application {
             sign_in,
             permissions,
             commands,
-            events,
+            events: record,
             registry,
             plugins,
             pictures,

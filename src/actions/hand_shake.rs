@@ -8,6 +8,7 @@ use serde::Deserialize;
 
 use super::request::parse;
 use super::{Action, Answer, Context, Request};
+use crate::events::{Event, Kind};
 use crate::state::{DeviceKind, Features, Joining, StateError};
 
 pub(super) struct HandShake;
@@ -99,6 +100,10 @@ impl Action for HandShake {
         let online = outbox.presence(&id);
         if let Some(online) = online {
             context.state.set_online(&id, online);
+        }
+        if known.is_none() {
+            let event = Event::of(Kind::Device, &request.principal, "join").device(&id);
+            context.events.record_and_wait(event.detail(kind.as_str())).await;
         }
         tracing::info!(device = %id, %kind, known = known.is_some(), online, "device joined");
         Ok(Answer::done())

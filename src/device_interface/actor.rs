@@ -23,6 +23,7 @@ use super::presence::Presence;
 use super::state_topics;
 use super::topics::{AnswerWord, Source, Topics};
 use crate::actions::{Context, Origin, Registry, Request, unknown};
+use crate::events::{Event, Kind};
 use crate::state::{DeviceId, State};
 
 /// How many calls of the server's other parts may wait for the actor.
@@ -269,6 +270,8 @@ impl Actor {
         let permitted =
             self.parts.context.permissions.may_call(&registered.info, &principal, joined);
         permitted.map_err(|why| {
+            let event = Event::of(Kind::Refusal, &principal, word).refused(&why);
+            self.parts.context.events.refused(event);
             let answer = answered.then(|| (AnswerWord::Error, format!("{word} {why}")));
             NotTaken { reason: Reason::NotAllowed, why: format!("{word}: {why}"), answer }
         })?;
@@ -301,7 +304,11 @@ impl Actor {
                 .permissions
                 .may_call(&registered.info, &request.principal, true)
                 .map(|()| registered)
-                .map_err(|why| (Reason::NotAllowed, ActionError::not_allowed(why))),
+                .map_err(|why| {
+                    let event = Event::of(Kind::Refusal, &request.principal, &request.word);
+                    parts.context.events.refused(event.refused(&why));
+                    (Reason::NotAllowed, ActionError::not_allowed(why))
+                }),
         };
         match refused {
             Ok(registered) => {

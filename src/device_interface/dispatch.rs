@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_util::FutureExt as _;
-use latchlight_plugin_api::{ActionError, Reply};
+use latchlight_plugin_api::{ActionError, ErrorKind, Reply};
 use tokio::sync::oneshot;
 
 use super::actor::Parts;
@@ -14,6 +14,7 @@ use super::lanes::Speaker;
 use super::topics::{AnswerWord, Destination};
 use crate::actions::{Answer, Registered, Request, unknown};
 use crate::commands::{CommandHandle, Status};
+use crate::events::{Event, Kind};
 use crate::identity::Identity;
 use crate::pictures::Upload;
 use crate::state::DeviceId;
@@ -51,6 +52,10 @@ pub(super) async fn perform(parts: Arc<Parts>, job: Job) {
         Work::Action(registered, _) => registered.info.name.clone(),
         Work::Picture(..) => "picture".to_owned(),
     };
+    let caller = match (&job.speaker, &job.work) {
+        (None, Work::Action(_, request)) => Some(request.principal.clone()),
+        _ => None,
+    };
     let result = AssertUnwindSafe(work(&parts, job.work)).catch_unwind().await;
     let result = result.unwrap_or_else(|_| {
         tracing::error!(%action, "the action panicked");
@@ -62,6 +67,13 @@ pub(super) async fn perform(parts: Arc<Parts>, job: Job) {
     if let (Err(error), Some(speaker)) = (&result, &job.speaker) {
         let why = format!("{word}: {}", without(word, &error.message));
         parts.mistakes.log(&speaker.to_string(), &why);
+    }
+    if let Err(error) = &result
+        && error.kind == ErrorKind::NotAllowed
+        && let Some(caller) = caller.or_else(|| Some(job.speaker.as_ref()?.principal()))
+    {
+        let event = Event::of(Kind::Refusal, &caller, word).refused(&error.message);
+        parts.context.events.refused(event);
     }
     answer(parts, word, result, job.answer_to).await;
 }

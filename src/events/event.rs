@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::commands::CommandId;
 use crate::identity::{Principal, Through};
 use crate::state::DeviceId;
 
@@ -63,6 +64,7 @@ pub struct Event {
     pub(super) through: Through,
     pub(super) address: Option<IpAddr>,
     pub(super) device: Option<String>,
+    pub(super) command: Option<CommandId>,
     pub(super) action: String,
     pub(super) result: Outcome,
     pub(super) detail: Option<String>,
@@ -144,6 +146,7 @@ impl Event {
             through,
             address: address.map(|address| address.to_canonical()),
             device: None,
+            command: None,
             action: plain(action, LONGEST_NAME),
             result: Outcome::Ok,
             detail: None,
@@ -155,6 +158,13 @@ impl Event {
     #[must_use]
     pub fn device(mut self, device: &DeviceId) -> Self {
         self.device = Some(device.to_string());
+        self
+    }
+
+    /// The command that it has to do with; its end is an event by itself.
+    #[must_use]
+    pub fn command(mut self, command: CommandId) -> Self {
+        self.command = Some(command);
         self
     }
 

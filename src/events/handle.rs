@@ -73,6 +73,14 @@ impl Events {
         written.await.map_err(|_| gone())?
     }
 
+    /// Records what has happened and stands, whatever becomes of the record: it
+    /// is on disk when this returns, or later when the disk takes it again.
+    pub async fn record_and_wait(&self, event: Event) {
+        if self.record_now(event.clone()).await.is_err() {
+            self.record(event);
+        }
+    }
+
     /// Records a refusal, unless it is like one of the last minutes: then it
     /// is counted, and the record has the number.
     pub fn refused(&self, event: Event) {

@@ -21,9 +21,9 @@ const LOOK: Duration = Duration::from_secs(10);
 const AGAIN: Duration = Duration::from_secs(1);
 
 const WRITE: &str = "INSERT INTO events \
-    (at, kind, actor, through, address, device, action, result, detail, times) \
+    (at, kind, actor, through, address, device, command, action, result, detail, times) \
     SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, \
-           value ->> 6, value ->> 7, value ->> 8, value ->> 9 \
+           value ->> 6, value ->> 7, value ->> 8, value ->> 9, value ->> 10 \
     FROM json_each(?)";
 
 /// What comes to the writer.
@@ -158,6 +158,7 @@ fn row(event: &Event) -> impl serde::Serialize {
         event.through,
         event.address,
         &event.device,
+        event.command,
         &event.action,
         event.result,
         &event.detail,

@@ -16,6 +16,7 @@ use super::loader::Asked;
 use super::plugin::Plugin;
 use super::server_services::to_api;
 use crate::commands::Verb;
+use crate::events::{Event, Events, Kind};
 use crate::identity::{Permissions, Principal, Who};
 use crate::state::{Device, DeviceId, DeviceKind};
 
@@ -35,6 +36,7 @@ pub(super) struct CallHost<'a> {
 pub(super) struct Rights {
     pub(super) principal: Principal,
     pub(super) permissions: Permissions,
+    pub(super) events: Events,
 }
 
 impl Asked for CallHost<'_> {
@@ -94,7 +96,7 @@ impl CallHost<'_> {
     /// A plugin is no way to learn of a device that whoever calls may not see.
     /// A device that calls sees itself alone, and needs a plugin to know more.
     fn may_see(&self, device: &DeviceId) -> bool {
-        let Rights { principal, permissions } = &self.rights;
+        let Rights { principal, permissions, .. } = &self.rights;
         let by_caller = match &principal.who {
             Who::Account { .. } => permissions.may_see(principal, device),
             _ => true,
@@ -121,6 +123,7 @@ impl CallHost<'_> {
         let each = meant.iter().map(|(verb, device)| async move {
             let issued = match self.may_command(*verb, device) {
                 Ok(()) => {
+                    self.note_caller(*verb, device);
                     let services = &self.plugin.services;
                     services.command(self.plugin.name(), *verb, &device.id, wait).await
                 }
@@ -142,11 +145,11 @@ impl CallHost<'_> {
         selection: &api::Selection,
     ) -> Result<Vec<(Verb, Arc<Device>)>, ActionError> {
         let mut devices = self.plugin.services.devices();
-        if let api::Selection::Device(id) = selection {
-            let named = id.parse::<DeviceId>();
-            if named.is_ok_and(|id| !self.plugin.allowed.grants.may_see(&id)) {
-                return Err(self.refuse(&format!("`{verb}` {id}")));
-            }
+        if let api::Selection::Device(id) = selection
+            && let Ok(id) = id.parse::<DeviceId>()
+            && !self.plugin.allowed.grants.may_see(&id)
+        {
+            return Err(self.refuse_command(verb, &id));
         }
         devices.retain(|device| self.may_see(&device.id));
         match selection {
@@ -173,21 +176,35 @@ impl CallHost<'_> {
     /// by a plugin what it asks for: a plugin is no way around rule 7.
     fn may_command(&self, verb: Verb, device: &Device) -> Result<(), ActionError> {
         if !self.plugin.allowed.grants.may_command(verb, &device.id) {
-            return Err(self.refuse(&format!("`{verb}` {}", device.id)));
+            return Err(self.refuse_command(verb, &device.id));
         }
-        let Rights { principal, permissions } = &self.rights;
+        let Rights { principal, permissions, events } = &self.rights;
         permissions.may_operate(principal, verb, device).map_err(|why| {
             self.plugin.tally.refused();
             let (plugin, caller) = (self.plugin.name(), &self.call.caller);
             tracing::warn!(plugin, %caller, %verb, device = %device.id, %why, "a plugin's caller is refused");
+            let event = Event::of(Kind::Refusal, principal, verb.as_str()).device(&device.id);
+            events.refused(event.refused(&format!("by the plugin {plugin}: {why}")));
             ActionError::not_allowed(why)
         })
+    }
+
+    /// The command is the plugin's; who had it asked for that is an event more.
+    fn note_caller(&self, verb: Verb, device: &Device) {
+        let Rights { principal, events, .. } = &self.rights;
+        let event = Event::of(Kind::Plugin, principal, verb.as_str()).device(&device.id);
+        let (plugin, action) = (self.plugin.name(), &self.call.word);
+        events.record(event.detail(&format!("asked for by the plugin {plugin}, as `{action}`")));
     }
 
     fn alert(&self, what: &str, body: Value) -> Result<(), ActionError> {
         let time = self.in_time()?;
         if !self.plugin.allowed.grants.may_alert(what) {
-            return Err(self.refuse(&format!("the alert `{}`", what.escape_debug())));
+            return Err(self.refuse(
+                "alert",
+                None,
+                &format!("the alert `{}`", what.escape_debug()),
+            ));
         }
         self.wait_for(time, self.plugin.services.alert(what, body))
     }
@@ -195,15 +212,27 @@ impl CallHost<'_> {
     fn publish(&self, topic: &str, payload: Vec<u8>) -> Result<(), ActionError> {
         let time = self.in_time()?;
         if !self.plugin.allowed.grants.may_publish(topic) {
-            return Err(self.refuse(&format!("the topic `{}`", topic.escape_debug())));
+            return Err(self.refuse(
+                "publish",
+                None,
+                &format!("the topic `{}`", topic.escape_debug()),
+            ));
         }
         self.wait_for(time, self.plugin.services.publish(topic, payload))
     }
 
-    fn refuse(&self, what: &str) -> ActionError {
+    fn refuse_command(&self, verb: Verb, device: &DeviceId) -> ActionError {
+        self.refuse(verb.as_str(), Some(device), &format!("`{verb}` {device}"))
+    }
+
+    fn refuse(&self, asked: &str, device: Option<&DeviceId>, what: &str) -> ActionError {
         self.plugin.tally.refused();
         let (plugin, action) = (self.plugin.name(), &self.call.word);
         tracing::warn!(plugin, %action, what, "a plugin asks for what it is not granted");
+        let event = Event::of(Kind::Refusal, &Principal::plugin(plugin), asked);
+        let event = device.into_iter().fold(event, Event::device);
+        let why = format!("{what} is not granted; {} called `{action}`", self.rights.principal);
+        self.rights.events.refused(event.refused(&why));
         ActionError::not_allowed(format!("config.json does not grant the plugin {plugin} {what}"))
     }
 

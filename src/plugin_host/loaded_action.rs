@@ -21,8 +21,8 @@ impl Action for LoadedAction {
     }
 
     async fn perform(&self, request: Request, context: &Context) -> Result<Answer, ActionError> {
-        let permissions = context.permissions.clone();
-        let answer = self.plugin.perform(&self.info, request, permissions).await?;
+        let (permissions, events) = (context.permissions.clone(), context.events.clone());
+        let answer = self.plugin.perform(&self.info, request, permissions, events).await?;
         Ok(Answer { text: answer.text, replies: answer.replies, commands: Vec::new() })
     }
 }

@@ -16,7 +16,8 @@ use super::loader::Library;
 use super::{HostServices, PluginReport, PluginState};
 use crate::actions::Request;
 use crate::config::AllowedPlugin;
-use crate::identity::Permissions;
+use crate::events::{Event, Events, Kind};
+use crate::identity::{Permissions, Principal};
 
 /// How many calls of one plugin run at once, those counted in that were
 /// abandoned and still run.
@@ -91,12 +92,14 @@ impl Plugin {
         info: &ActionInfo,
         request: Request,
         permissions: Permissions,
+        events: Events,
     ) -> Result<Answer, ActionError> {
         self.check_quarantine()?;
         let place = self.place().await?;
         self.check_quarantine()?;
         self.tally.calls.fetch_add(1, Ordering::Relaxed);
-        let rights = Rights { principal: request.principal.clone(), permissions };
+        let record = events.clone();
+        let rights = Rights { principal: request.principal.clone(), permissions, events };
         let call = self.call(request);
         let deadline = Instant::now() + self.time_limit;
         let outcome = match self.run(call, rights, deadline, place) {
@@ -104,9 +107,14 @@ impl Plugin {
             Err(error) => Ok(Ok(Outcome::Error(error))),
         };
         let result = match outcome {
-            Ok(Ok(outcome)) => self.judge(info, outcome),
+            Ok(Ok(outcome)) => self.judge(info, outcome, &record),
             Ok(Err(_)) => Err(self.own_failure(info, "its thread ended without an answer")),
-            Err(_) => Err(self.enter_quarantine(info)),
+            Err(_) => {
+                let error = self.enter_quarantine(info);
+                let event = Event::of(Kind::Plugin, &Principal::plugin(self.name()), &info.name);
+                record.record(event.failed(&error.message));
+                Err(error)
+            }
         };
         if result.is_err() {
             self.tally.failed.fetch_add(1, Ordering::Relaxed);
@@ -171,10 +179,15 @@ impl Plugin {
         }
     }
 
-    fn judge(&self, info: &ActionInfo, outcome: Outcome<Answer>) -> Result<Answer, ActionError> {
+    fn judge(
+        &self,
+        info: &ActionInfo,
+        outcome: Outcome<Answer>,
+        record: &Events,
+    ) -> Result<Answer, ActionError> {
         match outcome {
             Outcome::Ok(mut answer) => {
-                answer.replies.retain(|reply| self.may_reply(info, &reply.topic));
+                answer.replies.retain(|reply| self.may_reply(info, &reply.topic, record));
                 Ok(answer)
             }
             Outcome::Error(error) => Err(error),
@@ -187,11 +200,14 @@ impl Plugin {
     }
 
     /// A reply is no way around what is granted.
-    fn may_reply(&self, info: &ActionInfo, topic: &str) -> bool {
+    fn may_reply(&self, info: &ActionInfo, topic: &str, record: &Events) -> bool {
         let granted = self.allowed.grants.may_publish(topic);
         if !granted {
             self.tally.refused();
             tracing::warn!(plugin = self.name(), action = %info.name, ?topic, "a reply's topic is not granted");
+            let event = Event::of(Kind::Refusal, &Principal::plugin(self.name()), "publish");
+            let why = format!("a reply of `{}` to `{topic}` is not granted", info.name);
+            record.refused(event.refused(&why));
         }
         granted
     }

@@ -147,3 +147,37 @@ async fn c29_a_plugin_sees_the_devices_that_it_is_granted_and_is_told_of_no_othe
     assert_eq!(error.message, "there is no device to `unlock`");
     assert!(house.asked().is_empty());
 }
+
+#[tokio::test]
+async fn c27_what_a_plugin_may_not_and_what_it_is_asked_for_is_on_record() {
+    let grants = json!({ "commands": [{ "actions": ["unlock"], "devices": ["front-door"] }] });
+    let house = granted(grants).await;
+    let keypad = Who::Device("keypad".parse().unwrap());
+    let refused = house.say_as(keypad, "rude_unlock front-door", false).await.unwrap_err();
+    assert_eq!(refused.kind, ErrorKind::NotAllowed);
+    house.say("rude_unlock hall").await.unwrap_err();
+    house.say("rude_unlock front-door").await.unwrap();
+    house.say("rude_publish bell").await.unwrap();
+    house.say("rude_reply elsewhere").await.unwrap();
+    let events = house.events().await;
+    let events: Vec<_> = events
+        .iter()
+        .map(|event| {
+            let device = event.device.as_deref().unwrap_or("-");
+            format!("{} {} {} {device}", event.actor, event.action, event.result)
+        })
+        .collect();
+    let (caller, plugin) = ("operator", "plugin:rude");
+    assert_eq!(
+        events,
+        [
+            "device:keypad unlock refused front-door".to_owned(),
+            format!("{plugin} unlock refused hall"),
+            format!("{caller} unlock ok front-door"),
+            format!("{plugin} alert refused -"),
+            format!("{plugin} publish refused -"),
+            // The reply, gathered until the end.
+            format!("{plugin} publish refused -"),
+        ]
+    );
+}

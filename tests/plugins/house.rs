@@ -10,7 +10,7 @@ use latchlight::actions::{Answer, Context, Outbox, Registry, Request};
 use latchlight::commands::{Commands, Dispatch, Flight, FlightEnd, Launcher, Verb};
 use latchlight::config::{Settings, Sha256Hex};
 use latchlight::database::Database;
-use latchlight::events::Events;
+use latchlight::events::{Events, Filter, Recorded};
 use latchlight::identity::devices::DeviceCredentials;
 use latchlight::identity::{
     Account, AccountId, AccountKind, Directory, Permissions, Principal, Proof, Role, Who,
@@ -99,6 +99,12 @@ impl Furnishing {
 }
 
 impl House {
+    /// Closes the record, and gives all that is in it, in its order.
+    pub(crate) async fn events(&self) -> Vec<Recorded> {
+        self.context.events.close().await;
+        self.context.events.after(&Filter::default(), 0, i64::MAX, 100).await.unwrap()
+    }
+
     /// The report of a file.
     pub(crate) fn report(&self, file: &str) -> PluginReport {
         let reports = self.host.reports();

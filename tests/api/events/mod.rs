@@ -2,6 +2,7 @@
 
 mod commands;
 mod record;
+mod refusals;
 mod routes;
 mod table;
 

@@ -10,6 +10,7 @@ use futures_util::TryStreamExt as _;
 use serde::{Deserialize, Serialize};
 use tokio::sync::Semaphore;
 
+use crate::events::{Event, Kind};
 use crate::http::auth::Caller;
 use crate::http::picture_answer::{self, PictureView};
 use crate::http::query::{Limit, NoQuery};
@@ -197,5 +198,8 @@ pub(in crate::http) async fn delete(
     let picture = picture_answer::find(&services, &caller, &id).await?;
     services.pictures.delete(&picture.id).await?;
     tracing::info!(picture = %picture.id, "picture deleted");
+    let event = Event::of(Kind::Picture, &caller.0, "delete").detail(&picture.id.to_string());
+    let event = picture.device.iter().fold(event, Event::device);
+    services.events.record_and_wait(event).await;
     Ok(HttpResponse::NoContent().finish())
 }

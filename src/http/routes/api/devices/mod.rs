@@ -9,6 +9,7 @@ use actix_web::web::{Data, Path, Query};
 use actix_web::{HttpRequest, HttpResponse};
 use serde::{Deserialize, Serialize};
 
+use crate::events::{Event, Kind};
 use crate::http::auth::Caller;
 use crate::http::query::{Limit, NoQuery};
 use crate::http::{ApiError, Services, etag};
@@ -95,6 +96,8 @@ pub(in crate::http) async fn delete(
         return Err(missing(&id));
     }
     tracing::info!(device = %id, "device removed");
+    let event = Event::of(Kind::Device, &caller.0, "remove").device(&id);
+    services.events.record_and_wait(event).await;
     Ok(HttpResponse::NoContent().finish())
 }
 
