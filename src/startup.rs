@@ -267,10 +267,11 @@ impl Application {
             let sign_in = services.sign_in.clone();
             async move { tokio::join!(commands.keep_house(), events.keep_house(), sign_in.keep_house()) }
         });
-        let watching = services.certificates.clone();
+        let watching = (services.certificates.clone(), events.clone());
         let watching = tokio::spawn(async move {
-            match watching {
-                Some(certificates) => tls::watch(certificates, reload).await,
+            let (certificates, events) = watching;
+            match certificates {
+                Some(certificates) => tls::watch(certificates, reload, events).await,
                 None => loop {
                     reload.wished().await;
                     tracing::info!("nothing to read again: there is no certificate");

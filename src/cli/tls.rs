@@ -39,6 +39,15 @@ pub(super) enum TlsCommand {
         #[command(flatten)]
         folder: FolderArgs,
     },
+    /// Take a device's certificate back: handshakes with it fail within
+    /// seconds, and another one can be made. To end its session at once,
+    /// revoke its credentials at the server, too.
+    Revoke {
+        /// The device's id.
+        id: DeviceId,
+        #[command(flatten)]
+        folder: FolderArgs,
+    },
     /// Show what is set, for which names the certificate is, and until when.
     Show {
         /// The configuration.
@@ -76,6 +85,12 @@ pub(super) fn run(command: TlsCommand) -> anyhow::Result<()> {
             );
             Ok(())
         }
+        TlsCommand::Revoke { id, folder } => {
+            let authority = folder.authority()?;
+            authority.revoke_device(&id)?;
+            println!("{id} is on {}", authority.revocation_list().display());
+            Ok(())
+        }
         TlsCommand::Show { config } => show(config),
     }
 }
@@ -96,6 +111,7 @@ fn init(folder: &FolderArgs, more: Vec<String>) -> anyhow::Result<()> {
         None => Authority::make(&path, &format!("Latchlight authority of {host}, {today}"))?,
     };
     let signed = authority.sign_server(&names)?;
+    authority.begin_list()?;
     println!("{}\n", described(&signed.certificate)?);
     println!(
         "Clients trust {}. The authority's key, {}, can sign for any name: whoever has it can pass \
@@ -126,6 +142,7 @@ fn settings(
             "certificate": folder.as_set(&signed.certificate),
             "key": folder.as_set(&signed.key),
             "client_ca": folder.as_set(&authority.certificate()),
+            "client_crl": folder.as_set(&authority.revocation_list()),
         },
     })
 }

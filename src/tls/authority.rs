@@ -91,6 +91,19 @@ impl Authority {
         Ok(Some(Self { folder: folder.to_owned(), issuer }))
     }
 
+    pub(super) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    pub(super) fn issuer(&self) -> &Issuer<'static, KeyPair> {
+        &self.issuer
+    }
+
+    /// The files of a device's certificate, whether there is one or not.
+    pub(super) fn of_device(&self, id: &DeviceId) -> Signed {
+        Signed::named(&self.folder, &format!("device-{id}"))
+    }
+
     /// The certificate that clients trust.
     pub fn certificate(&self) -> PathBuf {
         Signed::named(&self.folder, AUTHORITY).certificate
@@ -140,7 +153,7 @@ impl Authority {
     /// # Errors
     /// The device has one already, or the folder cannot be written.
     pub fn sign_device(&self, id: &DeviceId) -> anyhow::Result<Signed> {
-        let files = Signed::named(&self.folder, &format!("device-{id}"));
+        let files = self.of_device(id);
         let params = params(id.as_str(), DEVICE_DAYS)?;
         let (certificate, key) = self.sign(params, ExtendedKeyUsagePurpose::ClientAuth)?;
         files.write(&certificate, &key)?;
@@ -219,7 +232,7 @@ fn create(file: &Path, contents: &[u8], mode: u32) -> anyhow::Result<()> {
 }
 
 /// Whoever reads the file sees the old one or the new one.
-fn replace(file: &Path, contents: &[u8], mode: u32) -> anyhow::Result<()> {
+pub(super) fn replace(file: &Path, contents: &[u8], mode: u32) -> anyhow::Result<()> {
     let aside = file.with_extension("new");
     match fs::remove_file(&aside) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => {

@@ -9,6 +9,7 @@ mod authority;
 mod certificates;
 mod host;
 mod leaf;
+mod revocation;
 mod watch;
 
 pub use authority::{Authority, Signed, check_names};

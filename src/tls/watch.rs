@@ -10,12 +10,16 @@ use tokio::time::{Instant, MissedTickBehavior};
 
 use super::Certificates;
 use crate::config::TlsSettings;
+use crate::events::{Event, Events, Kind};
 
 /// How often the files are looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
 
 /// How often the log says that the certificate ends soon.
 const WARN_EVERY: Duration = Duration::from_secs(24 * 3600);
+
+/// What it is on record as.
+const READ_AGAIN: &str = "read_certificate";
 
 /// A wish to read the files now; clones are the same.
 #[derive(Debug, Clone, Default)]
@@ -47,7 +51,7 @@ impl Contents {
 
 /// Reads the files again when they have changed or when it is wished, for
 /// ever.
-pub async fn watch(certificates: Certificates, wish: Reload) {
+pub async fn watch(certificates: Certificates, wish: Reload, events: Events) {
     let mut looks = tokio::time::interval(LOOK_EVERY);
     looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut warned = Instant::now();
@@ -62,7 +66,7 @@ pub async fn watch(certificates: Certificates, wish: Reload) {
         let has_settled = now == seen;
         seen = now;
         if is_wished || (has_settled && seen != certificates.read_from()) {
-            read_again(&certificates).await;
+            read_again(&certificates, &events).await;
             warned = Instant::now();
         }
         if warned.elapsed() >= WARN_EVERY {
@@ -72,16 +76,18 @@ pub async fn watch(certificates: Certificates, wish: Reload) {
     }
 }
 
-async fn read_again(certificates: &Certificates) {
+async fn read_again(certificates: &Certificates, events: &Events) {
     let reading = certificates.clone();
     match tokio::task::spawn_blocking(move || reading.reload()).await {
         Ok(Ok(())) => {
             let days = certificates.status().days_left().floor() as i64;
             tracing::info!(days, "the certificate was read again");
+            events.record(Event::of_server(Kind::Server, READ_AGAIN));
             certificates.warn_of_end();
         }
         Ok(Err(error)) => {
             let error = format!("{error:#}");
+            events.record(Event::of_server(Kind::Server, READ_AGAIN).failed(&error));
             tracing::error!(error, "the certificate was not taken; the one from before counts");
         }
         Err(error) => tracing::error!(%error, "read the certificate"),

@@ -89,6 +89,40 @@ async fn a_certificate_counts_for_what_it_was_made_for() {
     assert!(refused.is_err());
 }
 
+#[tokio::test]
+async fn c25_a_certificate_that_is_taken_back_opens_nothing_within_seconds() {
+    let (server, made) = house();
+    let sign = |id: &str| {
+        tls(&["device", id], server.folder.path()).unwrap();
+        // What the device has of it, wherever it is.
+        let kept = TempDir::new().unwrap();
+        for ending in ["pem", "key"] {
+            let name = format!("device-{id}.{ending}");
+            fs::copy(made.join(&name), kept.path().join(format!("own.{ending}"))).unwrap();
+        }
+        kept
+    };
+    let opens = |kept: &TempDir| {
+        let own = (kept.path().join("own.pem"), kept.path().join("own.key"));
+        let client = TlsClient::trusting(made.join("authority.pem")).shows(own);
+        is_let_on(&client, server.at("mqtts"))
+    };
+    let (front, garden, shed) = (sign("front"), sign("garden"), sign("shed"));
+    assert!(opens(&front) && opens(&garden) && opens(&shed));
+    for (id, opened) in [("front", [false, true, true]), ("shed", [false, true, false])] {
+        tls(&["revoke", id], server.folder.path()).unwrap();
+        server.logged("the certificate was read again").await;
+        assert_eq!([opens(&front), opens(&garden), opens(&shed)], opened);
+    }
+    assert!(tls(&["revoke", "front"], server.folder.path()).is_err());
+    assert!(opens(&sign("front")) && !opens(&front));
+    // A list that is none is not begun anew.
+    fs::write(made.join("revoked.pem"), "torn").unwrap();
+    let why = tls(&["revoke", "garden"], server.folder.path()).unwrap_err();
+    assert!(why.contains("no list of the revoked"), "{why}");
+    assert!(made.join("device-garden.pem").exists());
+}
+
 #[test]
 fn keys_are_for_their_owner_alone_and_nothing_is_overwritten() {
     let folder = TempDir::new().unwrap();
@@ -99,7 +133,7 @@ fn keys_are_for_their_owner_alone_and_nothing_is_overwritten() {
     let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
     assert_eq!(mode(&made), 0o700);
     let before = contents(&made);
-    assert_eq!(before.len(), 6);
+    assert_eq!(before.len(), 7);
     for file in before.keys().filter(|file| file.extension().unwrap() == "key") {
         assert_eq!(mode(file), 0o600, "{}", file.display());
     }

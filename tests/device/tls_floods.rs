@@ -77,3 +77,45 @@ async fn c15_who_connects_too_fast_is_closed_before_tls() {
         assert!((1..60).contains(&came), "{listener}: {came}");
     }
 }
+
+#[tokio::test]
+async fn who_takes_nothing_over_tls_or_stops_half_way_loses_its_place() {
+    use std::io::Write as _;
+    const HALF_A_HEAD: &str = "GET /hello HTTP/1.1\r\nHost: local";
+    let asks = "GET /board.js HTTP/1.1\r\nHost: localhost\r\n\r\n".repeat(2000);
+    for dawdles in [HALF_A_HEAD, &asks] {
+        let authority = Authority::new();
+        let mut settings = with_tls_of(&authority);
+        let limits =
+            json!({ "max_connections": 1, "keep_alive_ms": 500, "request_timeout_ms": 1500 });
+        for (key, value) in limits.as_object().unwrap() {
+            settings["http"][key] = value.clone();
+        }
+        let server = Server::start_with(settings);
+        let client = TlsClient::of(&authority);
+        let mut slow = client.connect(server.at("https")).unwrap();
+        assert!(ask(&mut slow, "/hello").starts_with("HTTP/1.1 200"));
+        slow.get_ref().set_write_timeout(Some(std::time::Duration::from_millis(200))).unwrap();
+        // As much as the server reads.
+        let _ = slow.write_all(dawdles.as_bytes());
+        let mut next = client.connect(server.at("https")).unwrap();
+        assert!(ask(&mut next, "/hello").starts_with("HTTP/1.1 200"));
+        drop(slow);
+    }
+}
+
+#[tokio::test]
+async fn a_handshake_that_stands_still_does_not_hold_up_the_stop() {
+    let authority = Authority::new();
+    let mut settings = with_tls_of(&authority);
+    // Longer than a test may take.
+    settings["http"]["request_timeout_ms"] = json!(600_000);
+    settings["http"]["shutdown_timeout_ms"] = json!(600_000);
+    let server = Server::start_with(settings);
+    let mut idle = TlsClient::of(&authority).connect(server.at("https")).unwrap();
+    assert!(ask(&mut idle, "/hello").starts_with("HTTP/1.1 200"));
+    let held: Vec<_> = (0..4).map(|_| silent(server.at("https"))).collect();
+    server.begin_to_stop();
+    held.into_iter().for_each(is_closed);
+    server.stop_and_read_log().await;
+}
