@@ -22,7 +22,7 @@ use crate::line::Closing;
 use crate::listener::{Place, lay_over};
 use crate::opening::open;
 use crate::read_buffer::{CHUNK, Carry, Read, Taken};
-use crate::threads::Peer;
+use crate::threads::{Hand, Peer, destination};
 use crate::transport::Transport;
 
 /// For how long a connection's packets are handled before the others of its
@@ -120,7 +120,7 @@ pub(crate) async fn admit(
     };
     match opened {
         Ok((transport, client, carry)) => {
-            connections.spawn(serve(Box::new(client), transport, carry, place));
+            connections.spawn(serve(Served { client: Box::new(client), transport, carry, place }));
         }
         Err(Blame::Broker) => {}
         Err(Blame::Client) => {
@@ -129,15 +129,20 @@ pub(crate) async fn admit(
     }
 }
 
-/// From the answer to CONNECT to the last byte.
-#[expect(clippy::manual_async_fn, reason = "an async fn would hold its client twice")]
-fn serve(
+/// A connection whose client was let in, with all that its task holds.
+pub(crate) struct Served {
     // A task takes a multiple of 128 bytes, and an allocator a power of two.
-    mut client: Box<Client>,
+    client: Box<Client>,
     transport: Arc<dyn Transport>,
-    mut carry: Carry,
+    carry: Carry,
     place: Place,
-) -> impl Future<Output = ()> {
+}
+
+/// From the answer to CONNECT to the last byte, or until another thread takes
+/// it over.
+pub(crate) fn serve(served: Served) -> impl Future<Output = ()> {
+    let Served { mut client, mut transport, mut carry, mut place } = served;
+    // An async fn would hold all of it twice.
     async move {
         let end = loop {
             let done = match next(&mut client, &carry) {
@@ -159,11 +164,20 @@ fn serve(
                 }
                 Err(end) => Err(end),
             };
-            match done {
-                Ok(false) => {}
-                // The others of this thread come in between.
-                Ok(true) => tokio::task::yield_now().await,
+            let is_over = match done {
+                Ok(is_over) => is_over,
                 Err(end) => break end,
+            };
+            if let Some(to) = destination(client.session.number)
+                && let Some(transport_there) = move_line(&client, &*transport, &to)
+            {
+                let served = Served { client, transport: transport_there, carry, place };
+                let Err(back) = to.take_over(served) else { return };
+                Served { client, transport, carry, place } = back;
+            }
+            if is_over {
+                // The others of this thread come in between.
+                tokio::task::yield_now().await;
             }
         };
         client.core.pauses.end(client.session.number);
@@ -172,6 +186,15 @@ fn serve(
         // Others come in its place only when it is gone.
         drop(place);
     }
+}
+
+/// Lays the session's line to another thread, from which on that is the one to
+/// serve it; not, where its transport cannot go, or another connection has it.
+fn move_line(client: &Client, transport: &dyn Transport, to: &Hand) -> Option<Arc<dyn Transport>> {
+    let there = transport.moved_to(to.runtime())?;
+    let mut line = client.session.outbound.lock();
+    let is_its_own = line.epoch == client.epoch && line.transport.is_some();
+    is_its_own.then(|| line.transport.insert(there).clone())
 }
 
 /// What a connection's task does next.

@@ -1,22 +1,28 @@
-//! The threads that serve sockets: one runtime each. A connection stays on the
-//! thread that it was given to. They are the broker's own, whatever runtime its
-//! embedder has.
+//! The threads that serve sockets: one runtime each. They are the broker's own,
+//! whatever runtime its embedder has.
+
+mod load;
+mod orders;
+mod relief;
+#[cfg(test)]
+mod tests;
 
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
-use tokio::time::MissedTickBehavior;
 use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
+use load::{HALF, Load};
+pub(crate) use orders::destination;
+
 use crate::broker::Core;
-use crate::connection::admit;
+use crate::connection::{Served, admit, serve};
 use crate::ebb::{self, GiveBack};
 use crate::listener::{Layers, Place, Socket};
 use crate::{ClientCertificate, deadlines, sys};
@@ -24,43 +30,46 @@ use crate::{ClientCertificate, deadlines, sys};
 /// How long connections may take to end when the broker closes.
 const FAREWELL: Duration = Duration::from_secs(2);
 
-/// So many connections share a thread before another one is given any: where a
-/// message's publisher and its receiver are on one thread, it wakes only that.
+/// So many connections that cannot move later share a thread before another one
+/// is given any.
 const TOGETHER: usize = 8;
-
-/// Over which time it is found out whether a thread is busy.
-const SPAN: Duration = Duration::from_secs(1);
 
 /// The running threads.
 pub(crate) struct Threads {
     handles: Vec<JoinHandle<()>>,
 }
 
-/// Hands accepted connections to the threads.
+/// Hands connections to the threads.
 #[derive(Clone)]
 pub(crate) struct Hands {
-    threads: Arc<[Hand]>,
+    threads: Arc<[Arc<Hand>]>,
 }
 
 /// One thread, as who gives it connections sees it.
-struct Hand {
+pub(crate) struct Hand {
     given: mpsc::UnboundedSender<Given>,
     connections: TaskTracker,
-    /// It did something for more than half of the time, lately.
-    is_busy: Arc<AtomicBool>,
+    runtime: Handle,
+    load: Load,
 }
 
 /// A connection that counts as its thread's from now on.
 struct Given {
-    accepted: Accepted,
-    counted: TaskTrackerToken,
+    what: What,
+    _counted: TaskTrackerToken,
+}
+
+enum What {
+    /// It comes from a listener.
+    Accepted(Box<Accepted>),
+    /// It comes from another thread.
+    Served(Served),
 }
 
 /// What a thread needs to serve.
 struct Bench {
     given: mpsc::UnboundedReceiver<Given>,
     connections: TaskTracker,
-    is_busy: Arc<AtomicBool>,
 }
 
 /// A connection that was let in by the listener's limits, which bound how
@@ -85,44 +94,56 @@ pub(crate) struct Peer {
 }
 
 impl Hands {
-    fn new(count: usize) -> (Self, Vec<Bench>) {
-        let (hands, benches): (Vec<_>, Vec<_>) = (0..count).map(|_| hand()).unzip();
-        (Self { threads: hands.into() }, benches)
-    }
-
     pub(crate) fn give(&self, accepted: Accepted) {
-        let loads = self.threads.iter().map(|hand| Load {
-            connections: hand.connections.len(),
-            is_busy: hand.is_busy.load(Ordering::Relaxed),
-        });
-        let hand = &self.threads[choose(loads)];
-        let counted = hand.connections.token();
+        let candidates = self
+            .threads
+            .iter()
+            .map(|hand| Candidate { connections: hand.connections.len(), load: hand.load.get() });
+        let can_move = accepted.peer.layers.are_none();
+        let hand = &self.threads[choose(candidates, can_move)];
         // The thread is gone: the broker is closing, and so is the socket.
-        let _ = hand.given.send(Given { accepted, counted });
+        let _ = hand.send(What::Accepted(Box::new(accepted)));
     }
 }
 
-fn hand() -> (Hand, Bench) {
-    let (sender, receiver) = mpsc::unbounded_channel();
-    let (connections, is_busy) = (TaskTracker::new(), Arc::new(AtomicBool::new(false)));
-    let bench =
-        Bench { given: receiver, connections: connections.clone(), is_busy: is_busy.clone() };
-    (Hand { given: sender, connections, is_busy }, bench)
+impl Hand {
+    /// Gives a thread a connection that another one has served.
+    ///
+    /// # Errors
+    /// The thread is gone: here it is back.
+    pub(crate) fn take_over(&self, served: Served) -> Result<(), Served> {
+        match self.send(What::Served(served)) {
+            Err(What::Served(served)) => Err(served),
+            _ => Ok(()),
+        }
+    }
+
+    /// What a socket joins that this thread is to look at.
+    pub(crate) fn runtime(&self) -> &Handle {
+        &self.runtime
+    }
+
+    fn send(&self, what: What) -> Result<(), What> {
+        let given = Given { what, _counted: self.connections.token() };
+        self.given.send(given).map_err(|error| error.0.what)
+    }
 }
 
-/// What a thread has to do.
+/// A thread, when it is asked who gets a connection.
 #[derive(Debug, Clone, Copy)]
-struct Load {
+struct Candidate {
     connections: usize,
-    is_busy: bool,
+    load: u32,
 }
 
-/// Which thread gets a connection: the first that has few and is not busy, else
-/// the one that has the fewest.
-fn choose(loads: impl Iterator<Item = Load> + Clone) -> usize {
-    let has_room = |load: Load| load.connections < TOGETHER && !load.is_busy;
-    let first = loads.clone().position(has_room);
-    let fewest = || loads.enumerate().min_by_key(|(_, load)| load.connections);
+/// Which thread gets a connection: the first that has time, else the one that
+/// has the fewest. One that cannot move later goes where there are few.
+fn choose(candidates: impl Iterator<Item = Candidate> + Clone, can_move: bool) -> usize {
+    let has_room = |candidate: Candidate| {
+        candidate.load < HALF && (can_move || candidate.connections < TOGETHER)
+    };
+    let first = candidates.clone().position(has_room);
+    let fewest = || candidates.enumerate().min_by_key(|(_, candidate)| candidate.connections);
     first.or_else(|| fewest().map(|(number, _)| number)).unwrap_or(0)
 }
 
@@ -132,10 +153,16 @@ impl Threads {
         give_back: Option<&GiveBack>,
     ) -> io::Result<(Self, Hands)> {
         let count = core.options.threads.max(1);
-        let (hands, benches) = Hands::new(count);
-        let mut handles = Vec::with_capacity(count);
-        for (number, bench) in benches.into_iter().enumerate() {
+        let (mut hands, mut threads) = (Vec::new(), Vec::new());
+        for _ in 0..count {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            let (hand, bench) = hand(runtime.handle());
+            hands.push(hand);
+            threads.push((runtime, bench));
+        }
+        let hands = Hands { threads: hands.into() };
+        let mut handles = Vec::with_capacity(count);
+        for (number, (runtime, bench)) in threads.into_iter().enumerate() {
             let core = core.clone();
             // The first thread also accepts and keeps house.
             if core.runtime.set(runtime.handle().clone()).is_ok() {
@@ -146,24 +173,22 @@ impl Threads {
                 runtime.spawn(ebb::watch(core.clone(), give_back.clone()));
             }
             if count > 1 {
-                runtime.spawn(watch(core.clone(), bench.is_busy.clone()));
+                runtime.spawn(relief::watch(core.clone(), hands.clone(), number));
             }
             let thread = std::thread::Builder::new().name(format!("mqtt-{number}"));
-            handles.push(thread.spawn(move || runtime.block_on(serve(core, bench)))?);
+            handles.push(thread.spawn(move || runtime.block_on(work(core, bench)))?);
         }
         Ok((Self { handles }, hands))
     }
 
     /// None: all is done on this runtime, whose owner drives it.
     #[cfg(feature = "testing")]
-    pub(crate) fn none(core: &Arc<Core>, runtime: &tokio::runtime::Handle) -> (Self, Hands) {
-        let (hands, benches) = Hands::new(1);
+    pub(crate) fn none(core: &Arc<Core>, runtime: &Handle) -> (Self, Hands) {
+        let (hand, bench) = hand(runtime);
         let _ = core.runtime.set(runtime.clone());
         runtime.spawn(deadlines::keep_house(core.clone()));
-        for bench in benches {
-            runtime.spawn(serve(core.clone(), bench));
-        }
-        (Self { handles: Vec::new() }, hands)
+        runtime.spawn(work(core.clone(), bench));
+        (Self { handles: Vec::new() }, Hands { threads: [hand].into() })
     }
 
     pub(crate) fn join(self) {
@@ -175,80 +200,85 @@ impl Threads {
     }
 }
 
-async fn serve(core: Arc<Core>, bench: Bench) {
-    let Bench { mut given, connections, .. } = bench;
+fn hand(runtime: &Handle) -> (Arc<Hand>, Bench) {
+    let (sender, receiver) = mpsc::unbounded_channel();
+    let connections = TaskTracker::new();
+    let bench = Bench { given: receiver, connections: connections.clone() };
+    let (runtime, load) = (runtime.clone(), Load::default());
+    (Arc::new(Hand { given: sender, connections, runtime, load }), bench)
+}
+
+/// What a thread does until the broker stops, and its connections have ended.
+async fn work(core: Arc<Core>, bench: Bench) {
+    let Bench { mut given, connections } = bench;
     loop {
         tokio::select! {
-            Some(Given { accepted, counted }) = given.recv() => {
-                let Accepted { socket, peer, place } = accepted;
-                match socket.into_transport() {
-                    Ok(transport) => {
-                        let admission =
-                            admit(core.clone(), transport, peer, place, connections.clone());
-                        connections.spawn(admission);
-                    }
-                    Err(error) => tracing::debug!(%error, "take a connection in"),
+            Some(Given { what, _counted }) = given.recv() => match what {
+                What::Accepted(accepted) => take_in(&core, *accepted, &connections),
+                What::Served(served) => {
+                    connections.spawn(serve(served));
                 }
-                drop(counted);
-            }
+            },
             () = core.stop.cancelled() => break,
         }
     }
-    // Those that nobody has begun to serve are not waited for.
-    drop(given);
+    given.close();
+    while let Ok(Given { what, _counted }) = given.try_recv() {
+        match what {
+            // Nobody has begun to serve it, and it is not waited for.
+            What::Accepted(_) => {}
+            What::Served(served) => {
+                connections.spawn(serve(served));
+            }
+        }
+    }
     connections.close();
     if tokio::time::timeout(FAREWELL, connections.wait()).await.is_err() {
         tracing::warn!("some connections did not end in time");
     }
 }
 
-/// Finds out, for the thread that runs it, whether it is busy.
-async fn watch(core: Arc<Core>, is_busy: Arc<AtomicBool>) {
-    let metrics = Handle::current().metrics();
-    let mut ticks = tokio::time::interval(SPAN);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let (mut then, mut was_busy_for) = (Instant::now(), Duration::ZERO);
-    loop {
-        tokio::select! {
-            _ = ticks.tick() => {}
-            () = core.stop.cancelled() => return,
+fn take_in(core: &Arc<Core>, accepted: Accepted, connections: &TaskTracker) {
+    let Accepted { socket, peer, place } = accepted;
+    match socket.into_transport() {
+        Ok(transport) => {
+            connections.spawn(admit(core.clone(), transport, peer, place, connections.clone()));
         }
-        let (now, busy_for) = (Instant::now(), metrics.worker_total_busy_duration(0));
-        let busy = busy_for.saturating_sub(was_busy_for);
-        is_busy.store(busy > now.duration_since(then) / 2, Ordering::Relaxed);
-        (then, was_busy_for) = (now, busy_for);
+        Err(error) => tracing::debug!(%error, "take a connection in"),
     }
 }
 
 #[cfg(test)]
-mod tests {
+mod choice {
     use super::*;
 
-    /// Where the next one goes, of threads with so many connections.
-    fn next(loads: &[(usize, bool)]) -> usize {
-        choose(loads.iter().map(|&(connections, is_busy)| Load { connections, is_busy }))
+    /// Where the next one goes, of threads with so many connections and loads.
+    fn next(threads: &[(usize, u32)], can_move: bool) -> usize {
+        let candidates = threads.iter().map(|&(connections, load)| Candidate { connections, load });
+        choose(candidates, can_move)
     }
 
     #[test]
-    fn few_connections_are_together_and_many_are_spread() {
-        assert_eq!(next(&[(0, false)]), 0);
-        assert_eq!(next(&[(TOGETHER, true)]), 0);
-        assert_eq!(next(&[(TOGETHER - 1, false), (0, false)]), 0);
-        assert_eq!(next(&[(TOGETHER, false), (0, false)]), 1);
+    fn those_that_can_move_are_together() {
+        assert_eq!(next(&[(0, 0), (0, 0)], true), 0);
+        assert_eq!(next(&[(10_000, HALF - 1), (0, 0)], true), 0);
+        assert_eq!(next(&[(10_000, HALF), (0, 0)], true), 1);
+        // Both have enough to do: as many to each.
+        assert_eq!(next(&[(2, HALF), (1, HALF)], true), 1);
+    }
+
+    #[test]
+    fn of_those_that_cannot_few_are_together_and_many_are_spread() {
+        assert_eq!(next(&[(0, 0)], false), 0);
+        assert_eq!(next(&[(TOGETHER - 1, 0), (0, 0)], false), 0);
+        assert_eq!(next(&[(TOGETHER, 0), (0, 0)], false), 1);
+        assert_eq!(next(&[(1, HALF), (3, 0)], false), 1);
         // What has left is made up for.
-        assert_eq!(next(&[(TOGETHER - 1, false), (TOGETHER, false)]), 0);
-        let mut threads = [(0, false); 3];
+        assert_eq!(next(&[(TOGETHER - 1, 0), (TOGETHER, 0)], false), 0);
+        let mut threads = [(0, 0); 3];
         for _ in 0..300 {
-            threads[next(&threads)].0 += 1;
+            threads[next(&threads, false)].0 += 1;
         }
         assert_eq!(threads.map(|(connections, _)| connections), [100; 3]);
-    }
-
-    #[test]
-    fn a_busy_thread_is_given_none_that_another_has_room_for() {
-        assert_eq!(next(&[(1, true), (3, false)]), 1);
-        assert_eq!(next(&[(1, true), (TOGETHER, false)]), 0);
-        // Both are: as many to each.
-        assert_eq!(next(&[(2, true), (1, true)]), 1);
     }
 }

@@ -30,6 +30,11 @@ impl Layers {
         has_tls
     }
 
+    /// Whether the socket is what MQTT is spoken over.
+    pub(crate) fn are_none(&self) -> bool {
+        !(self.has_handshake() || self.has_websocket())
+    }
+
     fn has_websocket(&self) -> bool {
         #[cfg(feature = "websocket")]
         let has_websocket = self.websocket.is_some();

@@ -5,12 +5,17 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use socket2::SockRef;
 use tokio::sync::mpsc;
 
 use super::ListenerAddress;
 #[cfg(unix)]
 use super::unix::{UnixAcceptor, UnixSocket};
 use crate::transport::{MemoryStream, Transport};
+
+/// How many connections may wait to be accepted, where the system allows that
+/// many. Of more, it drops the first words, which are said again a second later.
+pub(super) const BACKLOG: i32 = 4096;
 
 /// What connections come from, before anybody listens.
 #[derive(Debug)]
@@ -55,6 +60,8 @@ impl Source {
         Ok(match self {
             Self::Tcp(listener) => {
                 listener.set_nonblocking(true)?;
+                // Whoever bound it let fewer wait: 128, by the standard library.
+                SockRef::from(&listener).listen(BACKLOG)?;
                 Acceptor::Tcp(tokio::net::TcpListener::from_std(listener)?)
             }
             #[cfg(unix)]
@@ -96,5 +103,33 @@ impl Socket {
             Self::Unix(stream) => Arc::new(tokio::net::UnixStream::from_std(stream)?),
             Self::Memory(stream) => Arc::new(stream),
         })
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::net::{TcpListener, TcpStream};
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn as_many_wait_to_be_accepted_as_come_at_once() {
+        const MANY: usize = 400;
+        let allowed = std::fs::read_to_string("/proc/sys/net/core/somaxconn").unwrap();
+        let allowed: usize = allowed.trim().parse().unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let _entered = runtime.enter();
+        let _acceptor = Source::Tcp(listener).listen().unwrap();
+        // Nobody accepts: who does not fit in waits for longer than this.
+        let patience = Duration::from_secs(20);
+        let waiting: Vec<_> = (0..MANY.min(allowed))
+            .map(|_| TcpStream::connect_timeout(&address, patience))
+            .collect();
+        assert!(waiting.iter().all(Result::is_ok));
     }
 }

@@ -8,8 +8,7 @@ use std::path::{Path, PathBuf};
 
 use socket2::{Domain, SockAddr, Socket, Type};
 
-/// How many connections may wait to be accepted; the system has a limit, too.
-const BACKLOG: i32 = 1024;
+use super::source::BACKLOG;
 
 /// A bound socket.
 #[derive(Debug)]

@@ -13,9 +13,11 @@ mod unix;
 mod websocket;
 
 use std::io::{self, IoSlice};
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use tokio::io::{Interest, Ready};
+use tokio::runtime::Handle;
 
 pub use memory::{MemoryConnector, MemoryStream};
 #[cfg(feature = "tls")]
@@ -73,6 +75,12 @@ pub(crate) trait Transport: Send + Sync + std::fmt::Debug {
     /// peer's system has not acknowledged them. Rather too many than too few;
     /// nothing: it cannot be told.
     fn on_their_way(&self) -> Option<u64> {
+        None
+    }
+
+    /// The same way to the client, for a task of another runtime to wait at;
+    /// this one is not used any more. Nothing: it stays where it is.
+    fn moved_to(&self, _: &Handle) -> Option<Arc<dyn Transport>> {
         None
     }
 }

@@ -1,12 +1,14 @@
 //! The plain TCP socket.
 
 use std::io::{self, IoSlice, Read as _};
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use socket2::SockRef;
 use tokio::io::{Interest, Ready};
 use tokio::net::TcpStream;
+use tokio::runtime::Handle;
 
 use super::Transport;
 
@@ -56,5 +58,13 @@ impl Transport for TcpStream {
     #[cfg(target_os = "linux")]
     fn on_their_way(&self) -> Option<u64> {
         super::send_queue::length(self).ok()
+    }
+
+    /// By a second descriptor: others may write by the first until they have
+    /// this one. It fails where no more files may be open.
+    fn moved_to(&self, runtime: &Handle) -> Option<Arc<dyn Transport>> {
+        let again = SockRef::from(self).try_clone().ok()?;
+        let _entered = runtime.enter();
+        Some(Arc::new(Self::from_std(again.into()).ok()?))
     }
 }

@@ -1,0 +1,119 @@
+//! How much a thread does: the part of a core that it took lately.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+/// A whole core.
+pub(super) const WHOLE: u32 = 1000;
+
+/// A thread that does less has time for more connections.
+pub(super) const HALF: u32 = WHOLE / 2;
+
+/// A thread that does more may be what its clients wait for.
+pub(super) const FULL: u32 = WHOLE / 8 * 7;
+
+/// What a thread did at the last look, in parts of [`WHOLE`].
+#[derive(Debug, Default)]
+pub(super) struct Load(AtomicU32);
+
+impl Load {
+    pub(super) fn get(&self) -> u32 {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn set(&self, load: u32) {
+        self.0.store(load, Ordering::Relaxed);
+    }
+}
+
+/// Finds out what the thread does that it is asked on.
+#[derive(Debug)]
+pub(super) struct Meter {
+    at: Instant,
+    took: Duration,
+}
+
+impl Meter {
+    pub(super) fn start() -> Self {
+        Self { at: Instant::now(), took: time_of_this_thread() }
+    }
+
+    /// What it did since the last time.
+    pub(super) fn read(&mut self) -> u32 {
+        let now = Self::start();
+        let (took, passed) = (now.took.saturating_sub(self.took), now.at - self.at);
+        *self = now;
+        let parts = took.as_nanos() * u128::from(WHOLE) / passed.as_nanos().max(1);
+        u32::try_from(parts).unwrap_or(WHOLE).min(WHOLE)
+    }
+}
+
+/// The processor time that this thread has taken. Time in which it could run
+/// and others did is not its own: another thread would have no more of it.
+#[cfg(target_os = "linux")]
+fn time_of_this_thread() -> Duration {
+    use rustix::time::{ClockId, clock_gettime};
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    Duration::try_from(time).unwrap_or_default()
+}
+
+/// How long its runtime did not wait: as near as it can be known here.
+#[cfg(not(target_os = "linux"))]
+fn time_of_this_thread() -> Duration {
+    tokio::runtime::Handle::current().metrics().worker_total_busy_duration(0)
+}
+
+/// Finds out whether a core has nothing to do.
+#[derive(Debug)]
+pub(super) struct IdleCores {
+    at: Instant,
+    idle: Option<Duration>,
+}
+
+impl IdleCores {
+    pub(super) fn start() -> Self {
+        Self { at: Instant::now(), idle: idle_time() }
+    }
+
+    /// Whether at least half a core had nothing to do since then; yes, where
+    /// that cannot be known.
+    pub(super) fn were_there(&self) -> bool {
+        let now = Self::start();
+        let (Some(before), Some(idle)) = (self.idle, now.idle) else { return true };
+        idle.saturating_sub(before) >= (now.at - self.at) / 2
+    }
+}
+
+/// The time that all cores together had nothing to do, as /proc/stat has it:
+/// the fourth and fifth figure of its first line, in 1/100 s.
+#[cfg(target_os = "linux")]
+fn idle_time() -> Option<Duration> {
+    let all = std::fs::read_to_string("/proc/stat").ok()?;
+    let figures = all.lines().next()?.split_whitespace().skip(4).take(2);
+    let ticks: u64 = figures.map(|figure| figure.parse().unwrap_or(0)).sum();
+    Some(Duration::from_millis(ticks.saturating_mul(10)))
+}
+
+#[cfg(not(target_os = "linux"))]
+fn idle_time() -> Option<Duration> {
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_thread_that_works_has_a_load() {
+        let mut meter = Meter::start();
+        let end = Instant::now() + Duration::from_millis(20);
+        while Instant::now() < end {}
+        assert!((1..=WHOLE).contains(&meter.read()));
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn the_system_says_how_long_its_cores_were_idle() {
+        assert!(idle_time().is_some());
+    }
+}

@@ -1,0 +1,112 @@
+//! When connections move from one thread to another.
+//!
+//! A thread that serves many at once sleeps less often, and a message between
+//! two of its own connections wakes no other; so all are on one for as long as
+//! it can do it. One that is what its clients wait for gives half of those that
+//! say something to another, where there is a core for that. When both do
+//! little, they come together again.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::MissedTickBehavior;
+
+use super::Hands;
+use super::load::{FULL, HALF, IdleCores, Meter};
+use super::orders::{self, Order, Who};
+use crate::broker::Core;
+
+/// How often a thread looks at what it does.
+const SPAN: Duration = Duration::from_millis(250);
+
+/// For so many looks it is full before it gives any away.
+const PATIENCE: u32 = 2;
+
+/// The bits by which connections are parted, one after the other.
+const BITS: u32 = 8;
+
+/// How long a thread has been full.
+#[derive(Debug)]
+struct Full {
+    looks: u32,
+    idle: IdleCores,
+}
+
+/// What the threads do, as the one with this number sees it.
+struct Looked<'a> {
+    number: usize,
+    loads: &'a [u32],
+}
+
+impl Looked<'_> {
+    /// Whom to relieve itself by: the one that does the least, if that has time.
+    fn relief(&self) -> Option<usize> {
+        let others = self.loads.iter().enumerate().filter(|(other, _)| *other != self.number);
+        let (other, load) = others.min_by_key(|(_, load)| **load)?;
+        (*load < HALF).then_some(other)
+    }
+
+    /// Whom to come together with: the first that can do both.
+    fn company(&self) -> Option<usize> {
+        let own = self.loads[self.number];
+        self.loads[..self.number].iter().position(|load| load + own < HALF)
+    }
+}
+
+/// Looks at what the thread does that runs it, and says who moves.
+pub(super) async fn watch(core: Arc<Core>, hands: Hands, number: usize) {
+    let mut meter = Meter::start();
+    let mut full: Option<Full> = None;
+    let mut parted = 0;
+    let mut ticks = tokio::time::interval(SPAN);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            _ = ticks.tick() => {}
+            () = core.stop.cancelled() => return orders::give(None),
+        }
+        hands.threads[number].load.set(meter.read());
+        let loads: Vec<u32> = hands.threads.iter().map(|hand| hand.load.get()).collect();
+        let looked = Looked { number, loads: &loads };
+        let order = if loads[number] < FULL {
+            full = None;
+            looked.company().map(|to| (to, Who::All))
+        } else {
+            let full = full.get_or_insert_with(|| Full { looks: 0, idle: IdleCores::start() });
+            full.looks += 1;
+            // The first look only begins.
+            let is_time = full.looks > PATIENCE && full.idle.were_there();
+            if full.looks > PATIENCE {
+                *full = Full { looks: 1, idle: IdleCores::start() };
+            }
+            looked.relief().filter(|_| is_time).map(|to| {
+                parted = (parted + 1) % BITS;
+                (to, Who::Half(parted))
+            })
+        };
+        orders::give(order.map(|(to, who)| Order { to: hands.threads[to].clone(), who }));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_thread_is_relieved_by_the_one_that_does_the_least() {
+        let relief = |number, loads: &[u32]| Looked { number, loads }.relief();
+        assert_eq!(relief(0, &[950, 300, 100]), Some(2));
+        assert_eq!(relief(1, &[0, 950]), Some(0));
+        assert_eq!(relief(0, &[950, 600]), None);
+        assert_eq!(relief(0, &[950]), None);
+    }
+
+    #[test]
+    fn threads_that_do_little_come_together_at_the_first_that_can() {
+        let company = |number, loads: &[u32]| Looked { number, loads }.company();
+        assert_eq!(company(1, &[200, 200]), Some(0));
+        assert_eq!(company(1, &[300, 300]), None);
+        assert_eq!(company(2, &[480, 100, 100]), Some(1));
+        assert_eq!(company(0, &[100, 100]), None);
+    }
+}

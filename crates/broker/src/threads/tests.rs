@@ -1,0 +1,126 @@
+//! Connections that go from thread to thread while messages come by them.
+#![allow(clippy::unwrap_used)]
+
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use latchlight_mqtt::ReasonCode;
+
+use super::orders::{self, Order, Who};
+use super::{Hands, Threads};
+use crate::broker::Prepared;
+use crate::time::Clock;
+use crate::{Access, Broker, ClientInfo, ConnectRequest, Options, PublishRequest, Refusal};
+
+struct AllowAll;
+
+#[async_trait]
+impl Access for AllowAll {
+    async fn authenticate(&self, _: &ConnectRequest<'_>) -> Result<Arc<str>, ReasonCode> {
+        Ok("".into())
+    }
+
+    fn authorize_publish(&self, _: &ClientInfo, _: &PublishRequest<'_>) -> Result<(), Refusal> {
+        Ok(())
+    }
+
+    fn authorize_subscribe(&self, _: &ClientInfo, _: &str) -> Result<(), ReasonCode> {
+        Ok(())
+    }
+}
+
+/// A broker with two threads whose orders the test gives.
+struct TwoThreads {
+    broker: Broker,
+    hands: Hands,
+    address: SocketAddr,
+}
+
+impl TwoThreads {
+    fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let options = Options { threads: 2, ..Options::default() };
+        let builder = Broker::builder().options(options).access(AllowAll).listener(listener);
+        let Prepared { core, listeners, .. } = builder.prepare(Clock::start()).unwrap();
+        let (threads, hands) = Threads::start(&core, None).unwrap();
+        let broker = Broker::begin(core, threads, hands.clone(), None, listeners).unwrap();
+        Self { broker, hands, address }
+    }
+
+    fn order(&self, from: usize, to: usize) {
+        let order = Order { to: self.hands.threads[to].clone(), who: Who::All };
+        self.hands.threads[from].runtime.spawn(async { orders::give(Some(order)) });
+    }
+
+    fn stop(self) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(self.broker.close());
+    }
+}
+
+/// A client of MQTT 3.1.1 that says what its test has encoded.
+struct Client(TcpStream);
+
+impl Client {
+    fn connect(address: SocketAddr, id: &str) -> Self {
+        let stream = TcpStream::connect(address).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+        stream.set_nodelay(true).unwrap();
+        let mut client = Self(stream);
+        let length = u8::try_from(id.len()).unwrap();
+        let mut connect = vec![0x10, 12 + length];
+        connect.extend_from_slice(b"\0\x04MQTT\x04\x02\0\0\0");
+        connect.push(length);
+        connect.extend_from_slice(id.as_bytes());
+        client.says(&connect);
+        assert_eq!(client.hears(4), [0x20, 2, 0, 0]);
+        client
+    }
+
+    fn says(&mut self, bytes: &[u8]) {
+        self.0.write_all(bytes).unwrap();
+    }
+
+    fn hears(&mut self, length: usize) -> Vec<u8> {
+        let mut bytes = vec![0; length];
+        self.0.read_exact(&mut bytes).unwrap();
+        bytes
+    }
+}
+
+#[test]
+fn messages_come_once_and_in_order_while_their_connections_move() {
+    let broker = TwoThreads::start();
+    let mut subscriber = Client::connect(broker.address, "subscriber");
+    subscriber.says(b"\x82\x06\0\x01\0\x01t\x01");
+    assert_eq!(subscriber.hears(5), [0x90, 3, 0, 1, 1]);
+    let mut publisher = Client::connect(broker.address, "publisher");
+    let (mut number, mut on, mut moves) = (0_u16, 0, 0);
+    while moves < 100 {
+        broker.order(on, 1 - on);
+        number += 1;
+        let [high, low] = number.to_be_bytes();
+        publisher.says(&[0x32, 7, 0, 1, b't', high, low, high, low]);
+        let delivered = subscriber.hears(9);
+        assert_eq!(delivered[..5], [0x32, 7, 0, 1, b't']);
+        assert_eq!(delivered[7..], [high, low]);
+        subscriber.says(&[0x40, 2, delivered[5], delivered[6]]);
+        assert_eq!(publisher.hears(4), [0x40, 2, high, low]);
+        // A connection goes after what it has done; then the thread has none.
+        if broker.hands.threads[on].connections.is_empty() {
+            (on, moves) = (1 - on, moves + 1);
+        }
+    }
+    // What is said while a connection is on its way is heard.
+    publisher.says(b"\xc0\0\xc0\0\xc0\0");
+    assert_eq!(publisher.hears(6), *b"\xd0\0\xd0\0\xd0\0");
+    broker.stop();
+    // Nothing was lost on the way, nor is anything left: their end is in order.
+    let mut rest = Vec::new();
+    assert_eq!(publisher.0.read_to_end(&mut rest).unwrap(), 0);
+    assert_eq!(subscriber.0.read_to_end(&mut rest).unwrap(), 0);
+}
