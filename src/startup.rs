@@ -29,7 +29,7 @@ use crate::identity::{Directory, FirstOwner, Passwords, Permissions, SignIn, ens
 use crate::key_folder::KeyFolder;
 use crate::open_files::OpenFiles;
 use crate::pictures::{PictureLimits, Pictures};
-use crate::plugin_host::{PluginHost, ServerServices};
+use crate::plugin_host::{HostParts, PluginHost, ServerServices};
 use crate::sole_use::SoleUse;
 use crate::state::{ConfigFile, State};
 use crate::tls::{self, Certificates, Reload};
@@ -158,7 +158,16 @@ impl Application {
         };
         let (actor, handle) = Actor::new(parts, incoming);
         let host = Arc::new(ServerServices { handle: handle.clone(), outbox });
-        let plugins = PluginHost::start(&settings.plugins, &beside, host, &registry).await;
+        let plugins = PluginHost::start(HostParts {
+            settings: settings.plugins.clone(),
+            beside,
+            services: host,
+            registry: registry.clone(),
+            state: state.clone(),
+            permissions: permissions.clone(),
+            events: record.clone(),
+        })
+        .await;
         state.set_actions(registry.files());
         let broker = BrokerAddress {
             embedded: settings.mqtt.is_embedded(),

@@ -23,5 +23,6 @@ mod unlock;
 
 pub use answer::Answer;
 pub use context::{Context, Outbox};
-pub use registry::{Action, ListedAction, Origin, Registered, Registry};
+pub use registry::{Action, Change, ListedAction, Origin, Registered, Registry};
+pub(crate) use request::parse as parse_json;
 pub use request::{Request, Rest};

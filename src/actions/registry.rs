@@ -63,6 +63,9 @@ pub struct Registry {
     actions: ArcSwap<BTreeMap<String, Arc<Registered>>>,
 }
 
+/// What the registry will be.
+pub struct Change(BTreeMap<String, Arc<Registered>>);
+
 impl Registry {
     /// The built-in actions.
     pub fn built_in() -> Self {
@@ -89,12 +92,35 @@ impl Registry {
         self.actions.load().get(name).cloned()
     }
 
+    /// Adds an action of the server's own, before any plugin's.
+    pub fn add_built_in(&self, action: Arc<dyn Action>) -> &Self {
+        let info = action.info();
+        let mut actions = BTreeMap::clone(&self.actions.load());
+        let name = info.name.clone();
+        actions.insert(name, Arc::new(Registered { info, origin: Origin::BuiltIn, action }));
+        self.actions.store(Arc::new(actions));
+        self
+    }
+
     /// Adds the actions of a plugin: all of them, or none.
     ///
     /// # Errors
     /// A name is taken; the error says by whom.
     pub fn add(&self, added: Vec<Registered>) -> Result<(), String> {
+        self.apply(self.change(None, added)?);
+        Ok(())
+    }
+
+    /// What the registry will be with these actions in the place of those
+    /// that a plugin has; whoever asks is the only one to change it until it
+    /// is [applied](Self::apply).
+    ///
+    /// # Errors
+    /// A name is taken; the error says by whom.
+    pub fn change(&self, plugin: Option<&str>, added: Vec<Registered>) -> Result<Change, String> {
         let mut actions = BTreeMap::clone(&self.actions.load());
+        let is_old = |origin: &Origin| matches!(origin, Origin::Plugin { name, .. } if Some(&**name) == plugin);
+        actions.retain(|_, action| !is_old(&action.origin));
         for action in added {
             let name = action.info.name.clone();
             if super::unknown::NEVER_ANSWERED.contains(&name.as_str()) {
@@ -106,8 +132,12 @@ impl Registry {
             }
             actions.insert(name, Arc::new(action));
         }
-        self.actions.store(Arc::new(actions));
-        Ok(())
+        Ok(Change(actions))
+    }
+
+    /// Has a change take place, for whoever asks for an action from now on.
+    pub fn apply(&self, change: Change) {
+        self.actions.store(Arc::new(change.0));
     }
 
     /// All actions, by name.

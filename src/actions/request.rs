@@ -61,7 +61,7 @@ impl Request {
 ///
 /// # Errors
 /// It is none, or not of this shape.
-pub(super) fn parse<T: DeserializeOwned>(word: &str, json: &str) -> Result<T, ActionError> {
+pub(crate) fn parse<T: DeserializeOwned>(word: &str, json: &str) -> Result<T, ActionError> {
     let mut deserializer = serde_json::Deserializer::from_str(json);
     let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
         let path = error.path().to_string();

@@ -25,7 +25,8 @@ enum Command {
     Serve(serve::ServeArgs),
     /// Play locks, lights and cameras, to try the server without hardware.
     Simulate(simulate::SimulateArgs),
-    /// Plugins: what config.json needs to load one.
+    /// Plugins: what config.json needs to load one; to sign one, and to install
+    /// it in a server that runs.
     #[command(subcommand)]
     Plugin(plugin::PluginCommand),
     /// TLS: certificates for a house's own network, and those that there are.
@@ -38,7 +39,7 @@ impl Cli {
         match self.command {
             Command::Serve(args) => serve::run(args).await,
             Command::Simulate(args) => simulate::run(args, stop_on_signal()?).await,
-            Command::Plugin(command) => plugin::run(command),
+            Command::Plugin(command) => plugin::run(command).await,
             Command::Tls(command) => tls::run(command),
         }
     }

@@ -17,7 +17,6 @@ pub(super) struct ServerArgs {
 }
 
 impl ServerArgs {
-    #[allow(dead_code)]
     pub(super) async fn connect(&self) -> anyhow::Result<Console> {
         Ok(Console::connect(&self.config).await?)
     }

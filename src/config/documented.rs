@@ -23,7 +23,9 @@ fn keys() -> BTreeSet<String> {
     ] {
         assert!(keys.remove(part), "{part}");
     }
-    assert!(keys.remove("devices.<id>"));
+    for named in ["devices.<id>", "plugins.installed.<id>"] {
+        assert!(keys.remove(named), "{named}");
+    }
     keys
 }
 

@@ -18,6 +18,7 @@ mod load;
 mod log;
 mod mqtt;
 mod plugins;
+mod remote_plugins;
 mod section;
 mod tls;
 mod value;
@@ -40,6 +41,7 @@ pub use plugins::{
     AllowedPlugin, CommandGrant, GrantedDevice, PluginGrants, PluginsSettings, Sha256Hex,
     TopicGrant,
 };
+pub use remote_plugins::{InstalledPlugin, PluginName, SigningKey};
 pub use tls::TlsSettings;
 
 use crate::state::DeviceId;

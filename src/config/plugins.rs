@@ -1,6 +1,6 @@
 //! `plugins`: which libraries are loaded, and what they may ask of the server.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
@@ -8,7 +8,7 @@ use std::time::Duration;
 use latchlight_mqtt::TopicFilter;
 use serde::{Deserialize, Serialize};
 
-use super::value;
+use super::{InstalledPlugin, PluginName, SigningKey, value};
 use crate::commands::Verb;
 use crate::state::DeviceId;
 
@@ -24,6 +24,17 @@ pub struct PluginsSettings {
     pub allow: Vec<AllowedPlugin>,
     /// How long a plugin may take to start, and for each call.
     pub time_limit_ms: u64,
+    /// An owner may install plugins from afar, and those that were are loaded.
+    pub remote_install: bool,
+    /// Whose signature lets a plugin be installed, as public keys of minisign.
+    #[serde(deserialize_with = "value::list")]
+    pub keys: Vec<SigningKey>,
+    /// The most bytes of a library that is installed from afar.
+    pub max_bytes: usize,
+    /// How many plugins may be installed from afar.
+    pub max_installed: usize,
+    /// What is said of those, by name.
+    pub installed: BTreeMap<PluginName, InstalledPlugin>,
 }
 
 /// A library that may be loaded. It is trusted like the server itself.
@@ -100,7 +111,16 @@ impl fmt::Debug for AllowedPlugin {
 
 impl Default for PluginsSettings {
     fn default() -> Self {
-        Self { folder: PathBuf::from("plugins"), allow: Vec::new(), time_limit_ms: 5000 }
+        Self {
+            folder: PathBuf::from("plugins"),
+            allow: Vec::new(),
+            time_limit_ms: 5000,
+            remote_install: false,
+            keys: Vec::new(),
+            max_bytes: 16 * 1024 * 1024,
+            max_installed: 16,
+            installed: BTreeMap::new(),
+        }
     }
 }
 
@@ -116,6 +136,15 @@ impl PluginsSettings {
                 "plugins.time_limit_ms: {} is not 10 to 300000",
                 self.time_limit_ms
             ));
+        }
+        if self.remote_install && self.keys.is_empty() {
+            return Err("plugins.remote_install: plugins.keys has no key that may sign".to_owned());
+        }
+        if !(1024..=256 * 1024 * 1024).contains(&self.max_bytes) {
+            return Err(format!("plugins.max_bytes: {} is not 1024 to 268435456", self.max_bytes));
+        }
+        if self.max_installed > 1000 {
+            return Err(format!("plugins.max_installed: {} is more than 1000", self.max_installed));
         }
         let mut files = BTreeSet::new();
         for (n, plugin) in self.allow.iter().enumerate() {

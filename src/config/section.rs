@@ -7,8 +7,9 @@ use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
-/// Where an object stands; `[]` is an item of a list, `<id>` a device's name.
-pub(super) const OBJECTS: [&str; 17] = [
+/// Where an object stands; `[]` is an item of a list, `<id>` a device's or a
+/// plugin's name.
+pub(super) const OBJECTS: [&str; 21] = [
     "",
     "commands",
     "database",
@@ -25,6 +26,10 @@ pub(super) const OBJECTS: [&str; 17] = [
     "plugins.allow[]",
     "plugins.allow[].grants",
     "plugins.allow[].grants.commands[]",
+    "plugins.installed",
+    "plugins.installed.<id>",
+    "plugins.installed.<id>.grants",
+    "plugins.installed.<id>.grants.commands[]",
     "tls",
 ];
 
@@ -52,7 +57,8 @@ struct Place {
 
 impl Place {
     fn of_key(&self, key: &str) -> Self {
-        let name = if self.pattern == "devices" { "<id>" } else { key };
+        let named = ["devices", "plugins.installed"].contains(&self.pattern.as_str());
+        let name = if named { "<id>" } else { key };
         let join = |place: &str, key: &str| {
             if place.is_empty() { key.to_owned() } else { format!("{place}.{key}") }
         };

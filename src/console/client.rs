@@ -31,6 +31,13 @@ pub struct Console {
     settings: Settings,
 }
 
+/// The body of a request.
+struct Sent {
+    media_type: &'static str,
+    header: Option<(&'static str, String)>,
+    bytes: Bytes,
+}
+
 /// A problem's members that are shown (RFC 9457).
 #[derive(Deserialize)]
 struct Problem {
@@ -93,6 +100,20 @@ impl Console {
         self.ask(Method::PUT, path, Some(body)).await
     }
 
+    /// Sends bytes to a path, with a header of their own.
+    ///
+    /// # Errors
+    /// The server refuses, or does not answer.
+    pub async fn upload(
+        &self,
+        path: &str,
+        header: (&'static str, String),
+        bytes: Bytes,
+    ) -> Result<Value, ConsoleError> {
+        let sent = Sent { media_type: "application/octet-stream", header: Some(header), bytes };
+        self.send(Method::PUT, path, Some(sent)).await
+    }
+
     /// Removes what stands at a path.
     ///
     /// # Errors
@@ -106,6 +127,20 @@ impl Console {
         method: Method,
         path: &str,
         body: Option<&Value>,
+    ) -> Result<Value, ConsoleError> {
+        let sent = body.map(|body| Sent {
+            media_type: "application/json",
+            header: None,
+            bytes: body.to_string().into(),
+        });
+        self.send(method, path, sent).await
+    }
+
+    async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<Sent>,
     ) -> Result<Value, ConsoleError> {
         let answer = tokio::time::timeout(PATIENCE, self.exchange(method, path, body)).await;
         let (status, body) = answer.unwrap_or(Err(ConsoleError::TooSlow(PATIENCE.as_secs())))?;
@@ -122,7 +157,7 @@ impl Console {
         &self,
         method: Method,
         path: &str,
-        body: Option<&Value>,
+        body: Option<Sent>,
     ) -> Result<(StatusCode, Bytes), ConsoleError> {
         let stream = self.open().await?;
         // A server that stops in the middle is one that does not answer.
@@ -131,13 +166,18 @@ impl Console {
             http1::handshake(TokioIo::new(stream)).await.map_err(lost)?;
         let connection = tokio::spawn(connection);
         let request = Request::builder().method(method).uri(path).header(HOST, "localhost");
-        let request = match body {
-            Some(_) => request.header(CONTENT_TYPE, "application/json"),
-            None => request,
+        let (request, body) = match body {
+            Some(Sent { media_type, header, bytes }) => {
+                let request = request.header(CONTENT_TYPE, media_type);
+                let request = header
+                    .into_iter()
+                    .fold(request, |request, (name, value)| request.header(name, value));
+                (request, bytes)
+            }
+            None => (request, Bytes::new()),
         };
-        let body = body.map(ToString::to_string).unwrap_or_default();
         let request = request
-            .body(Full::new(Bytes::from(body)))
+            .body(Full::new(body))
             .map_err(|error| ConsoleError::Unreadable(error.to_string()))?;
         let response: Response<_> = sender.send_request(request).await.map_err(lost)?;
         let status = response.status();

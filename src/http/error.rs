@@ -39,6 +39,7 @@ use crate::events::EventError;
 use crate::identity::Scopes;
 use crate::identity::devices::CredentialsError;
 use crate::pictures::PictureError;
+use crate::plugin_host::InstallError;
 use crate::state::StateError;
 use crate::telemetry::one_line;
 
@@ -285,6 +286,22 @@ impl From<ActionError> for ApiError {
             ErrorKind::NotFound => Self::NotFound(error.message),
             ErrorKind::Unavailable => Self::Unavailable(error.message),
             ErrorKind::Internal => Self::Internal(anyhow::anyhow!("{}", error.message)),
+        }
+    }
+}
+
+impl From<InstallError> for ApiError {
+    fn from(error: InstallError) -> Self {
+        let detail = error.to_string();
+        match error {
+            InstallError::Off | InstallError::NotAllowed(_) | InstallError::Untrusted(_) => {
+                Self::NotAllowed(detail)
+            }
+            InstallError::Unfit(_) => Self::Invalid(detail),
+            InstallError::TooLarge(max) => Self::TooLarge(max),
+            InstallError::Unknown(_) => Self::NotFound(detail),
+            InstallError::Busy(_) => Self::Busy(detail),
+            InstallError::Storage(_) => Self::Unavailable(detail),
         }
     }
 }

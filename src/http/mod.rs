@@ -92,6 +92,7 @@ fn resources() -> Vec<Resource> {
         resource("/api/v1/pictures").read(PicturesRead, pictures::list).post(PicturesWrite, pictures::post),
         resource("/api/v1/pictures/{id}").read(PicturesRead, pictures::get).delete(Admin, pictures::delete),
         resource("/api/v1/plugins").read(Admin, plugins::list),
+        resource("/api/v1/plugins/{name}").put(Admin, plugins::put).delete(Admin, plugins::delete),
         resource("/api/v1/users").read(Admin, users::list).post(Admin, users::post),
         resource("/api/v1/users/{name}").read(Admin, users::get).patch(Admin, users::patch).delete(Admin, users::delete),
         resource("/api/v1/users/{name}/password").post(Admin, users::password::post),

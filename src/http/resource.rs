@@ -68,6 +68,16 @@ impl Resource {
         self.offer(Method::PATCH, needs.into(), web::patch().to(handler))
     }
 
+    /// PUT.
+    pub(super) fn put<H, A>(mut self, needs: impl Into<Needs>, handler: H) -> Self
+    where
+        H: Handler<A, Output: Responder, Future: Future>,
+        A: FromRequest + 'static,
+    {
+        self.allow.push("PUT");
+        self.offer(Method::PUT, needs.into(), web::put().to(handler))
+    }
+
     /// DELETE.
     pub(super) fn delete<H, A>(mut self, needs: impl Into<Needs>, handler: H) -> Self
     where

@@ -6,6 +6,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
 use latchlight_plugin_api::boundary::SYMBOL;
+use object::read::{Export, ExportTarget};
 use object::{Object as _, ObjectKind, ObjectSegment as _};
 
 use super::load_error::LoadError;
@@ -44,10 +45,13 @@ pub(super) fn read(path: &Path) -> Result<Vec<u8>, LoadError> {
     if bytes.len() as u64 > LARGEST {
         return Err(LoadError::TooLarge(LARGEST));
     }
-    if is_cut_short(&bytes) {
-        return Err(LoadError::CutShort);
-    }
+    check_is_whole(&bytes)?;
     Ok(bytes)
+}
+
+/// Whether a library is there to its end.
+pub(super) fn check_is_whole(bytes: &[u8]) -> Result<(), LoadError> {
+    if is_cut_short(bytes) { Err(LoadError::CutShort) } else { Ok(()) }
 }
 
 /// Whether a library ends before its segments do. The system would map pages
@@ -65,13 +69,31 @@ pub(super) fn check_is_plugin(bytes: &[u8]) -> Result<(), LoadError> {
     if library.kind() != ObjectKind::Dynamic {
         return Err(LoadError::NotDynamic);
     }
-    // Mach-O puts an underscore before the names of C.
-    let is_symbol = |name: &[u8]| name.strip_prefix(b"_").unwrap_or(name) == SYMBOL.as_bytes();
     let mut exports = library.exports().map_err(|_| LoadError::NotDynamic)?.flatten();
-    match exports.any(|export| export.name().name().is_some_and(is_symbol)) {
+    match exports.any(|export| is_symbol(&export)) {
         true => Ok(()),
         false => Err(LoadError::NoSymbol),
     }
+}
+
+/// The API number that a library declares, as it stands in the file; nothing
+/// where it is put there only when the library is loaded.
+pub(super) fn declared_api(bytes: &[u8]) -> Option<u32> {
+    let library = object::File::parse(bytes).ok()?;
+    let mut exports = library.exports().ok()?.flatten();
+    let ExportTarget::Address { address } = exports.find(is_symbol)?.target() else { return None };
+    let mut there = library.segments().map(|segment| segment.data_range(address, 4));
+    let number: [u8; 4] = there.find_map(|found| found.ok()?)?.try_into().ok()?;
+    Some(match library.is_little_endian() {
+        true => u32::from_le_bytes(number),
+        false => u32::from_be_bytes(number),
+    })
+}
+
+fn is_symbol(export: &Export<'_>) -> bool {
+    // Mach-O puts an underscore before the names of C.
+    let is_it = |name: &[u8]| name.strip_prefix(b"_").unwrap_or(name) == SYMBOL.as_bytes();
+    export.name().name().is_some_and(is_it)
 }
 
 #[cfg(test)]

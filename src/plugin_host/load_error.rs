@@ -45,6 +45,8 @@ pub(super) enum LoadError {
     TooSlow(u128),
     #[error("{0}")]
     Unfit(String),
+    #[error("{0}")]
+    NotInstalled(String),
 }
 
 impl LoadError {

@@ -6,96 +6,216 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
+use latchlight_plugin_api::ActionInfo;
 use latchlight_plugin_api::boundary::{Outcome, Record};
-use tokio::sync::oneshot;
+use parking_lot::{Mutex, RwLock};
+use tokio::runtime::Handle;
+use tokio::sync::{Semaphore, oneshot};
 
+use super::claim::Claim;
+use super::install_plugin::InstallPlugin;
 use super::library_file;
 use super::load_error::LoadError;
+use super::load_plugin::LoadPlugin;
 use super::loaded_action::LoadedAction;
 use super::loader::Library;
 use super::plugin::Plugin;
+use super::signed::file_name;
+use super::transfers::Transfers;
 use super::{HostServices, PluginReport, PluginState};
 use crate::actions::{Origin, Registered, Registry};
-use crate::config::{AllowedPlugin, PluginsSettings};
+use crate::config::{AllowedPlugin, PluginName, PluginsSettings};
+use crate::events::Events;
+use crate::identity::Permissions;
+use crate::state::State;
 
 /// How many libraries that are not allowed are reported.
 const MOST_STRANGERS: usize = 100;
 
-/// The plugins of this server; cheap to clone.
-#[derive(Clone, Default)]
-pub struct PluginHost {
-    plugins: Arc<Vec<Entry>>,
+/// How many libraries may be received whole at once; who comes later is told
+/// that the server is busy.
+const MOST_UPLOADS: usize = 2;
+
+/// What the host works with.
+pub struct HostParts {
+    /// The section `plugins` of the settings.
+    pub settings: PluginsSettings,
+    /// The folder of config.json.
+    pub beside: PathBuf,
+    /// The server, as plugins reach it.
+    pub services: Arc<dyn HostServices>,
+    /// Where actions are added.
+    pub registry: Arc<Registry>,
+    /// Remembers what was installed from afar.
+    pub state: State,
+    /// Who may install.
+    pub permissions: Permissions,
+    /// Who installed what, and who could not.
+    pub events: Events,
 }
 
-enum Entry {
+/// The plugins of this server; cheap to clone.
+#[derive(Clone)]
+pub struct PluginHost {
+    pub(super) inner: Arc<Inner>,
+}
+
+/// The host's own.
+pub(super) struct Inner {
+    pub(super) parts: HostParts,
+    pub(super) folder: PathBuf,
+    pub(super) plugins: RwLock<Vec<Entry>>,
+    /// Held while a plugin is installed or removed: who changes the registry
+    /// and the state. The number is how many were loaded from afar.
+    pub(super) installing: tokio::sync::Mutex<usize>,
+    pub(super) transfers: Mutex<Transfers>,
+    /// For each library that is received whole, with its bytes in memory.
+    pub(super) uploads: Semaphore,
+    pub(super) runtime: Handle,
+}
+
+/// A plugin, and whether it was installed from afar.
+pub(super) enum Entry {
     Running(Arc<Plugin>),
     Absent(Box<PluginReport>),
 }
 
 impl PluginHost {
-    /// Loads and starts what the settings allow, one after the other, and
-    /// adds its actions to the registry. What fails is reported and logged,
-    /// and the rest goes on. `beside` is the folder of config.json.
-    pub async fn start(
-        settings: &PluginsSettings,
-        beside: &Path,
-        services: Arc<dyn HostServices>,
-        registry: &Registry,
-    ) -> Self {
-        let folder = beside.join(&settings.folder);
-        let mut names = HashSet::new();
-        let mut plugins = Vec::new();
-        for allowed in &settings.allow {
-            let started = start(&folder, allowed, settings.time_limit()).await;
-            let running = started.and_then(|(library, record)| {
-                check(&record, &names)?;
-                let limit = settings.time_limit();
-                let plugin = Plugin::new(library, record, allowed.clone(), services.clone(), limit);
-                register(Arc::new(plugin), registry)
+    /// Loads and starts what the settings allow and what was installed from
+    /// afar, one after the other, and adds its actions to the registry. What
+    /// fails is reported and logged, and the rest goes on.
+    pub async fn start(parts: HostParts) -> Self {
+        let folder = parts.beside.join(&parts.settings.folder);
+        let host = Self {
+            inner: Arc::new(Inner {
+                parts,
+                folder,
+                plugins: RwLock::default(),
+                installing: Default::default(),
+                transfers: Default::default(),
+                uploads: Semaphore::new(MOST_UPLOADS),
+                runtime: Handle::current(),
+            }),
+        };
+        let inner = &host.inner;
+        let (settings, registry) = (&inner.parts.settings, &inner.parts.registry);
+        registry
+            .add_built_in(Arc::new(InstallPlugin(Arc::downgrade(inner))))
+            .add_built_in(Arc::new(LoadPlugin(Arc::downgrade(inner))));
+        for allowed in settings.allow.clone() {
+            let (from, entry) = (inner.folder.clone(), allowed.clone());
+            let bytes = move || library_file::read_allowed(&from, &entry).map(Bytes::from);
+            let running = inner.start(allowed.clone(), None, bytes).await.and_then(|plugin| {
+                inner.check_name(plugin.name())?;
+                registry.add(actions(&plugin)).map_err(LoadError::Unfit)?;
+                Ok(plugin)
             });
-            plugins.push(match running {
-                Ok(plugin) => {
-                    names.insert(plugin.name().to_owned());
-                    let (file, version) = (&allowed.file, &plugin.record.version);
-                    tracing::info!(plugin = plugin.name(), %version, %file, "plugin started");
-                    Entry::Running(plugin)
-                }
-                Err(error) => Entry::Absent(Box::new(failed(allowed, &error))),
-            });
+            inner.enter(&allowed, running);
         }
-        for file in strangers(&folder, settings) {
+        inner.start_installed().await;
+        for file in strangers(&inner.folder, |file| inner.is_named(file)) {
             tracing::warn!(%file, "a library in the plugin folder is not allowed, and not loaded");
             let error = "config.json does not allow it: `latchlight plugin allow FILE` prints the \
                          line to add";
             let report = PluginReport::of_absent(&file, PluginState::NotAllowed, error.to_owned());
-            plugins.push(Entry::Absent(Box::new(report)));
+            inner.plugins.write().push(Entry::Absent(Box::new(report)));
         }
-        Self { plugins: Arc::new(plugins) }
+        host
     }
 
     /// What is known of each plugin: those that config.json names, in its
-    /// order, then what else lies in the folder.
+    /// order, then those that were installed from afar, then what else lies in
+    /// the folder.
     pub fn reports(&self) -> Vec<PluginReport> {
         let report = |entry: &Entry| match entry {
             Entry::Running(plugin) => plugin.report(),
             Entry::Absent(report) => PluginReport::clone(report),
         };
-        self.plugins.iter().map(report).collect()
+        self.inner.plugins.read().iter().map(report).collect()
+    }
+}
+
+impl Inner {
+    /// Reads, loads and starts a library, which nobody can call yet. One that
+    /// came from afar must call itself what was signed.
+    pub(super) async fn start(
+        &self,
+        allowed: AllowedPlugin,
+        claim: Option<&Claim>,
+        bytes: impl FnOnce() -> Result<Bytes, LoadError> + Send + 'static,
+    ) -> Result<Arc<Plugin>, LoadError> {
+        let HostParts { settings, services, .. } = &self.parts;
+        let limit = settings.time_limit();
+        let (library, record) = start(allowed.file.clone(), bytes, limit).await?;
+        check(&record)?;
+        let installed = claim.is_some();
+        if let Some(Claim { name, version, .. }) = claim {
+            let (own, its) = (&record.name, &record.version);
+            if own != name.as_str() || *its != version.to_string() {
+                return Err(LoadError::Unfit(format!(
+                    "it calls itself {} {}, and was signed as {name} {version}",
+                    own.escape_debug(),
+                    its.escape_debug()
+                )));
+            }
+        }
+        let plugin = Plugin::new(library, record, allowed, installed, services.clone(), limit);
+        Ok(Arc::new(plugin))
+    }
+
+    /// Whether no plugin that runs has this name.
+    pub(super) fn check_name(&self, name: &str) -> Result<(), LoadError> {
+        match self.running(name) {
+            Some(_) => Err(LoadError::Unfit(format!("there is a plugin `{name}` already"))),
+            None => Ok(()),
+        }
+    }
+
+    /// The plugin of this name that runs.
+    pub(super) fn running(&self, name: &str) -> Option<Arc<Plugin>> {
+        let plugins = self.plugins.read();
+        let running = plugins.iter().filter_map(|entry| match entry {
+            Entry::Running(plugin) => Some(plugin),
+            Entry::Absent(_) => None,
+        });
+        running.into_iter().find(|plugin| plugin.name() == name).cloned()
+    }
+
+    /// Enters what became of a plugin, in the place of what was there of its
+    /// file.
+    pub(super) fn enter(&self, allowed: &AllowedPlugin, running: Result<Arc<Plugin>, LoadError>) {
+        let entry = match running {
+            Ok(plugin) => {
+                let (file, version) = (&allowed.file, &plugin.record.version);
+                tracing::info!(plugin = plugin.name(), %version, %file, "plugin started");
+                Entry::Running(plugin)
+            }
+            Err(error) => Entry::Absent(Box::new(failed(allowed, &error))),
+        };
+        self.plugins.write().push(entry);
+    }
+
+    /// Whether config.json or the state names this file of the folder.
+    pub(super) fn is_named(&self, file: &str) -> bool {
+        let HostParts { settings, state, .. } = &self.parts;
+        let installed = state.plugins();
+        settings.allow.iter().any(|allowed| allowed.file == file)
+            || installed.iter().any(|(name, saved)| file_name(name, &saved.sha256) == file)
     }
 }
 
 /// Reads, loads and starts a library on a thread of its own, which is
 /// abandoned when it takes too long.
 async fn start(
-    folder: &Path,
-    allowed: &AllowedPlugin,
+    file: String,
+    bytes: impl FnOnce() -> Result<Bytes, LoadError> + Send + 'static,
     limit: Duration,
 ) -> Result<(Library, Record), LoadError> {
     let (done, started) = oneshot::channel();
-    let (folder, allowed): (PathBuf, _) = (folder.to_owned(), allowed.clone());
     let work = move || {
         // Nobody waits any more: it took too long.
-        let _ = done.send(load(&folder, &allowed));
+        let _ = done.send(bytes().and_then(|bytes| load(&file, &bytes)));
     };
     std::thread::Builder::new()
         .name("plugin start".to_owned())
@@ -108,9 +228,8 @@ async fn start(
     }
 }
 
-fn load(folder: &Path, allowed: &AllowedPlugin) -> Result<(Library, Record), LoadError> {
-    let bytes = library_file::read_allowed(folder, allowed)?;
-    let library = Library::load(&allowed.file, &bytes)?;
+fn load(file: &str, bytes: &[u8]) -> Result<(Library, Record), LoadError> {
+    let library = Library::load(file, bytes)?;
     match library.start() {
         Outcome::Ok(record) => Ok((library, record)),
         Outcome::Error(error) => Err(LoadError::Start(error.message)),
@@ -119,21 +238,12 @@ fn load(folder: &Path, allowed: &AllowedPlugin) -> Result<(Library, Record), Loa
 }
 
 /// What a plugin says of itself must be fit to stand in records and topics.
-fn check(record: &Record, names: &HashSet<String>) -> Result<(), LoadError> {
-    let name = &record.name;
-    let fits = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b"_-".contains(&b);
-    if !(1..=64).contains(&name.len()) || !name.bytes().all(fits) {
-        let name = name.escape_debug();
-        return Err(LoadError::Unfit(format!(
-            "`{name}` is not the name of a plugin: 1 to 64 of a-z, 0-9, _ and -"
-        )));
-    }
-    if names.contains(name) {
-        return Err(LoadError::Unfit(format!("there is a plugin `{name}` already")));
-    }
+fn check(record: &Record) -> Result<(), LoadError> {
+    record.name.parse::<PluginName>().map_err(LoadError::Unfit)?;
     if record.actions.is_empty() {
         return Err(LoadError::Unfit("it has no actions".to_owned()));
     }
+    let mut seen = HashSet::new();
     for action in &record.actions {
         action.check().map_err(LoadError::Unfit)?;
         if action.callers.unjoined_devices {
@@ -142,26 +252,23 @@ fn check(record: &Record, names: &HashSet<String>) -> Result<(), LoadError> {
                 action.name
             )));
         }
+        if !seen.insert(&action.name) {
+            return Err(LoadError::Unfit(format!("it has two actions `{}`", action.name)));
+        }
     }
     Ok(())
 }
 
-/// Adds a plugin's actions: all of them, or none.
-fn register(plugin: Arc<Plugin>, registry: &Registry) -> Result<Arc<Plugin>, LoadError> {
-    let mut seen = HashSet::new();
-    let double = plugin.record.actions.iter().find(|action| !seen.insert(&action.name));
-    if let Some(double) = double {
-        return Err(LoadError::Unfit(format!("it has two actions `{}`", double.name)));
-    }
+/// A plugin's actions, for the registry.
+pub(super) fn actions(plugin: &Arc<Plugin>) -> Vec<Registered> {
     let (name, file): (Arc<str>, Arc<str>) =
         (plugin.name().into(), plugin.allowed.file.as_str().into());
-    let actions = plugin.record.actions.iter().map(|info| Registered {
+    let registered = |info: &ActionInfo| Registered {
         info: info.clone(),
         origin: Origin::Plugin { name: name.clone(), file: file.clone() },
         action: Arc::new(LoadedAction { info: info.clone(), plugin: plugin.clone() }),
-    });
-    registry.add(actions.collect()).map_err(LoadError::Unfit)?;
-    Ok(plugin)
+    };
+    plugin.record.actions.iter().map(registered).collect()
 }
 
 fn failed(allowed: &AllowedPlugin, error: &LoadError) -> PluginReport {
@@ -173,14 +280,13 @@ fn failed(allowed: &AllowedPlugin, error: &LoadError) -> PluginReport {
     report
 }
 
-/// The libraries in the folder that config.json does not name, by name.
-pub(super) fn strangers(folder: &Path, settings: &PluginsSettings) -> Vec<String> {
+/// The libraries in the folder that nothing names, by name.
+pub(super) fn strangers(folder: &Path, is_named: impl Fn(&str) -> bool) -> Vec<String> {
     let Ok(files) = folder.read_dir() else { return Vec::new() };
     let names = files.filter_map(|file| file.ok()?.file_name().into_string().ok());
     let is_library = |name: &String| {
         Path::new(name).extension().is_some_and(|end| end == "so" || end == "dylib")
     };
-    let is_named = |name: &String| settings.allow.iter().any(|allowed| allowed.file == *name);
     let mut strangers: Vec<_> =
         names.filter(|name| is_library(name) && !is_named(name)).take(MOST_STRANGERS).collect();
     strangers.sort();

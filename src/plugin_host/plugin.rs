@@ -30,6 +30,8 @@ const WAITING: usize = 64;
 pub(super) struct Plugin {
     pub(super) record: Record,
     pub(super) allowed: AllowedPlugin,
+    /// It came from afar.
+    pub(super) installed: bool,
     pub(super) services: Arc<dyn HostServices>,
     library: Library,
     time_limit: Duration,
@@ -65,12 +67,14 @@ impl Plugin {
         library: Library,
         record: Record,
         allowed: AllowedPlugin,
+        installed: bool,
         services: Arc<dyn HostServices>,
         time_limit: Duration,
     ) -> Self {
         Self {
             record,
             allowed,
+            installed,
             services,
             library,
             time_limit,
@@ -238,6 +242,7 @@ impl Plugin {
             name: Some(self.record.name.clone()),
             version: Some(self.record.version.clone()),
             api: Some(API),
+            installed: self.installed,
             state,
             actions: self.record.actions.iter().map(|action| action.name.clone()).collect(),
             error: quarantine.as_ref().map(|quarantine| quarantine.why.clone()),

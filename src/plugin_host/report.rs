@@ -25,7 +25,7 @@ pub enum PluginState {
 pub struct PluginReport {
     /// The file's name in the plugin folder.
     pub file: String,
-    /// The SHA-256 that config.json allows.
+    /// The SHA-256 that config.json allows, or that was installed.
     pub sha256: Option<String>,
     /// What the plugin calls itself.
     pub name: Option<String>,
@@ -33,6 +33,8 @@ pub struct PluginReport {
     pub version: Option<String>,
     /// The number of the boundary that it speaks, where it was read.
     pub api: Option<u32>,
+    /// Whether it was installed from afar, and is no plugin of config.json's.
+    pub installed: bool,
     /// How far it came.
     pub state: PluginState,
     /// Its actions.
@@ -61,6 +63,7 @@ impl PluginReport {
             name: None,
             version: None,
             api: None,
+            installed: false,
             state,
             actions: Vec::new(),
             error: Some(error),

@@ -24,3 +24,4 @@ pub use device_id::{DeviceId, InvalidDeviceId};
 pub use device_state::{DeviceState, InvalidDeviceState};
 pub use file::{ConfigFile, FileError};
 pub use roster::{Joining, State, StateError};
+pub use saved::{SavedPlugin, installed_plugins};

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::Notify;
 
-use super::saved::{SavedDevice, SavedState};
+use super::saved::{SavedDevice, SavedPlugin, SavedState};
 use super::snapshot::Snapshot;
 use super::writer::Writer;
 use super::{
@@ -31,6 +31,7 @@ pub struct State {
 struct Inner {
     devices: RwLock<HashMap<DeviceId, Arc<Device>>>,
     actions: Mutex<BTreeMap<String, String>>,
+    plugins: Mutex<BTreeMap<String, SavedPlugin>>,
     writer: Writer,
     changed: Mutex<HashSet<DeviceId>>,
     change: Notify,
@@ -82,7 +83,7 @@ pub enum StateError {
     #[error(transparent)]
     InvalidState(#[from] super::InvalidDeviceState),
     /// The change is not on disk, and was taken back.
-    #[error("save the roster: {0}")]
+    #[error("save the state: {0}")]
     NotSaved(String),
 }
 
@@ -122,6 +123,7 @@ impl State {
         let inner = Arc::new(Inner {
             devices: RwLock::new(devices),
             actions: Mutex::new(saved.actions),
+            plugins: Mutex::new(saved.plugins),
             writer: Writer::new(file),
             changed: Mutex::new(changed),
             change: Notify::new(),
@@ -323,6 +325,35 @@ impl State {
         }
     }
 
+    /// The plugins that were installed from afar, by name.
+    pub fn plugins(&self) -> BTreeMap<String, SavedPlugin> {
+        self.inner.plugins.lock().clone()
+    }
+
+    /// Notes that a plugin was installed from afar, or, with `None`, removed.
+    /// It is on disk when this returns. One caller at a time.
+    ///
+    /// # Errors
+    /// It could not be saved, and was taken back.
+    pub async fn set_plugin(
+        &self,
+        name: &str,
+        plugin: Option<SavedPlugin>,
+    ) -> Result<(), StateError> {
+        let put = |plugin: Option<SavedPlugin>| {
+            let mut plugins = self.inner.plugins.lock();
+            match plugin {
+                Some(plugin) => plugins.insert(name.to_owned(), plugin),
+                None => plugins.remove(name),
+            }
+        };
+        let before = put(plugin);
+        self.inner.writer.changed().await.map_err(|error| {
+            put(before);
+            StateError::NotSaved(error)
+        })
+    }
+
     /// Waits for a change; gives the devices that changed, came or went since
     /// the last call. That may be none: where all shall be told of anew, and
     /// there is none. One reader only.
@@ -360,7 +391,8 @@ impl State {
 
     fn snapshot(&self) -> Snapshot {
         let devices = self.inner.devices.read().values().cloned().collect();
-        Snapshot { devices, actions: self.inner.actions.lock().clone() }
+        let actions = self.inner.actions.lock().clone();
+        Snapshot { devices, actions, plugins: self.inner.plugins.lock().clone() }
     }
 }
 

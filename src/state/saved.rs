@@ -18,6 +18,31 @@ pub(super) struct SavedState {
     /// that it came from (`built-in`, or a plugin's).
     #[serde(default)]
     pub(super) actions: BTreeMap<String, String>,
+    /// The plugins that were installed from afar, by name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(super) plugins: BTreeMap<String, SavedPlugin>,
+}
+
+/// A plugin that was installed from afar: what is loaded at the next start,
+/// and nothing else.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SavedPlugin {
+    /// Its version.
+    pub version: String,
+    /// The SHA-256 of its library.
+    pub sha256: String,
+    /// The signature that let it be installed, as minisign writes it.
+    pub signature: String,
+}
+
+/// The plugins that the text of a `state` section says were installed from
+/// afar, by name.
+///
+/// # Errors
+/// The section is torn.
+pub fn installed_plugins(section: &str) -> serde_json::Result<BTreeMap<String, SavedPlugin>> {
+    serde_json::from_str::<SavedState>(section).map(|saved| saved.plugins)
 }
 
 /// One device of the roster.

@@ -5,19 +5,20 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::Device;
-use super::saved::{SavedDevice, SavedState};
+use super::saved::{SavedDevice, SavedPlugin, SavedState};
 
 /// What is to be written, as it was at one moment.
 pub(super) struct Snapshot {
     pub(super) devices: Vec<Arc<Device>>,
     pub(super) actions: BTreeMap<String, String>,
+    pub(super) plugins: BTreeMap<String, SavedPlugin>,
 }
 
 impl Snapshot {
     /// The `state` section.
     pub(super) fn into_saved(self) -> SavedState {
-        let Self { devices, actions } = self;
+        let Self { devices, actions, plugins } = self;
         let saved = |device: Arc<Device>| (device.id.clone(), SavedDevice::of(&device));
-        SavedState { devices: devices.into_iter().map(saved).collect(), actions }
+        SavedState { devices: devices.into_iter().map(saved).collect(), actions, plugins }
     }
 }

@@ -267,7 +267,8 @@ pub(crate) fn program(config: &Path) -> Command {
     program
 }
 
-fn merge(into: &mut Value, more: Value) {
+/// Puts more settings into these.
+pub(crate) fn merge(into: &mut Value, more: Value) {
     match (into, more) {
         (Value::Object(into), Value::Object(more)) => {
             for (key, value) in more {

@@ -16,7 +16,7 @@ use latchlight::identity::{
     Account, AccountId, AccountKind, Directory, Permissions, Principal, Proof, Role, Who,
 };
 use latchlight::pictures::{PictureLimits, Pictures};
-use latchlight::plugin_host::{HostServices, PluginHost, PluginReport};
+use latchlight::plugin_host::{HostParts, HostServices, PluginHost, PluginReport};
 use latchlight::state::{ConfigFile, Device, DeviceId, DeviceKind, Features, Joining, State};
 use latchlight_plugin_api::{self as api, ActionError, CommandOutcome};
 use parking_lot::Mutex;
@@ -36,7 +36,7 @@ pub(crate) struct Furnishing {
 /// A house with running plugins.
 pub(crate) struct House {
     pub(crate) host: PluginHost,
-    pub(crate) registry: Registry,
+    pub(crate) registry: Arc<Registry>,
     pub(crate) asked: Asked,
     pub(crate) directory: Directory,
     context: Context,
@@ -72,8 +72,13 @@ impl Furnishing {
         self
     }
 
-    pub(crate) fn time_limit_ms(mut self, limit: u64) -> Self {
-        self.plugins["time_limit_ms"] = limit.into();
+    pub(crate) fn time_limit_ms(self, limit: u64) -> Self {
+        self.set("time_limit_ms", limit.into())
+    }
+
+    /// Sets a key of `plugins`.
+    pub(crate) fn set(mut self, key: &str, value: Value) -> Self {
+        self.plugins[key] = value;
         self
     }
 
@@ -91,9 +96,17 @@ impl Furnishing {
         let asked = Asked::default();
         let services =
             Arc::new(RecordingServices { state: context.state.clone(), asked: asked.clone() });
-        let registry = Registry::built_in();
-        let beside = self.folder.path();
-        let host = PluginHost::start(&settings.plugins, beside, services, &registry).await;
+        let registry = Arc::new(Registry::built_in());
+        let host = PluginHost::start(HostParts {
+            settings: settings.plugins,
+            beside: self.folder.path().to_owned(),
+            services,
+            registry: registry.clone(),
+            state: context.state.clone(),
+            permissions: context.permissions.clone(),
+            events: context.events.clone(),
+        })
+        .await;
         House { host, registry, asked, directory, context, _folder: self.folder }
     }
 }

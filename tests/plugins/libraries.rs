@@ -35,6 +35,23 @@ fn build_in_rust() -> HashMap<String, PathBuf> {
 /// The library of a file of `fixtures/c`. It takes its place in one step, as
 /// other test processes may be at the same.
 pub(crate) fn in_c(name: &str) -> PathBuf {
+    compile(name, &format!("{name}.so"), &[])
+}
+
+/// `fixtures/c/versioned.c` as the plugin `far` of this version, with the
+/// action `far_speak`.
+pub(crate) fn far(version: &str) -> PathBuf {
+    let named = [("NAME", "far"), ("VERSION", version), ("ACTION", "far_speak"), ("HOLD", "/")];
+    versioned(&format!("far-{version}.so"), &named)
+}
+
+/// `fixtures/c/versioned.c`, built with these words.
+pub(crate) fn versioned(file: &str, words: &[(&str, &str)]) -> PathBuf {
+    let words = words.iter().map(|(name, value)| format!("-D{name}=\"{value}\""));
+    compile("versioned", file, &words.collect::<Vec<_>>())
+}
+
+fn compile(name: &str, file: &str, more: &[String]) -> PathBuf {
     static NEXT: AtomicUsize = AtomicUsize::new(0);
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("plugins");
     std::fs::create_dir_all(&folder).unwrap();
@@ -43,10 +60,11 @@ pub(crate) fn in_c(name: &str) -> PathBuf {
     let source =
         Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/plugins/fixtures/c/{name}.c"));
     let mut cc = Command::new("cc");
-    cc.args(["-shared", "-fPIC", "-Wall", "-Werror", "-o"]).arg(&fresh).arg(source);
+    cc.args(["-shared", "-fPIC", "-Wall", "-Werror"]).args(more);
+    cc.arg("-o").arg(&fresh).arg(source);
     let built = cc.output().unwrap();
     assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
-    let library = folder.join(format!("{name}.so"));
+    let library = folder.join(file);
     std::fs::rename(fresh, &library).unwrap();
     library
 }

@@ -12,4 +12,5 @@ mod libraries;
 mod loading;
 mod quarantine;
 mod readme;
+mod remote;
 mod running_server;

@@ -54,9 +54,14 @@ fn used_checkout() -> (TempDir, TempDir) {
 
 /// Writes the entries into config.json.
 fn allow(var: &TempDir, entries: Vec<Value>) {
+    change(var, json!({ "allow": entries }));
+}
+
+/// Writes the part `plugins` into config.json.
+fn change(var: &TempDir, plugins: Value) {
     let file = var.path().join("config.json");
     let mut config: Value = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
-    config["settings"]["plugins"] = json!({ "allow": entries });
+    config["settings"]["plugins"] = plugins;
     std::fs::write(file, config.to_string()).unwrap();
 }
 
@@ -111,6 +116,37 @@ async fn the_plugins_here_are_installed_and_used_as_the_guide_says() {
     let (by_mqtt, by_http) = ("ok night_mode 2 locked, 1 off", r#"{"text":"2 locked, 1 off"}"#);
     assert!(said.ends_with(&format!("{by_mqtt}\n{by_http}\n")), "{said}");
     assert!(README.contains(by_mqtt) && README.contains(by_http));
+}
+
+#[tokio::test]
+async fn a_plugin_is_signed_and_installed_from_afar_as_the_guide_says() {
+    let (checkout, var) = used_checkout();
+    let built = checkout.path().join("target/release");
+    std::fs::create_dir_all(&built).unwrap();
+    std::fs::copy(in_rust("night_mode"), built.join("libnight_mode.so")).unwrap();
+    // Nobody types a password here.
+    let sign = block("sh afar").replace("--key plugins.key", "--key plugins.key --no-password");
+    let said = run(&sign, checkout.path());
+    let key: String = serde_json::from_str(said.lines().next().unwrap()).unwrap();
+    assert!(
+        said.lines().last().unwrap().starts_with("latchlight-plugin name=night_mode "),
+        "{said}"
+    );
+    let shown: Value = serde_json::from_str(block("json afar")).unwrap();
+    let mut shown = shown["settings"]["plugins"].clone();
+    shown["keys"] = json!([key]);
+    // The library is a debug build.
+    shown["time_limit_ms"] = 20_000.into();
+    change(&var, shown);
+
+    let server = Server::start_in(var);
+    let said = run(block("sh afar install"), checkout.path());
+    assert!(said.contains("  started  night_mode  "), "{said}");
+    let _simulator = Simulator::start(&server);
+    server.device_when("lock-2", |device| device["online"] == true).await;
+    server.device_when("light-1", |device| device["online"] == true).await;
+    let (status, answer) = server.post("/api/v1/actions/night_mode").await;
+    assert_eq!(status, 200, "{answer}");
 }
 
 #[tokio::test]
