@@ -1,10 +1,16 @@
 //! The command line: a file per noun.
 
+mod account;
+mod apikey;
+mod grants;
+mod moment;
+mod password;
 mod plugin;
 mod serve;
 mod server;
 mod stop;
 mod tls;
+mod user;
 
 use clap::{Parser, Subcommand};
 use latchlight::simulate;
@@ -25,6 +31,18 @@ enum Command {
     Serve(serve::ServeArgs),
     /// Play locks, lights and cameras, to try the server without hardware.
     Simulate(simulate::SimulateArgs),
+    /// People who may sign in, and what they may do.
+    ///
+    /// These commands ask the server that runs on this machine, through the
+    /// socket in its data folder: who may use that needs no password.
+    #[command(subcommand)]
+    User(user::UserCommand),
+    /// API keys: what programs show to be let in.
+    ///
+    /// These commands ask the server that runs on this machine, through the
+    /// socket in its data folder: who may use that needs no password.
+    #[command(subcommand)]
+    Apikey(apikey::ApikeyCommand),
     /// Plugins: what config.json needs to load one; to sign one, and to install
     /// it in a server that runs.
     #[command(subcommand)]
@@ -39,6 +57,8 @@ impl Cli {
         match self.command {
             Command::Serve(args) => serve::run(args).await,
             Command::Simulate(args) => simulate::run(args, stop_on_signal()?).await,
+            Command::User(command) => user::run(command).await,
+            Command::Apikey(command) => apikey::run(command).await,
             Command::Plugin(command) => plugin::run(command).await,
             Command::Tls(command) => tls::run(command),
         }

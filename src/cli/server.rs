@@ -1,12 +1,16 @@
 //! Which server a command is for, and how its answer is shown.
 
+use std::io::Write as _;
 use std::path::PathBuf;
 
+use anyhow::Context as _;
 use clap::Args;
 use latchlight::console::Console;
+use serde_json::Value;
 
 /// What every command has that asks a server which runs.
 #[derive(Debug, Args)]
+#[command(next_help_heading = "The server")]
 pub(super) struct ServerArgs {
     /// The configuration of the server that runs, as `latchlight serve` has it
     #[arg(long, value_name = "FILE", default_value = "config.json")]
@@ -19,5 +23,28 @@ pub(super) struct ServerArgs {
 impl ServerArgs {
     pub(super) async fn connect(&self) -> anyhow::Result<Console> {
         Ok(Console::connect(&self.config).await?)
+    }
+
+    /// Prints an answer as JSON, or what people read of it.
+    pub(super) fn show(
+        &self,
+        answer: &Value,
+        for_people: impl FnOnce() -> anyhow::Result<String>,
+    ) -> anyhow::Result<()> {
+        match (self.json, answer) {
+            (false, _) => print(&for_people()?),
+            (true, Value::Null) => Ok(()),
+            (true, answer) => print(&answer.to_string()),
+        }
+    }
+}
+
+/// Prints lines; who has stopped reading has had enough.
+pub(super) fn print(text: &str) -> anyhow::Result<()> {
+    let mut output = std::io::stdout().lock();
+    let written = writeln!(output, "{}", text.trim_end_matches('\n'));
+    match written.and_then(|()| output.flush()) {
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        written => written.context("print"),
     }
 }

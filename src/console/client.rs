@@ -58,6 +58,8 @@ impl Console {
         let file = ConfigFile::new(config);
         let settings = Settings::load(&file.read()?.settings)?;
         let data = file.folder().join(&settings.data);
+        // As it is named to whoever looks for the server.
+        let data = std::path::absolute(&data).unwrap_or(data);
         let console = Self { config: config.to_owned(), data, settings };
         console.open().await?;
         Ok(console)

@@ -6,7 +6,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use super::ApiError;
 use crate::identity::{
     Account, AccountGrant, AccountId, AccountKind, DirectoryError, Identity, InvalidPassword,
-    PasswordError, Role, Scopes,
+    PasswordError, Role, Scopes, SignInError,
 };
 use crate::timestamp;
 
@@ -118,6 +118,19 @@ impl From<PasswordError> for ApiError {
         match error {
             PasswordError::Busy => Self::Busy(error.to_string()),
             PasswordError::Failed(_) => Self::Internal(error.into()),
+        }
+    }
+}
+
+impl From<SignInError> for ApiError {
+    fn from(error: SignInError) -> Self {
+        match error {
+            SignInError::TooSoon(wait) => Self::TooSoon(wait),
+            SignInError::Busy => Self::Busy(error.to_string()),
+            SignInError::Failed(error) => Self::Internal(error),
+            SignInError::Wrong | SignInError::Void | SignInError::Scope => {
+                Self::NotAllowed(error.to_string())
+            }
         }
     }
 }

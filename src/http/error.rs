@@ -18,6 +18,7 @@
 //! | a body of another type | `WrongType` | 415 |
 //! | well-formed, and wrong all the same | `Invalid` | 422 |
 //! | an Idempotency-Key that stands for another request | `KeyReused` | 422 |
+//! | somebody tries too often | `TooSoon` | 429 |
 //! | our fault | `Internal` | 500 |
 //! | link, disk or database is away, or the server stops | `Unavailable` | 503 |
 //! | too much at once | `Busy` | 503 |
@@ -27,6 +28,7 @@
 //! long or too slow) is answered before it gets here, by status alone.
 
 use std::fmt;
+use std::time::Duration;
 
 use actix_web::http::{StatusCode, header};
 use actix_web::{HttpResponse, ResponseError};
@@ -78,6 +80,8 @@ pub enum ApiError {
     Invalid(String),
     /// The Idempotency-Key stands for another request.
     KeyReused,
+    /// Somebody tries too often: not before so long.
+    TooSoon(Duration),
     /// Our fault; what it was goes to the log and not to the client.
     Internal(anyhow::Error),
     /// Link, disk or database is away, or the server stops.
@@ -152,6 +156,7 @@ impl ApiError {
                 StatusCode::UNPROCESSABLE_ENTITY,
                 "The Idempotency-Key stands for another request",
             ),
+            Self::TooSoon(_) => ("too-soon", StatusCode::TOO_MANY_REQUESTS, "Too many attempts"),
             Self::Internal(_) => {
                 ("internal", StatusCode::INTERNAL_SERVER_ERROR, "An error inside the server")
             }
@@ -193,6 +198,7 @@ impl ApiError {
                 .to_owned(),
             Self::TooLarge(max) => format!("at most {max} bytes are taken"),
             Self::KeyReused => "it came before with another request: use a new key".to_owned(),
+            Self::TooSoon(wait) => format!("try again in {} s", wait.as_secs() + 1),
             Self::Internal(_) => "the server's log has it under the request id".to_owned(),
             Self::NotReady(checks) => {
                 let down = checks.iter().filter(|(_, check)| *check != "ok");
@@ -240,6 +246,9 @@ impl ApiError {
             }
             Self::Unknown(_) | Self::Scope(..) => {
                 response.insert_header((header::WWW_AUTHENTICATE, self.challenge()));
+            }
+            Self::TooSoon(wait) => {
+                response.insert_header((header::RETRY_AFTER, wait.as_secs() + 1));
             }
             Self::InProgress | Self::Busy(_) => {
                 response.insert_header((header::RETRY_AFTER, "1"));

@@ -23,7 +23,7 @@ impl Identity {
     /// Whether it is free for an account: it stands for nobody else in records,
     /// and looks like nobody's id.
     pub fn is_free_for_accounts(&self) -> bool {
-        let taken = ["operator", "local", "server", "me"];
+        let taken = ["operator", "local", "server", "nobody", "me", ".", ".."];
         !taken.iter().any(|taken| self.0.eq_ignore_ascii_case(taken))
             && uuid::Uuid::try_parse(&self.0).is_err()
     }

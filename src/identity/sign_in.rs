@@ -121,6 +121,22 @@ impl SignIn {
         self.grant(account.id, account.epoch, scopes, Some(token))
     }
 
+    /// Whether this is the password of somebody who was let in already, and
+    /// wants to change it: whoever has stolen a token does not guess it either.
+    ///
+    /// # Errors
+    /// Too many attempts, or it cannot be checked.
+    pub async fn knows_password(
+        &self,
+        account: &Account,
+        password: ShownPassword,
+        address: Option<IpAddr>,
+    ) -> Result<bool, SignInError> {
+        let Self(inner) = self;
+        inner.throttle.sign_in(account.name.as_str(), address)?;
+        Ok(inner.passwords.verify(account.proof.password.clone(), password).await?)
+    }
+
     /// Lets a program in, by its key's name and secret. It may as well show the
     /// key itself with each request.
     ///

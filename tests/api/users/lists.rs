@@ -15,7 +15,7 @@ async fn c30_lists_come_in_pages_without_a_secret() {
         let key = json!({ "name": format!("{name}-key"), "scopes": "devices:read" });
         console.post("/api/v1/api-keys", &key).await.unwrap();
     }
-    for (path, list) in [("/api/v1/users", "users"), ("/api/v1/api-keys", "api_keys")] {
+    for (path, list, many) in [("/api/v1/users", "users", 5), ("/api/v1/api-keys", "api_keys", 4)] {
         let whole = console.get(path).await.unwrap();
         assert_eq!(whole["next_cursor"], json!(null));
         let mut paged = Vec::new();
@@ -27,7 +27,7 @@ async fn c30_lists_come_in_pages_without_a_secret() {
             next = format!("{path}?limit=3&cursor={cursor}");
         }
         assert_eq!(whole[list].as_array().unwrap(), &paged);
-        assert_eq!(paged.len(), 4);
+        assert_eq!(paged.len(), many);
         let text = whole.to_string();
         assert!(!text.contains("argon2") && !text.contains("llk_") && !text.contains("secret"));
     }

@@ -2,8 +2,10 @@
 
 mod keys;
 mod lists;
+mod me;
 mod people;
 mod refusals;
+mod strangers;
 
 use latchlight::console::{Console, ConsoleError};
 use serde_json::Value;

@@ -35,7 +35,7 @@ pub(in crate::http) async fn post(
     let account = account
         .ok_or_else(|| ApiError::NotAllowed("only who signs in has a password".to_owned()))?;
     let before = account.proof.password.clone();
-    if !services.passwords.verify(before.clone(), old).await? {
+    if !services.sign_in.knows_password(&account, old, caller.0.address).await? {
         let refused = Event::of(Kind::Credential, &caller.0, "change_password");
         services.events.refused(refused.refused("a wrong old password"));
         return Err(ApiError::NotAllowed("the old password is another one".to_owned()));

@@ -1,0 +1,107 @@
+//! Accounts, as people read them.
+
+use std::fmt::Write as _;
+
+use anyhow::Context as _;
+use latchlight::console::Console;
+use latchlight::identity::{AccountGrant, AccountKind, Role, Scopes};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::grants;
+
+/// An account, as the server shows it.
+#[derive(Debug, Deserialize)]
+pub(super) struct Account {
+    name: String,
+    kind: AccountKind,
+    role: Role,
+    scopes: Scopes,
+    pub(super) grants: Vec<AccountGrant>,
+    #[serde(default)]
+    password: bool,
+    disabled: bool,
+    created_at: String,
+    expires_at: Option<String>,
+}
+
+impl Account {
+    pub(super) fn of(answer: &Value) -> anyhow::Result<Self> {
+        Self::deserialize(answer).context("read the server's answer")
+    }
+
+    /// Everything there is to know, in lines.
+    pub(super) fn text(&self) -> String {
+        let mut text = String::new();
+        let mut line = |what: &str, is: &str| {
+            let _ = writeln!(text, "{what:<9} {is}");
+        };
+        line("name", &self.name);
+        match self.kind {
+            AccountKind::User => line("role", self.role.as_str()),
+            AccountKind::Key => {}
+        }
+        line("scopes", &self.scopes.to_string());
+        for (index, may) in self.may().iter().enumerate() {
+            line(if index == 0 { "may" } else { "" }, may);
+        }
+        line("state", &self.state());
+        line("since", &self.created_at);
+        if let Some(end) = &self.expires_at {
+            line("until", end);
+        }
+        text
+    }
+
+    fn may(&self) -> Vec<String> {
+        match (self.role, self.grants.as_slice()) {
+            (Role::Owner, _) => vec!["everything".to_owned()],
+            (_, []) => vec!["nothing yet: no grant".to_owned()],
+            (_, grants) => grants.iter().map(grants::line).collect(),
+        }
+    }
+
+    fn state(&self) -> String {
+        match (self.disabled, self.kind, self.password) {
+            (true, _, _) => "disabled",
+            (false, AccountKind::User, false) => "without a password",
+            (false, _, _) => "open",
+        }
+        .to_owned()
+    }
+}
+
+/// All accounts of a list, page after page, in one answer.
+pub(super) async fn all(console: &Console, path: &str, list: &str) -> anyhow::Result<Value> {
+    let mut accounts = Vec::new();
+    let mut cursor = String::new();
+    loop {
+        let mut page = console.get(&format!("{path}?limit=1000{cursor}")).await?;
+        let shown = page.get_mut(list).and_then(Value::as_array_mut);
+        accounts.append(shown.context("read the server's answer")?);
+        match page["next_cursor"].as_str() {
+            Some(next) => cursor = format!("&cursor={next}"),
+            None => return Ok(json!({ list: accounts })),
+        }
+    }
+}
+
+/// A line for each account.
+pub(super) fn table(answer: &Value, list: &str) -> anyhow::Result<String> {
+    let shown = answer[list].as_array().into_iter().flatten();
+    let accounts: Vec<Account> = shown.map(Account::of).collect::<Result<_, _>>()?;
+    if accounts.is_empty() {
+        return Ok("there are none".to_owned());
+    }
+    let width = accounts.iter().map(|account| account.name.len()).max().unwrap_or_default();
+    let mut text = String::new();
+    for account in &accounts {
+        let what = match account.kind {
+            AccountKind::User => format!("{:<7}", account.role.as_str()),
+            AccountKind::Key => account.scopes.to_string(),
+        };
+        let (state, may) = (account.state(), account.may().join("; "));
+        let _ = writeln!(text, "{:<width$}  {what}  {state}  {may}", account.name);
+    }
+    Ok(text)
+}

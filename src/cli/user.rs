@@ -1,0 +1,211 @@
+//! `latchlight user …`: the people.
+
+use clap::{Args, Subcommand};
+use jiff::Timestamp;
+use latchlight::identity::{Identity, Role, Scopes};
+use serde_json::{Value, json};
+
+use super::account::{self, Account};
+use super::grants::GrantArgs;
+use super::moment;
+use super::password::PasswordArgs;
+use super::server::ServerArgs;
+
+const PATH: &str = "/api/v1/users";
+
+#[derive(Subcommand)]
+pub(super) enum UserCommand {
+    /// Make an account for somebody; their password is asked for
+    Add(AddArgs),
+    /// Everybody who has an account
+    List(ListArgs),
+    /// What is known of somebody
+    Show(NameArgs),
+    /// Give somebody a new password; every token that they have is void then
+    Passwd(PasswdArgs),
+    /// Make somebody an owner, a member or a guest
+    Role(RoleArgs),
+    /// Let somebody do something to some devices, always or at certain times
+    Grant(GrantCommandArgs),
+    /// Let somebody in no more, and at once; all else stays as it is
+    Disable(NameArgs),
+    /// Let somebody in again; they have to sign in anew
+    Enable(NameArgs),
+    /// Remove somebody's account
+    Remove(NameArgs),
+}
+
+#[derive(Args)]
+pub(super) struct NameArgs {
+    /// The account's name
+    name: Identity,
+    #[command(flatten)]
+    server: ServerArgs,
+}
+
+#[derive(Args)]
+pub(super) struct ListArgs {
+    #[command(flatten)]
+    server: ServerArgs,
+}
+
+#[derive(Args)]
+#[command(after_help = "EXAMPLES:\n  \
+    latchlight user add ada --role owner\n  \
+    latchlight user add cleaner --role guest --actions unlock --devices front-door \
+    --days mon,thu --hours 08:00-12:30 --expires 90d")]
+pub(super) struct AddArgs {
+    /// 1 to 64 of letters, digits, `.`, `_`, `@` and `-`
+    name: Identity,
+    /// owner: everything; member: lives here, may do everything unless told
+    /// otherwise; guest: only what is granted
+    #[arg(long, default_value = "member")]
+    role: Role,
+    #[command(flatten)]
+    password: PasswordArgs,
+    /// Give no password: nobody can sign in by one
+    #[arg(long, conflicts_with = "password_stdin")]
+    no_password: bool,
+    /// The most that their tokens are good for, such as `devices:read
+    /// lights:operate`; without it, what the role has
+    #[arg(long, value_name = "SCOPES")]
+    scopes: Option<Scopes>,
+    /// From when on they are not let in any more: 2026-12-31, or 7d from now
+    #[arg(long, value_name = "WHEN", value_parser = moment::parse)]
+    expires: Option<Timestamp>,
+    #[command(flatten)]
+    grant: GrantArgs,
+    #[command(flatten)]
+    server: ServerArgs,
+}
+
+#[derive(Args)]
+pub(super) struct PasswdArgs {
+    /// The account's name
+    name: Identity,
+    #[command(flatten)]
+    password: PasswordArgs,
+    #[command(flatten)]
+    server: ServerArgs,
+}
+
+#[derive(Args)]
+pub(super) struct RoleArgs {
+    /// The account's name
+    name: Identity,
+    /// owner, member or guest
+    role: Role,
+    #[command(flatten)]
+    server: ServerArgs,
+}
+
+#[derive(Args)]
+#[command(after_help = "EXAMPLES:\n  \
+    latchlight user grant bob --actions lock,unlock --devices garage\n  \
+    latchlight user grant bob --actions none --devices '*' --until 7d\n  \
+    latchlight user grant bob --nothing")]
+pub(super) struct GrantCommandArgs {
+    /// The account's name
+    name: Identity,
+    #[command(flatten)]
+    grant: GrantArgs,
+    /// In the place of all that was granted before
+    #[arg(long)]
+    replace: bool,
+    /// Take back all that was granted
+    #[arg(long, conflicts_with_all = ["actions", "devices", "replace"])]
+    nothing: bool,
+    #[command(flatten)]
+    server: ServerArgs,
+}
+
+pub(super) async fn run(command: UserCommand) -> anyhow::Result<()> {
+    match command {
+        UserCommand::Add(args) => add(args).await,
+        UserCommand::List(ListArgs { server }) => {
+            let console = server.connect().await?;
+            let users = account::all(&console, PATH, "users").await?;
+            server.show(&users, || account::table(&users, "users"))
+        }
+        UserCommand::Show(NameArgs { name, server }) => {
+            let console = server.connect().await?;
+            show(&server, &console.get(&path_of(&name)).await?)
+        }
+        UserCommand::Passwd(args) => passwd(args).await,
+        UserCommand::Role(RoleArgs { name, role, server }) => {
+            change(&name, &server, json!({ "role": role })).await
+        }
+        UserCommand::Grant(args) => grant(args).await,
+        UserCommand::Disable(NameArgs { name, server }) => {
+            change(&name, &server, json!({ "disabled": true })).await
+        }
+        UserCommand::Enable(NameArgs { name, server }) => {
+            change(&name, &server, json!({ "disabled": false })).await
+        }
+        UserCommand::Remove(NameArgs { name, server }) => {
+            let console = server.connect().await?;
+            let answer = console.delete(&path_of(&name)).await?;
+            server.show(&answer, || Ok(format!("{name} is removed")))
+        }
+    }
+}
+
+async fn add(args: AddArgs) -> anyhow::Result<()> {
+    let AddArgs { name, role, password, no_password, scopes, expires, grant, server } = args;
+    let grant = grant.into_grant()?;
+    let console = server.connect().await?;
+    let mut body = json!({ "name": name.as_str(), "role": role });
+    if let Some(scopes) = scopes {
+        body["scopes"] = json!(scopes);
+    }
+    if let Some(expires) = expires {
+        body["expires_at"] = json!(expires);
+    }
+    if let Some(grant) = grant {
+        body["grants"] = json!([grant]);
+    }
+    if !no_password {
+        body["password"] = password.read(name.as_str()).await?.into();
+    }
+    show(&server, &console.post(PATH, &body).await?)
+}
+
+async fn passwd(args: PasswdArgs) -> anyhow::Result<()> {
+    let PasswdArgs { name, password, server } = args;
+    let console = server.connect().await?;
+    // Who has mistyped the name hears it before they think of a password.
+    console.get(&path_of(&name)).await?;
+    let body = json!({ "password": password.read(name.as_str()).await? });
+    let answer = console.post(&format!("{}/password", path_of(&name)), &body).await?;
+    server.show(&answer, || Ok(format!("{name} has a new password, and must sign in anew")))
+}
+
+async fn grant(args: GrantCommandArgs) -> anyhow::Result<()> {
+    let GrantCommandArgs { name, grant, replace, nothing, server } = args;
+    let grant = grant.into_grant()?;
+    if grant.is_none() && !nothing {
+        anyhow::bail!("what is granted? --actions unlock --devices front-door, or --nothing");
+    }
+    let console = server.connect().await?;
+    let mut grants = if replace || nothing {
+        Vec::new()
+    } else {
+        Account::of(&console.get(&path_of(&name)).await?)?.grants
+    };
+    grants.extend(grant);
+    change(&name, &server, json!({ "grants": grants })).await
+}
+
+async fn change(name: &Identity, server: &ServerArgs, body: Value) -> anyhow::Result<()> {
+    let console = server.connect().await?;
+    show(server, &console.patch(&path_of(name), &body).await?)
+}
+
+fn show(server: &ServerArgs, answer: &Value) -> anyhow::Result<()> {
+    server.show(answer, || Ok(Account::of(answer)?.text()))
+}
+
+/// A name has nothing in it that would not stand in a path as it is.
+fn path_of(name: &Identity) -> String {
+    format!("{PATH}/{name}")
+}
