@@ -131,8 +131,14 @@ impl Application {
         let registry = Arc::new(Registry::built_in());
         let passwords = Passwords::default();
         let keys = KeyFolder::open(&data).context("open the folder of keys")?;
-        let sign_in =
-            SignIn::open(&database, directory.clone(), passwords.clone(), keys, public_url.clone());
+        let sign_in = SignIn::open(
+            &database,
+            directory.clone(),
+            passwords.clone(),
+            keys,
+            public_url.clone(),
+            record.clone(),
+        );
         let sign_in = sign_in.await.context("open what lets people in")?;
         let permissions = Permissions::new(directory.clone(), settings.devices.clone());
         let context = Context {

@@ -13,12 +13,12 @@ use crate::identity::Through;
 /// For so long equal ones are gathered.
 const WINDOW: Duration = Duration::from_secs(10 * 60);
 
-/// How many lines an actor has in reserve, and how long one takes to be there
-/// again. Strangers are one actor.
+/// How many lines of a kind an actor has in reserve, and how long one takes to
+/// be there again. Strangers are one actor.
 const RESERVE: u32 = 50;
 const LINE_EVERY: Duration = Duration::from_secs(60);
 
-/// How many actors have lines of their own; yet others share theirs.
+/// How many actors have lines of their own, kind by kind; yet others share theirs.
 const ACTORS: usize = 1000;
 
 /// How many sources are gathered at a time.
@@ -51,7 +51,7 @@ struct Lines {
 #[derive(Default)]
 pub(super) struct Gathering {
     sources: HashMap<Source, Gathered>,
-    lines: HashMap<String, Lines>,
+    lines: HashMap<(Kind, String), Lines>,
     /// Beyond what anybody has lines for: since when, and how many.
     others: Option<(Instant, u64)>,
 }
@@ -89,7 +89,7 @@ impl Gathering {
             gathered.last = Some(event);
             return None;
         }
-        if self.sources.len() < SOURCES && self.has_line(&event.actor, now) {
+        if self.sources.len() < SOURCES && self.has_line(event.kind, &event.actor, now) {
             self.sources.insert(source, Gathered { since: now, last: None, times: 0 });
             return Some(event);
         }
@@ -97,14 +97,15 @@ impl Gathering {
         None
     }
 
-    fn has_line(&mut self, actor: &str, now: Instant) -> bool {
+    fn has_line(&mut self, kind: Kind, actor: &str, now: Instant) -> bool {
         if self.lines.len() >= ACTORS {
             self.lines.retain(|_, lines| lines.at(now) < RESERVE);
         }
-        let shared = self.lines.len() >= ACTORS && !self.lines.contains_key(actor);
-        let actor = if shared { "" } else { actor };
-        let full = || Lines { left: RESERVE, since: now };
-        let lines = self.lines.entry(actor.to_owned()).or_insert_with(full);
+        let mut key = (kind, actor.to_owned());
+        if self.lines.len() >= ACTORS && !self.lines.contains_key(&key) {
+            key.1.clear();
+        }
+        let lines = self.lines.entry(key).or_insert(Lines { left: RESERVE, since: now });
         let left = lines.at(now);
         if left == RESERVE || left > lines.left {
             lines.since = now;
@@ -216,7 +217,7 @@ mod tests {
         for number in 0..SOURCES * 2 {
             gathering.take(Event::new_for_tests(&format!("topic:{number}")), now);
         }
-        assert!(gathering.lines.len() <= ACTORS + 1);
+        assert!(gathering.lines.len() <= ACTORS + Kind::ALL.len());
         assert!(gathering.sources.len() <= SOURCES);
     }
 }

@@ -11,7 +11,7 @@ use actix_web::{Error, FromRequest, HttpMessage as _, HttpRequest, web};
 use super::authorization::Shown;
 use super::{ApiError, Needs, Services};
 use crate::events::{Event, Kind};
-use crate::identity::Principal;
+use crate::identity::{Principal, Through};
 use crate::state::DeviceId;
 
 /// Whoever asks, for the handlers of routes that need somebody.
@@ -42,10 +42,26 @@ fn identify(needs: Needs, request: &ServiceRequest) -> Result<Caller, ApiError> 
     let principal = match request.conn_data::<Principal>() {
         // The server's own socket: nothing more need be shown.
         Some(known) => known.clone(),
-        None => shown(request, services)?,
+        None => shown(request, services).inspect_err(|why| {
+            // Who shows nothing is told to sign in, and has tried nothing.
+            if Shown::of(request.headers()) != Shown::Nothing {
+                let address = request.peer_addr().map(|peer| peer.ip());
+                let event = Event::of_nobody(Kind::Refusal, Through::Http, address, "authorize");
+                services.events.refused(event.refused(&format!("{}: {why}", asked(request))));
+            }
+        })?,
     };
-    needs.check(&services.permissions, &principal)?;
+    needs.check(&services.permissions, &principal).inspect_err(|why| {
+        let event = Event::of(Kind::Refusal, &principal, &asked(request));
+        services.events.refused(event.refused(&why.to_string()));
+    })?;
     Ok(Caller(principal))
+}
+
+/// The method and the pattern of the path.
+fn asked(request: &ServiceRequest) -> String {
+    let pattern = request.match_pattern().unwrap_or_default();
+    format!("{} {pattern}", request.method())
 }
 
 /// Whoever the request shows that it is from.

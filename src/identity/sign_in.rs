@@ -17,6 +17,7 @@ use super::{
     Scopes, ShownPassword, Through, Who,
 };
 use crate::database::Database;
+use crate::events::{Event, Events, Kind};
 use crate::key_folder::KeyFolder;
 
 /// How often what is over is looked for.
@@ -33,6 +34,7 @@ struct Inner {
     refresh: RefreshTokens,
     revoked: Revoked,
     throttle: Throttle,
+    events: Events,
 }
 
 /// What somebody gets who is let in.
@@ -85,6 +87,7 @@ impl SignIn {
         passwords: Passwords,
         keys: KeyFolder,
         issuer: String,
+        events: Events,
     ) -> anyhow::Result<Self> {
         let pool = database.pool.clone();
         Ok(Self(Arc::new(Inner {
@@ -94,14 +97,31 @@ impl SignIn {
             refresh: RefreshTokens::new(pool.clone()),
             revoked: Revoked::open(pool).await?,
             throttle: Throttle::default(),
+            events,
         })))
     }
 
-    /// Lets a person in; for no more than is `wanted`.
+    /// Lets a person in; for no more than is `wanted`. It is on record when
+    /// this returns.
     ///
     /// # Errors
     /// Not, and why.
     pub async fn by_password(
+        &self,
+        name: &str,
+        password: ShownPassword,
+        wanted: Option<Scopes>,
+        address: Option<IpAddr>,
+    ) -> Result<Granted, SignInError> {
+        let granted = self.try_password(name, password, wanted, address).await;
+        match self.event("password", Some(name), address, &granted) {
+            event if granted.is_ok() => self.0.events.record_and_wait(event).await,
+            event => self.0.events.refused(event),
+        }
+        granted
+    }
+
+    async fn try_password(
         &self,
         name: &str,
         password: ShownPassword,
@@ -149,6 +169,21 @@ impl SignIn {
         wanted: Option<Scopes>,
         address: Option<IpAddr>,
     ) -> Result<Granted, SignInError> {
+        let granted = self.try_key(name, secret, wanted, address);
+        match self.event("api_key", Some(name), address, &granted) {
+            event if granted.is_ok() => self.0.events.record(event),
+            event => self.0.events.refused(event),
+        }
+        granted
+    }
+
+    fn try_key(
+        &self,
+        name: &str,
+        secret: &str,
+        wanted: Option<Scopes>,
+        address: Option<IpAddr>,
+    ) -> Result<Granted, SignInError> {
         let Self(inner) = self;
         inner.throttle.sign_in(name, address)?;
         let account = self.of_key(secret);
@@ -164,6 +199,19 @@ impl SignIn {
     /// # Errors
     /// Not, and why.
     pub async fn by_refresh_token(
+        &self,
+        token: &str,
+        wanted: Option<Scopes>,
+        address: Option<IpAddr>,
+    ) -> Result<Granted, SignInError> {
+        let granted = self.try_refresh_token(token, wanted, address).await;
+        if granted.is_err() {
+            self.0.events.refused(self.event("refresh_token", None, address, &granted));
+        }
+        granted
+    }
+
+    async fn try_refresh_token(
         &self,
         token: &str,
         wanted: Option<Scopes>,
@@ -240,6 +288,35 @@ impl SignIn {
             let pruned = inner.refresh.prune().await.and(inner.revoked.prune().await);
             if let Err(error) = pruned {
                 tracing::warn!(%error, "remove what is over of refresh tokens");
+            }
+        }
+    }
+
+    /// What is on record of an attempt. A name that is nobody's is not: who
+    /// mistakes the field has put a password there.
+    fn event(
+        &self,
+        how: &str,
+        name: Option<&str>,
+        address: Option<IpAddr>,
+        granted: &Result<Granted, SignInError>,
+    ) -> Event {
+        let account = name.map(|name| self.0.directory.named(name));
+        match (granted, &account) {
+            (Ok(granted), Some(Some(account))) => {
+                let who = Who::account(account, granted.scopes);
+                let principal = Principal { who, through: Through::Http, address };
+                Event::of(Kind::SignIn, &principal, how).detail(&granted.scopes.to_string())
+            }
+            (Ok(_), _) => Event::of_nobody(Kind::SignIn, Through::Http, address, how),
+            (Err(why), account) => {
+                let whose = match account {
+                    Some(Some(account)) => format!("as {}: ", account.name),
+                    Some(None) => "as nobody who is known: ".to_owned(),
+                    None => String::new(),
+                };
+                let event = Event::of_nobody(Kind::SignIn, Through::Http, address, how);
+                event.refused(&format!("{whose}{why}"))
             }
         }
     }

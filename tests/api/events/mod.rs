@@ -4,6 +4,7 @@ mod commands;
 mod record;
 mod refusals;
 mod routes;
+mod sign_ins;
 mod table;
 
 pub(crate) use table::Table;
