@@ -57,11 +57,12 @@ async fn c27_no_end_of_a_command_that_was_told_is_lost_by_kill_9() {
         }
         server = Server::start_in(folder);
         let mut record = record(&server).await;
-        for (id, outcome) in told.lock().unwrap().iter() {
+        let told = told.lock().unwrap().clone();
+        for (id, outcome) in &told {
             let query = "SELECT result FROM events WHERE command = ? AND kind = 'command'";
             let results: Vec<String> =
                 sqlx::query_scalar(query).bind(id).fetch_all(&mut record).await.unwrap();
-            assert_eq!(results, [outcome.clone()], "{id}");
+            assert_eq!(results, std::slice::from_ref(outcome), "{id}");
         }
         let ends = "SELECT count(*) FROM commands WHERE ended_at IS NOT NULL";
         let events = "SELECT count(DISTINCT command) FROM events WHERE kind = 'command'";
