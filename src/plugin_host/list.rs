@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::load_error::LoadError;
 use super::signed::file_name;
-use super::{library_file, manager, remote};
+use super::{library_file, manager, restored};
 use crate::config::PluginsSettings;
 use crate::state::SavedPlugin;
 
@@ -28,8 +28,8 @@ pub fn list(
         let read = name
             .parse()
             .map_err(LoadError::NotInstalled)
-            .and_then(|name| remote::read_installed(&folder, &name, saved, settings).map(|_| ()));
-        let read = read.and_then(|()| remote::check_is_on(settings));
+            .and_then(|name| restored::read_installed(&folder, &name, saved, settings).map(|_| ()));
+        let read = read.and_then(|()| restored::check_is_on(settings));
         let what = format!("installed: {name} {}", saved.version);
         (file_name(name, &saved.sha256), said(what, read))
     });

@@ -9,7 +9,7 @@
 //!
 //! Where config.json lets an owner (`plugins.remote_install`), a plugin comes
 //! from afar (`remote.rs`): whole over HTTP, or in pieces by the actions
-//! `install_plugin` and `load_plugin` (`transfers.rs`), signed by a key that
+//! `install_plugin` and `load_plugin` (`pieces.rs`), signed by a key that
 //! config.json names, as a plugin, a version and a target (`claim.rs`).
 //!
 //! Absent by design: nothing is unloaded, nothing is loaded that config.json
@@ -30,9 +30,11 @@ mod load_plugin;
 mod loaded_action;
 mod loader;
 mod manager;
+mod pieces;
 mod plugin;
 mod remote;
 mod report;
+mod restored;
 mod saved_file;
 mod server_services;
 mod services;

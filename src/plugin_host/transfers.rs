@@ -1,24 +1,16 @@
-//! Libraries that come in pieces, over MQTT: each transfer is bound to whoever
-//! began it, and bounded in bytes and time; there are few at once.
+//! The transfers that are open: each is bound to whoever began it and bounded
+//! in bytes; there are few at once.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::install_error::InstallError;
-use super::manager::Inner;
-use super::remote::{INSTALL, Installed, parse_name, read_checked};
-use super::saved_file;
-use super::signed::{Signed, file_name};
+use super::signed::file_name;
 use crate::config::{PluginName, Sha256Hex};
-use crate::identity::{Principal, Who};
+use crate::identity::Who;
 
 /// How many transfers may be open at once; who comes later is told that the
 /// server is busy. Each identity has one.
 const MOST: usize = 4;
-
-/// How long a transfer may take, until its library is loaded; then what came
-/// of it is thrown away.
-const LONGEST: Duration = Duration::from_secs(600);
 
 /// What is said of a library before its pieces come.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -64,7 +56,7 @@ enum Stage {
 }
 
 /// What a piece came to.
-enum Taken {
+pub(super) enum Taken {
     /// More are to come, or this one had come before.
     More(Progress),
     /// It was the last: these are the library's bytes.
@@ -72,7 +64,8 @@ enum Taken {
 }
 
 impl Announced {
-    fn file(&self) -> String {
+    /// The name that its file will have.
+    pub(super) fn file(&self) -> String {
         file_name(self.name.as_str(), self.sha256.as_str())
     }
 }
@@ -122,9 +115,7 @@ impl Transfer {
 
 impl Transfers {
     /// Opens a transfer, or finds the one that was opened with these words.
-    /// Gives the number of a new one, and the file that another one of the
-    /// same identity leaves behind.
-    fn open(&mut self, by: &Who, announced: Announced) -> Result<Opened, InstallError> {
+    pub(super) fn open(&mut self, by: &Who, announced: Announced) -> Result<Opened, InstallError> {
         let mut left = None;
         if let Some(at) = self.open.iter().position(|transfer| is_same(&transfer.by, by)) {
             if *self.open[at].announced == announced {
@@ -151,7 +142,8 @@ impl Transfers {
         Ok(Opened { progress, number: Some(self.last), left })
     }
 
-    fn take(
+    /// Takes a piece of what this identity sends.
+    pub(super) fn take(
         &mut self,
         by: &Who,
         sha256: &Sha256Hex,
@@ -168,13 +160,13 @@ impl Transfers {
     }
 
     /// Its library lies in the folder; false where it was closed meanwhile.
-    fn saved(&mut self, number: u64) -> bool {
+    pub(super) fn saved(&mut self, number: u64) -> bool {
         let transfer = self.open.iter_mut().find(|transfer| transfer.number == number);
         transfer.map(|transfer| transfer.stage = Stage::Saved).is_some()
     }
 
     /// Closes a transfer; gives the file that it leaves behind.
-    fn close(&mut self, number: u64) -> Option<String> {
+    pub(super) fn close(&mut self, number: u64) -> Option<String> {
         let at = self.open.iter().position(|transfer| transfer.number == number)?;
         self.close_at(at)
     }
@@ -188,7 +180,7 @@ impl Transfers {
     }
 
     /// Takes out what this identity has saved of this plugin.
-    fn take_saved(&mut self, by: &Who, name: &PluginName) -> Option<Arc<Announced>> {
+    pub(super) fn take_saved(&mut self, by: &Who, name: &PluginName) -> Option<Arc<Announced>> {
         let at = self.open.iter().position(|transfer| {
             is_same(&transfer.by, by)
                 && transfer.announced.name == *name
@@ -198,10 +190,13 @@ impl Transfers {
     }
 }
 
-struct Opened {
-    progress: Progress,
-    number: Option<u64>,
-    left: Option<String>,
+/// A transfer that was opened, or that was open.
+pub(super) struct Opened {
+    pub(super) progress: Progress,
+    /// The number of a new one.
+    pub(super) number: Option<u64>,
+    /// The file that another one of the same identity leaves behind.
+    pub(super) left: Option<String>,
 }
 
 /// Whether this is the same person, program or device, let in once or twice.
@@ -209,171 +204,6 @@ fn is_same(one: &Who, other: &Who) -> bool {
     match (one, other) {
         (Who::Account { id: one, .. }, Who::Account { id: other, .. }) => one == other,
         _ => one == other,
-    }
-}
-
-impl Inner {
-    /// Takes notice of a library that is to come in pieces.
-    pub(super) async fn begin_transfer(
-        self: &Arc<Self>,
-        principal: &Principal,
-        announced: Announced,
-    ) -> Result<Progress, InstallError> {
-        let name = announced.name.clone();
-        let result = self.open_transfer(principal, announced).await;
-        self.refusal(principal, INSTALL, name.as_str(), result.as_ref().err());
-        result
-    }
-
-    async fn open_transfer(
-        self: &Arc<Self>,
-        principal: &Principal,
-        announced: Announced,
-    ) -> Result<Progress, InstallError> {
-        self.permit(principal)?;
-        let most = self.parts.settings.max_bytes;
-        if announced.size > most {
-            return Err(InstallError::TooLarge(most));
-        }
-        if announced.size == 0 {
-            return Err(InstallError::Unfit("a library has some bytes".to_owned()));
-        }
-        let claim = Signed::read(&announced.signature)?.claim;
-        claim.check(&announced.name)?;
-        self.check_place(&announced.name, claim.version, &announced.sha256)?;
-        let opened = self.transfers.lock().open(&principal.who, announced)?;
-        if let Some(left) = opened.left {
-            self.remove_if_unnamed(&left).await;
-        }
-        if let Some(number) = opened.number {
-            let host = Arc::downgrade(self);
-            self.runtime.spawn(async move {
-                tokio::time::sleep(LONGEST).await;
-                let Some(host) = host.upgrade() else { return };
-                let left = host.transfers.lock().close(number);
-                if let Some(left) = left {
-                    host.remove_if_unnamed(&left).await;
-                }
-            });
-        }
-        Ok(opened.progress)
-    }
-
-    /// Takes a piece. The last one has the whole checked, and saved in the
-    /// plugin folder.
-    pub(super) async fn take_piece(
-        self: &Arc<Self>,
-        principal: &Principal,
-        sha256: &Sha256Hex,
-        offset: usize,
-        piece: &[u8],
-    ) -> Result<Progress, InstallError> {
-        self.permit(principal)?;
-        let taken = self.transfers.lock().take(&principal.who, sha256, offset, piece);
-        match taken? {
-            Taken::More(progress) => Ok(progress),
-            Taken::Whole { number, announced, bytes } => {
-                let (host, whole) = (self.clone(), announced.clone());
-                let saved = async move { host.save_whole(number, &whole, bytes).await };
-                let result = self.finish(saved).await;
-                let (name, error) = (announced.name.as_str(), result.as_ref().err());
-                self.refusal(principal, INSTALL, name, error);
-                result?;
-                let Announced { name, size, .. } = &*announced;
-                Ok(Progress { name: name.clone(), next: *size, size: *size })
-            }
-        }
-    }
-
-    async fn save_whole(
-        self: &Arc<Self>,
-        number: u64,
-        announced: &Announced,
-        bytes: Vec<u8>,
-    ) -> Result<(), InstallError> {
-        let Announced { name, sha256, signature, .. } = announced;
-        let saved = async {
-            let checked = self.check(name.clone(), bytes.into(), signature.clone()).await;
-            // A wrong checksum says more than a signature of other bytes.
-            let checked = checked.map_err(|error| match error {
-                InstallError::Untrusted(why) => InstallError::Untrusted(format!(
-                    "{why}; its SHA-256 should be {}",
-                    sha256.as_str()
-                )),
-                error => error,
-            })?;
-            if checked.sha256 != *sha256 {
-                let found = checked.sha256.as_str();
-                return Err(InstallError::Unfit(format!(
-                    "its SHA-256 is {found}, and another one was announced"
-                )));
-            }
-            self.check_place(name, checked.claim.version, sha256)?;
-            saved_file::save(&self.folder, &announced.file(), checked.bytes).await
-        };
-        let result = saved.await;
-        let mut left = None;
-        match &result {
-            Ok(()) if !self.transfers.lock().saved(number) => left = Some(announced.file()),
-            Ok(()) => {}
-            Err(_) => left = self.transfers.lock().close(number),
-        }
-        if let Some(left) = left {
-            self.remove_if_unnamed(&left).await;
-        }
-        result
-    }
-
-    /// Loads what this identity has sent.
-    pub(super) async fn load_transferred(
-        self: &Arc<Self>,
-        principal: &Principal,
-        name: &str,
-    ) -> Result<Installed, InstallError> {
-        let result = self.load_saved(principal, name).await;
-        self.refusal(principal, INSTALL, name, result.as_ref().err());
-        result
-    }
-
-    async fn load_saved(
-        self: &Arc<Self>,
-        principal: &Principal,
-        name: &str,
-    ) -> Result<Installed, InstallError> {
-        self.permit(principal)?;
-        let name: PluginName = parse_name(name)?;
-        let taken = self.transfers.lock().take_saved(&principal.who, &name);
-        let Some(announced) = taken else {
-            // It was said before.
-            let running = self.running(name.as_str()).filter(|plugin| plugin.installed);
-            return running.map(|plugin| Installed::of(&plugin, None)).ok_or_else(|| {
-                let why = format!("no {name} has come: send it with `install_plugin` first");
-                InstallError::Unknown(why)
-            });
-        };
-        let (host, by) = (self.clone(), principal.clone());
-        self.finish(async move {
-            let file = announced.file();
-            let loaded = async {
-                let bytes = read_checked(&host.folder, &file, &announced.sha256)?;
-                let Announced { name, signature, .. } = &*announced;
-                let checked = host.check(name.clone(), bytes, signature.clone()).await?;
-                host.install(&by, checked).await
-            };
-            let loaded = loaded.await;
-            if loaded.is_err() {
-                host.remove_if_unnamed(&file).await;
-            }
-            loaded
-        })
-        .await
-    }
-
-    /// Removes a file that no installed plugin has.
-    async fn remove_if_unnamed(&self, file: &str) {
-        if !self.is_named(file) {
-            saved_file::remove(&self.folder, file).await;
-        }
     }
 }
 
