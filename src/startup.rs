@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use latchlight_broker::ledger::Ledger;
 use latchlight_broker::{Options, WebSocket};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -14,17 +15,18 @@ use tokio_util::task::TaskTracker;
 
 use crate::actions::{Context, Registry};
 use crate::commands::Commands;
-use crate::config::Settings;
+use crate::config::{MqttSettings, Settings};
 use crate::console::Socket;
 use crate::database::{self, Database};
 use crate::device_interface::link::{
-    InlineLink, Link, LinkEvent, MqttAddresses, MqttListeners, PahoLink,
+    Admission, Embedding, InlineLink, Link, LinkEvent, MqttAddresses, MqttListeners, PahoLink,
 };
 use crate::device_interface::topics::Topics;
 use crate::device_interface::{Actor, Counts, LinkOutbox, Mistakes, Parts, Presence};
 use crate::events::{Event, Events, Kind};
 use crate::http::{self, BrokerAddress, Listening, Origins, Services};
 use crate::identity::devices::DeviceCredentials;
+use crate::identity::failures::Failures;
 use crate::identity::{Directory, FirstOwner, Passwords, Permissions, SignIn, ensure_owner};
 use crate::key_folder::KeyFolder;
 use crate::open_files::OpenFiles;
@@ -106,11 +108,22 @@ impl Application {
         adopt_base_topics(&state, &topics);
         let presence = Arc::new(Presence::default());
         let (events, incoming) = mpsc::channel(EVENTS);
+        let permissions = Permissions::new(directory.clone(), settings.devices.clone());
+        let passwords = Passwords::default();
+        let admission = Admission {
+            credentials: credentials.clone(),
+            directory: directory.clone(),
+            permissions: permissions.clone(),
+            passwords: passwords.clone(),
+            failures: Arc::new(Failures::default()),
+            ledger: ledger(&settings.mqtt)?,
+        };
         let (link, mqtt) = if settings.mqtt.is_embedded() {
             let pages = pages(&Origins::of(&settings.http, &http));
             let listeners = MqttListeners::bind(&settings.mqtt, certificates.as_ref(), &pages)?;
             let options = options(&settings, files);
-            inline_link(&settings, listeners, &data, options, give_back, &topics, events).await?
+            let embedding = Embedding { listeners, options, give_back, admission };
+            inline_link(&settings, &data, embedding, &topics, events).await?
         } else {
             (outside_link(&settings, &topics, events)?, MqttAddresses::default())
         };
@@ -129,7 +142,6 @@ impl Application {
         let pictures = Pictures::open(&database, &data.join("pictures"), limits).await?;
 
         let registry = Arc::new(Registry::built_in());
-        let passwords = Passwords::default();
         let keys = KeyFolder::open(&data).context("open the folder of keys")?;
         let sign_in = SignIn::open(
             &database,
@@ -140,7 +152,6 @@ impl Application {
             record.clone(),
         );
         let sign_in = sign_in.await.context("open what lets people in")?;
-        let permissions = Permissions::new(directory.clone(), settings.devices.clone());
         let context = Context {
             state: state.clone(),
             commands: commands.clone(),
@@ -338,15 +349,13 @@ fn data_folder(data: &Path, beside: &Path) -> anyhow::Result<PathBuf> {
 
 async fn inline_link(
     settings: &Settings,
-    listeners: MqttListeners,
     data: &Path,
-    options: Options,
-    give_back: fn(),
+    embedding: Embedding,
     topics: &Arc<Topics>,
     events: mpsc::Sender<LinkEvent>,
 ) -> anyhow::Result<(Arc<dyn Link>, MqttAddresses)> {
     let (mqtt, topics) = (&settings.mqtt, topics.clone());
-    let link = InlineLink::start(mqtt, listeners, data, options, give_back, topics, events).await?;
+    let link = InlineLink::start(mqtt, data, embedding, topics, events).await?;
     let addresses = link.addresses();
     Ok((Arc::new(link), addresses))
 }
@@ -371,6 +380,8 @@ fn options(settings: &Settings, files: OpenFiles) -> Options {
     let default = Options::default();
     Options {
         max_connections: default.max_connections.min(files.for_devices()),
+        // In a group of others, one would take what is meant for another.
+        max_shared_subscriptions: 0,
         max_accept_rate_per_address: settings.limits.accept_rate_per_address,
         limit_loopback: settings.limits.loopback,
         measure_latency: settings.mqtt.measure_latency,
@@ -383,6 +394,16 @@ fn pages(origins: &Origins) -> WebSocket {
     let pages = WebSocket::new();
     let pages = origins.hosts().iter().fold(pages, |pages, host| pages.host(host));
     origins.origins().iter().fold(pages, |pages, origin| pages.origin(origin))
+}
+
+/// Who may do what outside the prefix, where the settings name a file that
+/// says so.
+fn ledger(settings: &MqttSettings) -> anyhow::Result<Option<Ledger>> {
+    let Some(file) = settings.ledger.as_ref().filter(|_| settings.is_embedded()) else {
+        return Ok(None);
+    };
+    let read = Ledger::load(file);
+    read.map(Some).with_context(|| format!("read mqtt.ledger {}", file.display()))
 }
 
 /// Restored devices have their base topics back before anybody can connect.

@@ -1,13 +1,16 @@
 //! The devices: locks whose motors take no time.
+use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
 use clap::Args;
+use latchlight::console::Console;
 use latchlight_client::Connection;
 use latchlight_mqtt::{
     Connect, Packet, PacketId, ProtocolVersion, PubAck, Publish, QoS, ReasonCode, Subscribe,
     SubscribeFilter, SubscriptionOptions, TopicFilter,
 };
+use serde_json::json;
 use tokio::task::JoinSet;
 
 const JOIN_TIMEOUT: Duration = Duration::from_secs(20);
@@ -17,6 +20,9 @@ pub struct FleetArgs {
     /// The broker, as HOST:PORT
     #[arg(long)]
     broker: String,
+    /// The configuration of the server whose broker that is: it makes credentials
+    #[arg(long)]
+    config: Option<PathBuf>,
     /// How many devices: lock-1, lock-2, …
     #[arg(long, default_value_t = 64)]
     devices: usize,
@@ -27,9 +33,19 @@ pub struct FleetArgs {
 
 /// Joins all devices, prints `ready`, and acknowledges commands until it is killed.
 pub async fn run(args: FleetArgs) -> anyhow::Result<()> {
+    let server = match &args.config {
+        // An older program has no socket, and asks nobody for credentials.
+        Some(config) => Console::connect(config).await.ok(),
+        None => None,
+    };
     let mut devices = Vec::new();
     for number in 1..=args.devices {
-        devices.push(Device::join(&args, &format!("lock-{number}")).await?);
+        let id = format!("lock-{number}");
+        let password = match &server {
+            Some(server) => Some(password(server, &id).await?),
+            None => None,
+        };
+        devices.push(Device::join(&args, &id, password).await?);
     }
     println!("ready");
     let mut tasks = JoinSet::new();
@@ -42,6 +58,13 @@ pub async fn run(args: FleetArgs) -> anyhow::Result<()> {
     }
 }
 
+async fn password(server: &Console, id: &str) -> anyhow::Result<String> {
+    let path = format!("/api/v1/devices/{id}/credentials");
+    let made = server.post(&path, &json!({ "kind": "lock" })).await?;
+    let password = made["password"].as_str().context("no password came")?;
+    Ok(password.to_owned())
+}
+
 struct Device {
     id: String,
     connection: Connection,
@@ -50,8 +73,11 @@ struct Device {
 }
 
 impl Device {
-    async fn join(args: &FleetArgs, id: &str) -> anyhow::Result<Self> {
-        let connect = Connect { keep_alive: 0, ..Connect::new(ProtocolVersion::V5, id) };
+    async fn join(args: &FleetArgs, id: &str, password: Option<String>) -> anyhow::Result<Self> {
+        let username = password.as_ref().map(|_| id.into());
+        let password = password.map(Into::into);
+        let connect =
+            Connect { keep_alive: 0, username, password, ..Connect::new(ProtocolVersion::V5, id) };
         let (connection, _) = Connection::connect(args.broker.as_str(), connect)
             .await
             .with_context(|| format!("connect {id}"))?;

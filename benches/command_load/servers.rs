@@ -152,6 +152,10 @@ impl Running {
         let mut command = Command::new(std::env::current_exe().context("find this program")?);
         command.arg("fleet").args(["--broker", &self.broker]);
         command.args(["--devices", &devices.to_string()]);
+        let config = self.folder.path().join("config.json");
+        if config.exists() {
+            command.arg("--config").arg(config);
+        }
         self.processes.spawn("devices", command)?;
         self.processes.wait_for_lines("ready", 1)
     }

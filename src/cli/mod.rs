@@ -2,6 +2,7 @@
 
 mod account;
 mod apikey;
+mod device;
 mod grants;
 mod moment;
 mod password;
@@ -43,6 +44,12 @@ enum Command {
     /// socket in its data folder: who may use that needs no password.
     #[command(subcommand)]
     Apikey(apikey::ApikeyCommand),
+    /// Devices: what they show to be let in.
+    ///
+    /// These commands ask the server that runs on this machine, through the
+    /// socket in its data folder: who may use that needs no password.
+    #[command(subcommand)]
+    Device(device::DeviceCommand),
     /// Plugins: what config.json needs to load one; to sign one, and to install
     /// it in a server that runs.
     #[command(subcommand)]
@@ -59,6 +66,7 @@ impl Cli {
             Command::Simulate(args) => simulate::run(args, stop_on_signal()?).await,
             Command::User(command) => user::run(command).await,
             Command::Apikey(command) => apikey::run(command).await,
+            Command::Device(command) => device::run(command).await,
             Command::Plugin(command) => plugin::run(command).await,
             Command::Tls(command) => tls::run(command),
         }

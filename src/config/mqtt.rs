@@ -36,6 +36,10 @@ pub struct MqttSettings {
     /// Whether the metrics tell how long the embedded broker takes to connect, to
     /// publish and to commit.
     pub measure_latency: bool,
+    /// A file with users and rules for the embedded broker, outside the prefix: for
+    /// bridges, sensors, dashboards. It stands below the folder of config.json
+    /// where it is relative.
+    pub ledger: Option<PathBuf>,
     /// The first level, or levels, of every topic.
     pub prefix: String,
     /// More topic filters to listen on; what comes from them never gets an
@@ -95,6 +99,7 @@ impl Default for MqttSettings {
             wss_listen: None,
             allow_plain: false,
             store: true,
+            ledger: None,
             measure_latency: false,
             prefix: "latchlight".to_owned(),
             topics: Vec::new(),
@@ -142,7 +147,7 @@ impl MqttSettings {
 
     /// Puts the files that are relative below the folder of config.json.
     pub fn place_files(&mut self, folder: &Path) {
-        for file in [&mut self.ca_file, &mut self.cert_file, &mut self.key_file] {
+        for file in [&mut self.ledger, &mut self.ca_file, &mut self.cert_file, &mut self.key_file] {
             *file = file.take().map(|file| folder.join(file));
         }
     }

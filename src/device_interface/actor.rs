@@ -21,9 +21,11 @@ use super::mistakes::Mistakes;
 use super::payload::{InvalidPayload, Payload};
 use super::presence::Presence;
 use super::state_topics;
+use super::topic_access::Place;
 use super::topics::{AnswerWord, Source, Topics};
 use crate::actions::{Context, Origin, Registry, Request, unknown};
 use crate::events::{Event, Kind};
+use crate::identity::{Principal, Through, Who};
 use crate::state::{DeviceId, State};
 
 /// How many calls of the server's other parts may wait for the actor.
@@ -234,13 +236,30 @@ impl Actor {
             }
         };
         match self.admit(&incoming, &speaker) {
-            Ok((plugin, work)) => self.enter(speaker, plugin, work, answer_to),
+            Ok((plugin, work)) => {
+                let answer_to = self.where_it_was_said(&incoming, &work, answer_to);
+                self.enter(speaker, plugin, work, answer_to);
+            }
             Err(NotTaken { reason, why, answer }) => {
                 self.note(&speaker.to_string(), reason, &why);
                 if let Some((word, rest)) = answer {
                     self.say_aside(answer_to, word, rest);
                 }
             }
+        }
+    }
+
+    /// A hand shake that did not come by a base topic is answered beside it: on
+    /// the base topic that it brings along the device may not listen yet.
+    fn where_it_was_said(&self, incoming: &Incoming, work: &Work, to: AnswerTo) -> AnswerTo {
+        match (to, work) {
+            (AnswerTo::Device(id), Work::Action(_, request)) if request.word == "hand_shake" => {
+                match self.parts.topics.place(&incoming.topic) {
+                    Place::Device { .. } => AnswerTo::Joining(id),
+                    _ => AnswerTo::Device(id),
+                }
+            }
+            (to, _) => to,
         }
     }
 
@@ -266,7 +285,14 @@ impl Actor {
             Speaker::Device(id) => self.parts.state.is_known(id.as_str()),
             Speaker::App(_) | Speaker::Topic(_) => false,
         };
-        let principal = speaker.principal();
+        let principal = self.principal(speaker).ok_or_else(|| {
+            let why = "no account of this name is let in";
+            let event = Event::of_nobody(Kind::Refusal, Through::Mqtt, None, word);
+            let detail = format!("{speaker}: {why}");
+            self.parts.context.events.refused(event.refused(&detail));
+            let answer = answered.then(|| (AnswerWord::Error, format!("{word} {why}")));
+            NotTaken { reason: Reason::NotAllowed, why: format!("{word}: {why}"), answer }
+        })?;
         let permitted =
             self.parts.context.permissions.may_call(&registered.info, &principal, joined);
         permitted.map_err(|why| {
@@ -287,6 +313,17 @@ impl Actor {
             duplicate: incoming.duplicate,
         };
         Ok((plugin, Work::Action(registered, request)))
+    }
+
+    /// Who somebody is that speaks over MQTT: an app is an account, as it is
+    /// now.
+    fn principal(&self, speaker: &Speaker) -> Option<Principal> {
+        let who = match speaker {
+            Speaker::Device(id) => Who::Device(id.clone()),
+            Speaker::App(app) => self.parts.context.permissions.app(app.as_str())?,
+            Speaker::Topic(topic) => Who::Topic(topic.clone()),
+        };
+        Some(Principal::over_mqtt(who))
     }
 
     /// A call from inside the server. Calls of apps are not in order with

@@ -15,7 +15,7 @@ use super::topics::{AnswerWord, Destination};
 use crate::actions::{Answer, Registered, Request, unknown};
 use crate::commands::{CommandHandle, Status};
 use crate::events::{Event, Kind};
-use crate::identity::Identity;
+use crate::identity::{Identity, Principal, Who};
 use crate::pictures::Upload;
 use crate::state::DeviceId;
 
@@ -40,6 +40,9 @@ pub(super) enum AnswerTo {
     Nobody,
     /// A device, on its `down`.
     Device(DeviceId),
+    /// A device whose hand shake may bring a base topic along: where it listens
+    /// without one.
+    Joining(DeviceId),
     /// An app over MQTT.
     App(Identity),
     /// Somebody inside the server.
@@ -53,7 +56,8 @@ pub(super) async fn perform(parts: Arc<Parts>, job: Job) {
         Work::Picture(..) => "picture".to_owned(),
     };
     let caller = match (&job.speaker, &job.work) {
-        (None, Work::Action(_, request)) => Some(request.principal.clone()),
+        (Some(Speaker::Device(id)), _) => Some(Principal::over_mqtt(Who::Device(id.clone()))),
+        (_, Work::Action(_, request)) => Some(request.principal.clone()),
         _ => None,
     };
     let result = AssertUnwindSafe(work(&parts, job.work)).catch_unwind().await;
@@ -70,7 +74,7 @@ pub(super) async fn perform(parts: Arc<Parts>, job: Job) {
     }
     if let Err(error) = &result
         && error.kind == ErrorKind::NotAllowed
-        && let Some(caller) = caller.or_else(|| Some(job.speaker.as_ref()?.principal()))
+        && let Some(caller) = caller
     {
         let event = Event::of(Kind::Refusal, &caller, word).refused(&error.message);
         parts.context.events.refused(event);
@@ -144,6 +148,7 @@ pub(super) async fn say(parts: &Parts, to: &AnswerTo, word: AnswerWord, rest: &s
             Some(device) => parts.topics.answer(&device, word, rest),
             None => parts.topics.answer_stranger(id, word, rest),
         },
+        AnswerTo::Joining(id) => parts.topics.answer_stranger(id, word, rest),
         AnswerTo::App(app) => parts.topics.answer_app(app, word, rest),
         AnswerTo::Nobody | AnswerTo::Caller(_) => return,
     };
@@ -178,6 +183,7 @@ impl AnswerTo {
     fn clone_public(&self) -> Self {
         match self {
             Self::Device(id) => Self::Device(id.clone()),
+            Self::Joining(id) => Self::Joining(id.clone()),
             Self::App(app) => Self::App(app.clone()),
             Self::Nobody | Self::Caller(_) => Self::Nobody,
         }

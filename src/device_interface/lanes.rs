@@ -5,7 +5,9 @@ use std::collections::{HashMap, VecDeque};
 use std::fmt;
 use std::sync::Arc;
 
-use crate::identity::{Identity, Principal, Who};
+use latchlight_plugin_api::Caller;
+
+use crate::identity::Identity;
 use crate::state::DeviceId;
 
 /// How many messages of one speaker may wait behind the one being worked on;
@@ -30,19 +32,18 @@ pub(super) enum Speaker {
 }
 
 impl Speaker {
-    /// The same, as actions know it.
-    pub(super) fn principal(&self) -> Principal {
-        Principal::over_mqtt(match self {
-            Self::Device(id) => Who::Device(id.clone()),
-            Self::App(app) => Who::Local(app.clone()),
-            Self::Topic(topic) => Who::Topic(topic.clone()),
-        })
+    fn caller(&self) -> Caller {
+        match self {
+            Self::Device(id) => Caller::Device(id.to_string()),
+            Self::App(app) => Caller::App(app.to_string()),
+            Self::Topic(topic) => Caller::Topic(topic.to_string()),
+        }
     }
 }
 
 impl fmt::Display for Speaker {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.principal().fmt(f)
+        self.caller().fmt(f)
     }
 }
 

@@ -17,6 +17,7 @@ mod outbox;
 mod payload;
 mod presence;
 mod state_topics;
+mod topic_access;
 pub mod topic_rules;
 pub mod topics;
 

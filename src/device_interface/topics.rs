@@ -27,6 +27,9 @@ pub struct Topics {
     speakers: RwLock<HashMap<String, DeviceId>>,
     /// The topics outside the prefix on which devices listen.
     listeners: RwLock<HashMap<String, DeviceId>>,
+    /// Where devices listened before, and may still be subscribed: nothing comes
+    /// there.
+    left: RwLock<HashMap<DeviceId, String>>,
     pub(super) joins: Joins,
 }
 
@@ -145,6 +148,7 @@ impl Topics {
                 .collect(),
             speakers: RwLock::default(),
             listeners: RwLock::default(),
+            left: RwLock::default(),
             joins: Joins::default(),
         };
         for (id, pair) in &topics.settled {
@@ -253,7 +257,7 @@ impl Topics {
                 return Err(format!("the base topic `{base}` belongs to {owner}"));
             }
         }
-        let left = forget(&mut speakers, &mut listeners, id).filter(|left| *left != up);
+        let left = self.forget(&mut speakers, &mut listeners, id).filter(|left| *left != up);
         speakers.insert(up.clone(), id.clone());
         listeners.insert(down.clone(), id.clone());
         Ok(Some(Adopted { up, down, left }))
@@ -265,7 +269,20 @@ impl Topics {
         if self.settled.contains_key(id.as_str()) {
             return None;
         }
-        forget(&mut self.speakers.write(), &mut self.listeners.write(), id)
+        self.forget(&mut self.speakers.write(), &mut self.listeners.write(), id)
+    }
+
+    /// Takes a device's topics out; gives the one on which it spoke.
+    fn forget(
+        &self,
+        speakers: &mut HashMap<String, DeviceId>,
+        listeners: &mut HashMap<String, DeviceId>,
+        id: &DeviceId,
+    ) -> Option<String> {
+        if let Some((down, _)) = listeners.extract_if(|_, owner| owner == id).last() {
+            self.left.write().insert(id.clone(), down);
+        }
+        speakers.extract_if(|_, owner| owner == id).map(|(topic, _)| topic).last()
     }
 
     /// The gate, for a command: `commands/` alone can make a [`Dispatch`].
@@ -278,8 +295,8 @@ impl Topics {
         (Destination(self.down(device)), join(word, rest))
     }
 
-    /// The gate, for an answer to somebody who is not in the roster but spoke
-    /// on a device's `up`.
+    /// The gate, for an answer to somebody who spoke on a device's `up`, and is not
+    /// in the roster or just joins.
     pub fn answer_stranger(
         &self,
         id: &DeviceId,
@@ -383,6 +400,27 @@ impl Topics {
         matches!(self.source(topic), Some(Source::Device(_) | Source::App(_) | Source::Extra))
     }
 
+    /// Whether this device speaks on this topic outside the prefix.
+    pub(super) fn is_speaker(&self, device: &str, topic: &str) -> bool {
+        self.speakers.read().get(topic).is_some_and(|id| id.as_str() == device)
+    }
+
+    /// Whether this device listens on this topic outside the prefix.
+    pub(super) fn is_listener(&self, device: &str, topic: &str) -> bool {
+        self.listeners.read().get(topic).is_some_and(|id| id.as_str() == device)
+    }
+
+    /// Whether this device listened on this topic before, and nobody does now.
+    pub(super) fn has_left(&self, device: &str, topic: &str) -> bool {
+        !self.is_of_a_device(topic)
+            && self.left.read().get(device).is_some_and(|left| left == topic)
+    }
+
+    /// Whether a device speaks or listens on this topic outside the prefix.
+    pub(super) fn is_of_a_device(&self, topic: &str) -> bool {
+        self.speakers.read().contains_key(topic) || self.listeners.read().contains_key(topic)
+    }
+
     /// The device that this subscription is meant for: its filter names the
     /// one device, by its `down` or by the branch above it.
     pub fn listener(&self, filter: &str) -> Option<DeviceId> {
@@ -397,16 +435,6 @@ impl Topics {
             Some(branch) => listeners.get(&format!("{branch}/down")).cloned(),
         }
     }
-}
-
-/// Takes a device's topics out; gives the one on which it spoke.
-fn forget(
-    speakers: &mut HashMap<String, DeviceId>,
-    listeners: &mut HashMap<String, DeviceId>,
-    id: &DeviceId,
-) -> Option<String> {
-    listeners.retain(|_, owner| owner != id);
-    speakers.extract_if(|_, owner| owner == id).map(|(topic, _)| topic).last()
 }
 
 fn join(word: AnswerWord, rest: &str) -> String {

@@ -3,10 +3,11 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use arc_swap::ArcSwap;
 use sqlx::SqlitePool;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, watch};
 
 use super::rows;
 use super::{Account, AccountId, Identity, KeySecret, Role};
@@ -21,6 +22,8 @@ struct Inner {
     accounts: ArcSwap<Accounts>,
     /// Changes come one after the other.
     changing: Mutex<()>,
+    /// How often something has changed.
+    changes: watch::Sender<u64>,
 }
 
 #[derive(Clone, Default)]
@@ -32,6 +35,9 @@ struct Accounts {
     /// By the SHA-256 of their secrets: which nobody can choose, so that how
     /// long it takes to look one up tells nothing of the others.
     by_secret: HashMap<[u8; 32], AccountId>,
+    /// Since when they show something else to be let in, where that was in this
+    /// run.
+    renewed: HashMap<AccountId, SystemTime>,
 }
 
 /// Why a change was not made; everything is as it was.
@@ -66,7 +72,8 @@ impl Directory {
             accounts.put(Arc::new(account));
         }
         let accounts = ArcSwap::from_pointee(accounts);
-        Ok(Self(Arc::new(Inner { pool, accounts, changing: Mutex::default() })))
+        let (changing, changes) = (Mutex::default(), watch::Sender::new(0));
+        Ok(Self(Arc::new(Inner { pool, accounts, changing, changes })))
     }
 
     /// The account of this id.
@@ -113,7 +120,7 @@ impl Directory {
         rows::insert(&self.0.pool, &account).await?;
         let account = Arc::new(account);
         accounts.put(account.clone());
-        self.0.accounts.store(Arc::new(accounts));
+        self.put_in_force(accounts);
         Ok(account)
     }
 
@@ -138,9 +145,12 @@ impl Directory {
             return Err(DirectoryError::LastOwner);
         }
         rows::update(&self.0.pool, &account).await?;
+        if account.epoch != before.epoch || account.proof != before.proof {
+            accounts.renewed.insert(id, SystemTime::now());
+        }
         let account = Arc::new(account);
         accounts.put(account.clone());
-        self.0.accounts.store(Arc::new(accounts));
+        self.put_in_force(accounts);
         Ok(account)
     }
 
@@ -156,8 +166,34 @@ impl Directory {
             return Err(DirectoryError::LastOwner);
         }
         rows::delete(&self.0.pool, id).await?;
-        self.0.accounts.store(Arc::new(accounts));
+        accounts.renewed.remove(&id);
+        self.put_in_force(accounts);
         Ok(account)
+    }
+
+    /// Whether somebody who began to sign in by this name at this moment may have
+    /// shown what does not count any more, or may have been another.
+    pub fn may_be_newer_than(&self, name: &str, sign_in: SystemTime) -> bool {
+        let accounts = self.0.accounts.load();
+        let account = accounts.by_name.get(&name.to_ascii_lowercase());
+        let account = account.and_then(|id| accounts.by_id.get(id));
+        account.is_none_or(|account| {
+            let renewed = accounts.renewed.get(&account.id);
+            // A session of an earlier run: nobody knows when it began.
+            let is_of_this_run = sign_in > SystemTime::UNIX_EPOCH;
+            is_of_this_run && SystemTime::from(account.created_at) > sign_in
+                || renewed.is_some_and(|renewed| sign_in <= *renewed)
+        })
+    }
+
+    /// Tells, from now on, when an account was added, changed or removed.
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.0.changes.subscribe()
+    }
+
+    fn put_in_force(&self, accounts: Accounts) {
+        self.0.accounts.store(Arc::new(accounts));
+        self.0.changes.send_modify(|times| *times += 1);
     }
 
     /// Whether there is an owner who can sign in.

@@ -8,6 +8,7 @@
 mod account;
 pub mod devices;
 mod directory;
+pub mod failures;
 mod first_owner;
 mod grant;
 mod key_secret;

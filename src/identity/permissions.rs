@@ -27,6 +27,14 @@ impl Permissions {
         Self { directory, devices: Arc::new(devices) }
     }
 
+    /// An account as it is now, for all that it is allowed; nothing: there is
+    /// none of this very name that is let in.
+    pub fn app(&self, name: &str) -> Option<Who> {
+        let account = self.directory.named(name)?;
+        let is_it = account.name.as_str() == name && account.is_open(Timestamp::now());
+        is_it.then(|| Who::account(&account, account.allowed_scopes()))
+    }
+
     /// Whether somebody is still let in for this.
     ///
     /// # Errors

@@ -191,7 +191,13 @@ mod tests {
 
     fn actuator(kind: Kind) -> Actuator {
         let motor = Duration::from_secs(1);
-        Actuator::new(&DevicePlan { id: format!("{kind}-1"), kind, motor, jammed: false })
+        Actuator::new(&DevicePlan {
+            id: format!("{kind}-1"),
+            kind,
+            motor,
+            jammed: false,
+            password: None,
+        })
     }
 
     fn command(verb: Verb, id: &str) -> Command {

@@ -1,4 +1,5 @@
 //! The command line of `latchlight simulate`.
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::builder::RangedU64ValueParser;
@@ -7,6 +8,7 @@ use latchlight_client::BrokerUrl;
 use latchlight_mqtt::{ProtocolVersion, TopicName};
 
 use crate::simulate::kind::Kind;
+use crate::simulate::server::Password;
 
 /// What `latchlight simulate` is asked to do.
 #[derive(Debug, Clone, Args)]
@@ -20,11 +22,16 @@ pub struct SimulateArgs {
     /// How many cameras: camera-1, camera-2, …
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = count())]
     pub cameras: usize,
-    /// The broker, as `mqtt://HOST:PORT` or `mqtt://USER:PASSWORD@HOST:PORT`
-    #[arg(long, value_name = "URL", default_value = "mqtt://127.0.0.1:1883")]
-    pub broker: BrokerUrl,
-    /// The first level of all topics, as the server has it in mqtt.prefix
-    #[arg(long, default_value = "latchlight", value_parser = parse_prefix)]
+    /// The configuration of the server that runs: it says where its broker is, and makes the
+    /// devices' credentials, in the place of those that they have
+    #[arg(long, value_name = "FILE", default_value = "config.json", conflicts_with = "broker")]
+    pub config: PathBuf,
+    /// Another broker than the server's own, as `mqtt://HOST:PORT` or
+    /// `mqtt://USER:PASSWORD@HOST:PORT`
+    #[arg(long, value_name = "URL")]
+    pub broker: Option<BrokerUrl>,
+    /// The first level of all topics there, as the server has it in mqtt.prefix
+    #[arg(long, default_value = "latchlight", value_parser = parse_prefix, requires = "broker")]
     pub prefix: String,
     /// Put NAME- before each device id, as in NAME-lock-1
     #[arg(long, value_parser = parse_name)]
@@ -95,6 +102,7 @@ impl SimulateArgs {
                     jammed: self.jam.contains(&id),
                     id,
                     kind,
+                    password: None,
                 });
             }
         }
@@ -109,6 +117,8 @@ pub(super) struct DevicePlan {
     pub(super) kind: Kind,
     pub(super) motor: Duration,
     pub(super) jammed: bool,
+    /// What it shows to be let in, if it is asked for that.
+    pub(super) password: Option<Password>,
 }
 
 /// As many of a kind as a server has places for by far.
@@ -174,10 +184,12 @@ mod tests {
 
     #[test]
     fn names_that_would_break_a_topic_or_an_id_are_refused() {
-        for words in ["--name Home", "--name -x", "--name a/b", "--prefix a/#", "--prefix /a"] {
+        for words in
+            ["--name Home", "--name -x", "--name a/b", "--broker x --prefix a/#", "--prefix a"]
+        {
             assert!(parse(words).is_err(), "{words}");
         }
         assert!(parse("--broker mqtts://x").is_err());
-        assert!(parse("--prefix house/one --name a_b-1 --mqtt 3.1.1").is_ok());
+        assert!(parse("--broker x --prefix house/one --name a_b-1 --mqtt 3.1.1").is_ok());
     }
 }

@@ -16,6 +16,7 @@ use crate::simulate::kind::Kind;
 use crate::simulate::operator::Order;
 use crate::simulate::outgoing::{Item, Outgoing};
 use crate::simulate::picture;
+use crate::simulate::server::Password;
 use crate::simulate::tally::Tally;
 
 /// How long the server has to answer a hand shake before it is repeated; doubles each time.
@@ -47,6 +48,7 @@ pub(super) struct Device {
     pub(super) actuator: Actuator,
     pub(super) tally: Tally,
     pub(super) ever_joined: bool,
+    password: Option<Password>,
     next_stranger: Option<Instant>,
 }
 
@@ -87,6 +89,7 @@ impl Device {
             actuator: Actuator::new(plan),
             tally: Tally::default(),
             ever_joined: false,
+            password: plan.password.clone(),
             next_stranger,
         }
     }
@@ -130,6 +133,10 @@ impl Device {
 
     fn options(&self) -> ClientOptions {
         let mut options = ClientOptions::for_broker(&self.surroundings.broker, self.id.clone());
+        if let Some(password) = &self.password {
+            options.username = Some(self.id.as_str().into());
+            options.password = Some(password.clone().into());
+        }
         options.version = self.surroundings.version;
         options.keep_alive = Duration::from_secs(30);
         options.event_queue = 32;

@@ -14,18 +14,21 @@ use crate::simulate::args::{DevicePlan, SimulateArgs};
 use crate::simulate::console::{Console, Tone};
 use crate::simulate::device::{Device, Surroundings};
 use crate::simulate::operator::{self, Line, Order};
+use crate::simulate::server::Server;
 use crate::simulate::tally::Tally;
 
 /// So much time lies between the starts of two devices, so that thousands do not connect at once.
 const STAGGER: Duration = Duration::from_millis(2);
 
 /// Runs the devices until `shutdown` is cancelled, then disconnects them all and shows a summary.
-/// Fails where there is nothing to simulate, or nobody knows the broker's host.
+/// Fails where there is nothing to simulate, no server answers, or nobody knows the broker's host.
 pub async fn run(args: SimulateArgs, shutdown: CancellationToken) -> anyhow::Result<()> {
-    // A broker that is not there yet is waited for; a host that nobody knows is a slip.
-    let address = &args.broker.address;
-    let known = tokio::net::lookup_host(address).await;
-    drop(known.with_context(|| format!("--broker: find the host of {address}"))?);
+    if let Some(broker) = &args.broker {
+        // A broker that is not there yet is waited for; a host that nobody knows is a slip.
+        let address = &broker.address;
+        let known = tokio::net::lookup_host(address).await;
+        drop(known.with_context(|| format!("--broker: find the host of {address}"))?);
+    }
     // Each device has a connection.
     OpenFiles::ask();
     run_with(args, operator::lines(), shutdown).await.map(drop)
@@ -37,21 +40,29 @@ pub(super) async fn run_with(
     lines: mpsc::Receiver<String>,
     shutdown: CancellationToken,
 ) -> anyhow::Result<Tally> {
-    let plans = args.devices();
+    let mut plans = args.devices();
     check(&plans, &args)?;
+    let (broker, prefix) = match args.broker {
+        Some(broker) => (broker, args.prefix),
+        None => {
+            let server = Server::find(&args.config).await?;
+            server.let_in(&mut plans).await?;
+            (server.broker, server.prefix)
+        }
+    };
     let width = plans.iter().map(|plan| plan.id.len()).max().unwrap_or(0);
     let console = Console::new(args.quiet, width);
     console.say(format_args!(
         "locks: {}, lights: {}, cameras: {}; on {}, below {}/devices",
-        args.locks, args.lights, args.cameras, args.broker.address, args.prefix
+        args.locks, args.lights, args.cameras, broker.address, prefix
     ));
     if std::io::stdin().is_terminal() && !args.quiet {
         console.say(format_args!("{}", operator::USAGE));
     }
     let surroundings = Arc::new(Surroundings {
-        broker: args.broker,
+        broker,
         version: args.mqtt.into(),
-        prefix: args.prefix,
+        prefix,
         plain: args.plain,
         stranger_every: Duration::from_secs(args.stranger_every),
         console: console.clone(),

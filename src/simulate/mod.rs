@@ -2,7 +2,8 @@
 //! MQTT connection, and that show what they do as it happens.
 //!
 //! [`run`] starts the fleet. Each device is a task (device.rs) around a mechanism without I/O
-//! (actuator.rs). It knows nothing of the server but the topics and words of the device protocol.
+//! (actuator.rs). Of the server it knows no more than the topics and words of the
+//! device protocol, and where credentials are made (server.rs).
 
 mod actuator;
 mod args;
@@ -15,6 +16,7 @@ mod kind;
 mod operator;
 mod outgoing;
 mod picture;
+mod server;
 mod tally;
 #[cfg(test)]
 mod tests;

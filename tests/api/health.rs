@@ -40,10 +40,11 @@ async fn a_server_that_cannot_keep_its_state_says_so_and_takes_nothing_back_sile
 #[tokio::test]
 async fn a_server_whose_broker_cannot_write_its_store_is_not_ready() {
     let server = Server::start().await;
+    let door = server.lock("front-door", Manner::Obeys).await;
     let (data, away) = (server.folder().join("data"), server.folder().join("away"));
     std::fs::rename(&data, &away).unwrap();
     // What it says is to be kept, which shows that it cannot be.
-    let _door = server.lock("front-door", Manner::Obeys).await;
+    door.say("state jammed").await;
     let detail = until("the failure to be seen", async || {
         let ready = server.get("/readyz").await;
         (ready.status == 503).then(|| ready.problem(503, "not-ready"))

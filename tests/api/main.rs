@@ -4,6 +4,9 @@
 #![allow(clippy::unwrap_used)]
 
 mod harness;
+#[allow(dead_code)] // Reason: the tests of devices use the rest of it.
+#[path = "../support/secrets.rs"]
+mod secrets;
 
 mod actions;
 mod auth;

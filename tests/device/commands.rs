@@ -106,7 +106,8 @@ async fn what_one_device_does_holds_up_no_other() {
 async fn an_app_over_mqtt_is_told_how_its_command_ended() {
     let server = Server::start();
     let mut door = Device::join(&server, "front", ACKS).await;
-    let connect = latchlight_mqtt::Connect::new(latchlight_mqtt::ProtocolVersion::V311, "phone");
+    let connect = latchlight_mqtt::Connect::new(latchlight_mqtt::ProtocolVersion::V311, "ann");
+    let connect = server.as_app(connect).await;
     let mut phone = Device::connect(server.mqtt(), connect).await;
     phone.subscribe("latchlight/apps/ann/down", latchlight_mqtt::QoS::AtLeastOnce).await;
     phone.publish("latchlight/apps/ann/up", "unlock front", false).await;

@@ -1,9 +1,9 @@
 //! A device joins, says its state, and is shown.
 
-use latchlight_mqtt::{Connect, ProtocolVersion, QoS};
+use latchlight_mqtt::{Connect, ProtocolVersion, QoS, ReasonCode};
 use serde_json::{Value, json};
 
-use crate::harness::{Device, Server};
+use crate::harness::{Device, PATIENCE, Server};
 
 #[tokio::test]
 async fn a_device_joins_and_is_unknown_until_it_speaks() {
@@ -26,8 +26,8 @@ async fn the_state_is_retained_for_everyone_and_goes_with_the_device() {
     let mut door = Device::join(&server, "front", "lock").await;
     door.say("state unlocked").await;
     server.device_when("front", |device| device["state"] == "unlocked").await;
-    let mut watcher =
-        Device::connect(server.mqtt(), Connect::new(ProtocolVersion::V311, "watcher")).await;
+    let watcher = Connect::new(ProtocolVersion::V311, "watcher");
+    let mut watcher = Device::connect(server.mqtt(), server.as_app(watcher).await).await;
     watcher.subscribe("latchlight/devices/+/state", QoS::AtLeastOnce).await;
     let kept = loop {
         // It may come once more while the server is still publishing it.
@@ -38,8 +38,7 @@ async fn the_state_is_retained_for_everyone_and_goes_with_the_device() {
         }
     };
     assert_eq!((&kept["kind"], &kept["online"]), (&json!("lock"), &json!(true)));
-    let gone = reqwest::Client::new().delete(format!("{}/api/v1/devices/front", server.http));
-    assert_eq!(gone.send().await.unwrap().status(), 204);
+    assert_eq!(server.delete("/api/v1/devices/front").await, 204);
     while !watcher.hear_publish().await.payload.is_empty() {}
 }
 
@@ -78,11 +77,9 @@ async fn words_that_make_no_sense_are_answered_plainly_or_not_at_all() {
 #[tokio::test]
 async fn a_base_topic_of_its_own_is_taken_unless_it_is_somebody_elses() {
     let server = Server::start();
-    let connect = Connect::new(ProtocolVersion::V5, "garage");
-    let mut garage = Device::connect(server.mqtt(), connect).await;
+    let hand_shake = "lock {\"base\": \"yard/garage\"}";
+    let mut garage = Device::join(&server, "garage", hand_shake).await;
     garage.subscribe("yard/garage/down", QoS::AtLeastOnce).await;
-    garage.say("hand_shake lock {\"base\": \"yard/garage\"}").await;
-    assert_eq!(garage.hear().await, "ok hand_shake");
     garage.publish("yard/garage/up", "state locked", false).await;
     server.device_when("garage", |d| d["state"] == "locked" && d["online"] == true).await;
     let mut thief = Device::join(&server, "thief", "other").await;
@@ -99,25 +96,25 @@ async fn a_device_has_one_base_topic_and_who_is_not_taken_in_has_none() {
     let mut garage = Device::join(&server, "garage", "lock").await;
     let mut shed = Device::join(&server, "shed", "light").await;
     let offer = |base: &str| format!("{{\"base\": \"{base}\"}}");
-    garage.subscribe("yard/one/down", QoS::AtLeastOnce).await;
     garage.say(&format!("hand_shake lock {}", offer("yard/one"))).await;
     assert_eq!(garage.hear().await, "ok hand_shake");
+    garage.subscribe("yard/one/down", QoS::AtLeastOnce).await;
     // It is a lock: as a light, it is not taken in, and its topics stay.
     garage.say(&format!("hand_shake light {}", offer("yard/two"))).await;
     assert!(garage.hear().await.starts_with("error hand_shake"));
     garage.publish("yard/one/up", "state locked", false).await;
     server.device_when("garage", |device| device["state"] == "locked").await;
     // What it does not have, or has no more, another may take.
-    shed.subscribe("shed/two/down", QoS::AtLeastOnce).await;
     for base in ["yard/two", "shed/two"] {
         shed.say(&format!("hand_shake light {}", offer(base))).await;
         server.device_when("shed", |device| device["base_topic"] == base).await;
     }
-    // Not before: what the shed is told there is not for the garage.
-    garage.subscribe("yard/two/down", QoS::AtLeastOnce).await;
     garage.say(&format!("hand_shake lock {}", offer("yard/two"))).await;
     assert_eq!(garage.hear().await, "ok hand_shake");
-    garage.publish("yard/one/up", "state unlocked", false).await;
+    assert_eq!(
+        garage.publish("yard/one/up", "state unlocked", false).await,
+        ReasonCode::NotAuthorized
+    );
     garage.publish("yard/two/up", "state jammed", false).await;
     server.device_when("garage", |device| device["state"] == "jammed").await;
 }
@@ -126,23 +123,27 @@ async fn a_device_has_one_base_topic_and_who_is_not_taken_in_has_none() {
 async fn who_is_removed_while_joining_is_in_with_its_base_topic_or_not_at_all() {
     const HAND_SHAKE: &str = "hand_shake lock {\"base\": \"yard/garage\"}";
     let server = Server::start();
-    let connect = Connect::new(ProtocolVersion::V5, "garage");
-    let mut garage = Device::connect(server.mqtt(), connect).await;
-    garage.subscribe("yard/garage/down", QoS::AtLeastOnce).await;
-    // Where it is answered as long as it is not in the roster.
-    garage.listen(QoS::AtLeastOnce).await;
     for _ in 0..20 {
+        let mut garage = Device::connect(server.mqtt(), server.device("garage").await).await;
+        garage.listen(QoS::AtLeastOnce).await;
         garage.say(HAND_SHAKE).await;
         while garage.hear().await != "ok hand_shake" {}
-        let again = async {
-            garage.say(HAND_SHAKE).await;
-            while garage.hear().await != "ok hand_shake" {}
-        };
-        let (removed, ()) = tokio::join!(server.delete("/api/v1/devices/garage"), again);
+        let up = "latchlight/devices/garage/up";
+        let (removed, ()) = tokio::join!(
+            server.delete("/api/v1/devices/garage"),
+            garage.publish_at_once(vec![(up.to_owned(), HAND_SHAKE.into())]),
+        );
         assert_eq!(removed, 204);
+        // Its credentials are gone with it (C11).
+        while garage.connection.receive_within(PATIENCE).await.is_ok() {}
+        let mut garage = Device::connect(server.mqtt(), server.device("garage").await).await;
+        garage.listen(QoS::AtLeastOnce).await;
         if server.get("/api/v1/devices/garage").await.0 == 200 {
             garage.publish("yard/garage/up", "state locked", false).await;
             server.device_when("garage", |device| device["state"] == "locked").await;
+        } else {
+            let refused = garage.publish("yard/garage/up", "state locked", false).await;
+            assert_eq!(refused, ReasonCode::NotAuthorized);
         }
     }
 }

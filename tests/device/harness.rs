@@ -21,6 +21,11 @@ use tokio::time::{Instant, timeout};
 /// Longer than anything takes that works.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
+/// The password of `owner`.
+pub(crate) const PASSWORD: &str = "a door of one's own";
+
+use crate::secrets;
+
 /// The program, serving on free ports from a folder of its own.
 pub(crate) struct Server {
     child: Child,
@@ -97,6 +102,36 @@ impl Server {
 
     pub(crate) fn config_path(&self) -> PathBuf {
         self.folder.path().join("config.json")
+    }
+
+    /// The CONNECT of a device, with what it shows to be let in: its id stands
+    /// before the first dot of the client id.
+    pub(crate) async fn device(&self, client_id: &str) -> Connect {
+        self.as_device(Connect::new(ProtocolVersion::V5, client_id)).await
+    }
+
+    /// The same of a CONNECT that is made already.
+    pub(crate) async fn as_device(&self, mut connect: Connect) -> Connect {
+        let id = connect.client_id.split('.').next().unwrap().to_owned();
+        let secret = secrets::of_device(&self.config_path(), &id).await;
+        connect.username = Some((*id).into());
+        connect.password = Some(secret.into());
+        connect
+    }
+
+    /// The CONNECT of an app, which is an account of this name that may do
+    /// everything.
+    pub(crate) async fn app(&self, name: &str) -> Connect {
+        self.as_app(Connect::new(ProtocolVersion::V5, name)).await
+    }
+
+    /// The same of a CONNECT that is made already.
+    pub(crate) async fn as_app(&self, mut connect: Connect) -> Connect {
+        let name = connect.client_id.split('.').next().unwrap().to_owned();
+        let secret = secrets::of_app(&self.config_path(), &name).await;
+        connect.username = Some((*name).into());
+        connect.password = Some(secret.into());
+        connect
     }
 
     pub(crate) fn mqtt(&self) -> &str {
@@ -260,10 +295,15 @@ pub(crate) fn configured(settings: Value) -> TempDir {
     folder
 }
 
+/// Settings by which everybody may say and hear everything outside the prefix.
+pub(crate) fn open_house() -> Value {
+    json!({ "mqtt": { "ledger": concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/open.yaml") } })
+}
+
 /// The command that serves this configuration.
 pub(crate) fn program(config: &Path) -> Command {
     let mut program = Command::new(env!("CARGO_BIN_EXE_latchlight"));
-    program.args(["serve", "--config"]).arg(config);
+    program.args(["serve", "--config"]).arg(config).env("LATCHLIGHT_OWNER_PASSWORD", PASSWORD);
     program
 }
 
@@ -291,7 +331,7 @@ pub(crate) struct Device {
 impl Device {
     /// A device that joined, with its features, and acknowledges deliveries.
     pub(crate) async fn join(server: &Server, id: &str, hand_shake: &str) -> Self {
-        let mut device = Self::connect(server.mqtt(), Connect::new(ProtocolVersion::V5, id)).await;
+        let mut device = Self::connect(server.mqtt(), server.device(id).await).await;
         device.listen(QoS::AtLeastOnce).await;
         device.say(&format!("hand_shake {hand_shake}")).await;
         assert_eq!(device.hear().await, "ok hand_shake");
@@ -311,7 +351,7 @@ impl Device {
 
     /// The same over a connection that is open.
     pub(crate) async fn over(mut connection: Connection, connect: Connect) -> (Self, bool) {
-        let id = connect.client_id.to_string();
+        let id = connect.client_id.split('.').next().unwrap().to_owned();
         let answer = connection.handshake(connect, PATIENCE).await.unwrap();
         assert!(!answer.reason.is_error(), "{:?}", answer.reason);
         connection.set_auto_acknowledge(true);

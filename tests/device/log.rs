@@ -3,10 +3,12 @@
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
 
+use latchlight_client::Connection;
 use latchlight_mqtt::{Connect, ProtocolVersion};
 use serde_json::json;
 
 use crate::harness::{Device, Server};
+use crate::secrets;
 
 #[tokio::test]
 async fn what_strangers_say_makes_no_lines_of_its_own_in_the_log() {
@@ -26,7 +28,11 @@ async fn what_strangers_say_makes_no_lines_of_its_own_in_the_log() {
     let (_, mqtt) = ready.split_once("mqtt=").unwrap();
     let mqtt = mqtt.split_whitespace().next().unwrap();
 
-    let connect = Connect::new(ProtocolVersion::V5, "mallory\nforged \u{1b}[31m");
+    let stranger = Connect::new(ProtocolVersion::V5, "stranger\nforged \u{1b}[31m");
+    assert!(Connection::connect(mqtt, stranger).await.is_err());
+    let mut connect = Connect::new(ProtocolVersion::V5, "front.\nforged \u{1b}[31m");
+    connect.username = Some("front".into());
+    connect.password = Some(secrets::of_device(&path, "front").await.into());
     let mut mallory = Device::connect(mqtt, connect).await;
     mallory.subscribe("latchlight/devices/front/down", latchlight_mqtt::QoS::AtLeastOnce).await;
     for (topic, payload, retain) in [
@@ -54,25 +60,21 @@ async fn what_strangers_say_makes_no_lines_of_its_own_in_the_log() {
 #[tokio::test]
 async fn who_makes_a_mistake_is_named_in_the_log_and_what_it_was() {
     let server = Server::start();
-    let app = Connect::new(ProtocolVersion::V5, "app");
-    let mut app = Device::connect(server.mqtt(), app).await;
-    let on_up = |id: &str| format!("latchlight/devices/{id}/up");
-    for (topic, said, speaker, why) in [
-        (on_up("shed"), "hand_shake", "device:shed", "hand_shake: say what you are"),
+    let mut shed = Device::connect(server.mqtt(), server.device("shed").await).await;
+    let mut app = Device::connect(server.mqtt(), server.app("phone").await).await;
+    for (said, speaker, why) in [
+        ("hand_shake", "device:shed", "hand_shake: say what you are"),
         // These are never answered, so that the log is all there is.
-        (on_up("shed"), "state locked", "device:shed", "state: `shed` has not joined"),
-        (on_up("shed"), "ack 1 ok", "device:shed", "ack: `shed` has not joined"),
-        (on_up("bad id!"), "state on", "topic:latchlight/devices/bad id!/up", "not a device id"),
-        ("latchlight/apps/a b/up".into(), "lock", "topic:latchlight/apps/a b/up", "an identity is"),
-        ("latchlight/apps/me/up".into(), "frobnicate", "app:me", "unknown word `frobnicate`"),
-        (
-            "latchlight/apps/me/up".into(),
-            "lock nosuch",
-            "app:me",
-            "lock: there is no device nosuch",
-        ),
+        ("state locked", "device:shed", "state: `shed` has not joined"),
+        ("ack 1 ok", "device:shed", "ack: `shed` has not joined"),
+        ("frobnicate", "app:phone", "unknown word `frobnicate`"),
+        ("lock nosuch", "app:phone", "lock: there is no device nosuch"),
     ] {
-        app.publish(&topic, said, false).await;
+        if speaker == "app:phone" {
+            app.publish("latchlight/apps/phone/up", said, false).await;
+        } else {
+            shed.say(said).await;
+        }
         let line = server.logged("not taken").await;
         assert_eq!((&line["level"], &line["speaker"]), (&json!("WARN"), &json!(speaker)));
         assert!(line["why"].as_str().unwrap().contains(why), "{line}");
@@ -103,25 +105,25 @@ async fn a_flood_of_mistakes_is_a_few_lines_of_the_log() {
 #[tokio::test]
 async fn a_flood_of_publishes_that_are_refused_is_a_few_lines_of_the_log() {
     let server = Server::start();
-    let connect = Connect::new(ProtocolVersion::V5, "mallory");
-    let mut mallory = Device::connect(server.mqtt(), connect).await;
+    let mut mallory = Device::connect(server.mqtt(), server.device("mallory").await).await;
     for _ in 0..100 {
         mallory.publish("latchlight/devices/front/down", "unlock", false).await;
-        mallory.publish("latchlight/devices/front/up", "unlock", true).await;
+        mallory.publish("latchlight/devices/mallory/up", "unlock", true).await;
     }
     let log = server.stop_and_read_log().await;
     let refused: Vec<_> = log.iter().filter(|line| line["speaker"] == "client mallory").collect();
     assert_eq!(refused.len(), 5, "{refused:?}");
     let why = "`latchlight/devices/front/down` is a device's command topic: only commands go there";
     assert_eq!(refused[0]["why"], why);
-    let why = "`latchlight/devices/front/up` is acted on: nothing retained goes there, and no will";
+    let why =
+        "`latchlight/devices/mallory/up` is acted on: nothing retained goes there, and no will";
     assert_eq!(refused[1]["why"], why);
 }
 
 #[tokio::test]
 async fn a_start_and_a_stop_are_told_in_the_servers_own_words() {
     let server = Server::start();
-    let mut door = Device::connect(server.mqtt(), Connect::new(ProtocolVersion::V5, "front")).await;
+    let mut door = Device::connect(server.mqtt(), server.device("front").await).await;
     door.say("hand_shake lock").await;
     assert_eq!(server.logged("device joined").await["online"], json!(false));
     door.listen(latchlight_mqtt::QoS::AtLeastOnce).await;

@@ -23,6 +23,8 @@ mod real_clients;
 mod restart;
 mod retention;
 mod safety;
+#[path = "../support/secrets.rs"]
+mod secrets;
 mod store;
 mod stranger;
 mod tls;

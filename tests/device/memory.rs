@@ -8,7 +8,7 @@ use rustix::process::{Resource, getrlimit, setrlimit};
 use serde_json::json;
 use tokio::time::Instant;
 
-use crate::harness::{Device, PATIENCE, Server};
+use crate::harness::{Device, PATIENCE, Server, open_house};
 
 /// As many as the system lets the server have, up to this.
 const CLIENTS: usize = 5_000;
@@ -27,7 +27,7 @@ const AT_ONCE: usize = 50;
 async fn after_a_mass_disconnect_most_of_it_comes_back() {
     // Half of the server's files are for devices, and other tests have theirs.
     let clients = CLIENTS.min(open_files() / 4);
-    let server = Server::start_with(json!({ "mqtt": { "store": false } }));
+    let server = Server::start_with(open_house_without_a_store());
     // What the program has for its own, after the first few.
     come_and_go(&server, 200).await;
     let before = server.resident();
@@ -44,7 +44,7 @@ async fn after_a_mass_disconnect_most_of_it_comes_back() {
     assert!(left_over <= taken / 2, "{taken} KiB were taken, {left_over} are left");
 }
 
-/// So many connect, listen for commands and to a topic of their own, have
+/// So many connect, listen to two topics of their own, have
 /// messages waiting, and are gone; gives what the server had with all of them.
 async fn come_and_go(server: &Server, count: usize) -> u64 {
     let mut devices = Vec::new();
@@ -55,7 +55,7 @@ async fn come_and_go(server: &Server, count: usize) -> u64 {
         properties.session_expiry_interval = Some((number % 2) as u32);
         let mut device = Device::connect(server.mqtt(), connect).await;
         device.connection.set_auto_acknowledge(false);
-        device.listen(QoS::AtLeastOnce).await;
+        device.subscribe(&format!("{}/more", topic(number)), QoS::AtLeastOnce).await;
         device.subscribe(&topic(number), QoS::AtLeastOnce).await;
         devices.push(device);
     }
@@ -78,6 +78,12 @@ async fn come_and_go(server: &Server, count: usize) -> u64 {
     drop(publisher);
     until_all_are_gone(server).await;
     most
+}
+
+fn open_house_without_a_store() -> serde_json::Value {
+    let mut settings = open_house();
+    settings["mqtt"]["store"] = json!(false);
+    settings
 }
 
 fn topic(number: usize) -> String {

@@ -6,7 +6,7 @@ use std::io::ErrorKind;
 use std::time::Duration;
 
 use latchlight_client::{Connection, ConnectionError};
-use latchlight_mqtt::{Connect, Packet, ProtocolVersion, QoS, ReasonCode};
+use latchlight_mqtt::{Packet, ProtocolVersion, QoS, ReasonCode};
 use serde_json::json;
 use tokio::net::{TcpListener, TcpSocket};
 
@@ -16,16 +16,20 @@ use crate::outside_broker::Broker;
 /// More than a device's system takes here, and less than the server's.
 const NOISE: usize = 64 * 1024;
 
+/// What a device says there is not answered.
+fn noise(id: &str) -> String {
+    format!("latchlight/devices/{id}/online")
+}
+
 /// A device whose system takes next to nothing for it.
 async fn deaf(server: &Server, id: &str, qos: QoS) -> Device {
     let socket = TcpSocket::new_v4().unwrap();
     socket.set_recv_buffer_size(4096).unwrap();
     let stream = socket.connect(server.mqtt().parse().unwrap()).await.unwrap();
     let connection = Connection::from_stream(stream, ProtocolVersion::V5);
-    let connect = Connect::new(ProtocolVersion::V5, id);
-    let (mut device, _) = Device::over(connection, connect).await;
+    let (mut device, _) = Device::over(connection, server.device(id).await).await;
     device.listen(qos).await;
-    device.subscribe("noise", QoS::AtMostOnce).await;
+    device.subscribe(&noise(id), QoS::AtMostOnce).await;
     device.say("hand_shake lock {\"features\": [\"ack\"]}").await;
     assert_eq!(device.hear().await, "ok hand_shake");
     device
@@ -37,16 +41,16 @@ async fn c3_c7_what_a_killed_server_has_sent_does_not_arrive_later() {
     for qos in [QoS::AtMostOnce, QoS::AtLeastOnce] {
         let server = Server::start();
         let mut door = deaf(&server, "front", qos).await;
-        let mut noisy =
-            Device::connect(server.mqtt(), Connect::new(ProtocolVersion::V5, "noisy")).await;
-        assert_eq!(noisy.publish("noise", vec![0; NOISE], false).await, ReasonCode::Success);
+        let mut noisy = Device::connect(server.mqtt(), server.device("front.noisy").await).await;
+        let made = noisy.publish(&noise("front"), vec![0; NOISE], false).await;
+        assert_eq!(made, ReasonCode::Success);
         let (_, answer) = server.post("/unlock?device=front&wait=0").await;
         server.command_when(&command_of(&answer), |command| command["status"] == "sent").await;
         let folder = server.kill();
         // It reads at last.
         while let Ok(packet) = door.connection.receive_within(PATIENCE).await {
             let Packet::Publish(publish) = packet else { panic!("unexpected {packet:?}") };
-            assert_eq!(&*publish.topic, "noise");
+            assert_eq!(&*publish.topic, noise("front"));
         }
         drop(folder);
     }

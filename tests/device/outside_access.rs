@@ -203,6 +203,8 @@ async fn under_the_shipped_rules_only_who_is_named_as_an_app_operates_doors() {
     let guarded = Guarded::start(&rules);
     let server = guarded.server();
     server.logged("connected to the broker").await;
+    // Who an app is, the broker says; that there is such an account, we do.
+    server.app("phone").await;
     let mut front = guarded.join("front", r#"lock {"features": ["ack"]}"#).await;
     let mut phone = guarded.sign_in("phone").await;
     phone.subscribe("latchlight/apps/phone/down", QoS::AtLeastOnce).await;

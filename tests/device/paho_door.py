@@ -1,5 +1,6 @@
 """A door on Python's paho-mqtt: joins, says its state, obeys and acknowledges."""
 
+import os
 import sys
 
 import paho.mqtt.client as mqtt
@@ -38,6 +39,8 @@ client = mqtt.Client(
 )
 client.on_connect, client.on_subscribe, client.on_message = on_connect, on_subscribe, on_message
 client.will_set(f"{base}/online", "offline", qos=1, retain=True)
+if "DOOR_PASSWORD" in os.environ:
+    client.username_pw_set(device, os.environ["DOOR_PASSWORD"])
 if authority:
     client.tls_set(authority)
 client.connect(host, int(port))

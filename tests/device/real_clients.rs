@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use crate::harness::{PATIENCE, Server};
 use crate::mosquitto::Mosquitto;
 use crate::process::Process;
+use crate::secrets;
 
 const DOOR: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/device/paho_door.py");
 
@@ -29,10 +30,30 @@ pub(crate) fn paho_door(address: &str, version: &str) -> Process {
     Process::spawn(python().arg(DOOR).args([host, port, version, "front"]))
 }
 
+/// The same on the server's own broker.
+async fn paho_door_of(server: &Server, version: &str) -> Process {
+    let (host, port) = host_and_port(server.mqtt());
+    let mut door = python();
+    door.env("DOOR_PASSWORD", secrets::of_device(&server.config_path(), "front").await);
+    Process::spawn(door.arg(DOOR).args([host, port, version, "front"]))
+}
+
 /// The same over TLS, trusting this authority.
 pub(crate) fn paho_door_over_tls(address: &str, authority: &Path) -> Process {
     let (host, port) = host_and_port(address);
     Process::spawn(python().arg(DOOR).args([host, port, "5", "front"]).arg(authority))
+}
+
+/// The same over the server's own TLS.
+pub(crate) async fn paho_door_of_over_tls(
+    server: &Server,
+    address: &str,
+    authority: &Path,
+) -> Process {
+    let (host, port) = host_and_port(address);
+    let mut door = python();
+    door.env("DOOR_PASSWORD", secrets::of_device(&server.config_path(), "front").await);
+    Process::spawn(door.arg(DOOR).args([host, port, "5", "front"]).arg(authority))
 }
 
 pub(crate) async fn operate(server: &Server) {
@@ -46,18 +67,20 @@ pub(crate) async fn operate(server: &Server) {
 async fn a_door_of_mosquitto_clients_is_locked_from_http() {
     let server = Server::start();
     let (host, port) = host_and_port(server.mqtt());
+    let secret = secrets::of_device(&server.config_path(), "front").await;
+    let to = format!("-h {host} -p {port} -V mqttv311 -u front -P {secret} -q 1");
     let shell = format!(
-        "mosquitto_sub -h {host} -p {port} -q 1 -t latchlight/devices/front/down | \
+        "mosquitto_sub {to} -i front -t latchlight/devices/front/down | \
          while read -r verb command expires; do case $verb in \
-           ok) mosquitto_pub -h {host} -p {port} -q 1 -t latchlight/devices/front/up -m 'state unlocked';; \
-           lock) mosquitto_pub -h {host} -p {port} -q 1 -t latchlight/devices/front/up -m 'state locked';; \
+           ok) mosquitto_pub {to} -i front.1 -t latchlight/devices/front/up -m 'state unlocked';; \
+           lock) mosquitto_pub {to} -i front.1 -t latchlight/devices/front/up -m 'state locked';; \
          esac; done"
     );
     let _door = Process::spawn(Command::new("sh").args(["-c", &shell]));
     // The hand shake is repeated until the other half listens.
     let shake = || {
         let mut shake = Command::new("mosquitto_pub");
-        shake.args(["-h", host, "-p", port, "-q", "1", "-m", "hand_shake lock"]);
+        shake.args(to.split(' ')).args(["-i", "front.2", "-m", "hand_shake lock"]);
         shake.args(["-t", "latchlight/devices/front/up"]).status().unwrap()
     };
     let end = tokio::time::Instant::now() + PATIENCE;
@@ -77,7 +100,7 @@ async fn a_door_of_mosquitto_clients_is_locked_from_http() {
 async fn a_door_of_pythons_paho_is_locked_from_http_in_both_versions() {
     for version in ["3.1.1", "5"] {
         let server = Server::start();
-        let _door = paho_door(server.mqtt(), version);
+        let _door = paho_door_of(&server, version).await;
         operate(&server).await;
     }
 }

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use latchlight_mqtt::{Connect, ProtocolVersion, QoS};
+use latchlight_mqtt::QoS;
 use serde_json::{Value, json};
 
 use crate::harness::{Device, PATIENCE, Server, command_of, configured, program};
@@ -66,10 +66,9 @@ async fn a_stop_waits_for_the_command_that_is_out_and_no_longer() {
 async fn an_app_over_mqtt_is_told_how_its_command_ended_before_the_server_stops() {
     let server = Server::start();
     let mut door = Device::join(&server, "front", ACKS).await;
-    let connect = Connect::new(ProtocolVersion::V5, "phone");
-    let mut phone = Device::connect(server.mqtt(), connect).await;
-    phone.subscribe("latchlight/apps/me/down", QoS::AtLeastOnce).await;
-    phone.publish("latchlight/apps/me/up", "lock front", false).await;
+    let mut phone = Device::connect(server.mqtt(), server.app("phone").await).await;
+    phone.subscribe("latchlight/apps/phone/down", QoS::AtLeastOnce).await;
+    phone.publish("latchlight/apps/phone/up", "lock front", false).await;
     let (_, id, _) = door.hear_command().await;
     server.begin_to_stop();
     server.logged("wait for the commands that are under way").await;
@@ -91,11 +90,11 @@ async fn who_was_told_ok_is_in_the_roster_whenever_the_server_is_killed() {
         }));
         told.extend(joined.await);
         // Killed while more are joining: a write may be under way.
-        let more = (0..20).map(|number| {
-            let (id, mqtt) = (format!("late-{round}-{number}"), server.mqtt().to_owned());
+        let late: Vec<_> = (0..20).map(|number| format!("late-{round}-{number}")).collect();
+        let late = futures_util::future::join_all(late.iter().map(|id| server.device(id))).await;
+        let more = late.into_iter().map(|connect| {
+            let mqtt = server.mqtt().to_owned();
             tokio::spawn(async move {
-                let version = latchlight_mqtt::ProtocolVersion::V5;
-                let connect = latchlight_mqtt::Connect::new(version, id);
                 let mut device = Device::connect(&mqtt, connect).await;
                 let _ = device.say("hand_shake lock").await;
             })

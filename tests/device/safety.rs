@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use sqlx::ConnectOptions as _;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 
-use crate::harness::{Device, PATIENCE, Server, command_of, configured, outcome_of};
+use crate::harness::{Device, PATIENCE, Server, command_of, configured, open_house, outcome_of};
 
 const ACKS: &str = "lock {\"features\": [\"ack\"]}";
 
@@ -22,8 +22,7 @@ const A_WHILE: Duration = Duration::from_millis(300);
 async fn c1_no_client_publishes_to_a_devices_command_topic() {
     let server = Server::start();
     let mut door = Device::join(&server, "front", ACKS).await;
-    let connect = Connect::new(ProtocolVersion::V5, "mallory");
-    let mut mallory = Device::connect(server.mqtt(), connect.clone()).await;
+    let mut mallory = Device::connect(server.mqtt(), server.device("mallory").await).await;
     for retain in [false, true] {
         let reason = mallory.publish("latchlight/devices/front/down", "unlock", retain).await;
         assert_eq!(reason, ReasonCode::NotAuthorized);
@@ -44,33 +43,27 @@ async fn c1_a_retained_command_is_refused_in_every_version_and_nothing_is_stored
     let server = Server::start();
     let mut door = Device::join(&server, "front", ACKS).await;
     let up = "latchlight/apps/mallory/up";
-    let mut mallory =
-        Device::connect(server.mqtt(), Connect::new(ProtocolVersion::V5, "mallory5")).await;
+    let mut mallory = Device::connect(server.mqtt(), server.app("mallory").await).await;
     assert_eq!(mallory.publish(up, "unlock front", true).await, ReasonCode::NotAuthorized);
     for version in [ProtocolVersion::V311, ProtocolVersion::V31] {
-        let connect = Connect::new(version, "mallory3");
+        let connect = server.as_app(Connect::new(version, "mallory.3")).await;
         let (mut old, _) = Connection::connect(server.mqtt(), connect).await.unwrap();
         let publish = Publish { retain: true, ..Publish::new(up, "unlock front") };
         old.send(&Packet::Publish(publish)).await.unwrap();
         old.closed_within(PATIENCE).await.unwrap();
     }
-    mallory.subscribe("latchlight/apps/#", QoS::AtLeastOnce).await;
-    mallory.hears_nothing_for(A_WHILE).await;
     door.hears_nothing_for(A_WHILE).await;
 }
 
 #[tokio::test]
 async fn c1_what_was_retained_where_a_device_listens_from_now_on_is_purged() {
-    let server = Server::start();
-    let connect = |id| Connect::new(ProtocolVersion::V5, id);
-    let mut mallory = Device::connect(server.mqtt(), connect("mallory")).await;
-    mallory.publish("yard/front/down", "unlock", true).await;
-    let mut door = Device::connect(server.mqtt(), connect("front")).await;
-    door.subscribe("yard/front/down", QoS::AtMostOnce).await;
-    assert_eq!(door.hear_publish().await.payload, "unlock", "it is nobody's topic yet");
-    door.say("hand_shake lock {\"features\": [\"ack\"], \"base\": \"yard/front\"}").await;
-    assert_eq!(door.hear().await, "ok hand_shake");
-    let mut door = Device::connect(server.mqtt(), connect("front")).await;
+    let server = Server::start_with(open_house());
+    let mallory = Connect::new(ProtocolVersion::V5, "mallory");
+    let mut mallory = Device::connect(server.mqtt(), mallory).await;
+    let kept = mallory.publish("yard/front/down", "unlock", true).await;
+    assert!(!kept.is_error(), "it is nobody's topic yet: {kept}");
+    let hand_shake = "lock {\"features\": [\"ack\"], \"base\": \"yard/front\"}";
+    let mut door = Device::join(&server, "front", hand_shake).await;
     door.subscribe("yard/front/down", QoS::AtLeastOnce).await;
     door.hears_nothing_for(A_WHILE).await;
     for retain in [false, true] {
@@ -84,8 +77,7 @@ async fn c9_below_a_device_clients_publish_only_what_is_the_devices_to_say() {
     let server = Server::start();
     let mut door = Device::join(&server, "front", ACKS).await;
     door.subscribe("latchlight/devices/front/#", QoS::AtLeastOnce).await;
-    let mut mallory =
-        Device::connect(server.mqtt(), Connect::new(ProtocolVersion::V5, "mallory")).await;
+    let mut mallory = Device::connect(server.mqtt(), server.device("mallory").await).await;
     for leaf in ["x", "down/", "down/x", "state", "state/x", "up/x", ""] {
         for retain in [false, true] {
             let topic = format!("latchlight/devices/front/{leaf}");
@@ -99,7 +91,7 @@ async fn c9_below_a_device_clients_publish_only_what_is_the_devices_to_say() {
 async fn c1_a_will_is_no_way_to_a_command_either() {
     let server = Server::start();
     for topic in ["latchlight/devices/front/down", "latchlight/apps/x/up", "latchlight/alerts/x"] {
-        let mut connect = Connect::new(ProtocolVersion::V5, "mallory");
+        let mut connect = server.app("x").await;
         connect.will = Some(Will {
             topic: TopicName::try_from(topic).unwrap(),
             payload: "unlock front".into(),
@@ -133,8 +125,8 @@ async fn c3_who_has_not_taken_a_command_is_cut_off_whatever_was_said_in_its_name
     let server = Server::start_with(json!({ "commands": { "expires_in": 4 } }));
     let mut door = Device::join(&server, "front", ACKS).await;
     door.connection.set_auto_acknowledge(false);
-    let mut mallory =
-        Device::connect(server.mqtt(), Connect::new(ProtocolVersion::V5, "mallory")).await;
+    // Another that has its credentials, and does not listen.
+    let mut mallory = Device::connect(server.mqtt(), server.device("front.2").await).await;
     let (_, answer) = server.post("/unlock?device=front&wait=0").await;
     let id = command_of(&answer);
     mallory.publish("latchlight/devices/front/up", format!("ack {id} ok"), false).await;
@@ -146,7 +138,7 @@ async fn c3_who_has_not_taken_a_command_is_cut_off_whatever_was_said_in_its_name
 #[tokio::test]
 async fn c3_a_device_that_comes_back_with_its_session_gets_no_old_command() {
     let server = Server::start_with(json!({ "commands": { "expires_in": 4 } }));
-    let mut connect = Connect::new(ProtocolVersion::V5, "front");
+    let mut connect = server.device("front").await;
     connect.clean_start = false;
     connect.properties.make_mut().session_expiry_interval = Some(3600);
     let mut door = Device::connect(server.mqtt(), connect.clone()).await;
@@ -195,8 +187,10 @@ async fn c13_a_crowd_of_connections_does_not_keep_doors_from_being_operated() {
     let server = Server::start_by(few, folder);
     let mut door = Device::join(&server, "front", ACKS).await;
     let mut crowd = Vec::new();
+    let mut connect = server.device("front").await;
     loop {
-        let connect = Connect::new(ProtocolVersion::V5, format!("c{}", crowd.len()));
+        connect.client_id = format!("front.{}", crowd.len()).into();
+        let connect = connect.clone();
         match Connection::connect(server.mqtt(), connect).await {
             Ok((connection, _)) => crowd.push(connection),
             Err(_) => break,
@@ -333,8 +327,7 @@ impl Record {
 async fn c5_a_repeated_delivery_without_an_id_is_not_acted_on() {
     let server = Server::start();
     let mut door = Device::join(&server, "front", ACKS).await;
-    let mut phone =
-        Device::connect(server.mqtt(), Connect::new(ProtocolVersion::V5, "phone")).await;
+    let mut phone = Device::connect(server.mqtt(), server.app("ann").await).await;
     phone.subscribe("latchlight/apps/ann/down", QoS::AtLeastOnce).await;
     let publish = Publish {
         dup: true,

@@ -8,7 +8,7 @@ use latchlight_broker::{AllowAll, Broker, InlinePublish, QoS as BrokerQoS, Sqlit
 use latchlight_mqtt::{Connect, ProtocolVersion, QoS, ReasonCode};
 use serde_json::json;
 
-use crate::harness::{Device, Server, command_of, configured, outcome_of, program};
+use crate::harness::{Device, Server, command_of, configured, open_house, outcome_of, program};
 use crate::restart::TEARS;
 
 const ACKS: &str = "lock {\"features\": [\"ack\"]}";
@@ -24,17 +24,29 @@ fn resuming(id: &str) -> Connect {
     connect
 }
 
-/// A client with its session, and whether that was there.
+/// A client of the open house with its session, and whether that was there.
 async fn resume(server: &Server, id: &str) -> (Device, bool) {
     Device::resume(server.mqtt(), resuming(id)).await
 }
 
+/// The same of a device.
+async fn resume_device(server: &Server, id: &str) -> (Device, bool) {
+    Device::resume(server.mqtt(), server.as_device(resuming(id)).await).await
+}
+
+/// The same of an app.
+async fn resume_app(server: &Server, name: &str) -> (Device, bool) {
+    Device::resume(server.mqtt(), server.as_app(resuming(name)).await).await
+}
+
 #[tokio::test]
 async fn what_a_phone_is_owed_is_there_after_kill_9_with_its_session() {
-    let server = Server::start();
-    let (mut phone, present) = resume(&server, "phone").await;
+    let server = Server::start_with(open_house());
+    let (mut ann, present) = resume_app(&server, "ann").await;
     assert!(!present);
-    phone.subscribe("latchlight/alerts/+", QoS::AtLeastOnce).await;
+    ann.subscribe("latchlight/alerts/+", QoS::AtLeastOnce).await;
+    ann.connection.abort();
+    let (mut phone, _) = resume(&server, "phone").await;
     phone.subscribe("house/#", QoS::AtLeastOnce).await;
     phone.connection.abort();
     let mut sensor = Device::connect(server.mqtt(), resuming("sensor")).await;
@@ -44,6 +56,8 @@ async fn what_a_phone_is_owed_is_there_after_kill_9_with_its_session() {
     let server = Server::start_in(server.kill());
     let (mut phone, present) = resume(&server, "phone").await;
     assert!(present, "its session is back");
+    let (mut ann, present) = resume_app(&server, "ann").await;
+    assert!(present, "an app's, too");
     for (topic, payload) in [("house/bell", "rings"), ("house/mode", "night")] {
         let publish = phone.hear_publish().await;
         assert_eq!((&*publish.topic, &publish.payload[..]), (topic, payload.as_bytes()));
@@ -51,7 +65,7 @@ async fn what_a_phone_is_owed_is_there_after_kill_9_with_its_session() {
     // So are its subscriptions, and what was retained.
     let mut door = Device::join(&server, "front", ACKS).await;
     door.say("state jammed").await;
-    assert_eq!(&*phone.hear_publish().await.topic, "latchlight/alerts/jammed");
+    assert_eq!(&*ann.hear_publish().await.topic, "latchlight/alerts/jammed");
     phone.subscribe("house/mode", QoS::AtLeastOnce).await;
     let retained = phone.hear_publish().await;
     assert!(retained.retain && retained.payload == "night", "{retained:?}");
@@ -59,7 +73,9 @@ async fn what_a_phone_is_owed_is_there_after_kill_9_with_its_session() {
 
 #[tokio::test]
 async fn without_its_store_it_all_ends_with_the_server() {
-    let server = Server::start_with(json!({ "mqtt": { "store": false } }));
+    let mut settings = open_house();
+    settings["mqtt"]["store"] = json!(false);
+    let server = Server::start_with(settings);
     let (mut phone, _) = resume(&server, "phone").await;
     phone.subscribe("house/#", QoS::AtLeastOnce).await;
     assert_eq!(phone.publish("house/mode", "night", true).await, ReasonCode::Success);
@@ -77,26 +93,23 @@ async fn without_its_store_it_all_ends_with_the_server() {
 async fn c1_c3_c7_commands_in_an_old_store_are_purged_before_anybody_connects() {
     const DOWNS: [&str; 3] =
         ["latchlight/devices/front/down", "yard/back/down", "cellar/door/commands"];
-    let settled = json!({ "devices": { "cellar": { "topics": {
+    let mut settled = open_house();
+    settled["devices"] = json!({ "cellar": { "topics": {
         "up": "cellar/door/says", "down": DOWNS[2],
-    }}}});
+    }}});
     let server = Server::start_with(settled);
     Device::join(&server, "front", ACKS).await;
-    let mut back = Device::connect(server.mqtt(), resuming("back")).await;
-    back.subscribe(DOWNS[1], QoS::AtLeastOnce).await;
-    back.say("hand_shake lock {\"base\": \"yard/back\"}").await;
-    assert_eq!(back.hear().await, "ok hand_shake");
+    Device::join(&server, "back", "lock {\"base\": \"yard/back\"}").await;
+    server.device("cellar").await;
     let folder = server.stop();
     leave_commands(&folder.path().join("data/broker.db"), &DOWNS).await;
 
     let server = Server::start_in(folder);
-    for id in ["front", "back", "cellar"] {
-        let (mut device, present) = resume(&server, id).await;
+    for (id, down) in ["front", "back", "cellar"].into_iter().zip(DOWNS) {
+        let (mut device, present) = resume_device(&server, id).await;
         assert!(present, "{id}");
         device.hears_nothing_for(A_WHILE).await;
-        for down in DOWNS {
-            device.subscribe(down, QoS::AtLeastOnce).await;
-        }
+        device.subscribe(down, QoS::AtLeastOnce).await;
         device.hears_nothing_for(A_WHILE).await;
     }
     // What else it was owed is there.
@@ -118,14 +131,14 @@ async fn c1_c3_c7_commands_in_an_old_store_are_purged_before_anybody_connects() 
 async fn leave_commands(store: &Path, downs: &[&str]) {
     let old = old_broker(store);
     let address = old.addresses()[0].to_string();
-    for id in ["front", "back", "cellar", "phone"] {
-        let mut device = Device::connect(&address, resuming(id)).await;
-        for down in downs {
-            device.subscribe(down, QoS::AtLeastOnce).await;
-        }
-        if id == "phone" {
-            device.subscribe("house/bell", QoS::AtLeastOnce).await;
-        }
+    let all = ["front", "back", "cellar", "phone"].iter().zip(downs.iter().chain(&["house/bell"]));
+    for (id, topic) in all {
+        let mut connect = resuming(id);
+        // As whom the server would have let it in.
+        let sort = if *id == "phone" { "ledger:".to_owned() } else { format!("device:{id}") };
+        connect.username = Some(sort.into());
+        let mut device = Device::connect(&address, connect).await;
+        device.subscribe(topic, QoS::AtLeastOnce).await;
         device.connection.abort();
     }
     let spoken = ["latchlight/apps/ann/up", "yard/back/up", "latchlight/devices/front/state"];
@@ -149,7 +162,7 @@ fn old_broker(store: &Path) -> Broker {
 #[tokio::test]
 async fn c7_a_command_that_was_out_is_not_sent_to_the_session_that_comes_back() {
     let server = Server::start();
-    let (mut door, _) = resume(&server, "front").await;
+    let (mut door, _) = resume_device(&server, "front").await;
     door.listen(QoS::AtLeastOnce).await;
     door.say(&format!("hand_shake {ACKS}")).await;
     door.hear().await;
@@ -158,7 +171,7 @@ async fn c7_a_command_that_was_out_is_not_sent_to_the_session_that_comes_back() 
     door.hear_publish().await;
 
     let server = Server::start_in(server.kill());
-    let (mut door, present) = resume(&server, "front").await;
+    let (mut door, present) = resume_device(&server, "front").await;
     assert!(present);
     door.hears_nothing_for(A_WHILE).await;
     assert_eq!(server.ended(&command_of(&answer)).await["outcome"], "unconfirmed");
@@ -179,7 +192,7 @@ async fn no_state_of_an_earlier_run_is_shown() {
     lamp.publish("latchlight/devices/lamp/online", "online", true).await;
     server.device_when("front", |device| device["state"] == "unlocked").await;
     // A phone that is away is owed that change.
-    let (mut phone, _) = resume(&server, "phone").await;
+    let (mut phone, _) = resume_app(&server, "phone").await;
     phone.subscribe("latchlight/devices/front/state", QoS::AtLeastOnce).await;
     phone.hear_publish().await;
     phone.connection.abort();
@@ -187,7 +200,7 @@ async fn no_state_of_an_earlier_run_is_shown() {
     server.device_when("front", |device| device["state"] == "locked").await;
 
     let server = Server::start_in(server.kill());
-    let (mut phone, _) = resume(&server, "phone").await;
+    let (mut phone, _) = resume_app(&server, "phone").await;
     let first = phone.hear_publish().await;
     let shown: serde_json::Value = serde_json::from_slice(&first.payload).unwrap();
     assert_eq!((&shown["state"], &shown["online"]), (&json!("unknown"), &json!(false)));
@@ -198,7 +211,7 @@ async fn no_state_of_an_earlier_run_is_shown() {
 #[tokio::test]
 async fn c28_a_torn_store_is_kept_aside_and_begun_anew() {
     for tear in TEARS {
-        let server = Server::start();
+        let server = Server::start_with(open_house());
         Device::join(&server, "front", ACKS).await;
         let (mut phone, _) = resume(&server, "phone").await;
         phone.publish("house/mode", "x".repeat(20_000), true).await;
@@ -229,7 +242,7 @@ async fn c28_a_torn_store_is_kept_aside_and_begun_anew() {
 /// C28: files that may not grow are what a full disk is.
 #[tokio::test]
 async fn c28_when_the_disk_is_full_that_is_said_and_doors_are_operated() {
-    let folder = configured(json!({}));
+    let folder = configured(open_house());
     let config = folder.path().join("config.json");
     let mut full = std::process::Command::new("bash");
     // In KiB; a write beyond is an error, not the end.

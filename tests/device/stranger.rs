@@ -2,7 +2,7 @@
 
 use std::io::Cursor;
 
-use latchlight_mqtt::{Connect, ProtocolVersion, QoS};
+use latchlight_mqtt::QoS;
 use serde_json::Value;
 
 use crate::harness::{Device, Server};
@@ -23,8 +23,7 @@ async fn an_alert_has_a_link_to_the_picture_and_reaches_who_asked_for_it() {
     let server = Server::start();
     let mut camera = Device::join(&server, "porch", "camera").await;
     let mut siren = Device::join(&server, "siren", "other {\"features\": [\"alerts\"]}").await;
-    let mut watcher =
-        Device::connect(server.mqtt(), Connect::new(ProtocolVersion::V5, "watcher")).await;
+    let mut watcher = Device::connect(server.mqtt(), server.app("watcher").await).await;
     watcher.subscribe("latchlight/alerts/#", QoS::AtLeastOnce).await;
     camera.publish("latchlight/devices/porch/picture", picture(), false).await;
     let id = camera.hear().await.strip_prefix("ok picture ").unwrap().to_owned();

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use latchlight_client::Connection;
-use latchlight_mqtt::{Connect, ProtocolVersion};
+use latchlight_mqtt::ProtocolVersion;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -165,7 +165,7 @@ async fn c25_a_bad_file_keeps_the_old_certificate_and_says_so() {
 #[tokio::test]
 async fn c25_sighup_ends_nothing_where_there_is_no_certificate_either() {
     let server = Server::start();
-    let connect = Connect::new(ProtocolVersion::V5, "door");
+    let connect = server.device("door").await;
     let connection = Connection::open(server.mqtt(), ProtocolVersion::V5).await.unwrap();
     let (mut door, _) = Device::over(connection, connect).await;
     server.signal("HUP");

@@ -12,7 +12,7 @@ use serde_json::json;
 
 use crate::authority::Authority;
 use crate::harness::{Server, configured, program};
-use crate::real_clients::{operate, paho_door_over_tls};
+use crate::real_clients::{operate, paho_door_of_over_tls};
 use crate::tls_client::{TlsClient, ask, is_let_on, with_tls_of};
 
 fn port(address: &str) -> &str {
@@ -24,7 +24,7 @@ async fn a_paho_door_over_tls_is_locked() {
     let authority = Authority::new();
     let server = Server::start_with(with_tls_of(&authority));
     let address = format!("localhost:{}", port(server.at("mqtts")));
-    let _door = paho_door_over_tls(&address, &authority.ca());
+    let _door = paho_door_of_over_tls(&server, &address, &authority.ca()).await;
     operate(&server).await;
 }
 

@@ -1,12 +1,12 @@
 //! The README's tour, run as it stands there, on this test's own ports.
 
-use std::io::{BufRead as _, BufReader, Write as _};
+use std::io::{BufRead as _, BufReader, Seek as _, Write as _};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
 
 use serde_json::Value;
 
-use crate::harness::{PATIENCE, Server};
+use crate::harness::{PASSWORD, PATIENCE, Server};
 
 const README: &str = include_str!("../../README.md");
 
@@ -21,12 +21,13 @@ fn blocks(mark: &str) -> String {
 fn shell(commands: &str, server: &Server) -> Command {
     let port = server.mqtt().rsplit_once(':').unwrap().1;
     let commands = commands
-        .replace("simulate ", &format!("simulate --broker mqtt://{} ", server.mqtt()))
+        .replace("var/config.json", &server.config_path().display().to_string())
         .replace("target/release/latchlight", env!("CARGO_BIN_EXE_latchlight"))
         .replace("http://127.0.0.1:8080", &server.http)
         .replace("-p 1883", &format!("-p {port}"))
         .replace("curl ", "curl --silent --show-error --write-out '\\n' ");
     let mut bash = Command::new("timeout");
+    bash.env("PASSWORD", PASSWORD);
     bash.args(["60", "bash", "-euc", &commands]);
     bash
 }
@@ -106,6 +107,10 @@ async fn the_tour_works_as_the_readme_says() {
     let commands = blocks("sh tour");
     assert!(commands.matches("curl").count() >= 5, "{commands}");
     let mut tour = shell(&commands, &server);
+    let mut typed = tempfile::tempfile().unwrap();
+    writeln!(typed, "{PASSWORD}").unwrap();
+    typed.rewind().unwrap();
+    tour.stdin(typed);
     let output = tokio::task::spawn_blocking(move || tour.output().unwrap()).await.unwrap();
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(output.status.success(), "{said}\n{}", String::from_utf8_lossy(&output.stderr));
@@ -164,7 +169,7 @@ async fn the_simulator_ends_where_nobody_knows_the_brokers_host() {
 async fn the_simulator_says_what_to_type_only_where_somebody_types() {
     let server = Server::start();
     let mut program = Command::new(env!("CARGO_BIN_EXE_latchlight"));
-    program.args(["simulate", "--broker", server.mqtt()]).stdin(Stdio::null());
+    program.args(["simulate", "--config"]).arg(server.config_path()).stdin(Stdio::null());
     let mut simulator = program.stdout(Stdio::piped()).spawn().unwrap();
     server.device_when("camera-1", |device| device["online"] == true).await;
     let kill = Command::new("kill").arg(simulator.id().to_string()).status();

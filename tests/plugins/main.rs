@@ -14,3 +14,6 @@ mod quarantine;
 mod readme;
 mod remote;
 mod running_server;
+#[allow(dead_code)]
+#[path = "../support/secrets.rs"]
+mod secrets;

@@ -8,7 +8,7 @@ use std::process::{Child, Command};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::harness::{Server, configured};
+use crate::harness::{PASSWORD, Server, configured};
 use crate::libraries::in_rust;
 
 const README: &str = include_str!("../../plugins/README.md");
@@ -41,6 +41,7 @@ async fn use_it(commands: &str, server: &Server) -> String {
     let commands = commands
         .replace("http://127.0.0.1:8080", &server.http)
         .replace("-p 1883", &format!("-p {port}"));
+    let commands = format!("PASSWORD=\"{PASSWORD}\"\n{commands}");
     tokio::task::spawn_blocking(move || run(&commands, Path::new(ROOT))).await.unwrap()
 }
 
@@ -76,7 +77,7 @@ impl Simulator {
     fn start(server: &Server) -> Self {
         let mut program = Command::new(env!("CARGO_BIN_EXE_latchlight"));
         program.args(["simulate", "--locks", "2", "--lights", "1", "--motor", "10", "--quiet"]);
-        program.args(["--broker", &format!("mqtt://{}", server.mqtt())]);
+        program.arg("--config").arg(server.config_path());
         Self(program.stdin(std::process::Stdio::null()).spawn().unwrap())
     }
 }

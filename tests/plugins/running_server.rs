@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use latchlight_mqtt::{Connect, ProtocolVersion, QoS};
+use latchlight_mqtt::QoS;
 use serde_json::{Value, json};
 
 use crate::harness::{Device, Server, configured};
@@ -38,8 +38,7 @@ fn all_commands() -> Value {
 }
 
 async fn watcher(server: &Server, filter: &str) -> Device {
-    let connect = Connect::new(ProtocolVersion::V5, "watcher");
-    let mut watcher = Device::connect(server.mqtt(), connect).await;
+    let mut watcher = Device::connect(server.mqtt(), server.app("watcher").await).await;
     watcher.subscribe(filter, QoS::AtLeastOnce).await;
     watcher
 }

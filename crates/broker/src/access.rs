@@ -13,6 +13,10 @@ use crate::{Authentication, AuthenticationRequest, ClientCertificate, ClientInfo
 pub struct ConnectRequest<'a> {
     /// The client id; where it sent none, the one that it will get.
     pub client_id: &'a str,
+    /// It sent none.
+    pub is_client_id_assigned: bool,
+    /// It begins anew: what a session of this client id has kept is dropped.
+    pub clean_start: bool,
     /// The user name.
     pub username: Option<&'a str>,
     /// The password. Never log it.

@@ -13,13 +13,15 @@ use latchlight_broker::{
     LivePublish, LiveReceipt, LiveStatus, Metrics, Options, QoS, RetainHandling, StoredMessage,
     SubscriptionOptions, TopicFilter, TopicName,
 };
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinHandle;
 
 use super::access::LinkAccess;
+use super::accounts;
+use super::client::Client;
 use super::listeners::{MqttAddresses, MqttListeners};
 use super::sessions::{Sessions, Watch};
-use super::{Incoming, Link, LinkEvent, store};
+use super::{Admission, Incoming, Link, LinkEvent, store};
 use crate::commands::{Dispatch, Flight, FlightEnd, FlightEvent, Receipt};
 use crate::config::MqttSettings;
 use crate::device_interface::topics::{CommandMessage, Destination, Topics};
@@ -33,38 +35,51 @@ const SUBSCRIPTION: SubscriptionOptions = SubscriptionOptions {
     retain_handling: RetainHandling::DoNotSend,
 };
 
+/// What the embedded broker is made of.
+pub struct Embedding {
+    /// Where it listens.
+    pub listeners: MqttListeners,
+    /// Its limits.
+    pub options: Options,
+    /// What each of its threads calls after many clients have left.
+    pub give_back: fn(),
+    /// Whom it lets in.
+    pub admission: Admission,
+}
+
 /// The link inside the embedded broker, which it carries.
 pub struct InlineLink {
     broker: Broker,
     inline: InlineClient,
     filters: InlineFilters,
     listening: JoinHandle<()>,
+    /// Looks at sessions again when somebody may do less.
+    reviewing: JoinHandle<()>,
+    topics_changed: Arc<Notify>,
     sessions: Arc<Sessions>,
     server_online: Destination,
     addresses: MqttAddresses,
 }
 
 impl InlineLink {
-    /// Starts the broker, with its store in the data folder, and listens on
-    /// the server's topics. Each of the broker's threads calls `give_back` after
-    /// many clients have left.
+    /// Starts the broker, with its store in the data folder, and listens on the
+    /// server's topics.
     ///
     /// # Errors
     /// The address or the store cannot be had.
     pub async fn start(
         settings: &MqttSettings,
-        listeners: MqttListeners,
         data: &Path,
-        options: Options,
-        give_back: fn(),
+        embedding: Embedding,
         topics: Arc<Topics>,
         events: mpsc::Sender<LinkEvent>,
     ) -> anyhow::Result<Self> {
+        let Embedding { listeners, options, give_back, admission } = embedding;
         let (presence, changes) = mpsc::unbounded_channel();
         let sessions = Arc::new(Sessions::new(topics.clone(), presence));
         let mut builder = Broker::builder()
             .options(options)
-            .access(LinkAccess::new(topics.clone()))
+            .access(LinkAccess::new(topics.clone(), admission.clone()))
             .observer(Watch(sessions.clone()))
             .give_back(give_back);
         let (listeners, addresses) = listeners.into_parts();
@@ -77,6 +92,9 @@ impl InlineLink {
             builder = builder.store(store::open(data)?).keep_stored(keeps);
         }
         let broker = builder.serve().context("start the embedded broker")?;
+        let topics_changed = Arc::new(Notify::new());
+        let reviewing = accounts::keep_current(broker.clone(), admission, topics_changed.clone());
+        let reviewing = tokio::spawn(reviewing);
         let inline = broker.inline();
         let filters: Result<Vec<_>, _> =
             topics.filters().into_iter().map(TopicFilter::try_from).collect();
@@ -87,6 +105,8 @@ impl InlineLink {
             broker,
             filters: messages.filters().clone(),
             listening: tokio::spawn(pass_messages_on(messages, events.clone())),
+            reviewing,
+            topics_changed,
             sessions,
             server_online: topics.server_online(),
             addresses,
@@ -142,6 +162,8 @@ impl Link for InlineLink {
 
     async fn unsubscribe(&self, filter: &str) -> anyhow::Result<()> {
         self.filters.remove(&TopicFilter::try_from(filter)?);
+        // Whoever spoke there listens beside it no more.
+        self.topics_changed.notify_one();
         Ok(())
     }
 
@@ -171,7 +193,9 @@ impl Link for InlineLink {
             tracing::warn!(%device, topic = down, "a retained message is purged");
         }
         for client in self.broker.subscribed_to(down) {
-            self.sessions.add(device.clone(), &client);
+            if Client::of(&client.identity) == Some(Client::Device(device.as_str())) {
+                self.sessions.add(device.clone(), &client);
+            }
         }
     }
 
@@ -196,6 +220,7 @@ impl Link for InlineLink {
         if let Err(error) = self.publish(&self.server_online, offline, true).await {
             tracing::warn!(%error, "say that the server goes");
         }
+        self.reviewing.abort();
         self.broker.close().await;
         self.listening.abort();
     }

@@ -2,6 +2,8 @@
 //! through an outside one.
 
 mod access;
+mod accounts;
+mod client;
 mod dial;
 mod inline;
 mod listeners;
@@ -10,6 +12,7 @@ mod paho_options;
 mod paho_session;
 mod relay;
 mod sessions;
+mod sign_in;
 mod store;
 
 use std::sync::Arc;
@@ -18,9 +21,10 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use latchlight_broker::Metrics;
 
-pub use inline::InlineLink;
+pub use inline::{Embedding, InlineLink};
 pub use listeners::{MqttAddresses, MqttListeners};
 pub use paho::PahoLink;
+pub use sign_in::Admission;
 
 use super::topics::{CommandMessage, Destination};
 use crate::commands::{Dispatch, Flight};

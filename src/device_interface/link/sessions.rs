@@ -7,6 +7,7 @@ use latchlight_broker::{ClientInfo, Interests, Observer, QoS, ReasonCode};
 use parking_lot::Mutex;
 use tokio::sync::mpsc;
 
+use super::client::Client;
 use crate::device_interface::topics::Topics;
 use crate::state::DeviceId;
 
@@ -107,7 +108,10 @@ impl Observer for Watch {
 
     fn subscribed(&self, client: &Arc<ClientInfo>, filter: &str, _: QoS) {
         let Some(device) = self.0.topics.listener(filter) else { return };
-        self.0.add(device, client);
+        // Others may watch: they are not the device.
+        if Client::of(&client.identity) == Some(Client::Device(device.as_str())) {
+            self.0.add(device, client);
+        }
     }
 
     fn unsubscribed(&self, client: &Arc<ClientInfo>, filter: &str) {

@@ -36,7 +36,9 @@ impl Device {
         state: &str,
         manner: Manner,
     ) -> Self {
-        let options = ClientOptions::new(server.mqtt.to_string(), id.to_owned());
+        let mut options = ClientOptions::new(server.mqtt.to_string(), id.to_owned());
+        options.username = Some(id.into());
+        options.password = Some(server.device_secret(id).await.into());
         let (client, mut events) = Client::connect(options).await.unwrap();
         let down = format!("latchlight/devices/{id}/down");
         client.subscribe(down, QoS::AtLeastOnce).await.unwrap();

@@ -11,6 +11,8 @@ use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use crate::secrets;
+
 use super::{Answer, Device, Manner, PATIENCE};
 
 /// The password of `owner`.
@@ -59,6 +61,11 @@ impl Server {
         let running = tokio::spawn(application.run_until_stopped(stop.clone()));
         let client = reqwest::Client::builder().timeout(PATIENCE).no_proxy().build().unwrap();
         Self { folder, http, mqtt, client, stop, running }
+    }
+
+    /// What a device shows to be let in.
+    pub(crate) async fn device_secret(&self, id: &str) -> String {
+        secrets::of_device(&self.folder().join("config.json"), id).await
     }
 
     pub(crate) fn folder(&self) -> &Path {

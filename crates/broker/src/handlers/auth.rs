@@ -86,6 +86,8 @@ fn begin(client: &Client, enhanced: &Enhanced, data: Bytes) -> Result<(), Reason
     let conversation = {
         let connect = ConnectRequest {
             client_id: &info.client_id,
+            is_client_id_assigned: false,
+            clean_start: false,
             username: None,
             password: None,
             address: info.address,

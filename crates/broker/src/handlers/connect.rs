@@ -45,6 +45,8 @@ pub(crate) async fn establish(
     };
     let request = ConnectRequest {
         client_id: &client_id,
+        is_client_id_assigned: connect.client_id.is_empty(),
+        clean_start: connect.clean_start,
         username: connect.username.as_deref(),
         password: connect.password.as_deref(),
         address: peer.address,

@@ -30,7 +30,7 @@ pub(in crate::http) struct Parameters {
 
 #[derive(Debug, Serialize)]
 struct Page {
-    devices: Vec<Arc<Device>>,
+    devices: Vec<WithCredentials>,
     next_cursor: Option<DeviceId>,
     #[serde(skip_serializing_if = "Option::is_none")]
     total: Option<usize>,
@@ -38,10 +38,17 @@ struct Page {
 
 /// One device, and whether it has credentials.
 #[derive(Debug, Serialize)]
-struct WithCredentials<'a> {
+struct WithCredentials {
     #[serde(flatten)]
-    device: &'a Device,
-    credentials: Option<&'a DeviceCredential>,
+    device: Arc<Device>,
+    credentials: Option<Arc<DeviceCredential>>,
+}
+
+impl WithCredentials {
+    fn of(device: Arc<Device>, services: &Services) -> Self {
+        let credentials = services.credentials.get(device.id.as_str());
+        Self { device, credentials }
+    }
 }
 
 /// A page of the roster, by id.
@@ -64,6 +71,8 @@ pub(in crate::http) async fn list(
     let more = devices.len() > limit.0 as usize;
     devices.truncate(limit.0 as usize);
     let next_cursor = devices.last().filter(|_| more).map(|device| device.id.clone());
+    let devices =
+        devices.into_iter().map(|device| WithCredentials::of(device, &services)).collect();
     etag::json(&request, &Page { devices, next_cursor, total })
 }
 
@@ -77,8 +86,7 @@ pub(in crate::http) async fn get(
 ) -> Result<HttpResponse, ApiError> {
     let id = parse_seen(&id, &caller, &services)?;
     let device = services.state.device(&id).ok_or_else(|| missing(&id))?;
-    let credentials = services.credentials.get(id.as_str());
-    etag::json(&request, &WithCredentials { device: &device, credentials: credentials.as_deref() })
+    etag::json(&request, &WithCredentials::of(device, &services))
 }
 
 /// Forgets a device and revokes its credentials; when this answers, both are

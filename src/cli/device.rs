@@ -1,0 +1,112 @@
+//! `latchlight device …`: what devices show to be let in.
+
+use clap::{Args, Subcommand};
+use latchlight::state::{DeviceId, DeviceKind};
+use serde_json::{Value, json};
+
+use super::server::ServerArgs;
+
+#[derive(Subcommand)]
+pub(super) enum DeviceCommand {
+    /// Make what a device shows to be let in, in the place of what it has. Its
+    /// password is printed this once, alone on standard output
+    Add(AddArgs),
+    /// All devices, and which of them have credentials
+    List(ListArgs),
+    /// A device is let in no more, and disconnected; it stays in the roster
+    Revoke(IdArgs),
+    /// Forget a device, with what it shows to be let in
+    Remove(IdArgs),
+}
+
+#[derive(Args)]
+#[command(after_help = "EXAMPLE:\n  PASSWORD=$(latchlight device add front-door --kind lock)")]
+pub(super) struct AddArgs {
+    /// 1 to 64 of a-z, 0-9, `_` and `-`
+    id: DeviceId,
+    /// What it has to say that it is: lock, light, camera or other
+    #[arg(long)]
+    kind: Option<DeviceKind>,
+    #[command(flatten)]
+    server: ServerArgs,
+}
+
+#[derive(Args)]
+pub(super) struct ListArgs {
+    #[command(flatten)]
+    server: ServerArgs,
+}
+
+#[derive(Args)]
+pub(super) struct IdArgs {
+    /// The device's id
+    id: DeviceId,
+    #[command(flatten)]
+    server: ServerArgs,
+}
+
+pub(super) async fn run(command: DeviceCommand) -> anyhow::Result<()> {
+    match command {
+        DeviceCommand::Add(args) => add(args).await,
+        DeviceCommand::List(ListArgs { server }) => list(&server).await,
+        DeviceCommand::Revoke(IdArgs { id, server }) => {
+            let path = format!("/api/v1/devices/{id}/credentials");
+            server.connect().await?.delete(&path).await?;
+            println!("{id} is let in no more");
+            Ok(())
+        }
+        DeviceCommand::Remove(IdArgs { id, server }) => {
+            server.connect().await?.delete(&format!("/api/v1/devices/{id}")).await?;
+            println!("{id} is removed");
+            Ok(())
+        }
+    }
+}
+
+async fn add(args: AddArgs) -> anyhow::Result<()> {
+    let AddArgs { id, kind, server } = args;
+    let console = server.connect().await?;
+    let path = format!("/api/v1/devices/{id}/credentials");
+    let issued = console.post(&path, &json!({ "kind": kind })).await?;
+    if server.json {
+        println!("{issued:#}");
+        return Ok(());
+    }
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    eprintln!("user name  {}", text(&issued["username"]));
+    eprintln!("client id  {id}, or {id}. and more");
+    eprintln!("says on    {}", text(&issued["topics"]["up"]));
+    eprintln!("hears on   {}", text(&issued["topics"]["down"]));
+    eprintln!("password, shown this once:");
+    println!("{}", text(&issued["password"]));
+    Ok(())
+}
+
+async fn list(server: &ServerArgs) -> anyhow::Result<()> {
+    let console = server.connect().await?;
+    let mut devices = Vec::new();
+    let mut path = "/api/v1/devices?limit=100".to_owned();
+    loop {
+        let page = console.get(&path).await?;
+        devices.extend(page["devices"].as_array().cloned().unwrap_or_default());
+        let Some(next) = page["next_cursor"].as_str() else { break };
+        path = format!("/api/v1/devices?limit=100&cursor={next}");
+    }
+    if server.json {
+        println!("{:#}", Value::from(devices));
+        return Ok(());
+    }
+    for device in devices {
+        let text = |key: &str| device[key].as_str().unwrap_or("-").to_owned();
+        let online = if device["online"] == true { "online" } else { "offline" };
+        let credentials = if device["credentials"].is_null() { "no credentials" } else { "" };
+        let line = format!(
+            "{:<24} {:<7} {:<10} {online:<8} {credentials}",
+            text("id"),
+            text("kind"),
+            text("state")
+        );
+        println!("{}", line.trim_end());
+    }
+    Ok(())
+}

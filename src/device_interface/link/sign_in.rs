@@ -1,0 +1,135 @@
+//! Who is let in to the embedded broker, and as whom.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use latchlight_broker::ledger::Ledger;
+use latchlight_broker::{Access as _, ConnectRequest, ReasonCode};
+
+use super::client::{Client, device_of, is_of_app, is_of_device};
+use crate::identity::devices::DeviceCredentials;
+use crate::identity::failures::Failures;
+use crate::identity::{Account, Directory, KeySecret, Passwords, Permissions, ShownPassword};
+
+/// What the embedded broker knows of those who may sign in to it.
+#[derive(Clone)]
+pub struct Admission {
+    /// What devices show.
+    pub credentials: DeviceCredentials,
+    /// Every account.
+    pub directory: Directory,
+    /// What accounts may see.
+    pub permissions: Permissions,
+    /// Where passwords are checked.
+    pub passwords: Passwords,
+    /// Who has failed too often.
+    pub failures: Arc<Failures>,
+    /// Who may do what outside the prefix.
+    pub ledger: Option<Ledger>,
+}
+
+/// Why somebody is not let in: what it is told, and what is logged.
+pub(super) struct NotLetIn {
+    pub(super) reason: ReasonCode,
+    pub(super) why: String,
+}
+
+/// The same for whoever is unknown and whatever is wrong.
+const WRONG: ReasonCode = ReasonCode::BadUserNameOrPassword;
+
+impl Admission {
+    /// Who somebody is that connects.
+    pub(super) async fn identify(
+        &self,
+        request: &ConnectRequest<'_>,
+    ) -> Result<Arc<str>, NotLetIn> {
+        let (Some(name), Some(password)) = (request.username, request.password) else {
+            return match &self.ledger {
+                Some(ledger) => self.identify_by(ledger, request).await,
+                None => Err(not_let_in(WRONG, "it shows no user name and password")),
+            };
+        };
+        // Nobody guesses a secret, so that nobody who has one is ever throttled.
+        if let Some(device) = self.credentials.device(name, password) {
+            if !is_of_device(request.client_id, &device) {
+                let why = format!("the client ids of {device} are `{device}` and `{device}.…`");
+                return Err(not_let_in(ReasonCode::ClientIdentifierNotValid, why));
+            }
+            return Ok(Client::Device(device.as_str()).identity());
+        }
+        let address = request.address.map(|address| address.ip());
+        let attempt = self.failures.begin(name, address);
+        let attempt = attempt.map_err(|_| not_let_in(WRONG, "it has failed too often"))?;
+        let identity = match (self.directory.named(name), &self.ledger) {
+            (None, Some(ledger)) => self.identify_by(ledger, request).await?,
+            (account, _) => self.identify_account(account, request, password).await?,
+        };
+        attempt.succeed();
+        Ok(identity)
+    }
+
+    async fn identify_account(
+        &self,
+        account: Option<Arc<Account>>,
+        request: &ConnectRequest<'_>,
+        password: &[u8],
+    ) -> Result<Arc<str>, NotLetIn> {
+        let is_right = self.is_right(account.as_deref(), password).await?;
+        let Some(account) = account.filter(|account| is_right && account.is_open(Timestamp::now()))
+        else {
+            return Err(not_let_in(WRONG, "a wrong user name or password"));
+        };
+        let name = &account.name;
+        if !is_of_app(request, name) {
+            let why = format!("the client ids of {name} are `{name}`, `{name}.…`, or none");
+            return Err(not_let_in(ReasonCode::ClientIdentifierNotValid, why));
+        }
+        self.refuse_client_id_of_device(request)?;
+        Ok(Client::App(name.as_str()).identity())
+    }
+
+    /// Whether this is an account's password, or its secret; to find that out
+    /// takes as long where there is no such account.
+    async fn is_right(&self, account: Option<&Account>, shown: &[u8]) -> Result<bool, NotLetIn> {
+        let Ok(shown) = std::str::from_utf8(shown) else { return Ok(false) };
+        if let Ok(secret) = shown.parse::<KeySecret>() {
+            let of_secret = self.directory.of_secret(&secret);
+            return Ok(of_secret.is_some_and(|own| account.is_some_and(|named| own.id == named.id)));
+        }
+        let hash = account.and_then(|account| account.proof.password.clone());
+        let shown = ShownPassword::from(shown.to_owned());
+        let verified = self.passwords.verify(hash, shown).await;
+        verified.map_err(|error| not_let_in(ReasonCode::ServerBusy, error.to_string()))
+    }
+
+    async fn identify_by(
+        &self,
+        ledger: &Ledger,
+        request: &ConnectRequest<'_>,
+    ) -> Result<Arc<str>, NotLetIn> {
+        let user = ledger.authenticate(request).await;
+        let user = user.map_err(|reason| match reason {
+            ReasonCode::ServerBusy => not_let_in(reason, "too many passwords are being checked"),
+            _ => not_let_in(WRONG, "a wrong user name or password"),
+        })?;
+        self.refuse_client_id_of_device(request)?;
+        Ok(Client::Ledger(&user).identity())
+    }
+
+    /// C10: nobody else takes a device's client id from it.
+    fn refuse_client_id_of_device(&self, request: &ConnectRequest<'_>) -> Result<(), NotLetIn> {
+        if request.is_client_id_assigned || !self.is_of_any_device(request.client_id) {
+            return Ok(());
+        }
+        let why = "its client id is a device's";
+        Err(not_let_in(ReasonCode::ClientIdentifierNotValid, why))
+    }
+
+    pub(super) fn is_of_any_device(&self, client_id: &str) -> bool {
+        self.credentials.get(device_of(client_id)).is_some()
+    }
+}
+
+fn not_let_in(reason: ReasonCode, why: impl Into<String>) -> NotLetIn {
+    NotLetIn { reason, why: why.into() }
+}
