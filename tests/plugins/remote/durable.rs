@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::{Signer, claim, edit, files, put, remembered, report, speak};
+use super::{Signer, claim, edit, files, put, putting, remembered, report, speak};
 use crate::harness::Server;
 use crate::libraries::versioned;
 
@@ -39,14 +39,7 @@ async fn c29_kill_9_in_the_middle_of_an_install_leaves_nothing_behind() {
     ];
     let library = versioned(&format!("held-{}.so", std::process::id()), &words);
     let new = signer.sign(&std::fs::read(library).unwrap(), &claim("far", "2.0.0"));
-    let url = format!("{}/api/v1/plugins/far", server.http);
-    let (package, name) = (new.clone(), new.file("far"));
-    let sent = tokio::spawn(async move {
-        use base64::Engine as _;
-        let header = base64::engine::general_purpose::STANDARD.encode(&package.signature);
-        let request = reqwest::Client::new().put(url).header("plugin-signature", header);
-        request.body(package.bytes).send().await
-    });
+    let sent = tokio::spawn(putting(&server, "far", &new).await.send());
     while !gate.path().join("hold.began").exists() {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
@@ -54,7 +47,7 @@ async fn c29_kill_9_in_the_middle_of_an_install_leaves_nothing_behind() {
     assert_eq!(files(&server.folder).len(), 2);
     let folder = server.kill();
     assert!(sent.await.unwrap().is_err());
-    assert!(files(&folder).contains(&name));
+    assert!(files(&folder).contains(&new.file("far")));
     // And one that was killed while it was written.
     std::fs::write(folder.path().join("plugins/.plugin-x.unfinished"), "half").unwrap();
     let server = Server::start_in(folder);

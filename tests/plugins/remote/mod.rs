@@ -14,7 +14,9 @@ use std::path::{Path, PathBuf};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use latchlight::config::Sha256Hex;
+use latchlight_mqtt::{Connect, ProtocolVersion};
 use minisign::KeyPair;
+use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -84,22 +86,42 @@ pub(super) fn claim(name: &str, version: &str) -> String {
     format!("latchlight-plugin name={name} version={version} target={machine}-{system} api=1")
 }
 
-/// Sends a package to `/api/v1/plugins/<name>`.
-pub(super) async fn put(server: &Server, name: &str, package: &Package) -> (u16, Value) {
+/// A request of the owner's.
+async fn request(server: &Server, method: Method, path: &str) -> RequestBuilder {
+    reqwest::Client::new().request(method, format!("{}{path}", server.http))
+}
+
+/// A package on its way to `/api/v1/plugins/<name>`.
+pub(super) async fn putting(server: &Server, name: &str, package: &Package) -> RequestBuilder {
     let header = STANDARD.encode(&package.signature);
-    let request = reqwest::Client::new()
-        .put(format!("{}/api/v1/plugins/{name}", server.http))
-        .header("plugin-signature", header)
-        .body(package.bytes.clone());
+    let request = request(server, Method::PUT, &format!("/api/v1/plugins/{name}")).await;
+    request.header("plugin-signature", header).body(package.bytes.clone())
+}
+
+/// Sends a package there.
+pub(super) async fn put(server: &Server, name: &str, package: &Package) -> (u16, Value) {
+    answer(putting(server, name, package).await).await
+}
+
+/// These words on their way to an action.
+pub(super) async fn saying(server: &Server, action: &str, words: String) -> RequestBuilder {
+    let request = request(server, Method::POST, &format!("/api/v1/actions/{action}")).await;
+    request.header("content-type", "text/plain").body(words)
+}
+
+/// Has an action performed, with these words.
+pub(super) async fn say_to(server: &Server, action: &str, words: &str) -> (u16, Value) {
+    answer(saying(server, action, words.to_owned()).await).await
+}
+
+async fn answer(request: RequestBuilder) -> (u16, Value) {
     let response = request.send().await.unwrap();
     (response.status().as_u16(), response.json().await.unwrap_or(Value::Null))
 }
 
-/// Has an action performed, with these words.
-pub(super) async fn say_to(server: &Server, path: &str, words: &'static str) -> (u16, Value) {
-    let request = reqwest::Client::new().post(format!("{}{path}", server.http)).body(words);
-    let response = request.send().await.unwrap();
-    (response.status().as_u16(), response.json().await.unwrap_or(Value::Null))
+/// The CONNECT of an owner's app.
+pub(super) async fn app(_: &Server, name: &str) -> Connect {
+    Connect::new(ProtocolVersion::V5, name)
 }
 
 /// What the plugin `far` says.

@@ -1,9 +1,9 @@
 //! Where config.json does not let plugins be installed from afar.
 
-use latchlight_mqtt::{Connect, ProtocolVersion, QoS};
+use latchlight_mqtt::QoS;
 use serde_json::{Value, json};
 
-use super::{Signer, edit, files, folder, put, remembered, report, speak};
+use super::{Signer, app, edit, files, folder, put, remembered, report, speak};
 use crate::harness::{Device, Server};
 
 #[tokio::test]
@@ -19,8 +19,7 @@ async fn c29_nothing_is_installed_or_removed_unless_config_json_says_so() {
         let detail = problem["detail"].as_str().unwrap();
         assert!(status == 403 && detail.contains("is off in config.json"), "{problem}");
     }
-    let mut owner =
-        Device::connect(server.mqtt(), Connect::new(ProtocolVersion::V5, "owner")).await;
+    let mut owner = Device::connect(server.mqtt(), app(&server, "owner").await).await;
     owner.subscribe("latchlight/apps/owner/down", QoS::AtLeastOnce).await;
     for words in ["install_plugin {}", "load_plugin far"] {
         owner.publish("latchlight/apps/owner/up", words, false).await;

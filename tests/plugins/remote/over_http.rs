@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::{Signer, files, put, remembered, report, say_to, speak};
+use super::{Signer, files, put, remembered, report, say_to, saying, speak};
 use crate::libraries::in_rust;
 
 #[tokio::test]
@@ -47,10 +47,8 @@ async fn c29_a_newer_version_takes_its_place_and_calls_under_way_finish_on_the_o
     assert_eq!(put(&server, "far", &old).await.0, 201);
     let gate = tempfile::tempdir().unwrap();
     let (open, began) = (gate.path().join("open"), gate.path().join("open.began"));
-    let url = format!("{}/api/v1/actions/far_speak", server.http);
     let words = format!("wait {}", open.display());
-    let call = reqwest::Client::new().post(url).header("content-type", "text/plain").body(words);
-    let call = tokio::spawn(call.send());
+    let call = tokio::spawn(saying(&server, "far_speak", words).await.send());
     while !began.exists() {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
@@ -71,7 +69,7 @@ async fn c29_an_installed_plugin_may_do_what_config_json_grants_it_by_name_and_n
     let server = signer.server();
     assert_eq!(put(&server, "rude", &rude).await.0, 201);
     let mut front = crate::harness::Device::join(&server, "front", "lock").await;
-    let unlock = "/api/v1/actions/rude_unlock";
+    let unlock = "rude_unlock";
     let (status, problem) = say_to(&server, unlock, "front").await;
     assert_eq!(status, 403, "{problem}");
     front.hears_nothing_for(Duration::from_millis(200)).await;

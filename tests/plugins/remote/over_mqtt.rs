@@ -2,10 +2,10 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use latchlight_mqtt::{Connect, ProtocolVersion, QoS};
+use latchlight_mqtt::QoS;
 use serde_json::{Value, json};
 
-use super::{Package, Signer, claim, files, remembered, speak};
+use super::{Package, Signer, app, claim, files, remembered, speak};
 use crate::harness::{Device, Server};
 
 /// How many bytes go into a piece.
@@ -19,8 +19,7 @@ struct App {
 
 impl App {
     async fn connect(server: &Server, name: &str) -> Self {
-        let connect = Connect::new(ProtocolVersion::V5, name);
-        let mut connection = Device::connect(server.mqtt(), connect).await;
+        let mut connection = Device::connect(server.mqtt(), app(server, name).await).await;
         connection.subscribe(&format!("latchlight/apps/{name}/down"), QoS::AtLeastOnce).await;
         Self { connection, up: format!("latchlight/apps/{name}/up") }
     }
