@@ -37,9 +37,8 @@ impl Account {
             let _ = writeln!(text, "{what:<9} {is}");
         };
         line("name", &self.name);
-        match self.kind {
-            AccountKind::User => line("role", self.role.as_str()),
-            AccountKind::Key => {}
+        if self.kind == AccountKind::User {
+            line("role", self.role.as_str());
         }
         line("scopes", &self.scopes.to_string());
         for (index, may) in self.may().iter().enumerate() {
@@ -51,6 +50,15 @@ impl Account {
             line("until", end);
         }
         text
+    }
+
+    /// The columns of its line in a list.
+    fn row(&self) -> [String; 4] {
+        let what = match self.kind {
+            AccountKind::User => self.role.to_string(),
+            AccountKind::Key => self.scopes.to_string(),
+        };
+        [self.name.clone(), what, self.state(), self.may().join("; ")]
     }
 
     fn may(&self) -> Vec<String> {
@@ -93,15 +101,13 @@ pub(super) fn table(answer: &Value, list: &str) -> anyhow::Result<String> {
     if accounts.is_empty() {
         return Ok("there are none".to_owned());
     }
-    let width = accounts.iter().map(|account| account.name.len()).max().unwrap_or_default();
+    let rows: Vec<[String; 4]> = accounts.iter().map(Account::row).collect();
+    let width = |column: usize| rows.iter().map(|row| row[column].len()).max().unwrap_or_default();
+    let widths = [width(0), width(1), width(2)];
     let mut text = String::new();
-    for account in &accounts {
-        let what = match account.kind {
-            AccountKind::User => format!("{:<7}", account.role.as_str()),
-            AccountKind::Key => account.scopes.to_string(),
-        };
-        let (state, may) = (account.state(), account.may().join("; "));
-        let _ = writeln!(text, "{:<width$}  {what}  {state}  {may}", account.name);
+    for [name, what, state, may] in &rows {
+        let [first, second, third] = widths;
+        let _ = writeln!(text, "{name:<first$}  {what:<second$}  {state:<third$}  {may}");
     }
     Ok(text)
 }

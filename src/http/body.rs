@@ -127,11 +127,19 @@ pub(super) fn parse_json<T: DeserializeOwned>(body: &[u8]) -> Result<T, ApiError
         let json = inner.is_data() || serde_json::from_slice::<IgnoredAny>(body).is_ok();
         match (json, path.as_str()) {
             (false, _) => ApiError::Malformed(format!("the body is not JSON: {inner}")),
-            (true, ".") => ApiError::Invalid(inner.to_string()),
-            (true, path) => ApiError::Invalid(format!("{path}: {inner}")),
+            (true, ".") => ApiError::Invalid(without_place(&inner)),
+            (true, path) => ApiError::Invalid(format!("{path}: {}", without_place(&inner))),
         }
     })?;
     let trailing = |error| ApiError::Malformed(format!("the body is not JSON: {error}"));
     deserializer.end().map_err(trailing)?;
     Ok(parsed)
+}
+
+/// What is wrong with a value: its path says where better than line and column
+/// of a body that a program wrote.
+fn without_place(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    let place = format!(" at line {} column {}", error.line(), error.column());
+    text.strip_suffix(&place).unwrap_or(&text).to_owned()
 }

@@ -25,6 +25,7 @@ mod metrics;
 mod origin;
 mod pictures;
 mod problems;
+mod readme;
 mod stop;
 mod test_route;
 mod users;
