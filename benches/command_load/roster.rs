@@ -13,7 +13,11 @@ const FEW: usize = 20_000;
 /// To here.
 const MANY: usize = 100_000;
 
-/// How long memory may go on changing after the start.
+/// So long after the start, what the server used for it is given back: the threads that read the
+/// file end when they have had nothing to do for ten seconds.
+const START: Duration = Duration::from_secs(15);
+
+/// How long memory may go on changing after that.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The `state` section of config.json with so many locks, as the server writes it.
@@ -41,10 +45,10 @@ pub fn bytes_per_device(program: &Path, run: &Path) -> anyhow::Result<f64> {
 
 fn memory_with(program: &Path, run: &Path, devices: usize) -> anyhow::Result<f64> {
     let running = Running::latchlight(program, run, &state(devices))?;
+    std::thread::sleep(START);
     let began = Instant::now();
     let mut before = f64::NAN;
     loop {
-        // Longer than the server takes to give back what it used for its start.
         std::thread::sleep(Duration::from_secs(5));
         let now = running.memory_bytes();
         if (now - before).abs() < now / 200.0 {

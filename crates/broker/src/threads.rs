@@ -30,7 +30,7 @@ use crate::{ClientCertificate, deadlines, sys};
 /// How long connections may take to end when the broker closes.
 const FAREWELL: Duration = Duration::from_secs(2);
 
-/// So many connections that cannot move later share a thread before another one
+/// So many connections that cannot move (over TLS or WebSocket) share a thread before another one
 /// is given any.
 const TOGETHER: usize = 8;
 
@@ -99,7 +99,7 @@ impl Hands {
             .threads
             .iter()
             .map(|hand| Candidate { connections: hand.connections.len(), load: hand.load.get() });
-        let can_move = accepted.peer.layers.are_none();
+        let can_move = accepted.socket.can_move() && accepted.peer.layers.are_none();
         let hand = &self.threads[choose(candidates, can_move)];
         // The thread is gone: the broker is closing, and so is the socket.
         let _ = hand.send(What::Accepted(Box::new(accepted)));
@@ -223,7 +223,7 @@ async fn work(core: Arc<Core>, bench: Bench) {
         }
     }
     given.close();
-    while let Ok(Given { what, _counted }) = given.try_recv() {
+    while let Some(Given { what, _counted }) = given.recv().await {
         match what {
             // Nobody has begun to serve it, and it is not waited for.
             What::Accepted(_) => {}

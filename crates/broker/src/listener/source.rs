@@ -90,6 +90,11 @@ impl Acceptor {
 }
 
 impl Socket {
+    /// Whether its transport can go from thread to thread.
+    pub(crate) fn can_move(&self) -> bool {
+        !matches!(self, Self::Memory(_))
+    }
+
     /// Takes it into the runtime that this is called in.
     pub(crate) fn into_transport(self) -> io::Result<Arc<dyn Transport>> {
         Ok(match self {

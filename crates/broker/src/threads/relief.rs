@@ -25,8 +25,15 @@ const PATIENCE: u32 = 2;
 /// The bits by which connections are parted, one after the other.
 const BITS: u32 = 8;
 
+/// What a thread makes of its looks, one after the other.
+#[derive(Default)]
+struct Looks {
+    full: Option<Full>,
+    /// By which bit it is parted next.
+    bit: u32,
+}
+
 /// How long a thread has been full.
-#[derive(Debug)]
 struct Full {
     looks: u32,
     idle: IdleCores,
@@ -53,11 +60,36 @@ impl Looked<'_> {
     }
 }
 
+impl Looks {
+    /// Who moves, and to which thread. `were_idle` says whether there was a core
+    /// for one more thread.
+    fn next(
+        &mut self,
+        looked: &Looked<'_>,
+        were_idle: impl FnOnce(&IdleCores) -> bool,
+    ) -> Option<(usize, Who)> {
+        if looked.loads[looked.number] < FULL {
+            self.full = None;
+            return looked.company().map(|to| (to, Who::All));
+        }
+        let full = self.full.get_or_insert_with(|| Full { looks: 0, idle: IdleCores::start() });
+        full.looks += 1;
+        // The first look only begins.
+        if full.looks <= PATIENCE {
+            return None;
+        }
+        let had_core = were_idle(&full.idle);
+        *full = Full { looks: 1, idle: IdleCores::start() };
+        let to = looked.relief().filter(|_| had_core)?;
+        let bit = self.bit;
+        self.bit = (bit + 1) % BITS;
+        Some((to, Who::Half(bit)))
+    }
+}
+
 /// Looks at what the thread does that runs it, and says who moves.
 pub(super) async fn watch(core: Arc<Core>, hands: Hands, number: usize) {
-    let mut meter = Meter::start();
-    let mut full: Option<Full> = None;
-    let mut parted = 0;
+    let (mut meter, mut looks) = (Meter::start(), Looks::default());
     let mut ticks = tokio::time::interval(SPAN);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -67,24 +99,8 @@ pub(super) async fn watch(core: Arc<Core>, hands: Hands, number: usize) {
         }
         hands.threads[number].load.set(meter.read());
         let loads: Vec<u32> = hands.threads.iter().map(|hand| hand.load.get()).collect();
-        let looked = Looked { number, loads: &loads };
-        let order = if loads[number] < FULL {
-            full = None;
-            looked.company().map(|to| (to, Who::All))
-        } else {
-            let full = full.get_or_insert_with(|| Full { looks: 0, idle: IdleCores::start() });
-            full.looks += 1;
-            // The first look only begins.
-            let is_time = full.looks > PATIENCE && full.idle.were_there();
-            if full.looks > PATIENCE {
-                *full = Full { looks: 1, idle: IdleCores::start() };
-            }
-            looked.relief().filter(|_| is_time).map(|to| {
-                parted = (parted + 1) % BITS;
-                (to, Who::Half(parted))
-            })
-        };
-        orders::give(order.map(|(to, who)| Order { to: hands.threads[to].clone(), who }));
+        let moves = looks.next(&Looked { number, loads: &loads }, IdleCores::were_there);
+        orders::give(moves.map(|(to, who)| Order { to: hands.threads[to].clone(), who }));
     }
 }
 
@@ -108,5 +124,20 @@ mod tests {
         assert_eq!(company(1, &[300, 300]), None);
         assert_eq!(company(2, &[480, 100, 100]), Some(1));
         assert_eq!(company(0, &[100, 100]), None);
+    }
+
+    #[test]
+    fn who_is_full_for_long_gives_half_away_where_there_is_a_core() {
+        let mut looks = Looks::default();
+        let mut next = |load, idle| looks.next(&Looked { number: 0, loads: &[load, 0] }, |_| idle);
+        assert_eq!([next(950, true), next(950, true)], [None; 2]);
+        assert_eq!(next(950, true), Some((1, Who::Half(0))));
+        // For one span: then it is looked at what that has brought.
+        assert_eq!(next(950, true), None);
+        assert_eq!(next(950, true), Some((1, Who::Half(1))));
+        assert_eq!([next(950, false), next(950, false)], [None; 2]);
+        // It begins anew once it was not full.
+        assert_eq!([next(800, true), next(950, true), next(950, true)], [None; 3]);
+        assert_eq!(next(950, true), Some((1, Who::Half(2))));
     }
 }

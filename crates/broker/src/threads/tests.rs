@@ -93,6 +93,28 @@ impl Client {
 }
 
 #[test]
+#[cfg(unix)]
+fn a_unix_socket_moves_as_well() {
+    use std::os::unix::net::UnixStream;
+
+    let broker = TwoThreads::start();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("mqtt.sock");
+    broker.broker.add_listener(crate::Listener::unix(&path, 0o600).unwrap()).unwrap();
+    let mut stream = UnixStream::connect(&path).unwrap();
+    stream.write_all(b"\x10\x0d\0\x04MQTT\x04\x02\0\0\0\x01u").unwrap();
+    stream.read_exact(&mut [0; 4]).unwrap();
+    while !broker.hands.threads[0].connections.is_empty() {
+        broker.order(0, 1);
+        stream.write_all(b"\xc0\0").unwrap();
+        stream.read_exact(&mut [0; 2]).unwrap();
+    }
+    stream.write_all(b"\xc0\0").unwrap();
+    stream.read_exact(&mut [0; 2]).unwrap();
+    broker.stop();
+}
+
+#[test]
 fn messages_come_once_and_in_order_while_their_connections_move() {
     let broker = TwoThreads::start();
     let mut subscriber = Client::connect(broker.address, "subscriber");

@@ -1,12 +1,15 @@
 //! Retained messages: the newest of each topic that was published to be kept.
 
+mod branches;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 use std::sync::Arc;
 
 use bytestring::ByteString;
 use latchlight_mqtt::TopicFilter;
-use rustc_hash::FxHashMap;
+
+use branches::Branches;
 
 use super::Levels;
 use crate::message::Message;
@@ -25,7 +28,7 @@ pub(crate) struct Retained {
 
 #[derive(Default)]
 struct Node {
-    children: FxHashMap<Box<str>, Node>,
+    children: Branches,
     message: Option<Arc<Message>>,
 }
 
@@ -192,7 +195,7 @@ impl Node {
 
     /// The node of a topic, made if it is not there.
     fn reach(&mut self, topic: &str) -> &mut Self {
-        Levels::of(topic).fold(self, |node, level| node.children.entry(level.into()).or_default())
+        Levels::of(topic).fold(self, |node, level| node.children.reach(level))
     }
 
     fn remove<'a>(&mut self, levels: &mut impl Iterator<Item = &'a str>) -> Option<Arc<Message>> {
@@ -213,37 +216,34 @@ impl Node {
         hidden: bool,
         found: &mut impl FnMut(&Arc<Message>),
     ) -> usize {
-        let below = match filter.split_first() {
-            None => {
-                self.message.iter().for_each(found);
-                0
-            }
-            Some((&"#", _)) => {
-                // `a/#` matches `a` as well.
-                self.message.iter().for_each(&mut *found);
-                self.visible(hidden).map(|child| child.collect(filter, false, found)).sum()
-            }
-            Some((&"+", rest)) => {
-                self.visible(hidden).map(|child| child.collect(rest, false, found)).sum()
+        let mut looks = 1;
+        match filter.split_first() {
+            None => self.message.iter().for_each(found),
+            Some((&wildcard @ ("#" | "+"), rest)) => {
+                let is_all = wildcard == "#";
+                if is_all {
+                    // `a/#` matches `a` as well.
+                    self.message.iter().for_each(&mut *found);
+                }
+                let below = if is_all { filter } else { rest };
+                for (level, child) in self.children.iter() {
+                    if !(hidden && level.starts_with('$')) {
+                        looks += child.collect(below, false, found);
+                    }
+                }
             }
             Some((level, rest)) => {
-                let child = self.children.get(*level);
-                child.map_or(0, |child| child.collect(rest, false, found))
+                if let Some(child) = self.children.get(level) {
+                    looks += child.collect(rest, false, found);
+                }
             }
-        };
-        1 + below
+        }
+        looks
     }
 
     #[cfg(feature = "testing")]
     fn levels(&self) -> usize {
-        self.children.values().map(|node| 1 + node.levels()).sum()
-    }
-
-    fn visible(&self, hidden: bool) -> impl Iterator<Item = &Self> {
-        let children = self.children.iter();
-        children
-            .filter(move |(level, _)| !(hidden && level.starts_with('$')))
-            .map(|(_, child)| child)
+        self.children.iter().map(|(_, node)| 1 + node.levels()).sum()
     }
 }
 

@@ -1,10 +1,13 @@
 //! The Unix socket.
 
 use std::io::{self, IoSlice};
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use socket2::SockRef;
 use tokio::io::{Interest, Ready};
 use tokio::net::UnixStream;
+use tokio::runtime::Handle;
 
 use super::Transport;
 
@@ -39,5 +42,12 @@ impl Transport for UnixStream {
 
     fn on_their_way(&self) -> Option<u64> {
         Some(0)
+    }
+
+    /// As a TCP socket does.
+    fn moved_to(&self, runtime: &Handle) -> Option<Arc<dyn Transport>> {
+        let again = SockRef::from(self).try_clone().ok()?;
+        let _entered = runtime.enter();
+        Some(Arc::new(Self::from_std(again.into()).ok()?))
     }
 }
