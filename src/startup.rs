@@ -27,8 +27,10 @@ use crate::events::{Event, Events, Kind};
 use crate::http::{self, BrokerAddress, Listening, Origins, Services};
 use crate::identity::devices::DeviceCredentials;
 use crate::identity::failures::Failures;
+use crate::identity::pins::Pins;
 use crate::identity::{Directory, FirstOwner, Passwords, Permissions, SignIn, ensure_owner};
 use crate::key_folder::KeyFolder;
+use crate::keypads::{self, Keypads};
 use crate::open_files::OpenFiles;
 use crate::pictures::{PictureLimits, Pictures};
 use crate::plugin_host::{HostParts, PluginHost, ServerServices};
@@ -143,6 +145,7 @@ impl Application {
 
         let registry = Arc::new(Registry::built_in());
         let keys = KeyFolder::open(&data).context("open the folder of keys")?;
+        let pins = Pins::open(&database, &keys).await?;
         let sign_in = SignIn::open(
             &database,
             directory.clone(),
@@ -174,6 +177,14 @@ impl Application {
             tellers: TaskTracker::new(),
         };
         let (actor, handle) = Actor::new(parts, incoming);
+        let keypads = Keypads::new(keypads::Parts {
+            pins,
+            directory: directory.clone(),
+            permissions: permissions.clone(),
+            state: state.clone(),
+            events: record.clone(),
+            outbox: Box::new(outbox.clone()),
+        });
         let host = Arc::new(ServerServices { handle: handle.clone(), outbox });
         let plugins = PluginHost::start(HostParts {
             settings: settings.plugins.clone(),
@@ -197,6 +208,7 @@ impl Application {
             directory: directory.clone(),
             passwords: passwords.clone(),
             credentials,
+            keypads,
             sign_in,
             permissions,
             commands,

@@ -26,6 +26,10 @@ pub struct Grant {
     pub actions: Vec<Verb>,
     /// To which devices.
     pub devices: Vec<DeviceId>,
+    /// Only for a person whose PIN code was typed: for a keypad, which anybody
+    /// may take off the wall and have a look into.
+    #[serde(default)]
+    pub pin: bool,
 }
 
 /// A pair of topics of any shape.
@@ -39,8 +43,20 @@ pub struct DeviceTopics {
 }
 
 impl DeviceSettings {
-    /// Whether the device may do this to that one.
+    /// Whether the device may do this to that one by itself.
     pub fn grants(&self, verb: Verb, device: &DeviceId) -> bool {
-        self.grants.iter().any(|g| g.actions.contains(&verb) && g.devices.contains(device))
+        self.grants.iter().any(|grant| !grant.pin && grant.is_about(verb, device))
+    }
+
+    /// Whether the device may ask for this on behalf of a person whose PIN code
+    /// it shows.
+    pub fn grants_with_pin(&self, verb: Verb, device: &DeviceId) -> bool {
+        self.grants.iter().any(|grant| grant.is_about(verb, device))
+    }
+}
+
+impl Grant {
+    fn is_about(&self, verb: Verb, device: &DeviceId) -> bool {
+        self.actions.contains(&verb) && self.devices.contains(device)
     }
 }

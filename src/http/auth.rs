@@ -11,7 +11,7 @@ use actix_web::{Error, FromRequest, HttpMessage as _, HttpRequest, web};
 use super::authorization::Shown;
 use super::{ApiError, Needs, Services};
 use crate::events::{Event, Kind};
-use crate::identity::{Principal, Through};
+use crate::identity::{Principal, Through, Who};
 use crate::state::DeviceId;
 
 /// Whoever asks, for the handlers of routes that need somebody.
@@ -73,9 +73,16 @@ fn shown(request: &ServiceRequest, services: &Services) -> Result<Principal, Api
             .sign_in
             .bearer(token, address)
             .ok_or(ApiError::Unknown(Some("the token or key is not good, or not any more"))),
-        Shown::Basic { .. } | Shown::Odd => {
-            Err(ApiError::Unknown(Some("Authorization is not `Bearer`, or is there twice")))
+        Shown::Basic { name, secret } => {
+            let device = services.credentials.device(&name, secret.as_bytes());
+            let device = device.map(Who::Device);
+            device.map(|who| Principal { who, through: Through::Http, address }).ok_or(
+                ApiError::Unknown(Some("these are no device's credentials, or not any more")),
+            )
         }
+        Shown::Odd => Err(ApiError::Unknown(Some(
+            "Authorization is neither `Bearer` nor a device's `Basic`, or is there twice",
+        ))),
     }
 }
 

@@ -8,6 +8,7 @@
 //! | `Host` or `Origin` is not ours | `Foreign` | 403 |
 //! | the caller lacks the scope | `Scope` | 403 |
 //! | the caller may not | `NotAllowed` | 403 |
+//! | a code is wrong, or good for nothing here and now | `CodeRefused` | 403 |
 //! | no such route | `NoRoute` | 404 |
 //! | no such device, command, picture | `NotFound` | 404 |
 //! | the route is there for other methods | `WrongMethod` | 405 |
@@ -58,6 +59,8 @@ pub enum ApiError {
     Foreign(String),
     /// The caller may not.
     NotAllowed(String),
+    /// A code is wrong, or good for nothing here and now; which, is not said.
+    CodeRefused,
     /// No such route.
     NoRoute(String),
     /// No such device, command or picture.
@@ -125,6 +128,7 @@ impl ApiError {
                 ("foreign", StatusCode::FORBIDDEN, "The request comes from elsewhere")
             }
             Self::NotAllowed(_) => ("not-allowed", StatusCode::FORBIDDEN, "Not allowed"),
+            Self::CodeRefused => ("code-refused", StatusCode::FORBIDDEN, "No"),
             Self::NoRoute(_) => ("no-route", StatusCode::NOT_FOUND, "There is no such route"),
             Self::NotFound(_) => ("not-found", StatusCode::NOT_FOUND, "Not found"),
             Self::WrongMethod(_) => {
@@ -187,6 +191,7 @@ impl ApiError {
                 `Authorization: Bearer …`; `POST /oauth/token` gives one for name and password"
                 .to_owned(),
             Self::Unknown(Some(why)) => (*why).to_owned(),
+            Self::CodeRefused => "the code is wrong, or good for nothing here and now".to_owned(),
             Self::WrongMethod(allow) => format!("it takes {allow}"),
             Self::TooSlow => "send the whole body faster, or send less".to_owned(),
             Self::InProgress => {

@@ -27,6 +27,7 @@ mod needs;
 mod operate;
 mod origin;
 mod picture_answer;
+mod pin_view;
 mod query;
 mod request_id;
 mod resource;
@@ -50,7 +51,8 @@ use crate::identity::Scope::{
 use Needs::Nothing;
 use resource::{Resource, resource};
 use routes::api::{
-    actions, api_keys, broker, commands, devices, events, me, pictures, plugins, users,
+    actions, api_keys, broker, commands, devices, events, keypad, me, pictures, pins, plugins,
+    users,
 };
 use routes::{board, get_pic, healthz, hello, lock, metrics, oauth, readyz, test, unlock};
 
@@ -87,15 +89,21 @@ fn resources() -> Vec<Resource> {
         resource("/api/v1/events").read(EventsRead, events::list),
         resource("/api/v1/events/export").read(EventsRead, events::export::get),
         resource("/api/v1/events/{seq}").read(EventsRead, events::get),
+        resource("/api/v1/keypad").post(Needs::Device, keypad::post),
         resource("/api/v1/me").read(Scope::ALL, me::get),
         resource("/api/v1/me/password").post(Scope::ALL, me::password::post),
+        resource("/api/v1/me/pins").read(LocksOperate, me::pins::list).post(LocksOperate, me::pins::post),
+        resource("/api/v1/me/pins/{id}").delete(LocksOperate, me::pins::delete),
         resource("/api/v1/pictures").read(PicturesRead, pictures::list).post(PicturesWrite, pictures::post),
         resource("/api/v1/pictures/{id}").read(PicturesRead, pictures::get).delete(Admin, pictures::delete),
+        resource("/api/v1/pins").read(Admin, pins::list),
+        resource("/api/v1/pins/{id}").read(Admin, pins::get).patch(Admin, pins::patch).delete(Admin, pins::delete),
         resource("/api/v1/plugins").read(Admin, plugins::list),
         resource("/api/v1/plugins/{name}").put(Admin, plugins::put).delete(Admin, plugins::delete),
         resource("/api/v1/users").read(Admin, users::list).post(Admin, users::post),
         resource("/api/v1/users/{name}").read(Admin, users::get).patch(Admin, users::patch).delete(Admin, users::delete),
         resource("/api/v1/users/{name}/password").post(Admin, users::password::post),
+        resource("/api/v1/users/{name}/pins").read(Admin, users::pins::list).post(Admin, users::pins::post),
         resource("/").read(Nothing, board::index),
         resource("/board.css").read(Nothing, board::style),
         resource("/board.js").read(Nothing, board::script),

@@ -1,7 +1,7 @@
 //! What a route needs of whoever asks.
 
 use super::ApiError;
-use crate::identity::{Permissions, Principal, Scope, Scopes};
+use crate::identity::{Permissions, Principal, Scope, Scopes, Who};
 
 /// What a route needs; each one on the page of routes says so.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -11,6 +11,9 @@ pub enum Needs {
     /// One of these scopes. Which devices somebody may see and operate is
     /// another question, which is asked device by device.
     AnyOf(Scopes),
+    /// A device, which has shown its credentials: a keypad. What it may, is
+    /// another question.
+    Device,
 }
 
 impl Needs {
@@ -23,7 +26,14 @@ impl Needs {
         permissions: &Permissions,
         principal: &Principal,
     ) -> Result<(), ApiError> {
-        let Self::AnyOf(scopes) = self else { return Ok(()) };
+        let scopes = match (self, &principal.who) {
+            (Self::AnyOf(scopes), _) => scopes,
+            (Self::Device, Who::Device(_)) | (Self::Nothing, _) => return Ok(()),
+            (Self::Device, _) => {
+                let why = "only a keypad asks here, and shows its credentials by HTTP Basic";
+                return Err(ApiError::NotAllowed(why.to_owned()));
+            }
+        };
         let mut missing = String::new();
         for scope in scopes.iter() {
             match permissions.may(principal, scope) {

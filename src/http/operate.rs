@@ -55,7 +55,7 @@ pub(super) enum Ask {
 }
 
 /// An answer, as it is sent and kept.
-struct Outcome {
+pub(super) struct Outcome {
     status: StatusCode,
     body: String,
     replayed: bool,
@@ -178,13 +178,23 @@ async fn perform(
         let body = said.map_err(internal)?;
         return Ok(Outcome { status: StatusCode::OK, body, replayed: false });
     }
+    outcome_of(&handles, wish.wait, stopping).await
+}
+
+/// What became of commands, after so long at the most.
+pub(super) async fn outcome_of(
+    handles: &[CommandHandle],
+    patience: Wait,
+    stopping: &Stopping,
+) -> Result<Outcome, ApiError> {
     tokio::select! {
-        () = wait(&handles, wish.wait) => {}
+        () = wait(handles, patience) => {}
         () = stopping.hurry() => {}
     }
     let commands: Vec<_> = handles.iter().map(CommandHandle::snapshot).collect();
     let devices = commands.iter().map(CommandView::of).collect();
-    let body = serde_json::to_string(&Body { devices }).map_err(internal)?;
+    let body = serde_json::to_string(&Body { devices });
+    let body = body.map_err(|error| ApiError::Internal(error.into()))?;
     Ok(Outcome { status: status_of(&commands), body, replayed: false })
 }
 
@@ -238,7 +248,7 @@ impl Wish {
 }
 
 impl Outcome {
-    fn into_response(self) -> HttpResponse {
+    pub(super) fn into_response(self) -> HttpResponse {
         let mut response = HttpResponse::build(self.status);
         response.insert_header((header::CONTENT_TYPE, "application/json"));
         if self.status == StatusCode::ACCEPTED

@@ -33,14 +33,20 @@ impl Default for Wait {
     }
 }
 
+impl Wait {
+    /// So many seconds, unless that is too long.
+    pub(super) fn of_seconds(seconds: f64) -> Option<Self> {
+        let fits = (0.0..=LONGEST_WAIT).contains(&seconds);
+        fits.then(|| Self(Duration::from_secs_f64(seconds)))
+    }
+}
+
 impl TryFrom<String> for Wait {
     type Error = String;
 
     fn try_from(text: String) -> Result<Self, Self::Error> {
-        let seconds = text.parse::<f64>().ok().filter(|s| (0.0..=LONGEST_WAIT).contains(s));
-        seconds
-            .map(|seconds| Self(Duration::from_secs_f64(seconds)))
-            .ok_or_else(|| format!("wait: `{}` is not 0 to {LONGEST_WAIT} seconds", shown(&text)))
+        let wait = text.parse().ok().and_then(Self::of_seconds);
+        wait.ok_or_else(|| format!("wait: `{}` is not 0 to {LONGEST_WAIT} seconds", shown(&text)))
     }
 }
 

@@ -14,6 +14,7 @@ use crate::device_interface::Handle;
 use crate::events::Events;
 use crate::identity::devices::DeviceCredentials;
 use crate::identity::{Directory, Passwords, Permissions, SignIn};
+use crate::keypads::Keypads;
 use crate::pictures::Pictures;
 use crate::plugin_host::PluginHost;
 use crate::state::State;
@@ -36,6 +37,8 @@ pub struct Services {
     pub permissions: Permissions,
     /// What devices show to be let in.
     pub credentials: DeviceCredentials,
+    /// Whether a code opens a door.
+    pub keypads: Keypads,
     /// The record of commands, and the idempotency keys.
     pub commands: Commands,
     /// The record of what happened.

@@ -124,6 +124,13 @@ impl Permissions {
         }
     }
 
+    /// Whether config.json lets a keypad ask for this, on behalf of a person
+    /// whose PIN code it shows. What the person may do is another question.
+    pub fn may_ask_for(&self, keypad: &DeviceId, verb: Verb, device: &DeviceId) -> bool {
+        let granted = self.devices.get(keypad.as_str());
+        granted.is_some_and(|settings| settings.grants_with_pin(verb, device))
+    }
+
     /// Whether somebody may see this device, and what becomes of it.
     pub fn may_see(&self, principal: &Principal, device: &DeviceId) -> bool {
         match &principal.who {

@@ -162,7 +162,7 @@ impl Keypads {
         };
         let made = self.0.parts.pins.make(new).await;
         if let (Err(PinError::Taken), Some(attempt)) = (&made, attempt) {
-            let refused = Event::of(Kind::Credential, principal, "pin add");
+            let refused = Event::of(Kind::Credential, principal, "add_pin");
             self.0.parts.events.refused(refused.refused("the code that was chosen is somebody's"));
             self.wrong(attempt, principal).await;
         }
@@ -180,8 +180,8 @@ impl Keypads {
             return Err(KeypadError::NotGranted);
         };
         let verb = wish.verb.meaning_for(device.kind);
-        let may = verb.is_some_and(|v| permissions.may_operate(keypad, v, &device).is_ok());
-        match verb.filter(|_| may) {
+        let may = |verb: &Verb| permissions.may_ask_for(&wish.keypad, *verb, &device.id);
+        match verb.filter(may) {
             Some(verb) => Ok((device, verb)),
             None => {
                 let refused = refused.device(&device.id);
@@ -250,7 +250,10 @@ impl Keypads {
         let all = if reached.everywhere { ", at all keypads together" } else { "" };
         let (wrong, pause) = (reached.wrong, reached.pause.as_secs());
         let why = format!("{wrong} wrong codes{all}: none is looked at for {pause} s");
-        events.record(Event::of(Kind::SignIn, by, "wrong_codes").refused(&why));
+        let event = Event::of(Kind::SignIn, by, "wrong_codes").refused(&why);
+        if let Err(error) = events.record_now(event).await {
+            tracing::error!(%error, "too many wrong codes, and not recorded");
+        }
         alarm::raise(outbox.as_ref(), &by.to_string(), reached).await;
     }
 }

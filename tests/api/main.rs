@@ -19,6 +19,7 @@ mod events;
 mod health;
 mod hello;
 mod idempotency;
+mod keypad;
 mod limits;
 mod lists;
 mod metrics;

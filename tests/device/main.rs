@@ -9,6 +9,7 @@ mod clock;
 mod commands;
 mod doors;
 mod harness;
+mod keypad;
 mod log;
 mod memory;
 mod mosquitto;

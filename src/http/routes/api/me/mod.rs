@@ -1,6 +1,7 @@
 //! `/api/v1/me`: who asks, and what they may do.
 
 pub(in crate::http) mod password;
+pub(in crate::http) mod pins;
 
 use actix_web::web::{Data, Query};
 use actix_web::{HttpRequest, HttpResponse};

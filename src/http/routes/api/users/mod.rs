@@ -1,6 +1,7 @@
 //! `/api/v1/users`: the people, and `/api/v1/users/{name}`.
 
 pub(in crate::http) mod password;
+pub(in crate::http) mod pins;
 
 use std::sync::Arc;
 

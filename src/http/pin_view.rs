@@ -1,0 +1,184 @@
+//! Codes as the API shows and takes them. A code itself is told once, to whom
+//! it was made for.
+
+use actix_web::HttpResponse;
+use actix_web::http::header::{CACHE_CONTROL, LOCATION};
+use serde::{Deserialize, Serialize};
+
+use super::auth::Caller;
+use super::{ApiError, Services};
+use crate::commands::Verb;
+use crate::config::GrantedDevice;
+use crate::events::Kind;
+use crate::identity::pins::{Digits, NewPin, Pin, PinCode, PinError, PinName, ShownCode};
+use crate::identity::{Account, AccountGrant, Window};
+use crate::keypads::KeypadError;
+
+/// A code as the API shows it.
+#[derive(Debug, Serialize)]
+pub(super) struct PinView {
+    /// Whose it is.
+    user: Option<String>,
+    #[serde(flatten)]
+    pin: Pin,
+}
+
+/// Some codes.
+#[derive(Debug, Serialize)]
+pub(super) struct PinList {
+    pins: Vec<PinView>,
+}
+
+/// What a code is made of; what is left out is as wide as its person's grants.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct PinBody {
+    name: Option<PinName>,
+    /// Without it, one is made up, of so many digits.
+    code: Option<ShownCode>,
+    digits: Option<Digits>,
+    #[serde(default)]
+    one_time: bool,
+    actions: Option<Vec<Verb>>,
+    devices: Option<Vec<GrantedDevice>>,
+    #[serde(default)]
+    window: Window,
+}
+
+/// The only answer that has the code.
+#[derive(Serialize)]
+struct Made<'a> {
+    code: &'a str,
+    #[serde(flatten)]
+    view: PinView,
+}
+
+impl PinView {
+    pub(super) fn of(services: &Services, pin: Pin) -> Self {
+        let user = services.directory.get(pin.account).map(|account| account.name.to_string());
+        Self { user, pin }
+    }
+}
+
+impl PinList {
+    pub(super) fn of(services: &Services, pins: Vec<Pin>) -> Self {
+        Self { pins: pins.into_iter().map(|pin| PinView::of(services, pin)).collect() }
+    }
+}
+
+impl PinBody {
+    /// Whether somebody chose the code.
+    pub(super) fn is_chosen(&self) -> bool {
+        self.code.is_some()
+    }
+
+    fn of(self, account: &Account) -> Result<NewPin, ApiError> {
+        let invalid = |what: &str| Err(ApiError::Invalid(what.to_owned()));
+        if self.code.is_some() && self.digits.is_some() {
+            return invalid("code, or digits for one that is made up: not both");
+        }
+        let limits = AccountGrant {
+            actions: self.actions.unwrap_or_else(|| vec![Verb::Lock, Verb::Unlock]),
+            devices: self.devices.unwrap_or_else(|| vec![GrantedDevice::Every]),
+            window: self.window,
+        };
+        if limits.actions.is_empty() || limits.devices.is_empty() {
+            return invalid("actions and devices: there is none, and the code is good for nothing");
+        }
+        if limits.devices.len() > 100 {
+            return invalid("devices: there are at most 100");
+        }
+        if !limits.window.ever_holds() {
+            return invalid("window: it never opens");
+        }
+        let chosen = self.code.map(|code| PinCode::chosen(&code)).transpose();
+        let name = self.name.map_or_else(|| PinName::try_from("PIN".to_owned()), Ok);
+        Ok(NewPin {
+            account: account.id,
+            name: name.map_err(|error| ApiError::Invalid(format!("name: {error}")))?,
+            limits,
+            one_time: self.one_time,
+            chosen: chosen.map_err(|error| ApiError::Invalid(format!("code: {error}")))?,
+            digits: self.digits.unwrap_or_default(),
+        })
+    }
+}
+
+/// Makes somebody a code, and tells it.
+pub(super) async fn make(
+    services: &Services,
+    caller: Caller,
+    account: &Account,
+    body: PinBody,
+) -> Result<HttpResponse, ApiError> {
+    let new = body.of(account)?;
+    let user = account.name.clone();
+    let work = {
+        let services = services.clone();
+        async move {
+            let (pin, code) = services.keypads.make_pin(&caller.0, new).await?;
+            let once = if pin.one_time { ", for once" } else { "" };
+            let detail = format!("the code {} ({}) of user {user}{once}", pin.name, pin.id);
+            caller.record(&services, Kind::Credential, "add_pin", &detail).await?;
+            Ok((pin, code))
+        }
+    };
+    let (pin, code) = services.to_the_end(work).await?;
+    let link = format!("/api/v1/pins/{}", pin.id);
+    let made = Made { code: code.reveal(), view: PinView::of(services, pin) };
+    Ok(HttpResponse::Created()
+        .insert_header((LOCATION, link))
+        .insert_header((CACHE_CONTROL, "no-store"))
+        .json(made))
+}
+
+/// Removes a code: it is good for nothing from then on.
+pub(super) async fn remove(
+    services: &Services,
+    caller: Caller,
+    pin: Pin,
+) -> Result<HttpResponse, ApiError> {
+    let work = {
+        let services = services.clone();
+        async move {
+            if !services.keypads.pins().remove(pin.id).await? {
+                return Err(missing());
+            }
+            let detail = format!("the code {} ({})", pin.name, pin.id);
+            caller.record(&services, Kind::Credential, "remove_pin", &detail).await
+        }
+    };
+    services.to_the_end(work).await?;
+    Ok(HttpResponse::NoContent().finish())
+}
+
+/// There is no such code, or it is somebody else's.
+pub(super) fn missing() -> ApiError {
+    ApiError::NotFound("there is no such code".to_owned())
+}
+
+impl From<PinError> for ApiError {
+    fn from(error: PinError) -> Self {
+        match error {
+            PinError::Taken | PinError::TooMany => Self::Conflict(error.to_string()),
+            PinError::NoAccount => Self::NotFound(error.to_string()),
+            PinError::NotMade(_) => Self::Internal(error.into()),
+            PinError::Database(_) => {
+                tracing::error!(%error, "the database did not answer");
+                Self::Unavailable("the codes cannot be read or saved now".to_owned())
+            }
+        }
+    }
+}
+
+impl From<KeypadError> for ApiError {
+    fn from(error: KeypadError) -> Self {
+        match error {
+            KeypadError::NotGranted => Self::NotAllowed(error.to_string()),
+            KeypadError::No => Self::CodeRefused,
+            KeypadError::Paused(paused) => Self::TooSoon(paused.left),
+            KeypadError::Pins(error) => error.into(),
+            KeypadError::Events(error) => error.into(),
+        }
+    }
+}
