@@ -6,6 +6,7 @@ mod device;
 mod grants;
 mod moment;
 mod password;
+mod pin;
 mod plugin;
 mod serve;
 mod server;
@@ -50,6 +51,12 @@ enum Command {
     /// socket in its data folder: who may use that needs no password.
     #[command(subcommand)]
     Device(device::DeviceCommand),
+    /// PIN codes, for keypads.
+    ///
+    /// These commands ask the server that runs on this machine, through the
+    /// socket in its data folder: who may use that needs no password.
+    #[command(subcommand)]
+    Pin(pin::PinCommand),
     /// Plugins: what config.json needs to load one; to sign one, and to install
     /// it in a server that runs.
     #[command(subcommand)]
@@ -67,6 +74,7 @@ impl Cli {
             Command::User(command) => user::run(command).await,
             Command::Apikey(command) => apikey::run(command).await,
             Command::Device(command) => device::run(command).await,
+            Command::Pin(command) => pin::run(command).await,
             Command::Plugin(command) => plugin::run(command).await,
             Command::Tls(command) => tls::run(command),
         }

@@ -1,6 +1,7 @@
 //! What becomes of the codes that are typed at a keypad: they are nowhere.
 
 use std::path::Path;
+use std::process::Command;
 
 use latchlight::console::Console;
 use serde_json::{Value, json};
@@ -101,4 +102,44 @@ async fn c22_no_code_is_in_a_log_a_file_an_event_or_an_answer() {
             assert!(!found, "{name} has a code in it");
         }
     }
+}
+
+/// Runs `latchlight pin` with these words; gives what it prints, or says that is
+/// wrong.
+fn pin(server: &Server, words: &str) -> Result<String, String> {
+    let mut program = Command::new(env!("CARGO_BIN_EXE_latchlight"));
+    program.arg("pin").args(words.split(' ')).arg("--config").arg(server.config_path());
+    let output = program.output().unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    if output.status.success() { Ok(text(output.stdout)) } else { Err(text(output.stderr)) }
+}
+
+#[tokio::test]
+async fn codes_come_and_go_by_the_command_line() {
+    let server = Server::start();
+    let console = Console::connect(&server.config_path()).await.unwrap();
+    let bob = json!({ "name": "bob", "role": "member" });
+    console.post("/api/v1/users", &bob).await.unwrap();
+    assert_eq!(pin(&server, "list").unwrap(), "there are none\n");
+    let made = pin(
+        &server,
+        "add bob --name cleaner --one-time --digits 12 --actions unlock --devices front-door \
+         --days mon,thu --hours 08:00-12:30",
+    );
+    let made = made.unwrap();
+    let code = made.lines().next().unwrap();
+    assert!(code.len() == 12 && code.bytes().all(|byte| byte.is_ascii_digit()), "{made}");
+    let list = pin(&server, "list bob").unwrap();
+    let is_there = "bob  cleaner  unlock: front-door (mon, thu, 08:00-12:30)  once";
+    assert!(list.contains(is_there) && !list.contains(code), "{list}");
+    let id = list.split(' ').next().unwrap();
+    assert!(pin(&server, &format!("disable {id}")).unwrap().contains("disabled"));
+    assert!(!pin(&server, &format!("enable {id}")).unwrap().contains("disabled"));
+    assert_eq!(pin(&server, &format!("remove {id}")).unwrap(), "the code is removed\n");
+    let error = pin(&server, &format!("remove {id}")).unwrap_err();
+    assert!(error.contains("there is no such code"), "{error}");
+    let error = pin(&server, "add nobody").unwrap_err();
+    assert!(error.contains("there is no such user"), "{error}");
+    // What stands on a command line is read by others.
+    assert!(pin(&server, "add bob --code 739155").is_err());
 }
