@@ -170,7 +170,7 @@ async fn the_plugin_of_the_guide_is_built_and_used_as_it_says() {
 
     let server = Server::start_in(var);
     let said = use_it(block("sh greet use"), &server).await;
-    assert_eq!(said, "ok greet good evening, app:me: 0 devices are here\n");
+    assert_eq!(said, "ok greet good evening, app:owner: 0 devices are here\n");
 }
 
 /// This checkout again, with a Cargo.lock and a plugin folder of its own. It

@@ -5,10 +5,10 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use latchlight_mqtt::QoS;
+use latchlight_mqtt::{Connect, ProtocolVersion, QoS};
 use serde_json::{Value, json};
 
-use crate::harness::{Device, Server, configured};
+use crate::harness::{Device, Server, configured, merge, open_house};
 use crate::libraries::{in_c, in_rust};
 
 /// A server with these libraries, installed as plugins/README.md says.
@@ -16,7 +16,9 @@ fn server_with(libraries: &[(&Path, Value)], devices: Value, time_limit_ms: u64)
     let folder = libraries[0].0.parent().unwrap();
     let allow: Vec<Value> = libraries.iter().map(|(file, more)| allowed(file, more)).collect();
     let plugins = json!({ "folder": folder, "allow": allow, "time_limit_ms": time_limit_ms });
-    Server::start_with(json!({ "plugins": plugins, "devices": devices }))
+    let mut settings = open_house();
+    merge(&mut settings, json!({ "plugins": plugins, "devices": devices }));
+    Server::start_with(settings)
 }
 
 /// The entry that the command line prints for a file, and more.
@@ -37,8 +39,13 @@ fn all_commands() -> Value {
         { "actions": ["lock", "unlock", "on", "off"], "devices": ["*"] }] } })
 }
 
+/// Whoever hears this: an app within the prefix, anybody outside of it.
 async fn watcher(server: &Server, filter: &str) -> Device {
-    let mut watcher = Device::connect(server.mqtt(), server.app("watcher").await).await;
+    let connect = match filter.starts_with("latchlight/") {
+        true => server.app("watcher").await,
+        false => Connect::new(ProtocolVersion::V5, "watcher"),
+    };
+    let mut watcher = Device::connect(server.mqtt(), connect).await;
     watcher.subscribe(filter, QoS::AtLeastOnce).await;
     watcher
 }

@@ -14,7 +14,6 @@ use std::path::{Path, PathBuf};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use latchlight::config::Sha256Hex;
-use latchlight_mqtt::{Connect, ProtocolVersion};
 use minisign::KeyPair;
 use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
@@ -117,11 +116,6 @@ pub(super) async fn say_to(server: &Server, action: &str, words: &str) -> (u16, 
 async fn answer(request: RequestBuilder) -> (u16, Value) {
     let response = request.send().await.unwrap();
     (response.status().as_u16(), response.json().await.unwrap_or(Value::Null))
-}
-
-/// The CONNECT of an owner's app.
-pub(super) async fn app(_: &Server, name: &str) -> Connect {
-    Connect::new(ProtocolVersion::V5, name)
 }
 
 /// What the plugin `far` says.

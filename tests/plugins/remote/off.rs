@@ -3,7 +3,7 @@
 use latchlight_mqtt::QoS;
 use serde_json::{Value, json};
 
-use super::{Signer, app, edit, files, folder, put, remembered, report, speak};
+use super::{Signer, edit, files, folder, put, remembered, report, speak};
 use crate::harness::{Device, Server};
 
 #[tokio::test]
@@ -19,10 +19,10 @@ async fn c29_nothing_is_installed_or_removed_unless_config_json_says_so() {
         let detail = problem["detail"].as_str().unwrap();
         assert!(status == 403 && detail.contains("is off in config.json"), "{problem}");
     }
-    let mut owner = Device::connect(server.mqtt(), app(&server, "owner").await).await;
-    owner.subscribe("latchlight/apps/owner/down", QoS::AtLeastOnce).await;
+    let mut owner = Device::connect(server.mqtt(), server.app("owner-app").await).await;
+    owner.subscribe("latchlight/apps/owner-app/down", QoS::AtLeastOnce).await;
     for words in ["install_plugin {}", "load_plugin far"] {
-        owner.publish("latchlight/apps/owner/up", words, false).await;
+        owner.publish("latchlight/apps/owner-app/up", words, false).await;
         let said = owner.hear().await;
         assert!(said.starts_with("error ") && said.contains("is off in config.json"), "{said}");
     }

@@ -5,7 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use latchlight_mqtt::QoS;
 use serde_json::{Value, json};
 
-use super::{Package, Signer, app, claim, files, remembered, speak};
+use super::{Package, Signer, claim, files, remembered, speak};
 use crate::harness::{Device, Server};
 
 /// How many bytes go into a piece.
@@ -19,7 +19,7 @@ struct App {
 
 impl App {
     async fn connect(server: &Server, name: &str) -> Self {
-        let mut connection = Device::connect(server.mqtt(), app(server, name).await).await;
+        let mut connection = Device::connect(server.mqtt(), server.app(name).await).await;
         connection.subscribe(&format!("latchlight/apps/{name}/down"), QoS::AtLeastOnce).await;
         Self { connection, up: format!("latchlight/apps/{name}/up") }
     }
@@ -62,7 +62,7 @@ async fn c29_a_plugin_comes_in_pieces_and_is_loaded_when_it_is_said() {
     let server = signer.server();
     let far = signer.far("1.0.0");
     let (sha256, size) = (far.sha256(), far.bytes.len());
-    let mut owner = App::connect(&server, "owner").await;
+    let mut owner = App::connect(&server, "owner-app").await;
     assert_eq!(owner.announce(&far).await, format!("ok install_plugin far 0 of {size}"));
     let whole = format!("ok install_plugin far {size} of {size}: say load_plugin");
     assert_eq!(owner.send(&sha256, &far.bytes).await, whole);
@@ -85,7 +85,7 @@ async fn c29_pieces_that_are_cut_missing_or_anothers_are_refused() {
     let server = signer.server();
     let far = signer.far("1.0.0");
     let (sha256, size) = (far.sha256(), far.bytes.len());
-    let mut owner = App::connect(&server, "owner").await;
+    let mut owner = App::connect(&server, "owner-app").await;
     let mut other = App::connect(&server, "other").await;
     let said = owner.piece(&sha256, 0, &far.bytes[..PIECE]).await;
     assert!(said.contains("no such library was announced"), "{said}");
@@ -129,7 +129,7 @@ async fn c29_what_comes_in_pieces_is_checked_as_what_comes_whole() {
     let server = signer.server();
     let far = signer.far("1.0.0");
     let size = far.bytes.len();
-    let mut owner = App::connect(&server, "owner").await;
+    let mut owner = App::connect(&server, "owner-app").await;
     // Known before a byte has come.
     let other = signer.sign(&far.bytes, &claim("near", "1.0.0"));
     assert!(owner.announce(&other).await.contains("signed as near, not as far"));
