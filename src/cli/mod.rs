@@ -2,6 +2,7 @@
 
 mod account;
 mod apikey;
+mod audit;
 mod device;
 mod grants;
 mod moment;
@@ -45,6 +46,12 @@ enum Command {
     /// socket in its data folder: who may use that needs no password.
     #[command(subcommand)]
     Apikey(apikey::ApikeyCommand),
+    /// What happened, and who did it: the record of events.
+    ///
+    /// These commands ask the server that runs on this machine, through the
+    /// socket in its data folder: who may use that needs no password.
+    #[command(subcommand)]
+    Audit(audit::AuditCommand),
     /// Devices: what they show to be let in.
     ///
     /// These commands ask the server that runs on this machine, through the
@@ -73,6 +80,7 @@ impl Cli {
             Command::Simulate(args) => simulate::run(args, stop_on_signal()?).await,
             Command::User(command) => user::run(command).await,
             Command::Apikey(command) => apikey::run(command).await,
+            Command::Audit(command) => audit::run(command).await,
             Command::Device(command) => device::run(command).await,
             Command::Pin(command) => pin::run(command).await,
             Command::Plugin(command) => plugin::run(command).await,

@@ -1,11 +1,12 @@
 //! Asking the server that runs.
 
-use std::io;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full};
+use hyper::body::Incoming;
 use hyper::client::conn::http1;
 use hyper::header::{CONTENT_TYPE, HOST};
 use hyper::{Method, Request, Response, StatusCode};
@@ -161,12 +162,50 @@ impl Console {
         path: &str,
         body: Option<Sent>,
     ) -> Result<(StatusCode, Bytes), ConsoleError> {
+        let response = self.request(method, path, body).await?;
+        let status = response.status();
+        let body = response.into_body().collect().await.map_err(lost)?.to_bytes();
+        Ok((status, body))
+    }
+
+    /// Writes what stands at a path to a file, as it comes.
+    ///
+    /// # Errors
+    /// The server refuses, or does not send all of it; or the file cannot take
+    /// it.
+    pub async fn download(
+        &self,
+        path: &str,
+        to: &mut (impl Write + Send),
+    ) -> Result<(), ConsoleError> {
+        let late = |_| ConsoleError::TooSlow(PATIENCE.as_secs());
+        let request = self.request(Method::GET, path, None);
+        let response = tokio::time::timeout(PATIENCE, request).await.map_err(late)??;
+        let status = response.status();
+        let mut body = response.into_body();
+        if !status.is_success() {
+            let body = tokio::time::timeout(PATIENCE, body.collect()).await.map_err(late)?;
+            return Err(problem(status, &body.map_err(lost)?.to_bytes()));
+        }
+        while let Some(frame) = tokio::time::timeout(PATIENCE, body.frame()).await.map_err(late)? {
+            if let Ok(bytes) = frame.map_err(lost)?.into_data() {
+                to.write_all(&bytes).map_err(ConsoleError::Write)?;
+            }
+        }
+        to.flush().map_err(ConsoleError::Write)
+    }
+
+    async fn request(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<Sent>,
+    ) -> Result<Response<Incoming>, ConsoleError> {
         let stream = self.open().await?;
-        // A server that stops in the middle is one that does not answer.
-        let lost = |error: hyper::Error| ConsoleError::Unreadable(error.to_string());
         let (mut sender, connection) =
             http1::handshake(TokioIo::new(stream)).await.map_err(lost)?;
-        let connection = tokio::spawn(connection);
+        // It ends with the answer, for nothing more is asked.
+        tokio::spawn(connection);
         let request = Request::builder().method(method).uri(path).header(HOST, "localhost");
         let (request, body) = match body {
             Some(Sent { media_type, header, bytes }) => {
@@ -181,11 +220,7 @@ impl Console {
         let request = request
             .body(Full::new(body))
             .map_err(|error| ConsoleError::Unreadable(error.to_string()))?;
-        let response: Response<_> = sender.send_request(request).await.map_err(lost)?;
-        let status = response.status();
-        let body = response.into_body().collect().await.map_err(lost)?.to_bytes();
-        connection.abort();
-        Ok((status, body))
+        sender.send_request(request).await.map_err(lost)
     }
 
     async fn open(&self) -> Result<UnixStream, ConsoleError> {
@@ -200,6 +235,11 @@ impl Console {
             }
         })
     }
+}
+
+/// A server that stops in the middle is one that does not answer.
+fn lost(error: hyper::Error) -> ConsoleError {
+    ConsoleError::Unreadable(error.to_string())
 }
 
 fn problem(status: StatusCode, body: &[u8]) -> ConsoleError {

@@ -50,6 +50,9 @@ pub enum ConsoleError {
         /// What it was, as a sentence.
         detail: String,
     },
+    /// What came cannot be written where it should be.
+    #[error("write: {0}")]
+    Write(io::Error),
     /// What came is no answer of this server.
     #[error("the server's answer cannot be read: {0}")]
     Unreadable(String),

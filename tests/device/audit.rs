@@ -103,3 +103,51 @@ async fn c27_a_device_that_was_told_that_it_joined_is_on_record_after_kill_9() {
         page["events"].as_array().unwrap().iter().map(|event| event["action"].clone()).collect();
     assert_eq!(actions, ["remove", "join"]);
 }
+
+/// Runs the program with these words; gives what it prints.
+#[track_caller]
+fn latchlight(server: &Server, words: &[&str]) -> String {
+    let mut program = std::process::Command::new(env!("CARGO_BIN_EXE_latchlight"));
+    let output = program.args(words).arg("--config").arg(server.config_path()).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[tokio::test]
+async fn the_command_line_lists_the_record_and_writes_it_to_a_file() {
+    let server = Server::start();
+    let mut door = Device::join(&server, "front", ACKS).await;
+    let (answer, ()) = tokio::join!(server.post("/unlock?device=front"), async {
+        let (_, id, _) = door.hear_command().await;
+        door.say(&format!("ack {id} failed \u{1b}[31mjammed")).await;
+    });
+    assert_eq!(outcome_of(&answer.1), "failed");
+    let add = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 5000) \
+               INSERT INTO events (at, kind, actor, through, action, result, detail) \
+               SELECT 0, 'account', 'app:x', 'http', 'add', 'ok', 'number ' || i FROM n";
+    sqlx::query(add).execute(&mut record(&server).await).await.unwrap();
+
+    let list = latchlight(&server, &["audit", "list", "--kind", "command"]);
+    assert_eq!(list.lines().count(), 1, "{list}");
+    assert!(list.contains("  command unlock front  failed: "), "{list}");
+    assert!(!list.contains('\u{1b}'), "nothing that a terminal obeys: {list:?}");
+    let list = latchlight(&server, &["audit", "list", "--actor", "app:x", "--limit", "2"]);
+    assert!(list.ends_with("account add  ok: number 4999\n"), "{list}");
+    let none = latchlight(&server, &["audit", "list", "--device", "attic", "--from", "7d ago"]);
+    assert_eq!(none, "nothing is on record that is like this\n");
+
+    let file = server.folder.path().join("record.csv");
+    let to = file.to_str().unwrap();
+    let said = latchlight(&server, &["audit", "export", "--to", "2026-01-01", "--out", to]);
+    assert_eq!(said, "");
+    let csv = std::fs::read_to_string(&file).unwrap();
+    assert_eq!(csv.lines().count(), 5001);
+    assert!(csv.starts_with("seq,at,kind,") && csv.ends_with(",number 5000,1\r\n"));
+    let lines = latchlight(&server, &["audit", "export", "--format", "ndjson", "--kind", "device"]);
+    let line: serde_json::Value = serde_json::from_str(lines.trim_end()).unwrap();
+    assert_eq!((&line["action"], &line["device"]), (&json!("join"), &json!("front")));
+    // It says who took it away.
+    let (_, page) = server.get("/api/v1/events?kind=record").await;
+    assert_eq!(page["events"][0]["actor"], "operator", "{page}");
+    assert_eq!(page["events"][0]["through"], "console", "{page}");
+}
