@@ -2,6 +2,7 @@
 // that and nothing else. A command shows its outcome; a state changes only
 // when the device has said so. Text goes into the page by textContent alone.
 
+import { SignedOut, isAllowed, mayBeSignedIn, request, signIn, signOut } from "./session.js";
 import {
   KINDS, LABELS, VERBS, WORDS, ago, allOutcome, outcomeText, stateText, strangerText, summaryText,
   unreachableText,
@@ -36,7 +37,7 @@ async function get(path) {
   const known = seen.get(path);
   const headers = { Accept: "application/json" };
   if (known) headers["If-None-Match"] = known.tag;
-  const response = await fetch(path, { headers, cache: "no-store" });
+  const response = await request(path, { headers, cache: "no-store" });
   if (response.status === 304) return known.body;
   const body = await response.json();
   if (!response.ok) {
@@ -184,7 +185,7 @@ async function refresh() {
   const mine = ++asked;
   const askedAt = performance.now();
   const devices = await allDevices();
-  if (mine < shown) return;
+  if (mine < shown || poll.stopped) return;
   shown = mine;
   showDevices(devices);
   showNotes(askedAt);
@@ -259,7 +260,7 @@ function forget(devices) {
 // before the state that the device said with it.
 async function follow(path, body, show) {
   const headers = body ? { "Content-Type": "application/json" } : {};
-  const response = await fetch(path, { method: "POST", headers, body });
+  const response = await request(path, { method: "POST", headers, body });
   const answer = await response.json();
   if (!answer.devices) throw new Error(answer.detail ?? response.statusText);
   let commands = answer.devices;
@@ -270,7 +271,11 @@ async function follow(path, body, show) {
   await showAll();
   while (commands.some((command) => command.outcome === "pending")) {
     await pause(ASK_AGAIN_MS);
-    const now = (c) => (c.outcome === "pending" ? get(c.link).catch(() => c) : c);
+    const asBefore = (command) => (error) => {
+      if (error instanceof SignedOut) throw error;
+      return command;
+    };
+    const now = (c) => (c.outcome === "pending" ? get(c.link).catch(asBefore(c)) : c);
     commands = await Promise.all(commands.map(now));
     commands.forEach((command) => seen.delete(command.link));
     await showAll();
@@ -283,6 +288,7 @@ async function whileBusy(button, place, work) {
   try {
     await work();
   } catch (error) {
+    if (error instanceof SignedOut) return showSignIn();
     const unreachable = error instanceof TypeError;
     say(place, "problem", unreachable ? "The server gave no answer: look at the state" : error.message);
   } finally {
@@ -334,19 +340,92 @@ byId("lock-all").addEventListener("click", () => {
 
 // --- the newest stranger picture
 
-async function showStranger() {
-  const { pictures: [picture] } = await get("/api/v1/pictures?strangers=true&limit=1");
-  const link = byId("stranger-link");
-  const text = byId("stranger-text");
-  link.hidden = !picture;
-  text.textContent = picture ? strangerText(picture) : "Nobody has been seen yet.";
-  text.title = picture ? `taken ${new Date(picture.received_at).toLocaleString()}` : "";
-  if (picture && link.getAttribute("href") !== picture.link) {
-    link.href = picture.link;
-    byId("stranger-picture").src = picture.link;
-    byId("stranger-picture").alt = `What ${picture.device ?? "an app"} saw`;
+// A picture is fetched as whoever is signed in, which a link would not be.
+let picture = { link: null, url: null };
+
+async function showPicture(link) {
+  if (picture.link === link) return;
+  const response = link && await request(link);
+  if (link && !response.ok) throw new Error(response.statusText);
+  const url = link && URL.createObjectURL(await response.blob());
+  if (picture.url) URL.revokeObjectURL(picture.url);
+  picture = { link, url };
+  for (const [id, name] of [["stranger-link", "href"], ["stranger-picture", "src"]]) {
+    if (url) byId(id).setAttribute(name, url);
+    else byId(id).removeAttribute(name);
   }
 }
+
+async function showStranger() {
+  document.querySelector(".stranger").hidden = !isAllowed("pictures:read");
+  if (!isAllowed("pictures:read")) return;
+  const { pictures: [newest] } = await get("/api/v1/pictures?strangers=true&limit=1");
+  const link = byId("stranger-link");
+  const text = byId("stranger-text");
+  text.textContent = newest ? strangerText(newest) : "Nobody has been seen yet.";
+  text.title = newest ? `taken ${new Date(newest.received_at).toLocaleString()}` : "";
+  byId("stranger-picture").alt = newest ? `What ${newest.device ?? "an app"} saw` : "";
+  await showPicture(newest?.link ?? null);
+  link.hidden = !newest;
+}
+
+// --- who is signed in
+
+function showBoard() {
+  document.body.dataset.signedIn = true;
+  byId("sign-in").hidden = true;
+  byId("board").hidden = false;
+  byId("sign-out").hidden = false;
+}
+
+// Nothing of the house is left on the page.
+function showSignIn() {
+  poll.stop();
+  seen.clear();
+  showDevices([]);
+  document.querySelector(".empty")?.remove();
+  showPicture(null);
+  for (const place of document.querySelectorAll(".outcome")) say(place, "", "");
+  lostAt = null;
+  byId("unreachable").hidden = true;
+  byId("board").hidden = true;
+  byId("sign-out").hidden = true;
+  byId("sign-in").hidden = false;
+  delete document.body.dataset.signedIn;
+  showConnection("signed-out", "Signed out");
+  byId("username").focus();
+}
+
+byId("sign-in").addEventListener("submit", async (event) => {
+  event.preventDefault();
+  const { username, password } = event.target.elements;
+  const button = event.target.querySelector("button");
+  const problem = byId("sign-in-problem");
+  problem.hidden = true;
+  button.disabled = true;
+  try {
+    await signIn(username.value, password.value);
+    event.target.reset();
+    showBoard();
+    poll.begin();
+  } catch (error) {
+    const unreachable = error instanceof TypeError;
+    problem.textContent = unreachable ? "The server gave no answer." : `${capital(error.message)}.`;
+    problem.hidden = false;
+    password.select();
+  } finally {
+    button.disabled = false;
+  }
+});
+
+byId("sign-out").addEventListener("click", async () => {
+  try {
+    await signOut();
+    showSignIn();
+  } catch {
+    showUnreachable();
+  }
+});
 
 // --- asking, again and again
 
@@ -375,27 +454,42 @@ function showUnreachable() {
 const poll = {
   timer: null,
   running: false,
+  stopped: false,
   async now() {
-    if (this.running) return;
+    if (this.running || this.stopped) return;
     this.running = true;
     clearTimeout(this.timer);
     let next = document.hidden ? EVERY_MS_HIDDEN : EVERY_MS;
     try {
       await refresh();
       await showStranger();
-      showReachable();
-    } catch {
-      showUnreachable();
+      if (!this.stopped) {
+        showBoard();
+        showReachable();
+      }
+    } catch (error) {
+      if (error instanceof SignedOut) showSignIn();
+      else if (!this.stopped) showUnreachable();
       next = EVERY_MS_UNREACHABLE;
     }
     this.running = false;
-    this.timer = setTimeout(() => this.now(), next);
+    if (!this.stopped) this.timer = setTimeout(() => this.now(), next);
+  },
+  stop() {
+    this.stopped = true;
+    clearTimeout(this.timer);
+  },
+  begin() {
+    this.stopped = false;
+    this.soon();
   },
   soon() {
+    if (this.stopped) return;
     clearTimeout(this.timer);
     this.timer = setTimeout(() => this.now(), 50);
   },
 };
 
 document.addEventListener("visibilitychange", () => document.hidden || poll.soon());
-poll.now();
+if (mayBeSignedIn()) poll.now();
+else showSignIn();

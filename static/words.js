@@ -13,7 +13,7 @@ const WRONG = ["unconfirmed", "failed", "refused", "expired", "offline", "supers
 const relative = new Intl.RelativeTimeFormat("en", { numeric: "auto", style: "short" });
 const UNITS = [["day", 86_400], ["hour", 3600], ["minute", 60]];
 
-const capital = (word) => word.charAt(0).toUpperCase() + word.slice(1);
+export const capital = (word) => word.charAt(0).toUpperCase() + word.slice(1);
 const count = (list, what) => (list.length === 1 ? `1 ${what}` : `${list.length} ${what}s`);
 
 export function ago(time) {

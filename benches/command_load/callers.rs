@@ -16,6 +16,9 @@ pub struct LoadArgs {
     /// The server, as HOST:PORT
     #[arg(long)]
     server: String,
+    /// The access token that they show
+    #[arg(long)]
+    token: Option<String>,
     /// What they ask for
     #[arg(long, value_enum, default_value_t = Work::Lock)]
     work: Work,
@@ -124,7 +127,7 @@ pub async fn run(args: LoadArgs) -> anyhow::Result<()> {
     let end = begin + Duration::from_secs_f64(args.seconds);
     let mut callers = JoinSet::new();
     for number in 1..=args.callers {
-        let caller = Caller::new(args.server.clone());
+        let caller = Caller::new(args.server.clone(), args.token.as_deref());
         callers.spawn(call_until(caller, args.work, number, begin, end));
     }
     tokio::time::sleep_until(begin.into()).await;

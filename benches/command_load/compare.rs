@@ -99,6 +99,9 @@ pub fn load(
     let mut command = Command::new(std::env::current_exe().context("find this program")?);
     command.args(["load", "--server", &running.http, "--callers", &callers.to_string()]);
     command.args(["--work", work.name(), "--seconds", &seconds.to_string()]);
+    if let Some(token) = &running.token {
+        command.args(["--token", token]);
+    }
     for watched in running.watched() {
         command.args(["--watch", &watched]);
     }

@@ -6,6 +6,8 @@ use tokio::net::TcpStream;
 /// A kept-alive connection to a server.
 pub struct Caller {
     address: String,
+    /// A header that says who calls.
+    authorization: String,
     stream: Option<TcpStream>,
     buffer: Vec<u8>,
     /// How often the server closed the connection between two requests.
@@ -19,16 +21,25 @@ pub struct Answer {
 }
 
 impl Caller {
-    pub fn new(address: String) -> Self {
-        Self { address, stream: None, buffer: Vec::with_capacity(4096), reconnects: 0 }
+    /// With an access token, or without.
+    pub fn new(address: String, token: Option<&str>) -> Self {
+        let header = |token| format!("Authorization: Bearer {token}\r\n");
+        let authorization = token.map(header).unwrap_or_default();
+        Self {
+            address,
+            authorization,
+            stream: None,
+            buffer: Vec::with_capacity(4096),
+            reconnects: 0,
+        }
     }
 
     /// Sends a request without a body and waits for the answer.
     pub async fn call(&mut self, method: &str, path: &str) -> anyhow::Result<Answer> {
         let request = format!(
             "{method} {path} HTTP/1.1\r\nHost: {}\r\nAccept: application/json\r\n\
-             Content-Length: 0\r\n\r\n",
-            self.address
+             {}Content-Length: 0\r\n\r\n",
+            self.address, self.authorization
         );
         let mut stream = match self.stream.take() {
             Some(stream) => stream,

@@ -13,6 +13,9 @@ use tempfile::TempDir;
 
 use crate::compare::CompareArgs;
 
+/// Of `owner`, as it may stand in a form.
+const PASSWORD: &str = "as-fast-as-it-goes";
+
 const HELLO_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// One of the two ways to do the work.
@@ -52,6 +55,8 @@ impl Contestant {
 pub struct Running {
     pub http: String,
     pub broker: String,
+    /// The access token of its owner, where it wants one.
+    pub token: Option<String>,
     // Before the folder, which has their files.
     processes: Processes,
     folder: TempDir,
@@ -81,6 +86,7 @@ impl Running {
         Ok(Self {
             http: format!("127.0.0.1:{}", free_port()?),
             broker: format!("127.0.0.1:{}", free_port()?),
+            token: None,
             processes: Processes::new(folder.path()),
             folder,
         })
@@ -102,10 +108,12 @@ impl Running {
         fs::write(&config, serde_json::to_string(&settings)?).context("write config")?;
         let mut command = Command::new(program);
         command.arg("serve").arg("--config").arg(&config);
+        command.env("LATCHLIGHT_OWNER_PASSWORD", PASSWORD);
         running.processes.spawn("latchlight", command)?;
         let broker = running.broker.clone();
         running.processes.wait_for_port(&broker)?;
         running.wait_for_answer()?;
+        running.token = Some(sign_in(&running.http).context("sign in")?);
         Ok(running)
     }
 
@@ -192,6 +200,22 @@ fn says_hello(address: &str) -> std::io::Result<bool> {
     let mut answer = String::new();
     stream.read_to_string(&mut answer)?;
     Ok(answer.starts_with("HTTP/1.1 200"))
+}
+
+fn sign_in(address: &str) -> anyhow::Result<String> {
+    let form = format!("grant_type=password&username=owner&password={PASSWORD}");
+    let mut stream = TcpStream::connect(address)?;
+    write!(
+        stream,
+        "POST /oauth/token HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\
+         Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {}\r\n\r\n{form}",
+        form.len()
+    )?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer)?;
+    let body = answer.split_once("\r\n\r\n").context("an answer")?.1;
+    let granted: Value = serde_json::from_str(body)?;
+    Ok(granted["access_token"].as_str().context("a token")?.to_owned())
 }
 
 fn port_of(address: &str) -> &str {

@@ -68,7 +68,7 @@ fn asked(request: &ServiceRequest) -> String {
 fn shown(request: &ServiceRequest, services: &Services) -> Result<Principal, ApiError> {
     let address = request.peer_addr().map(|peer| peer.ip());
     match Shown::of(request.headers()) {
-        Shown::Nothing => Ok(Principal { address, ..Principal::local() }),
+        Shown::Nothing => Err(ApiError::Unknown(None)),
         Shown::Bearer(token) => services
             .sign_in
             .bearer(token, address)

@@ -6,9 +6,8 @@
 //! which is found from its URL below `routes/`.
 //!
 //! Absent by design: nothing here names a topic; devices are operated through
-//! the device interface's handle only. No CORS headers. No authentication
-//! until there are accounts, which is why the server binds loopback only and
-//! refuses what comes through foreign pages (`origin.rs`).
+//! the device interface's handle only. No CORS headers: what comes through
+//! foreign pages is refused (`origin.rs`).
 
 mod accept;
 mod account_list;
@@ -107,6 +106,7 @@ fn resources() -> Vec<Resource> {
         resource("/").read(Nothing, board::index),
         resource("/board.css").read(Nothing, board::style),
         resource("/board.js").read(Nothing, board::script),
+        resource("/session.js").read(Nothing, board::session),
         resource("/words.js").read(Nothing, board::words),
         resource("/favicon.svg").read(Nothing, board::icon),
     ]

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::harness::{Browser, Device, Manner, Server, png, until};
+use crate::harness::{Browser, Device, Manner, PASSWORD, Server, png, until};
 
 const DESKTOP: (u32, u32) = (1280, 900);
 const PHONE: (u32, u32) = (390, 844);
@@ -10,8 +10,18 @@ const PHONE: (u32, u32) = (390, 844);
 async fn open(server: &Server, (width, height): (u32, u32), dark: bool) -> Browser {
     let browser = Browser::open(width, height, dark).await;
     browser.goto(&server.url("/")).await;
+    sign_in(&browser, PASSWORD).await;
     browser.text_with("#connection", "Live").await;
     browser
+}
+
+async fn sign_in(browser: &Browser, password: &str) {
+    for (field, text) in [("#username", "owner"), ("#password", password)] {
+        let field = browser.find(field).await;
+        field.clear().await.unwrap();
+        field.send_keys(text).await.unwrap();
+    }
+    browser.click("#sign-in button").await;
 }
 
 #[tokio::test]

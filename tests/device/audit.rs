@@ -36,9 +36,10 @@ async fn c27_no_end_of_a_command_that_was_told_is_lost_by_kill_9() {
             }));
             let url = format!("{}/unlock?device={door}&wait=20", server.http);
             let (app, told) = (reqwest::Client::new(), told.clone());
+            let token = server.token().await;
             tasks.push(tokio::spawn(async move {
                 // Until the server is gone.
-                while let Ok(answer) = app.post(&url).send().await {
+                while let Ok(answer) = app.post(&url).bearer_auth(&token).send().await {
                     let Ok(answer) = answer.json::<serde_json::Value>().await else { return };
                     let ended = (command_of(&answer), outcome_of(&answer).to_owned());
                     told.lock().unwrap().push(ended);

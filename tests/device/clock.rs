@@ -64,6 +64,7 @@ async fn c5_a_wall_clock_that_is_set_forward_makes_no_key_old() {
         door.say(&format!("ack {id} ok")).await;
     });
     std::fs::write(server.folder.path().join("clock"), "+2d").unwrap();
+    server.sign_in_anew().await;
     let (_, lock) = server.post("/lock?device=front&wait=0").await;
     let issued = lock["devices"][0]["issued_at"].as_str();
     assert!(issued > first.1["devices"][0]["expires_at"].as_str(), "the clock is set: {lock}");

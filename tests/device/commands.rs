@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use reqwest::Method;
 use serde_json::json;
 
 use crate::harness::{Device, Server, command_of, outcome_of};
@@ -12,10 +13,8 @@ const ACKS: &str = "lock {\"features\": [\"ack\"]}";
 async fn a_lock_is_confirmed_by_its_own_ack() {
     let server = Server::start();
     let mut door = Device::join(&server, "front", ACKS).await;
-    let app = tokio::spawn({
-        let url = format!("{}/lock?device=front&wait=10", server.http);
-        async move { reqwest::Client::new().post(url).send().await.unwrap() }
-    });
+    let request = server.request(Method::POST, "/lock?device=front&wait=10").await;
+    let app = tokio::spawn(async move { request.send().await.unwrap() });
     let (verb, id, expires) = door.hear_command().await;
     assert_eq!(verb, "lock");
     let now = jiff::Timestamp::now().as_second();

@@ -13,18 +13,19 @@ use latchlight_mqtt::{
     Connect, Packet, PacketId, ProtocolVersion, PubAck, Publish, QoS, ReasonCode, Subscribe,
     SubscribeFilter, SubscriptionOptions,
 };
+use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::sync::{Mutex, mpsc};
 use tokio::time::{Instant, timeout};
+
+use crate::secrets;
 
 /// Longer than anything takes that works.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 /// The password of `owner`.
 pub(crate) const PASSWORD: &str = "a door of one's own";
-
-use crate::secrets;
 
 /// The program, serving on free ports from a folder of its own.
 pub(crate) struct Server {
@@ -37,6 +38,7 @@ pub(crate) struct Server {
     log: Mutex<mpsc::UnboundedReceiver<Value>>,
     close_log: Arc<AtomicBool>,
     app: reqwest::Client,
+    token: Mutex<Option<String>>,
 }
 
 impl Server {
@@ -57,6 +59,7 @@ impl Server {
 
     /// A server by this command, which serves from this folder.
     pub(crate) fn start_by(mut program: Command, folder: TempDir) -> Self {
+        program.env("LATCHLIGHT_OWNER_PASSWORD", PASSWORD);
         let mut child = program.stderr(Stdio::piped()).spawn().unwrap();
         // What a plugin writes there by itself is no JSON.
         let mut lines = BufReader::new(child.stderr.take().unwrap()).lines().map(|line| {
@@ -92,6 +95,7 @@ impl Server {
             log: Mutex::new(log),
             close_log,
             app: reqwest::Client::new(),
+            token: Mutex::default(),
         }
     }
 
@@ -195,36 +199,56 @@ impl Server {
         std::mem::replace(&mut self.folder, TempDir::new().unwrap())
     }
 
+    /// A request that shows that it is the owner's.
+    pub(crate) async fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        let token = self.token().await;
+        self.app.request(method, format!("{}{path}", self.http)).bearer_auth(token)
+    }
+
+    /// The owner's access token.
+    pub(crate) async fn token(&self) -> String {
+        let mut token = self.token.lock().await;
+        if token.is_none() {
+            *token = Some(self.new_token().await);
+        }
+        token.clone().unwrap()
+    }
+
+    /// Signs in anew, where the clock was set and the token has ended.
+    pub(crate) async fn sign_in_anew(&self) {
+        *self.token.lock().await = None;
+    }
+
+    async fn new_token(&self) -> String {
+        let form = [("grant_type", "password"), ("username", "owner"), ("password", PASSWORD)];
+        let request = self.app.post(format!("{}/oauth/token", self.http)).form(&form);
+        let granted: Value = request.send().await.unwrap().json().await.unwrap();
+        granted["access_token"].as_str().unwrap_or_else(|| panic!("{granted}")).to_owned()
+    }
+
     pub(crate) async fn get(&self, path: &str) -> (u16, Value) {
-        let response = self.app.get(format!("{}{path}", self.http)).send().await.unwrap();
-        (response.status().as_u16(), response.json().await.unwrap_or(Value::Null))
+        answer(self.request(Method::GET, path).await).await
     }
 
     pub(crate) async fn post(&self, path: &str) -> (u16, Value) {
-        let response = self.app.post(format!("{}{path}", self.http)).send().await.unwrap();
-        (response.status().as_u16(), response.json().await.unwrap_or(Value::Null))
+        answer(self.request(Method::POST, path).await).await
     }
 
     /// The same with an Idempotency-Key.
     pub(crate) async fn post_once(&self, path: &str, key: &str) -> (u16, Value) {
-        let request = self.app.post(format!("{}{path}", self.http)).header("idempotency-key", key);
-        let response = request.send().await.unwrap();
-        (response.status().as_u16(), response.json().await.unwrap_or(Value::Null))
+        answer(self.request(Method::POST, path).await.header("idempotency-key", key)).await
     }
 
     pub(crate) async fn delete(&self, path: &str) -> u16 {
-        let response = self.app.delete(format!("{}{path}", self.http)).send().await.unwrap();
-        response.status().as_u16()
+        answer(self.request(Method::DELETE, path).await).await.0
     }
 
     pub(crate) async fn post_json(&self, path: &str, body: Value) -> (u16, Value) {
-        let request = self.app.post(format!("{}{path}", self.http)).json(&body);
-        let response = request.send().await.unwrap();
-        (response.status().as_u16(), response.json().await.unwrap_or(Value::Null))
+        answer(self.request(Method::POST, path).await.json(&body)).await
     }
 
     pub(crate) async fn bytes(&self, path: &str) -> (u16, Bytes) {
-        let response = self.app.get(format!("{}{path}", self.http)).send().await.unwrap();
+        let response = self.request(Method::GET, path).await.send().await.unwrap();
         (response.status().as_u16(), response.bytes().await.unwrap())
     }
 
@@ -274,6 +298,11 @@ impl Server {
     }
 }
 
+async fn answer(request: RequestBuilder) -> (u16, Value) {
+    let response = request.send().await.unwrap();
+    (response.status().as_u16(), response.json().await.unwrap_or(Value::Null))
+}
+
 impl Drop for Server {
     fn drop(&mut self) {
         let _ = self.child.kill();
@@ -303,7 +332,7 @@ pub(crate) fn open_house() -> Value {
 /// The command that serves this configuration.
 pub(crate) fn program(config: &Path) -> Command {
     let mut program = Command::new(env!("CARGO_BIN_EXE_latchlight"));
-    program.args(["serve", "--config"]).arg(config).env("LATCHLIGHT_OWNER_PASSWORD", PASSWORD);
+    program.args(["serve", "--config"]).arg(config);
     program
 }
 

@@ -41,7 +41,8 @@ async fn use_it(commands: &str, server: &Server) -> String {
     let commands = commands
         .replace("http://127.0.0.1:8080", &server.http)
         .replace("-p 1883", &format!("-p {port}"));
-    let commands = format!("PASSWORD=\"{PASSWORD}\"\n{commands}");
+    let token = server.token().await;
+    let commands = format!("PASSWORD=\"{PASSWORD}\"\nTOKEN={token}\n{commands}");
     tokio::task::spawn_blocking(move || run(&commands, Path::new(ROOT))).await.unwrap()
 }
 

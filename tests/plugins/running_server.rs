@@ -189,7 +189,7 @@ async fn an_app_calls_a_plugins_action_over_http() {
     let mut front = Device::join(&server, "front", r#"lock {"features": ["ack"]}"#).await;
     let echo = "/api/v1/actions/rude_echo";
     let (status, said) = server.post_json(echo, json!({ "a": 1 })).await;
-    assert_eq!((status, said), (200, json!({ "text": "app:local says {\"a\":1} to 1" })));
+    assert_eq!((status, said), (200, json!({ "text": "app:owner says {\"a\":1} to 1" })));
     let (answer, ()) = tokio::join!(server.post("/api/v1/actions/rude_unlock"), async {
         let (_, id, _) = front.hear_command().await;
         front.say(&format!("ack {id} ok")).await;
@@ -204,10 +204,8 @@ async fn an_app_calls_a_plugins_action_over_http() {
 async fn a_key_whose_action_failed_half_way_is_not_obeyed_again() {
     let library = in_rust("rude");
     let server = server_with(&[(&library, json!({}))], json!({}), 20_000);
-    let url = format!("{}/api/v1/actions/rude_panic", server.http);
     for status in [500, 409, 409] {
-        let request = reqwest::Client::new().post(&url).header("idempotency-key", "k1");
-        assert_eq!(request.send().await.unwrap().status(), status);
+        assert_eq!(server.post_once("/api/v1/actions/rude_panic", "k1").await.0, status);
     }
     assert_eq!(report(&server, "librude.so").await["panics"], 1);
 }

@@ -28,6 +28,12 @@ pub(in crate::http) async fn words(request: HttpRequest) -> HttpResponse {
     etag::answer(&request, "text/javascript; charset=utf-8", words)
 }
 
+/// Who is signed in.
+pub(in crate::http) async fn session(request: HttpRequest) -> HttpResponse {
+    let session = include_str!("../../../static/session.js");
+    etag::answer(&request, "text/javascript; charset=utf-8", session)
+}
+
 /// Its icon.
 pub(in crate::http) async fn icon(request: HttpRequest) -> HttpResponse {
     let icon = include_str!("../../../static/favicon.svg");

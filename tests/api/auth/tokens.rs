@@ -146,9 +146,12 @@ async fn c17_who_tries_too_often_is_told_to_wait_also_with_the_right_password() 
             let form = [("grant_type", "password"), ("username", name), ("password", password)];
             server.post_form(TOKEN, &form).await
         };
-        for _ in 0..10 {
-            refused(&ask("not this one").await, 400, "invalid_grant");
+        let mut tries = 0;
+        while ask("not this one").await.status == 400 {
+            tries += 1;
+            assert!(tries <= 11, "{name}: it goes on and on");
         }
+        assert!(tries >= 9, "{name}: {tries}");
         let answer = ask(PASSWORD).await;
         refused(&answer, 429, "temporarily_unavailable");
         let wait: u64 = answer.header("retry-after").parse().unwrap();
@@ -204,7 +207,7 @@ async fn the_refresh_token_of_a_page_is_in_a_cookie_that_no_script_reads() {
     assert_eq!(attributes, "Path=/oauth; Max-Age=2592000; HttpOnly; SameSite=Strict");
     let with_cookie = async |path: &str, pair: &str| {
         let form = [("grant_type", "refresh_token"), ("refresh_token_in", "cookie")];
-        let request = server.client.post(server.url(path)).header("cookie", pair).form(&form);
+        let request = server.stranger.post(server.url(path)).header("cookie", pair).form(&form);
         server.send(request).await
     };
     let answer = with_cookie(TOKEN, pair).await;

@@ -5,9 +5,12 @@ use tokio::net::TcpStream;
 
 use super::{PATIENCE, Server};
 
-/// Sends these bytes on a connection of their own.
+/// Sends these bytes on a connection of their own; a request that names its
+/// host says that it is the owner's.
 pub(crate) async fn raw_request(server: &Server, bytes: &str) -> TcpStream {
     let mut stream = TcpStream::connect(server.http).await.unwrap();
+    let owner = format!("\r\nAuthorization: Bearer {}\r\nHost:", server.token);
+    let bytes = bytes.replacen("\r\nHost:", &owner, 1);
     stream.write_all(bytes.as_bytes()).await.unwrap();
     stream
 }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use latchlight::config::Settings;
 use latchlight::startup::Application;
 use latchlight::state::ConfigFile;
+use reqwest::header::{AUTHORIZATION, HeaderMap};
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -22,7 +23,12 @@ pub(crate) struct Server {
     folder: Arc<tempfile::TempDir>,
     pub(crate) http: SocketAddr,
     pub(crate) mqtt: SocketAddr,
+    /// Signed in as the owner.
     pub(crate) client: reqwest::Client,
+    /// Signed in as nobody.
+    pub(crate) stranger: reqwest::Client,
+    /// The owner's access token.
+    pub(crate) token: String,
     stop: CancellationToken,
     running: JoinHandle<anyhow::Result<()>>,
 }
@@ -59,8 +65,15 @@ impl Server {
         let mqtt = application.mqtt_addresses().mqtt.expect("the embedded broker listens");
         let stop = CancellationToken::new();
         let running = tokio::spawn(application.run_until_stopped(stop.clone()));
-        let client = reqwest::Client::builder().timeout(PATIENCE).no_proxy().build().unwrap();
-        Self { folder, http, mqtt, client, stop, running }
+        let stranger = client_with(None);
+        let form = [("grant_type", "password"), ("username", "owner"), ("password", PASSWORD)];
+        let request = stranger.post(format!("http://{http}/oauth/token")).form(&form);
+        // It leaves no connection behind.
+        let token = request.header("connection", "close").send();
+        let token: Value = token.await.unwrap().json().await.unwrap();
+        let token = token["access_token"].as_str().unwrap().to_owned();
+        let client = client_with(Some(&token));
+        Self { folder, http, mqtt, client, stranger, token, stop, running }
     }
 
     /// What a device shows to be let in.
@@ -96,7 +109,7 @@ impl Server {
     }
 
     pub(crate) async fn post_form(&self, path: &str, form: &[(&str, &str)]) -> Answer {
-        self.send(self.client.post(self.url(path)).form(form)).await
+        self.send(self.stranger.post(self.url(path)).form(form)).await
     }
 
     /// What the token endpoint gives for the owner's password.
@@ -113,7 +126,7 @@ impl Server {
 
     /// GET with this as the bearer's token.
     pub(crate) async fn get_as(&self, token: &str, path: &str) -> Answer {
-        self.send(self.client.get(self.url(path)).bearer_auth(token)).await
+        self.send(self.stranger.get(self.url(path)).bearer_auth(token)).await
     }
 
     pub(crate) async fn delete(&self, path: &str) -> Answer {
@@ -153,6 +166,16 @@ impl Server {
         let stopped = tokio::time::timeout(PATIENCE * 2, self.running).await;
         stopped.expect("the server stops").unwrap().unwrap();
     }
+}
+
+/// A client that shows this token with each request.
+fn client_with(token: Option<&str>) -> reqwest::Client {
+    let mut headers = HeaderMap::new();
+    if let Some(token) = token {
+        headers.insert(AUTHORIZATION, format!("Bearer {token}").parse().unwrap());
+    }
+    let client = reqwest::Client::builder().default_headers(headers).timeout(PATIENCE);
+    client.no_proxy().build().unwrap()
 }
 
 fn merge(into: &mut Value, from: Value) {

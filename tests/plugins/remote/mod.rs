@@ -87,7 +87,7 @@ pub(super) fn claim(name: &str, version: &str) -> String {
 
 /// A request of the owner's.
 async fn request(server: &Server, method: Method, path: &str) -> RequestBuilder {
-    reqwest::Client::new().request(method, format!("{}{path}", server.http))
+    server.request(method, path).await
 }
 
 /// A package on its way to `/api/v1/plugins/<name>`.
