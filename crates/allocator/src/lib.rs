@@ -19,3 +19,22 @@ pub fn give_back() {
     // use.
     unsafe { mi_collect(true) }
 }
+
+/// Has the system give this process no huge pages from now on; to be called
+/// first. mimalloc asks for them, and one of them is 2 MiB of memory for
+/// whatever little is in it.
+pub fn use_small_pages() {
+    // It fails where there are none.
+    #[cfg(target_os = "linux")]
+    let _ = rustix::thread::disable_transparent_huge_pages(true);
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn there_are_no_huge_pages_any_more() {
+        super::use_small_pages();
+        assert_eq!(rustix::thread::transparent_huge_pages_are_disabled(), Ok(true));
+    }
+}
