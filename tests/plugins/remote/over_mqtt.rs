@@ -2,7 +2,8 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use latchlight_mqtt::QoS;
+use latchlight::console::Console;
+use latchlight_mqtt::{Connect, ProtocolVersion, QoS};
 use serde_json::{Value, json};
 
 use super::{Package, Signer, claim, files, remembered, speak};
@@ -19,7 +20,11 @@ struct App {
 
 impl App {
     async fn connect(server: &Server, name: &str) -> Self {
-        let mut connection = Device::connect(server.mqtt(), server.app(name).await).await;
+        Self::connect_with(server, name, server.app(name).await).await
+    }
+
+    async fn connect_with(server: &Server, name: &str, connect: Connect) -> Self {
+        let mut connection = Device::connect(server.mqtt(), connect).await;
         connection.subscribe(&format!("latchlight/apps/{name}/down"), QoS::AtLeastOnce).await;
         Self { connection, up: format!("latchlight/apps/{name}/up") }
     }
@@ -164,4 +169,22 @@ async fn c29_a_device_sends_no_plugin() {
         let said = front.hear().await;
         assert!(said.starts_with("error ") && said.contains("a device may not"), "{said}");
     }
+}
+
+#[tokio::test]
+async fn c29_an_app_without_the_scope_admin_sends_no_plugin() {
+    let signer = Signer::new();
+    let server = signer.server();
+    let console = Console::connect(&server.config_path()).await.unwrap();
+    let body = json!({ "name": "helper", "scopes": "devices:read locks:operate lights:operate" });
+    let key = console.post("/api/v1/api-keys", &body).await.unwrap();
+    let mut connect = Connect::new(ProtocolVersion::V5, "helper");
+    connect.username = Some("helper".into());
+    connect.password = Some(key["secret"].as_str().unwrap().to_owned().into());
+    let mut helper = App::connect_with(&server, "helper", connect).await;
+    let said = helper.announce(&signer.far("1.0.0")).await;
+    assert_eq!(said, "error install_plugin helper lacks the scope `admin`");
+    let said = helper.say("load_plugin far".to_owned()).await;
+    assert_eq!(said, "error load_plugin helper lacks the scope `admin`");
+    assert!(files(&server.folder).is_empty());
 }
