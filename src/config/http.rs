@@ -81,9 +81,21 @@ impl HttpSettings {
     pub fn public_url(&self, plain: Option<SocketAddr>, tls: Option<SocketAddr>) -> String {
         match (&self.public_url, plain, tls) {
             (Some(url), ..) => url.trim_end_matches('/').to_owned(),
-            (None, None, Some(tls)) => format!("https://{tls}"),
-            (None, Some(plain), _) => format!("http://{plain}"),
+            (None, None, Some(tls)) => format!("https://{}", self.called(tls)),
+            (None, Some(plain), _) => format!("http://{}", self.called(plain)),
             (None, None, None) => String::new(),
+        }
+    }
+
+    /// How others call the server at this address: where that is every one
+    /// that there is, by the first name that is not this machine's own.
+    fn called(&self, address: SocketAddr) -> String {
+        let own = ["localhost", "127.", "[::1]"];
+        let is_for_others = |host: &&String| !own.iter().any(|own| host.starts_with(own));
+        match self.hosts.iter().find(is_for_others).filter(|_| address.ip().is_unspecified()) {
+            Some(host) if has_port(host) => host.clone(),
+            Some(host) => format!("{host}:{}", address.port()),
+            None => address.to_string(),
         }
     }
 
@@ -149,5 +161,37 @@ impl HttpSettings {
             }
         }
         Ok(())
+    }
+}
+
+/// Whether a host, as in a `Host` header, has a port with it.
+fn has_port(host: &str) -> bool {
+    host.rsplit_once(']').map_or(host, |(_, rest)| rest).contains(':')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn links_start_with_a_name_by_which_others_find_the_server() {
+        let hosts = |hosts: &[&str]| HttpSettings {
+            hosts: hosts.iter().map(|host| (*host).to_owned()).collect(),
+            ..HttpSettings::default()
+        };
+        let at = |text: &str| Some(text.parse().expect("an address"));
+        let own = hosts(&["localhost", "[::1]"]);
+        let house = hosts(&["127.0.0.1", "home.example", "localhost"]);
+        let mapped = hosts(&["localhost", "[fd00::2]:443"]);
+        for (settings, plain, tls, url) in [
+            (&own, at("127.0.0.1:80"), None, "http://127.0.0.1:80"),
+            (&house, at("127.0.0.1:80"), at("0.0.0.0:1"), "http://127.0.0.1:80"),
+            (&house, None, at("192.0.2.1:1"), "https://192.0.2.1:1"),
+            (&house, None, at("0.0.0.0:1"), "https://home.example:1"),
+            (&mapped, None, at("[::]:1"), "https://[fd00::2]:443"),
+            (&own, None, at("0.0.0.0:1"), "https://0.0.0.0:1"),
+        ] {
+            assert_eq!(settings.public_url(plain, tls), url);
+        }
     }
 }

@@ -212,6 +212,18 @@ fn address(hex: &str) -> SocketAddr {
 }
 
 #[tokio::test]
+async fn c24_the_server_itself_looks_at_the_name_of_the_broker_that_it_signs_in_to() {
+    let authority = Authority::new();
+    let house = Server::start_with(with_tls_of(&authority));
+    // It is there by this address, and its certificate is for another name.
+    let broker = format!("mqtts://127.0.0.1:{}", port(house.at("mqtts")));
+    let outside = json!({ "mqtt": { "broker": broker, "ca_file": authority.ca() } });
+    let line = Server::start_with(outside).logged("connect to the broker").await;
+    let why = line["error"].as_str().unwrap();
+    assert!(why.contains("mismatch"), "{why}");
+}
+
+#[tokio::test]
 async fn a_listener_with_tls_and_no_certificate_stops_the_start_with_what_to_do() {
     for settings in [
         json!({ "http": { "tls_listen": "127.0.0.1:0" } }),
