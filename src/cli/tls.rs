@@ -32,7 +32,8 @@ pub(super) enum TlsCommand {
         name: Vec<String>,
     },
     /// Sign a certificate by which a device signs in over MQTT, without a
-    /// password.
+    /// password. The server has to know the device (`latchlight device add`)
+    /// all the same.
     Device {
         /// The device's id.
         id: DeviceId,

@@ -31,6 +31,7 @@ mod stranger;
 mod tls;
 mod tls_client;
 mod tls_command;
+mod tls_devices;
 mod tls_files;
 mod tls_floods;
 mod tls_listeners;

@@ -10,6 +10,7 @@ use super::client::{Client, device_of, is_of_app, is_of_device};
 use crate::identity::devices::DeviceCredentials;
 use crate::identity::failures::Failures;
 use crate::identity::{Account, Directory, KeySecret, Passwords, Permissions, ShownPassword};
+use crate::state::DeviceId;
 
 /// What the embedded broker knows of those who may sign in to it.
 #[derive(Clone)]
@@ -43,6 +44,9 @@ impl Admission {
         &self,
         request: &ConnectRequest<'_>,
     ) -> Result<Arc<str>, NotLetIn> {
+        if let Some(device) = self.device_of_certificate(request) {
+            return identify_device(request, &device);
+        }
         let (Some(name), Some(password)) = (request.username, request.password) else {
             return match &self.ledger {
                 Some(ledger) => self.identify_by(ledger, request).await,
@@ -51,11 +55,7 @@ impl Admission {
         };
         // Nobody guesses a secret, so that nobody who has one is ever throttled.
         if let Some(device) = self.credentials.device(name, password) {
-            if !is_of_device(request.client_id, &device) {
-                let why = format!("the client ids of {device} are `{device}` and `{device}.…`");
-                return Err(not_let_in(ReasonCode::ClientIdentifierNotValid, why));
-            }
-            return Ok(Client::Device(device.as_str()).identity());
+            return identify_device(request, &device);
         }
         let address = request.address.map(|address| address.ip());
         let attempt = self.failures.begin(name, address);
@@ -66,6 +66,17 @@ impl Admission {
         };
         attempt.succeed();
         Ok(identity)
+    }
+
+    /// The device whose certificate the client has shown in the handshake, and
+    /// no password beside it. It has to have credentials here, too: who may be
+    /// let in is said in one place, and taken back there (C11).
+    fn device_of_certificate(&self, request: &ConnectRequest<'_>) -> Option<DeviceId> {
+        let name = request.certificate?.common_name.as_deref()?;
+        let is_its_own = request.username.is_none_or(|user| user == name);
+        let is_alone = request.password.is_none_or(<[u8]>::is_empty);
+        let is_known = self.credentials.get(name).is_some();
+        if is_its_own && is_alone && is_known { name.parse().ok() } else { None }
     }
 
     async fn identify_account(
@@ -128,6 +139,14 @@ impl Admission {
     pub(super) fn is_of_any_device(&self, client_id: &str) -> bool {
         self.credentials.get(device_of(client_id)).is_some()
     }
+}
+
+fn identify_device(request: &ConnectRequest<'_>, device: &DeviceId) -> Result<Arc<str>, NotLetIn> {
+    if !is_of_device(request.client_id, device) {
+        let why = format!("the client ids of {device} are `{device}` and `{device}.…`");
+        return Err(not_let_in(ReasonCode::ClientIdentifierNotValid, why));
+    }
+    Ok(Client::Device(device.as_str()).identity())
 }
 
 fn not_let_in(reason: ReasonCode, why: impl Into<String>) -> NotLetIn {
