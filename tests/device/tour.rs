@@ -153,6 +153,23 @@ async fn the_readme_lists_every_action() {
     }
 }
 
+#[test]
+fn the_readme_lists_every_command() {
+    let mut program = std::process::Command::new(env!("CARGO_BIN_EXE_latchlight"));
+    let help = program.arg("--help").output().unwrap();
+    let help = String::from_utf8(help.stdout).unwrap();
+    let table = README.split("## Commands").nth(1).unwrap().split("\n## ").next().unwrap();
+    let commands = help.split("Commands:\n").nth(1).unwrap().split("\n\n").next().unwrap();
+    let words = commands.lines().filter_map(|line| line.strip_prefix("  ")?.split(' ').next());
+    let mut listed = 0;
+    for command in words.filter(|word| !word.is_empty() && *word != "help") {
+        let row = format!("`latchlight {command}`");
+        assert!(table.contains(&row), "the README does not list {row}");
+        listed += 1;
+    }
+    assert_eq!(table.matches("| `latchlight ").count(), listed, "and no other");
+}
+
 #[tokio::test]
 async fn the_simulator_ends_where_nobody_knows_the_brokers_host() {
     let mut program = tokio::process::Command::new(env!("CARGO_BIN_EXE_latchlight"));

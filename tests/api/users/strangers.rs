@@ -5,7 +5,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::console;
-use crate::harness::Server;
+use crate::harness::{Manner, Server};
 
 /// Each route that manages accounts, with a body that an owner could send.
 fn routes() -> Vec<(Method, &'static str, Value)> {
@@ -50,6 +50,35 @@ async fn c19_a_guest_a_member_and_a_key_manage_no_account() {
         }
     }
     assert_eq!(console.get("/api/v1/users").await.unwrap(), before);
+    console.get("/api/v1/api-keys/heating").await.unwrap();
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn c19_nobody_and_a_device_manage_no_account() {
+    let server = Server::start().await;
+    let console = console(&server).await;
+    let key = json!({ "name": "heating", "scopes": "devices:read" });
+    console.post("/api/v1/api-keys", &key).await.unwrap();
+    let device = console.post("/api/v1/devices/front/credentials", &json!({})).await.unwrap();
+    let (user, password) = (device["username"].as_str(), device["password"].as_str());
+    let (user, password) = (user.unwrap(), password.unwrap());
+    // As it is, and not as the harness signs in.
+    let nobody = reqwest::Client::builder().no_proxy().build().unwrap();
+    for (method, path, body) in routes() {
+        let request = || nobody.request(method.clone(), server.url(path)).json(&body);
+        for (request, who) in [
+            (request(), "nobody"),
+            (request().bearer_auth("llk_aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"), "a made up key"),
+            (request().bearer_auth("operator"), "the operator's name"),
+            (request().basic_auth("owner", Some("")), "the owner without a password"),
+            (request().basic_auth(user, Some(password)), "a device"),
+        ] {
+            let status = request.send().await.unwrap().status().as_u16();
+            assert!([401, 403].contains(&status), "{who}: {method} {path}: {status}");
+        }
+    }
+    assert_eq!(console.get("/api/v1/users").await.unwrap()["users"].as_array().unwrap().len(), 1);
     console.get("/api/v1/api-keys/heating").await.unwrap();
     server.stop().await;
 }
@@ -115,5 +144,42 @@ async fn c23_who_is_disabled_expired_or_removed_is_out_at_once_and_stays_out() {
     // Somebody else of the same name is somebody else.
     console.post("/api/v1/users", &body).await.unwrap();
     server.get_as(token, "/api/v1/me").await.problem(401, "unknown-caller");
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn c23_what_is_taken_back_counts_at_the_next_unlock_whatever_token_is_shown() {
+    let server = Server::start().await;
+    let console = console(&server).await;
+    let front = server.lock("front", Manner::Obeys).await;
+    let back = server.lock("back", Manner::Obeys).await;
+    let granted = json!([{ "actions": ["unlock"], "devices": ["front"] }]);
+    let guest = json!({
+        "name": "guest", "role": "guest", "password": "not so secret", "grants": granted,
+    });
+    console.post("/api/v1/users", &guest).await.unwrap();
+    let token = server.sign_in_as("guest", "not so secret").await;
+    let token = token["access_token"].as_str().unwrap();
+    let unlock = async |device: &str| {
+        let path = format!("/unlock?device={device}&wait=10");
+        server.send(server.client.post(server.url(&path)).bearer_auth(token)).await.status
+    };
+    assert_eq!(unlock("front").await, 200);
+    assert_ne!(unlock("back").await, 200);
+    let over = json!({ "from": "2020-01-01T00:00:00Z", "until": "2020-01-02T00:00:00Z" });
+    for grants in [
+        json!([{ "actions": ["lock"], "devices": ["front"] }]),
+        json!([{ "actions": ["unlock"], "devices": ["front"], "window": over }]),
+        json!([{ "actions": ["unlock"], "devices": ["back"], "window": over }]),
+        json!([]),
+    ] {
+        console.patch("/api/v1/users/guest", &json!({ "grants": grants })).await.unwrap();
+        assert_ne!(unlock("front").await, 200, "{grants}");
+    }
+    console.patch("/api/v1/users/guest", &json!({ "grants": granted })).await.unwrap();
+    assert_eq!(unlock("front").await, 200, "and what is given back, too");
+    console.patch("/api/v1/users/guest", &json!({ "scopes": "devices:read" })).await.unwrap();
+    assert_ne!(unlock("front").await, 200);
+    assert_eq!((front.count("unlock"), back.count("unlock")), (2, 0));
     server.stop().await;
 }
