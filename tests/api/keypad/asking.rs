@@ -135,6 +135,28 @@ async fn c23b_a_grant_that_asks_for_a_code_is_none_without_one() {
 }
 
 #[tokio::test]
+async fn c22_over_mqtt_there_is_no_way_to_show_a_code() {
+    let house = House::new().await;
+    let (_, code) = house.code(json!({ "digits": 12 })).await;
+    let said = [
+        format!("unlock front {code}"),
+        format!("unlock {code}"),
+        format!("unlock {}", json!({ "device": "front", "code": code })),
+        format!("keypad {}", unlock(&code)),
+        format!("pin {code}"),
+        code.clone(),
+    ];
+    let said: Vec<&str> = said.iter().map(String::as_str).collect();
+    let answers = super::hear::answers(&house, "keypad", &said).await;
+    for answer in &answers {
+        let no = ["error", "unknown"].iter().any(|word| answer.starts_with(word));
+        assert!(no, "{answers:?}");
+    }
+    assert_eq!(house.unlocks(), 0);
+    house.server.stop().await;
+}
+
+#[tokio::test]
 async fn c22_a_code_is_taken_in_one_place_only() {
     let house = House::new().await;
     let (_, code) = house.code(json!({})).await;

@@ -109,3 +109,26 @@ fn odd() -> ApiError {
             .to_owned(),
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use actix_web::test::TestRequest;
+
+    use super::*;
+
+    #[test]
+    fn c22_a_plain_connection_from_afar_is_not_private() {
+        let from = |peer: &str| {
+            let peer = peer.parse().expect("an address");
+            is_private(&TestRequest::default().peer_addr(peer).to_http_request())
+        };
+        assert!(from("127.0.0.1:1") && from("[::1]:1") && from("[::ffff:127.0.0.1]:1"));
+        assert!(!from("192.0.2.1:1") && !from("[2001:db8::1]:1") && !from("10.0.0.1:1"));
+        // What a proxy says of where a request comes from changes nothing.
+        let peer = "192.0.2.1:1".parse().expect("an address");
+        let told = TestRequest::default().peer_addr(peer);
+        let told = told.insert_header(("x-forwarded-for", "127.0.0.1"));
+        let told = told.insert_header(("forwarded", "for=127.0.0.1;proto=https"));
+        assert!(!is_private(&told.to_http_request()));
+    }
+}
