@@ -21,6 +21,10 @@ pub(super) enum InvalidPayload {
     /// The first word is too long, or not ASCII.
     #[error("`{0}` is not a first word: 1 to 64 bytes of printable ASCII")]
     Word(String),
+    /// The first word is a number: who knows whether it is a code that somebody
+    /// typed at a keypad (SAFETY C22). It is not shown.
+    #[error("a number is no first word")]
+    Number,
     /// What follows the first word is not text.
     #[error("what follows `{0}` is not UTF-8")]
     Rest(String),
@@ -41,6 +45,9 @@ impl<'a> Payload<'a> {
         let fits = word.len() <= LONGEST_WORD && word.iter().all(u8::is_ascii_graphic);
         let word = std::str::from_utf8(word).ok().filter(|_| fits);
         let word = word.ok_or_else(|| InvalidPayload::Word(shown(&bytes[..end])))?;
+        if word.bytes().all(|byte| byte.is_ascii_digit()) {
+            return Err(InvalidPayload::Number);
+        }
         let rest = std::str::from_utf8(rest.trim_ascii_start())
             .map_err(|_| InvalidPayload::Rest(word.to_owned()))?;
         Ok(Self { word, rest })
@@ -79,6 +86,14 @@ mod tests {
             Payload::split("x".repeat(65).as_bytes()),
             Err(InvalidPayload::Word(shown)) if shown.len() == 64
         ));
+    }
+
+    #[test]
+    fn c22_a_number_is_no_first_word_and_is_not_shown() {
+        assert_eq!(Payload::split(b"730198265514"), Err(InvalidPayload::Number));
+        assert_eq!(Payload::split(b"1234 front"), Err(InvalidPayload::Number));
+        assert!(!InvalidPayload::Number.to_string().contains(char::is_numeric));
+        assert!(Payload::split(b"3rd").is_ok());
     }
 
     #[test]

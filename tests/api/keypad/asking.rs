@@ -150,7 +150,9 @@ async fn c22_over_mqtt_there_is_no_way_to_show_a_code() {
     let answers = super::hear::answers(&house, "keypad", &said).await;
     for answer in &answers {
         let no = ["error", "unknown"].iter().any(|word| answer.starts_with(word));
-        assert!(no, "{answers:?}");
+        // A device may be called by a number.
+        let is_shown = answer.contains(&code) && !answer.ends_with(&format!("device {code}"));
+        assert!(no && !is_shown, "{answers:?}");
     }
     assert_eq!(house.unlocks(), 0);
     house.server.stop().await;
