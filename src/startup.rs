@@ -119,6 +119,7 @@ impl Application {
             passwords: passwords.clone(),
             failures: Arc::new(Failures::default()),
             ledger: ledger(&settings.mqtt)?,
+            events: record.clone(),
         };
         let (link, mqtt) = if settings.mqtt.is_embedded() {
             let pages = pages(&Origins::of(&settings.http, &http));

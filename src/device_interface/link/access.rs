@@ -14,7 +14,8 @@ use super::sign_in::{Admission, NotLetIn};
 use crate::device_interface::Mistakes;
 use crate::device_interface::topic_access::{Channel, Place};
 use crate::device_interface::topics::Topics;
-use crate::identity::{Principal, Scope};
+use crate::events::{Event, Kind};
+use crate::identity::{Principal, Scope, Through, Who};
 
 /// The access rules of this server's topics.
 pub(super) struct LinkAccess {
@@ -30,8 +31,27 @@ impl LinkAccess {
         Self { topics, admission, mistakes: Mistakes::default() }
     }
 
-    fn note(&self, client: &ClientInfo, why: &str) {
+    fn note(&self, client: &ClientInfo, action: &str, why: &str) {
         self.mistakes.log(&format!("client {}", client.client_id), why);
+        let address = client.address.map(|address| address.ip());
+        let event = match self.who(client) {
+            Some(who) => {
+                let principal = Principal { who, through: Through::Mqtt, address };
+                Event::of(Kind::Refusal, &principal, action)
+            }
+            None => Event::of_nobody(Kind::Refusal, Through::Mqtt, address, action),
+        };
+        let why = format!("client {}: {why}", client.client_id);
+        self.admission.events.refused(event.refused(&why));
+    }
+
+    /// A client as records know it, if it is somebody of this server's.
+    fn who(&self, client: &ClientInfo) -> Option<Who> {
+        match Client::of(&client.identity)? {
+            Client::Device(id) => id.parse().ok().map(Who::Device),
+            Client::App(name) => self.admission.permissions.app(name),
+            Client::Joining(_) | Client::Ledger(_) => None,
+        }
     }
 
     /// Whether a client may say this, and why not.
@@ -157,6 +177,9 @@ impl Access for LinkAccess {
             // Not the user name: who mistakes the field has put a password there.
             let client = format!("client {}", request.client_id);
             self.mistakes.log(&client, &format!("not let in: {why}"));
+            let address = request.address.map(|address| address.ip());
+            let event = Event::of_nobody(Kind::SignIn, Through::Mqtt, address, "connect");
+            self.admission.events.refused(event.refused(&format!("{client}: {why}")));
             reason
         })
     }
@@ -167,7 +190,7 @@ impl Access for LinkAccess {
         request: &PublishRequest<'_>,
     ) -> Result<(), Refusal> {
         self.may_say(client, request).map_err(|why| {
-            self.note(client, &why);
+            self.note(client, "publish", &why);
             Refusal::Disconnect(ReasonCode::NotAuthorized)
         })
     }
@@ -176,7 +199,7 @@ impl Access for LinkAccess {
         if self.may_subscribe(client, filter) {
             return Ok(());
         }
-        self.note(client, &format!("`{filter}` is not for it"));
+        self.note(client, "subscribe", &format!("`{filter}` is not for it"));
         Err(ReasonCode::NotAuthorized)
     }
 

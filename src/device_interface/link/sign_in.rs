@@ -7,6 +7,7 @@ use latchlight_broker::ledger::Ledger;
 use latchlight_broker::{Access as _, ConnectRequest, ReasonCode};
 
 use super::client::{Client, device_of, is_of_app, is_of_device};
+use crate::events::Events;
 use crate::identity::devices::DeviceCredentials;
 use crate::identity::failures::Failures;
 use crate::identity::{Account, Directory, KeySecret, Passwords, Permissions, ShownPassword};
@@ -27,6 +28,8 @@ pub struct Admission {
     pub failures: Arc<Failures>,
     /// Who may do what outside the prefix.
     pub ledger: Option<Ledger>,
+    /// Where it is recorded who is let in, and who is not.
+    pub events: Events,
 }
 
 /// Why somebody is not let in: what it is told, and what is logged.

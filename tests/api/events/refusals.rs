@@ -1,6 +1,8 @@
 //! What somebody may not, and what else is done to the house, is on record:
 //! who, from where, through what. A flood of it is not.
 
+use latchlight_client::{Client, ClientOptions};
+use latchlight_mqtt::QoS;
 use serde_json::json;
 
 use super::Table;
@@ -86,4 +88,44 @@ async fn starts_and_stops_are_on_record() {
     let actions: Vec<_> = events.iter().map(|event| &*event.action).collect();
     assert_eq!(actions, ["start", "stop", "start", "stop"]);
     assert!(events.iter().all(|event| event.actor == "server"), "{events:?}");
+}
+
+#[tokio::test]
+async fn c27_who_is_not_let_in_over_mqtt_is_on_record_with_the_address_and_no_password() {
+    let server = Server::start().await;
+    let mut options = ClientOptions::new(server.mqtt.to_string(), "eve".to_owned());
+    options.username = Some("owner".into());
+    options.password = Some("guessed-and-wrong".into());
+    assert!(Client::connect(options).await.is_err());
+    let mut table = Table::of(server.folder()).await;
+    let event = crate::harness::until("the event", async || {
+        let mut events = table.events("sign_in").await.into_iter();
+        events.find(|event| event.action == "connect")
+    })
+    .await;
+    assert_eq!((&*event.actor, &*event.result), ("nobody", "refused"));
+    assert_eq!((&*event.through, event.address.as_deref()), ("mqtt", Some("127.0.0.1")));
+    let detail = event.detail.as_deref().unwrap();
+    assert!(detail.starts_with("client eve: ") && !detail.contains("guessed"), "{detail}");
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn c9_what_a_device_may_not_say_or_hear_is_on_record() {
+    let server = Server::start().await;
+    let mut options = ClientOptions::new(server.mqtt.to_string(), "lamp".to_owned());
+    options.username = Some("lamp".into());
+    options.password = Some(server.device_secret("lamp").await.into());
+    let (lamp, _events) = Client::connect(options).await.unwrap();
+    let front = "latchlight/devices/front/down";
+    let _ = lamp.subscribe(front, QoS::AtLeastOnce).await;
+    let _ = lamp.publish(front, "unlock", QoS::AtLeastOnce, false).await;
+    let mut table = Table::of(server.folder()).await;
+    let events = table.events_when("refusal", 2).await;
+    for (event, action) in events.iter().zip(["subscribe", "publish"]) {
+        assert_eq!((&*event.actor, &*event.action), ("device:lamp", action));
+        assert_eq!((&*event.through, event.address.as_deref()), ("mqtt", Some("127.0.0.1")));
+        assert!(event.detail.as_ref().unwrap().contains(front), "{event:?}");
+    }
+    server.stop().await;
 }
