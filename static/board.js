@@ -4,8 +4,8 @@
 
 import { SignedOut, isAllowed, mayBeSignedIn, request, signIn, signOut } from "./session.js";
 import {
-  KINDS, LABELS, VERBS, WORDS, ago, allOutcome, outcomeText, stateText, strangerText, summaryText,
-  unreachableText,
+  KINDS, LABELS, VERBS, WORDS, ago, allOutcome, capital, outcomeText, stateText, strangerText,
+  summaryText, unreachableText,
 } from "./words.js";
 
 const EVERY_MS = 1000;

@@ -15,11 +15,6 @@ pub struct Identity(Arc<str>);
 pub struct InvalidIdentity;
 
 impl Identity {
-    /// Whoever reaches the loopback listener, until there are accounts.
-    pub fn local() -> Self {
-        Self("local".into())
-    }
-
     /// Whether it is free for an account: it stands for nobody else in records,
     /// and looks like nobody's id.
     pub fn is_free_for_accounts(&self) -> bool {

@@ -41,7 +41,7 @@ impl Permissions {
     /// Not, and why.
     pub fn may(&self, principal: &Principal, scope: Scope) -> Result<(), String> {
         match &principal.who {
-            Who::Local(_) | Who::Operator => Ok(()),
+            Who::Operator => Ok(()),
             Who::Account { id, epoch, scopes, .. } => {
                 let account = self.account(*id, *epoch)?;
                 has(*scopes, &account, scope)
@@ -73,14 +73,12 @@ impl Permissions {
             // Whether it is granted is decided device by device, and recorded.
             Who::Device(_) if callers.devices || callers.granted_devices => Ok(()),
             Who::Device(_) => Err(format!("a device may not `{name}`")),
-            Who::Local(_) | Who::Operator if callers.apps => Ok(()),
+            Who::Operator if callers.apps => Ok(()),
             Who::Account { id, epoch, scopes, .. } if callers.apps => {
                 let account = self.account(*id, *epoch)?;
                 has_any(*scopes, &account, calling_scopes(name))
             }
-            Who::Local(_) | Who::Operator | Who::Account { .. } => {
-                Err(format!("an app may not `{name}`"))
-            }
+            Who::Operator | Who::Account { .. } => Err(format!("an app may not `{name}`")),
             Who::Plugin(_) if callers.apps => Ok(()),
             Who::Plugin(_) => Err(format!("a plugin may not `{name}`")),
             Who::Topic(_) => Err(format!("`{name}` is not for whoever speaks there")),
@@ -100,7 +98,7 @@ impl Permissions {
     ) -> Result<(), String> {
         let id = &device.id;
         match &principal.who {
-            Who::Local(_) | Who::Operator => Ok(()),
+            Who::Operator => Ok(()),
             // What a plugin is granted was checked where it asked.
             Who::Plugin(_) => Ok(()),
             Who::Account { id: account, epoch, scopes, name } => {
@@ -134,7 +132,7 @@ impl Permissions {
     /// Whether somebody may see this device, and what becomes of it.
     pub fn may_see(&self, principal: &Principal, device: &DeviceId) -> bool {
         match &principal.who {
-            Who::Local(_) | Who::Operator => true,
+            Who::Operator => true,
             Who::Account { id, epoch, .. } => {
                 let account = self.account(*id, *epoch);
                 account.is_ok_and(|account| account.may_see(device, Timestamp::now()))
@@ -153,7 +151,7 @@ impl Permissions {
     /// Whether somebody sees everything there is, whatever device it is about.
     pub fn sees_everything(&self, principal: &Principal) -> bool {
         match &principal.who {
-            Who::Local(_) | Who::Operator => true,
+            Who::Operator => true,
             Who::Account { id, epoch, .. } => {
                 self.account(*id, *epoch).is_ok_and(|account| account.role == Role::Owner)
             }

@@ -26,8 +26,6 @@ pub struct Principal {
 /// Somebody who was let in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Who {
-    /// Whoever reaches a loopback listener where nobody asks for accounts yet.
-    Local(Identity),
     /// Whoever may use the server's own socket in its data folder, and so could
     /// read and change everything there.
     Operator,
@@ -121,12 +119,6 @@ impl Principal {
         Self { who: Who::Operator, through: Through::Console, address: None }
     }
 
-    /// Whoever reaches the loopback listener over HTTP, until there are accounts.
-    pub fn local() -> Self {
-        let who = Who::Local(Identity::local());
-        Self { who, through: Through::Http, address: None }
-    }
-
     /// What stands for whoever asks, and never for anybody else: another account
     /// may have the name one day.
     pub fn key(&self) -> String {
@@ -139,7 +131,7 @@ impl Principal {
     /// As actions and plugins know it.
     pub fn caller(&self) -> Caller {
         match &self.who {
-            Who::Local(name) | Who::Account { name, .. } => Caller::App(name.to_string()),
+            Who::Account { name, .. } => Caller::App(name.to_string()),
             Who::Operator => Caller::App("operator".to_owned()),
             Who::Device(id) => Caller::Device(id.to_string()),
             Who::Plugin(name) => Caller::Plugin(name.to_string()),

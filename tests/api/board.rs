@@ -315,3 +315,52 @@ async fn a_server_that_is_gone_is_said_and_what_is_shown_is_called_old() {
     browser.screenshot("board-unreachable").await;
     browser.close().await;
 }
+
+#[tokio::test]
+async fn nobody_sees_the_house_who_has_not_signed_in_or_has_signed_out() {
+    let server = Server::start().await;
+    let _door = server.lock("front-door", Manner::Obeys).await;
+    let browser = Browser::open(DESKTOP.0, DESKTOP.1, false).await;
+    browser.goto(&server.url("/")).await;
+    browser.text_with("#connection", "Signed out").await;
+    browser.gone("#board").await;
+    browser.screenshot("board-sign-in").await;
+    sign_in(&browser, "not this one").await;
+    browser.text_with("#sign-in-problem", "The name or the password is wrong.").await;
+    assert_eq!(browser.count("[data-device]").await, 0);
+    sign_in(&browser, PASSWORD).await;
+    browser.find("[data-device=front-door]").await;
+    browser.gone("#sign-in").await;
+    // The page comes back as whoever is signed in, and no script finds a token.
+    browser.goto(&server.url("/")).await;
+    browser.find("[data-device=front-door]").await;
+    let found =
+        "return document.cookie + JSON.stringify(localStorage) + JSON.stringify(sessionStorage)";
+    let found = browser.run(found).await.as_str().unwrap().to_owned();
+    assert!(!found.contains("llr_") && !found.contains("ey"), "{found}");
+    browser.click("#sign-out").await;
+    browser.text_with("#connection", "Signed out").await;
+    assert_eq!(browser.count("[data-device]").await, 0);
+    browser.goto(&server.url("/")).await;
+    browser.text_with("#connection", "Signed out").await;
+    browser.close().await;
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_page_whose_token_is_void_renews_it_or_says_that_it_is_signed_out() {
+    let server = Server::start().await;
+    let _door = server.lock("front-door", Manner::Obeys).await;
+    let browser = open(&server, DESKTOP, false).await;
+    browser.find("[data-device=front-door]").await;
+    // Somebody ends every sign-in of this account.
+    let password = json!({ "password": "a new word of the owner" });
+    let set = server.post_json("/api/v1/users/owner/password", &password).await;
+    assert!(set.status < 300, "{set:?}");
+    browser.text_with("#connection", "Signed out").await;
+    assert_eq!(browser.count("[data-device]").await, 0);
+    sign_in(&browser, "a new word of the owner").await;
+    browser.find("[data-device=front-door]").await;
+    browser.close().await;
+    server.stop().await;
+}

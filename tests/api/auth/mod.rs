@@ -1,3 +1,6 @@
 //! Who is let in, and how far.
 
+mod forged;
+mod matrix;
+mod revoked;
 mod tokens;
