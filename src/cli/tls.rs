@@ -137,8 +137,8 @@ fn settings(
     let hosts = names.iter().filter(|name| !name.starts_with('*'));
     let hosts: Vec<String> = hosts.map(bracketed).collect();
     json!({
-        "http": { "tls_listen": "127.0.0.1:8443", "hosts": hosts },
-        "mqtt": { "tls_listen": "127.0.0.1:8883" },
+        "http": { "tls_listen": "0.0.0.0:8443", "hosts": hosts },
+        "mqtt": { "tls_listen": "0.0.0.0:8883" },
         "tls": {
             "certificate": folder.as_set(&signed.certificate),
             "key": folder.as_set(&signed.key),

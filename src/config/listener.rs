@@ -8,11 +8,6 @@ use serde::de::{Deserializer, Error};
 /// What turns a listener off.
 const OFF: &str = "off";
 
-/// Whether HTTP, and MQTT, ask everybody who they are. Until they do, both
-/// listen on loopback only, with TLS and without.
-const HTTP_REFUSES_STRANGERS: bool = false;
-const MQTT_REFUSES_STRANGERS: bool = false;
-
 /// A listener's setting.
 pub(super) struct Listener {
     /// Its key, as in `http.listen`.
@@ -41,24 +36,13 @@ pub(super) fn check(
     listeners: &[Listener],
     allow_plain: bool,
 ) -> Result<(), String> {
-    let refuses_strangers = match section {
-        "http" => HTTP_REFUSES_STRANGERS,
-        _ => MQTT_REFUSES_STRANGERS,
-    };
     if listeners.iter().all(|listener| listener.address.is_none()) {
         let keys: Vec<&str> = listeners.iter().map(|listener| listener.key).collect();
         return Err(format!("{}: off, all of them, so that nobody can connect", keys.join(", ")));
     }
-    for Listener { key, address, tls } in listeners {
+    for Listener { key, address, .. } in listeners.iter().filter(|listener| !listener.tls) {
         let Some(address) = address.filter(|address| !address.ip().is_loopback()) else { continue };
-        if !refuses_strangers {
-            return Err(format!(
-                "{key}: {address} is not a loopback address. Until people and devices have \
-                 identities, anyone who reaches a listener could open the door, so the server \
-                 binds 127.0.0.1 or [::1] only"
-            ));
-        }
-        if !tls && !allow_plain {
+        if !allow_plain {
             return Err(format!(
                 "{key}: {address} is not a loopback address, and what goes there without TLS, \
                  passwords too, can be read and changed on its way. Turn it \"off\" and use \

@@ -224,6 +224,38 @@ async fn c24_the_server_itself_looks_at_the_name_of_the_broker_that_it_signs_in_
 }
 
 #[tokio::test]
+async fn c24_what_is_plain_off_loopback_is_said_at_each_start() {
+    let authority = Authority::new();
+    let mut settings = with_tls_of(&authority);
+    for section in ["http", "mqtt"] {
+        settings[section]["listen"] = json!("0.0.0.0:0");
+        settings[section]["tls_listen"] = json!("0.0.0.0:0");
+    }
+    let folder = configured(settings.clone());
+    let ended = program(&folder.path().join("config.json")).output().unwrap();
+    let said = String::from_utf8(ended.stderr).unwrap();
+    assert!(!ended.status.success() && said.contains("http.allow_plain"), "{said}");
+    for section in ["http", "mqtt"] {
+        settings[section]["allow_plain"] = json!(true);
+    }
+    let mut folder = configured(settings);
+    for _ in 0..2 {
+        let server = Server::start_in(folder);
+        for key in ["http.listen", "mqtt.listen"] {
+            let warning = format!(
+                "{key} speaks without TLS off loopback: what goes there, passwords too, can be \
+                 read and changed on its way (allow_plain)"
+            );
+            assert_eq!(server.logged(&warning).await["level"], "WARN");
+        }
+        let addresses = listening(server.process());
+        assert_eq!(addresses.len(), 4);
+        assert!(addresses.iter().all(|address| address.ip().is_unspecified()), "{addresses:?}");
+        folder = server.stop();
+    }
+}
+
+#[tokio::test]
 async fn a_listener_with_tls_and_no_certificate_stops_the_start_with_what_to_do() {
     for settings in [
         json!({ "http": { "tls_listen": "127.0.0.1:0" } }),
