@@ -13,7 +13,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::actions::{Context, Registry};
+use crate::actions::{Context, Outbox as _, Registry};
 use crate::commands::Commands;
 use crate::config::{MqttSettings, Settings};
 use crate::console::Socket;
@@ -25,7 +25,7 @@ use crate::device_interface::topics::Topics;
 use crate::device_interface::{Actor, Counts, LinkOutbox, Mistakes, Parts, Presence};
 use crate::events::{Event, Events, Kind};
 use crate::http::{self, BrokerAddress, Listening, Origins, Services};
-use crate::identity::devices::DeviceCredentials;
+use crate::identity::devices::{DeviceCredentials, Pairing};
 use crate::identity::failures::Failures;
 use crate::identity::pins::Pins;
 use crate::identity::{Directory, FirstOwner, Passwords, Permissions, SignIn, ensure_owner};
@@ -112,8 +112,11 @@ impl Application {
         let (events, incoming) = mpsc::channel(EVENTS);
         let permissions = Permissions::new(directory.clone(), settings.devices.clone());
         let passwords = Passwords::default();
+        let pairing = Pairing::default();
         let admission = Admission {
             credentials: credentials.clone(),
+            pairing: pairing.clone(),
+            state: state.clone(),
             directory: directory.clone(),
             permissions: permissions.clone(),
             passwords: passwords.clone(),
@@ -136,6 +139,7 @@ impl Application {
             state: state.clone(),
             presence: presence.clone(),
         };
+        tokio::spawn(tell_of_wrong_codes(pairing.clone(), outbox.clone(), record.clone()));
         let launcher = Arc::new(outbox.clone());
         let commands =
             Commands::open(&database, launcher, state.clone(), settings.commands.clone())
@@ -162,6 +166,7 @@ impl Application {
             events: record.clone(),
             pictures: pictures.clone(),
             credentials: credentials.clone(),
+            pairing: pairing.clone(),
             permissions: permissions.clone(),
             public_url,
             outbox: Box::new(outbox.clone()),
@@ -210,6 +215,7 @@ impl Application {
             passwords: passwords.clone(),
             credentials,
             keypads,
+            pairing,
             sign_in,
             permissions,
             commands,
@@ -407,6 +413,22 @@ fn pages(origins: &Origins) -> WebSocket {
     let pages = WebSocket::new();
     let pages = origins.hosts().iter().fold(pages, |pages, host| pages.host(host));
     origins.origins().iter().fold(pages, |pages, origin| pages.origin(origin))
+}
+
+/// Raises an alert each time that wrong codes have closed pairing; for ever.
+async fn tell_of_wrong_codes(pairing: Pairing, outbox: LinkOutbox, events: Events) {
+    loop {
+        pairing.closed_by_failures().await;
+        let why = "too many wrong join codes: pairing is closed";
+        tracing::warn!("{why}");
+        events.record(Event::of_server(Kind::Pairing, "close").detail(why));
+        let at = crate::timestamp::now();
+        if let Err(error) =
+            outbox.alert("pairing", serde_json::json!({ "why": why, "at": at })).await
+        {
+            tracing::warn!(%error, "tell of wrong join codes");
+        }
+    }
 }
 
 /// Who may do what outside the prefix, where the settings name a file that

@@ -16,7 +16,7 @@ use latchlight::device_interface::link::{Incoming, Link, LinkEvent};
 use latchlight::device_interface::topics::{CommandMessage, Destination, Topics};
 use latchlight::device_interface::{Actor, Counts, LinkOutbox, Mistakes, Parts, Presence};
 use latchlight::events::Events;
-use latchlight::identity::devices::DeviceCredentials;
+use latchlight::identity::devices::{DeviceCredentials, Pairing};
 use latchlight::identity::{Directory, Permissions};
 use latchlight::pictures::{PictureLimits, Pictures};
 use latchlight::state::{ConfigFile, Device, DeviceId, State};
@@ -138,6 +138,7 @@ async fn parts(
         events: Events::open(database, &settings.events),
         pictures: Pictures::open(database, pictures, limits).await?,
         credentials: DeviceCredentials::open(database).await?,
+        pairing: Pairing::default(),
         permissions: Permissions::new(Directory::open(database).await?, settings.devices.clone()),
         public_url: String::new(),
         outbox: Box::new(outbox),

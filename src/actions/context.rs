@@ -6,7 +6,7 @@ use serde_json::Value;
 use crate::commands::Commands;
 use crate::events::Events;
 use crate::identity::Permissions;
-use crate::identity::devices::DeviceCredentials;
+use crate::identity::devices::{DeviceCredentials, Pairing};
 use crate::pictures::Pictures;
 use crate::state::{Device, DeviceId, State};
 
@@ -22,6 +22,8 @@ pub struct Context {
     pub pictures: Pictures,
     /// What devices show to be let in.
     pub credentials: DeviceCredentials,
+    /// Whether a new one may join.
+    pub pairing: Pairing,
     /// Who may do what.
     pub permissions: Permissions,
     /// What links to pictures start with, without a slash at the end.

@@ -6,6 +6,7 @@ mod audit;
 mod device;
 mod grants;
 mod moment;
+mod pair;
 mod password;
 mod pin;
 mod plugin;
@@ -64,6 +65,8 @@ enum Command {
     /// socket in its data folder: who may use that needs no password.
     #[command(subcommand)]
     Pin(pin::PinCommand),
+    /// Let a device join by a code: shows it as text and as a QR code, and waits.
+    Pair(pair::PairArgs),
     /// Plugins: what config.json needs to load one; to sign one, and to install
     /// it in a server that runs.
     #[command(subcommand)]
@@ -81,6 +84,7 @@ impl Cli {
             Command::User(command) => user::run(command).await,
             Command::Apikey(command) => apikey::run(command).await,
             Command::Audit(command) => audit::run(command).await,
+            Command::Pair(args) => pair::run(args).await,
             Command::Device(command) => device::run(command).await,
             Command::Pin(command) => pin::run(command).await,
             Command::Plugin(command) => plugin::run(command).await,

@@ -15,6 +15,7 @@ use tokio_util::task::TaskTracker;
 use super::counts::{Counts, Reason};
 use super::dispatch::{self, AnswerTo, Job, Work};
 use super::handle::{Handle, PendingCall};
+use super::join;
 use super::lanes::{Entered, LaneKey, Lanes, Speaker};
 use super::link::{Incoming, Link, LinkEvent};
 use super::mistakes::Mistakes;
@@ -231,6 +232,7 @@ impl Actor {
             }
             Source::Device(id) => (Speaker::Device(id.clone()), AnswerTo::Device(id)),
             Source::App(app) => (Speaker::App(app.clone()), AnswerTo::App(app)),
+            Source::Join(id) => return self.on_join(id, &incoming),
             Source::Extra | Source::Online(_) => {
                 (Speaker::Topic(incoming.topic.clone()), AnswerTo::Nobody)
             }
@@ -245,6 +247,23 @@ impl Actor {
                 if let Some((word, rest)) = answer {
                     self.say_aside(answer_to, word, rest);
                 }
+            }
+        }
+    }
+
+    /// Somebody who has shown a join code says something.
+    fn on_join(&mut self, id: DeviceId, incoming: &Incoming) {
+        let answer_to = AnswerTo::Stranger(id.clone());
+        let speaker = Speaker::Device(id.clone());
+        match Payload::split(&incoming.payload) {
+            Ok(Payload { word: join::WORD, rest }) => {
+                let work = Work::Join(id, rest.to_owned());
+                self.enter(speaker, None, work, answer_to);
+            }
+            _ => {
+                let why = "whoever joins says `hand_shake <kind>`, and nothing else";
+                self.note(&speaker.to_string(), Reason::NotAllowed, why);
+                self.say_aside(answer_to, AnswerWord::Error, why.to_owned());
             }
         }
     }

@@ -10,6 +10,7 @@ use tokio::sync::oneshot;
 
 use super::actor::Parts;
 use super::counts::{Performed, outcome};
+use super::join;
 use super::lanes::Speaker;
 use super::topics::{AnswerWord, Destination};
 use crate::actions::{Answer, Registered, Request, unknown};
@@ -32,6 +33,9 @@ pub(super) enum Work {
     Action(Arc<Registered>, Request),
     /// A picture that a camera sent.
     Picture(DeviceId, Bytes),
+    /// The hand shake of somebody who has shown a join code, and what followed
+    /// its first word.
+    Join(DeviceId, String),
 }
 
 /// Who gets the answer.
@@ -43,6 +47,8 @@ pub(super) enum AnswerTo {
     /// A device whose hand shake may bring a base topic along: where it listens
     /// without one.
     Joining(DeviceId),
+    /// Somebody who has shown a join code.
+    Stranger(DeviceId),
     /// An app over MQTT.
     App(Identity),
     /// Somebody inside the server.
@@ -54,6 +60,7 @@ pub(super) async fn perform(parts: Arc<Parts>, job: Job) {
     let action = match &job.work {
         Work::Action(registered, _) => registered.info.name.clone(),
         Work::Picture(..) => "picture".to_owned(),
+        Work::Join(..) => join::WORD.to_owned(),
     };
     let caller = match (&job.speaker, &job.work) {
         (Some(Speaker::Device(id)), _) => Some(Principal::over_mqtt(Who::Device(id.clone()))),
@@ -93,6 +100,11 @@ async fn work(parts: &Parts, work: Work) -> Result<Answer, ActionError> {
             let picture = picture.map_err(|error| ActionError::bad_input(error.to_string()))?;
             Ok(Answer::text(picture.id.to_string()))
         }
+        Work::Join(id, rest) => {
+            let joined = join::perform(parts, &id, rest).await?;
+            parts.link.joined(&id);
+            Ok(joined)
+        }
     }
 }
 
@@ -112,7 +124,7 @@ async fn answer(parts: Arc<Parts>, word: &str, result: Result<Answer, ActionErro
     }
     match result {
         Ok(answer) if answer.commands.is_empty() => {
-            let rest = join(word, answer.text.as_deref().unwrap_or_default());
+            let rest = joined(word, answer.text.as_deref().unwrap_or_default());
             say(&parts, &to, AnswerWord::Ok, &rest).await;
         }
         Ok(answer) => {
@@ -123,7 +135,7 @@ async fn answer(parts: Arc<Parts>, word: &str, result: Result<Answer, ActionErro
             }
         }
         Err(error) => {
-            let rest = join(word, without(word, &error.message));
+            let rest = joined(word, without(word, &error.message));
             say(&parts, &to, AnswerWord::Error, &rest).await;
         }
     }
@@ -137,7 +149,7 @@ async fn tell_end(parts: Arc<Parts>, word: String, command: CommandHandle, to: A
         _ => AnswerWord::Error,
     };
     let rest = format!("{word} {} {} {}", ended.device, ended.status, ended.id);
-    let rest = join(&rest, ended.detail.as_deref().unwrap_or_default());
+    let rest = joined(&rest, ended.detail.as_deref().unwrap_or_default());
     say(&parts, &to, kind, &rest).await;
 }
 
@@ -149,6 +161,13 @@ pub(super) async fn say(parts: &Parts, to: &AnswerTo, word: AnswerWord, rest: &s
             None => parts.topics.answer_stranger(id, word, rest),
         },
         AnswerTo::Joining(id) => parts.topics.answer_stranger(id, word, rest),
+        AnswerTo::Stranger(id) => {
+            let (to, payload) = parts.topics.answer_joining(id, word, rest);
+            if let Err(error) = parts.link.publish_once(&to, payload.into()).await {
+                tracing::warn!(topic = to.as_str(), error = format!("{error:#}"), "send an answer");
+            }
+            return;
+        }
         AnswerTo::App(app) => parts.topics.answer_app(app, word, rest),
         AnswerTo::Nobody | AnswerTo::Caller(_) => return,
     };
@@ -174,7 +193,7 @@ fn without<'a>(word: &str, error: &'a str) -> &'a str {
     error.strip_prefix(word).and_then(|error| error.strip_prefix(": ")).unwrap_or(error)
 }
 
-fn join(word: &str, rest: &str) -> String {
+fn joined(word: &str, rest: &str) -> String {
     if rest.is_empty() { word.to_owned() } else { format!("{word} {rest}") }
 }
 
@@ -184,6 +203,7 @@ impl AnswerTo {
         match self {
             Self::Device(id) => Self::Device(id.clone()),
             Self::Joining(id) => Self::Joining(id.clone()),
+            Self::Stranger(id) => Self::Stranger(id.clone()),
             Self::App(app) => Self::App(app.clone()),
             Self::Nobody | Self::Caller(_) => Self::Nobody,
         }

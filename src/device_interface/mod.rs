@@ -9,6 +9,7 @@ mod actor;
 mod counts;
 mod dispatch;
 mod handle;
+mod join;
 mod joins;
 mod lanes;
 pub mod link;

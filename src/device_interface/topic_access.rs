@@ -68,6 +68,11 @@ impl Topics {
         }
     }
 
+    /// Whether this is where somebody joins.
+    pub fn is_join_topic(&self, topic: &str) -> bool {
+        matches!(self.place(topic), Place::Join { .. })
+    }
+
     /// As what a device speaks on this topic; nothing: it may not.
     pub fn channel(&self, device: &str, topic: &str) -> Option<Channel> {
         match self.place(topic) {

@@ -44,6 +44,8 @@ pub enum Source {
     Picture(DeviceId),
     /// An app speaks.
     App(Identity),
+    /// Somebody speaks who has shown a join code.
+    Join(DeviceId),
     /// One of the more topics that config.json names.
     Extra,
 }
@@ -177,6 +179,11 @@ impl Topics {
         filters
     }
 
+    /// Where those speak who have shown a join code: in the server's own broker.
+    pub fn join_filter(&self) -> String {
+        format!("{}/join/+/up", self.prefix)
+    }
+
     /// Whose topic this is; nothing where the server does not listen.
     pub fn source(&self, topic: &str) -> Option<Source> {
         if let Some(rest) = below(topic, &self.prefix) {
@@ -187,6 +194,7 @@ impl Topics {
                 ("devices", "online") => name.parse().ok().map(Source::Online),
                 ("devices", "picture") => name.parse().ok().map(Source::Picture),
                 ("apps", "up") => name.parse().ok().map(Source::App),
+                ("join", "up") => name.parse().ok().map(Source::Join),
                 _ => None,
             };
         }
@@ -320,6 +328,16 @@ impl Topics {
         (Destination(format!("{}/apps/{app}/down", self.prefix)), join(word, rest))
     }
 
+    /// The gate, for an answer to somebody who has shown a join code.
+    pub fn answer_joining(
+        &self,
+        id: &DeviceId,
+        word: AnswerWord,
+        rest: &str,
+    ) -> (Destination, String) {
+        (Destination(format!("{}/join/{id}/down", self.prefix)), join(word, rest))
+    }
+
     /// The gate, for the retained state of a device.
     pub fn device_state(&self, id: &DeviceId) -> Destination {
         Destination(format!("{}/devices/{id}/state", self.prefix))
@@ -373,7 +391,7 @@ impl Topics {
         match below(topic, &self.prefix).map(|rest| rest.split('/').collect::<Vec<_>>()).as_deref()
         {
             Some(["devices", _, "up" | "online" | "picture"]) => Ok(()),
-            Some(["devices" | "alerts" | "server", ..] | ["apps", _, "down"]) => {
+            Some(["devices" | "alerts" | "server" | "join", ..] | ["apps", _, "down"]) => {
                 Err(Refused::Reserved(shown(topic)))
             }
             _ => Ok(()),
@@ -397,7 +415,10 @@ impl Topics {
     /// Whether what is said on this topic is acted on: nothing retained, and
     /// no last will, may stand there.
     pub fn is_spoken_topic(&self, topic: &str) -> bool {
-        matches!(self.source(topic), Some(Source::Device(_) | Source::App(_) | Source::Extra))
+        matches!(
+            self.source(topic),
+            Some(Source::Device(_) | Source::App(_) | Source::Join(_) | Source::Extra)
+        )
     }
 
     /// Whether this device speaks on this topic outside the prefix.

@@ -50,8 +50,8 @@ use crate::identity::Scope::{
 use Needs::Nothing;
 use resource::{Resource, resource};
 use routes::api::{
-    actions, api_keys, broker, commands, devices, events, keypad, me, pictures, pins, plugins,
-    users,
+    actions, api_keys, broker, commands, devices, events, keypad, me, pairing, pictures, pins,
+    plugins, users,
 };
 use routes::{board, get_pic, healthz, hello, lock, metrics, oauth, readyz, test, unlock};
 
@@ -93,6 +93,7 @@ fn resources() -> Vec<Resource> {
         resource("/api/v1/me/password").post(Scope::ALL, me::password::post),
         resource("/api/v1/me/pins").read(LocksOperate, me::pins::list).post(LocksOperate, me::pins::post),
         resource("/api/v1/me/pins/{id}").delete(LocksOperate, me::pins::delete),
+        resource("/api/v1/pairing").read(Admin, pairing::get).post(Admin, pairing::post).delete(Admin, pairing::delete),
         resource("/api/v1/pictures").read(PicturesRead, pictures::list).post(PicturesWrite, pictures::post),
         resource("/api/v1/pictures/{id}").read(PicturesRead, pictures::get).delete(Admin, pictures::delete),
         resource("/api/v1/pins").read(Admin, pins::list),

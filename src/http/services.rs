@@ -12,7 +12,7 @@ use crate::config::{HttpSettings, LimitSettings};
 use crate::database::Database;
 use crate::device_interface::Handle;
 use crate::events::Events;
-use crate::identity::devices::DeviceCredentials;
+use crate::identity::devices::{DeviceCredentials, Pairing};
 use crate::identity::{Directory, Passwords, Permissions, SignIn};
 use crate::keypads::Keypads;
 use crate::pictures::Pictures;
@@ -39,6 +39,8 @@ pub struct Services {
     pub credentials: DeviceCredentials,
     /// Whether a code opens a door.
     pub keypads: Keypads,
+    /// Whether a new one may join.
+    pub pairing: Pairing,
     /// The record of commands, and the idempotency keys.
     pub commands: Commands,
     /// The record of what happened.

@@ -9,6 +9,7 @@ mod clock;
 mod commands;
 mod doors;
 mod harness;
+mod identities;
 mod keypad;
 mod log;
 mod memory;

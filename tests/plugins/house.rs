@@ -11,7 +11,7 @@ use latchlight::commands::{Commands, Dispatch, Flight, FlightEnd, Launcher, Verb
 use latchlight::config::{Settings, Sha256Hex};
 use latchlight::database::Database;
 use latchlight::events::{Events, Filter, Recorded};
-use latchlight::identity::devices::DeviceCredentials;
+use latchlight::identity::devices::{DeviceCredentials, Pairing};
 use latchlight::identity::{
     Account, AccountId, AccountKind, Directory, Permissions, Principal, Proof, Role, Who,
 };
@@ -203,6 +203,7 @@ async fn context(folder: &TempDir, settings: &Settings) -> (Context, Directory) 
         commands: Commands::open(&database, Arc::new(Nowhere), state, commands).await.unwrap(),
         pictures: pictures.unwrap(),
         credentials,
+        pairing: Pairing::default(),
         permissions: Permissions::new(directory.clone(), settings.devices.clone()),
         public_url: String::new(),
         outbox: Box::new(Nowhere),

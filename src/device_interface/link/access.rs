@@ -90,7 +90,16 @@ impl LinkAccess {
                 });
                 if allowed { Ok(()) } else { Err(format!("the ledger lets it not say `{topic}`")) }
             }
-            Some(Client::Joining(_)) | None => Err(not_its_own()),
+            Some(Client::Joining(own)) => match self.topics.place(topic) {
+                Place::Join { id, leaf: "up" } if id == own && is_kept => Err(kept()),
+                Place::Join { id, leaf: "up" }
+                    if id == own && self.admission.pairing.is_joining(own) =>
+                {
+                    Ok(())
+                }
+                _ => Err(not_its_own()),
+            },
+            None => Err(not_its_own()),
         }
     }
 
@@ -114,7 +123,10 @@ impl LinkAccess {
                         ledger.authorize_subscribe(&as_user(client, user), filter).is_ok()
                     })
             }
-            Some(Client::Joining(_)) | None => false,
+            Some(Client::Joining(own)) => {
+                self.topics.place(filter) == Place::Join { id: own, leaf: "down" }
+            }
+            None => false,
         }
     }
 
@@ -139,7 +151,10 @@ impl LinkAccess {
                         ledger.authorize_receive(&as_user(client, user), topic)
                     })
             }
-            Some(Client::Joining(_)) | None => false,
+            Some(Client::Joining(own)) => {
+                self.topics.place(topic) == Place::Join { id: own, leaf: "down" }
+            }
+            None => false,
         }
     }
 
@@ -230,7 +245,8 @@ impl Access for LinkAccess {
                 let review = ledger.as_ref().map(|ledger| ledger.review(&as_user(client, user)));
                 review == Some(Review::Keep) && !self.admission.is_of_any_device(&client.client_id)
             }
-            Some(Client::Joining(_)) | None => false,
+            Some(Client::Joining(id)) => self.admission.pairing.may_stay(id),
+            None => false,
         };
         if stays { Review::Keep } else { Review::End(ReasonCode::NotAuthorized) }
     }

@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
 use async_trait::async_trait;
@@ -10,8 +11,8 @@ use bytes::Bytes;
 use futures_util::stream::{self, BoxStream, StreamExt as _};
 use latchlight_broker::{
     Broker, ClientInfo, InlineClient, InlineFilters, InlinePublish, InlineSubscription,
-    LivePublish, LiveReceipt, LiveStatus, Metrics, Options, QoS, RetainHandling, StoredMessage,
-    SubscriptionOptions, TopicFilter, TopicName,
+    LivePublish, LiveReceipt, LiveStatus, Metrics, Options, QoS, ReasonCode, RetainHandling,
+    StoredMessage, SubscriptionOptions, TopicFilter, TopicName,
 };
 use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinHandle;
@@ -34,6 +35,9 @@ const SUBSCRIPTION: SubscriptionOptions = SubscriptionOptions {
     retain_as_published: true,
     retain_handling: RetainHandling::DoNotSend,
 };
+
+/// How long a device that has joined by a code may take to hear so.
+const JOINED: Duration = Duration::from_secs(3);
 
 /// What the embedded broker is made of.
 pub struct Embedding {
@@ -96,8 +100,12 @@ impl InlineLink {
         let reviewing = accounts::keep_current(broker.clone(), admission, topics_changed.clone());
         let reviewing = tokio::spawn(reviewing);
         let inline = broker.inline();
-        let filters: Result<Vec<_>, _> =
-            topics.filters().into_iter().map(TopicFilter::try_from).collect();
+        let filters: Result<Vec<_>, _> = topics
+            .filters()
+            .into_iter()
+            .chain([topics.join_filter()])
+            .map(TopicFilter::try_from)
+            .collect();
         // One for all: what a camera says of its picture comes after the picture.
         let messages = inline.subscribe_all(filters?, SUBSCRIPTION)?;
         let link = Self {
@@ -172,6 +180,26 @@ impl Link for InlineLink {
         publish.retain = retain;
         let reason = self.inline.publish(publish);
         if reason.is_error() { Err(anyhow!("the broker refuses it: {reason}")) } else { Ok(()) }
+    }
+
+    async fn publish_once(&self, to: &Destination, payload: Bytes) -> anyhow::Result<()> {
+        let mut publish = InlinePublish::new(TopicName::try_from(to.as_str())?, payload);
+        // It waits for nobody, and is in no store.
+        publish.qos = QoS::AtMostOnce;
+        let reason = self.inline.publish(publish);
+        if reason.is_error() { Err(anyhow!("the broker refuses it: {reason}")) } else { Ok(()) }
+    }
+
+    fn joined(&self, device: &DeviceId) {
+        let (broker, device) = (self.broker.clone(), device.clone());
+        tokio::spawn(async move {
+            tokio::time::sleep(JOINED).await;
+            let session = broker.session(device.as_str());
+            let joining = Client::Joining(device.as_str()).identity();
+            if session.is_some_and(|session| session.identity == joining) {
+                broker.end_session(device.as_str(), ReasonCode::NotAuthorized).await;
+            }
+        });
     }
 
     async fn launch(&self, device: &Device, message: CommandMessage, dispatch: Dispatch) -> Flight {

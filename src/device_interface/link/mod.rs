@@ -42,6 +42,16 @@ pub trait Link: Send + Sync {
     /// Publishes at QoS 1; done when the broker took it.
     async fn publish(&self, to: &Destination, payload: Bytes, retain: bool) -> anyhow::Result<()>;
 
+    /// Publishes to whoever is there now; it is kept nowhere.
+    async fn publish_once(&self, to: &Destination, payload: Bytes) -> anyhow::Result<()> {
+        self.publish(to, payload, false).await
+    }
+
+    /// A device has joined by a code: its connection for that is over soon.
+    fn joined(&self, device: &DeviceId) {
+        let _ = device;
+    }
+
     /// Sends a command: live, never retained, never queued, never again.
     async fn launch(&self, device: &Device, message: CommandMessage, dispatch: Dispatch) -> Flight;
 

@@ -8,16 +8,20 @@ use latchlight_broker::{Access as _, ConnectRequest, ReasonCode};
 
 use super::client::{Client, device_of, is_of_app, is_of_device};
 use crate::events::Events;
-use crate::identity::devices::DeviceCredentials;
+use crate::identity::devices::{DeviceCredentials, Pairing};
 use crate::identity::failures::Failures;
 use crate::identity::{Account, Directory, KeySecret, Passwords, Permissions, ShownPassword};
-use crate::state::DeviceId;
+use crate::state::{DeviceId, State};
 
 /// What the embedded broker knows of those who may sign in to it.
 #[derive(Clone)]
 pub struct Admission {
     /// What devices show.
     pub credentials: DeviceCredentials,
+    /// Whether a new one may join.
+    pub pairing: Pairing,
+    /// Which devices there are.
+    pub state: State,
     /// Every account.
     pub directory: Directory,
     /// What accounts may see.
@@ -37,6 +41,9 @@ pub(super) struct NotLetIn {
     pub(super) reason: ReasonCode,
     pub(super) why: String,
 }
+
+/// The user name of a device that wants to join.
+const JOIN: &str = "join";
 
 /// The same for whoever is unknown and whatever is wrong.
 const WRONG: ReasonCode = ReasonCode::BadUserNameOrPassword;
@@ -60,6 +67,9 @@ impl Admission {
         if let Some(device) = self.credentials.device(name, password) {
             return identify_device(request, &device);
         }
+        if name == JOIN {
+            return self.identify_new(request, password);
+        }
         let address = request.address.map(|address| address.ip());
         let attempt = self.failures.begin(name, address);
         let attempt = attempt.map_err(|_| not_let_in(WRONG, "it has failed too often"))?;
@@ -80,6 +90,31 @@ impl Admission {
         let is_alone = request.password.is_none_or(<[u8]>::is_empty);
         let is_known = self.credentials.get(name).is_some();
         if is_its_own && is_alone && is_known { name.parse().ok() } else { None }
+    }
+
+    /// A device that shows a join code, under the id that it wants to have.
+    fn identify_new(
+        &self,
+        request: &ConnectRequest<'_>,
+        code: &[u8],
+    ) -> Result<Arc<str>, NotLetIn> {
+        let wrong = |why: &str| not_let_in(WRONG, why);
+        let id: DeviceId =
+            request.client_id.parse().map_err(|_| wrong("its client id can be no device's"))?;
+        if !request.clean_start {
+            return Err(wrong("whoever joins begins with a clean session"));
+        }
+        let address = request.address.map(|address| address.ip());
+        let attempt = self.failures.begin(&format!("{JOIN} {id}"), address);
+        let attempt = attempt.map_err(|_| wrong("it has failed too often"))?;
+        if self.state.is_known(id.as_str()) || self.credentials.get(id.as_str()).is_some() {
+            return Err(wrong("there is such a device already"));
+        }
+        if !self.pairing.show(code, &id) {
+            return Err(wrong("a wrong join code, or pairing is not open"));
+        }
+        attempt.succeed();
+        Ok(Client::Joining(id.as_str()).identity())
     }
 
     async fn identify_account(

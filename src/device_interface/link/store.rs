@@ -31,6 +31,10 @@ pub(super) fn keeps(topics: &Topics, message: &StoredMessage<'_>) -> bool {
         }
         return false;
     }
+    // What is said there is secret, and of no use later.
+    if topics.is_join_topic(topic) {
+        return false;
+    }
     match stored_as {
         // The server says anew how things are.
         StoredAs::Owed => !topics.is_state_topic(topic),

@@ -7,6 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use super::parse;
 use crate::device_interface::DeviceTopicNames;
+use crate::events::{Event, Kind};
+use crate::http::auth::Caller;
 use crate::http::query::NoQuery;
 use crate::http::{ApiError, Services, body, etag};
 use crate::state::{DeviceId, DeviceKind};
@@ -44,6 +46,7 @@ pub(in crate::http) async fn get(
 
 /// Makes them, in the place of those that the device has.
 pub(in crate::http) async fn post(
+    caller: Caller,
     request: HttpRequest,
     id: Path<String>,
     _: Query<NoQuery>,
@@ -61,6 +64,8 @@ pub(in crate::http) async fn post(
     }
     let (kept, secret) = services.credentials.issue(&id, kind).await?;
     tracing::info!(device = %id, kind = kept.kind.map(tracing::field::display), "credentials made");
+    let event = Event::of(Kind::Credential, &caller.0, "make").device(&id);
+    services.events.record_and_wait(event).await;
     let issued = Issued {
         device: &id,
         kind,
@@ -77,6 +82,7 @@ pub(in crate::http) async fn post(
 
 /// Revokes them: whoever is connected by them is not, a moment later.
 pub(in crate::http) async fn delete(
+    caller: Caller,
     id: Path<String>,
     _: Query<NoQuery>,
     services: Data<Services>,
@@ -86,6 +92,8 @@ pub(in crate::http) async fn delete(
         return Err(none(&id));
     }
     tracing::info!(device = %id, "credentials revoked");
+    let event = Event::of(Kind::Credential, &caller.0, "revoke").device(&id);
+    services.events.record_and_wait(event).await;
     Ok(HttpResponse::NoContent().finish())
 }
 

@@ -1,0 +1,89 @@
+//! `/api/v1/pairing`: for a time, whoever shows a code may join as a device.
+
+use std::time::Duration;
+
+use actix_web::http::header::CACHE_CONTROL;
+use actix_web::web::{Data, Payload, Query};
+use actix_web::{HttpRequest, HttpResponse};
+use serde::{Deserialize, Serialize};
+
+use crate::events::{Event, Kind};
+use crate::http::auth::Caller;
+use crate::http::query::NoQuery;
+use crate::http::{ApiError, Services, body};
+use crate::identity::devices::PairingStatus;
+
+/// How long it lasts unless told, and at the most.
+const SECONDS: u64 = 180;
+const MOST_SECONDS: u64 = 3600;
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Body {
+    seconds: Option<u64>,
+}
+
+/// All that a device needs to join; the code is told here and nowhere else.
+#[derive(Serialize)]
+struct Begun {
+    username: &'static str,
+    code: String,
+    seconds: u64,
+    broker: String,
+    prefix: String,
+    uri: String,
+}
+
+/// How it stands.
+pub(in crate::http) async fn get(_: Query<NoQuery>, services: Data<Services>) -> HttpResponse {
+    let status: PairingStatus = services.pairing.status();
+    HttpResponse::Ok().insert_header((CACHE_CONTROL, "no-store")).json(status)
+}
+
+/// Begins, in the place of what is open.
+pub(in crate::http) async fn post(
+    caller: Caller,
+    request: HttpRequest,
+    _: Query<NoQuery>,
+    payload: Payload,
+    services: Data<Services>,
+) -> Result<HttpResponse, ApiError> {
+    let Body { seconds } = body::read_json(&request, payload, &services.settings).await?;
+    let seconds = seconds.unwrap_or(SECONDS);
+    if !(1..=MOST_SECONDS).contains(&seconds) {
+        return Err(ApiError::Invalid(format!("seconds: 1 to {MOST_SECONDS}")));
+    }
+    let broker = &services.broker;
+    if !broker.embedded {
+        let why = "the broker is not the server's own: its operator lets devices in";
+        return Err(ApiError::Invalid(why.to_owned()));
+    }
+    let code = services.pairing.begin(Duration::from_secs(seconds));
+    let code = code.map_err(|error| ApiError::Internal(error.into()))?.reveal();
+    tracing::info!(seconds, "pairing is open");
+    services.events.record_and_wait(Event::of(Kind::Pairing, &caller.0, "open")).await;
+    let url = broker.url.replace(':', "%3A").replace('/', "%2F");
+    let prefix = broker.prefix.replace('/', "%2F");
+    let begun = Begun {
+        username: "join",
+        uri: format!("latchlight://join?broker={url}&prefix={prefix}&code={code}"),
+        code,
+        seconds,
+        broker: broker.url.clone(),
+        prefix: broker.prefix.clone(),
+    };
+    Ok(HttpResponse::Created().insert_header((CACHE_CONTROL, "no-store")).json(begun))
+}
+
+/// Ends it.
+pub(in crate::http) async fn delete(
+    caller: Caller,
+    _: Query<NoQuery>,
+    services: Data<Services>,
+) -> Result<HttpResponse, ApiError> {
+    if !services.pairing.close() {
+        return Err(ApiError::NotFound("pairing is not open".to_owned()));
+    }
+    services.events.record_and_wait(Event::of(Kind::Pairing, &caller.0, "close")).await;
+    Ok(HttpResponse::NoContent().finish())
+}
