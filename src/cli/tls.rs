@@ -155,7 +155,8 @@ impl FolderArgs {
 
     /// The folder of config.json.
     fn beside(&self) -> PathBuf {
-        self.config.parent().map(Path::to_owned).unwrap_or_default()
+        let folder = self.config.parent().filter(|folder| !folder.as_os_str().is_empty());
+        folder.unwrap_or(Path::new(".")).to_owned()
     }
 
     fn authority(&self) -> anyhow::Result<Authority> {
