@@ -10,7 +10,7 @@ use sqlx::SqlitePool;
 use tokio::sync::{Mutex, watch};
 
 use super::rows;
-use super::{Account, AccountId, Identity, KeySecret, Role};
+use super::{Account, AccountId, Identity, KeySecret, Role, Scope};
 use crate::database::Database;
 
 /// Every account; cheap to clone.
@@ -202,9 +202,10 @@ impl Directory {
     }
 }
 
-/// Whether somebody is an owner who can sign in for good.
+/// Whether somebody is an owner who can sign in for good, and let others in.
 fn keeps_the_house(account: &Account) -> bool {
     account.role == Role::Owner
+        && account.allowed_scopes().has(Scope::Admin)
         && account.proof.password.is_some()
         && !account.disabled
         && account.expires_at.is_none()
@@ -316,6 +317,7 @@ mod tests {
         last(directory.remove(ada.id).await);
         last(directory.change(ada.id, |ada| ada.disabled = true).await);
         last(directory.change(ada.id, |ada| ada.role = Role::Member).await);
+        last(directory.change(ada.id, |ada| ada.scopes = Scopes::default()).await);
         assert_eq!(directory.get(ada.id), Some(ada.clone()));
         let bob = directory.add(account("bob", Role::Owner)).await.unwrap();
         directory.remove(ada.id).await.unwrap();

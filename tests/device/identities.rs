@@ -48,7 +48,9 @@ async fn c17_nobody_unknown_is_let_in_and_unknown_and_wrong_are_told_the_same() 
         let first = told[0].expect("nobody is let in without a name");
         assert!(told.iter().all(|reason| *reason == Some(first)), "{version:?}: {told:?}");
     }
-    // Whoever fails for long is not listened to; the device itself always is.
+    // Whoever fails for long is not listened to; the device itself always is, and
+    // so is a program.
+    let watcher = server.app("watcher").await;
     for guess in 0..40 {
         let connect = Connect::new(ProtocolVersion::V5, "front");
         let guess = shows(connect, &format!("guess-{guess}"), "wrong");
@@ -57,6 +59,7 @@ async fn c17_nobody_unknown_is_let_in_and_unknown_and_wrong_are_told_the_same() 
     let owner = shows(Connect::new(ProtocolVersion::V5, "owner"), "owner", PASSWORD);
     assert!(refusal(&server, owner).await.is_some(), "too many have failed from here");
     Device::connect(server.mqtt(), server.device("front").await).await;
+    Device::connect(server.mqtt(), watcher).await;
 }
 
 #[tokio::test]

@@ -70,6 +70,9 @@ impl Admission {
         if name == JOIN {
             return self.identify_new(request, password);
         }
+        if let Some(key) = self.key_of(name, password) {
+            return self.identify_account(Some(key), request, password).await;
+        }
         let address = request.address.map(|address| address.ip());
         let attempt = self.failures.begin(name, address);
         let attempt = attempt.map_err(|_| not_let_in(WRONG, "it has failed too often"))?;
@@ -135,6 +138,13 @@ impl Admission {
         }
         self.refuse_client_id_of_device(request)?;
         Ok(Client::App(name.as_str()).identity())
+    }
+
+    /// The API key of this name, if this is its secret.
+    fn key_of(&self, name: &str, shown: &[u8]) -> Option<Arc<Account>> {
+        let secret: KeySecret = std::str::from_utf8(shown).ok()?.parse().ok()?;
+        let key = self.directory.of_secret(&secret)?;
+        key.name.as_str().eq_ignore_ascii_case(name).then_some(key)
     }
 
     /// Whether this is an account's password, or its secret; to find that out
