@@ -1,13 +1,13 @@
 //! Wires everything: the same for the program and for the tests.
 
+mod broker;
+
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use latchlight_broker::ledger::Ledger;
-use latchlight_broker::{Options, WebSocket};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -15,12 +15,10 @@ use tokio_util::task::TaskTracker;
 
 use crate::actions::{Context, Outbox as _, Registry};
 use crate::commands::Commands;
-use crate::config::{MqttSettings, Settings};
+use crate::config::Settings;
 use crate::console::Socket;
 use crate::database::{self, Database};
-use crate::device_interface::link::{
-    Admission, Embedding, InlineLink, Link, LinkEvent, MqttAddresses, MqttListeners, PahoLink,
-};
+use crate::device_interface::link::{Admission, Embedding, Link, MqttAddresses, MqttListeners};
 use crate::device_interface::topics::Topics;
 use crate::device_interface::{Actor, Counts, LinkOutbox, Mistakes, Parts, Presence};
 use crate::events::{Event, Events, Kind};
@@ -121,17 +119,17 @@ impl Application {
             permissions: permissions.clone(),
             passwords: passwords.clone(),
             failures: Arc::new(Failures::default()),
-            ledger: ledger(&settings.mqtt)?,
+            ledger: broker::ledger(&settings.mqtt)?,
             events: record.clone(),
         };
         let (link, mqtt) = if settings.mqtt.is_embedded() {
-            let pages = pages(&Origins::of(&settings.http, &http));
+            let pages = broker::pages(&Origins::of(&settings.http, &http));
             let listeners = MqttListeners::bind(&settings.mqtt, certificates.as_ref(), &pages)?;
-            let options = options(&settings, files);
+            let options = broker::options(&settings, files);
             let embedding = Embedding { listeners, options, give_back, admission };
-            inline_link(&settings, &data, embedding, &topics, events).await?
+            broker::inline_link(&settings, &data, embedding, &topics, events).await?
         } else {
-            (outside_link(&settings, &topics, events)?, MqttAddresses::default())
+            (broker::outside_link(&settings, &topics, events)?, MqttAddresses::default())
         };
         let outbox = LinkOutbox {
             topics: topics.clone(),
@@ -366,55 +364,6 @@ fn data_folder(data: &Path, beside: &Path) -> anyhow::Result<PathBuf> {
     Ok(folder)
 }
 
-async fn inline_link(
-    settings: &Settings,
-    data: &Path,
-    embedding: Embedding,
-    topics: &Arc<Topics>,
-    events: mpsc::Sender<LinkEvent>,
-) -> anyhow::Result<(Arc<dyn Link>, MqttAddresses)> {
-    let (mqtt, topics) = (&settings.mqtt, topics.clone());
-    let link = InlineLink::start(mqtt, data, embedding, topics, events).await?;
-    let addresses = link.addresses();
-    Ok((Arc::new(link), addresses))
-}
-
-fn outside_link(
-    settings: &Settings,
-    topics: &Arc<Topics>,
-    events: mpsc::Sender<LinkEvent>,
-) -> anyhow::Result<Arc<dyn Link>> {
-    let broker = settings.mqtt.broker_without_credentials();
-    tracing::warn!(
-        %broker,
-        "an outside broker is used: who may say and hear what, sessions and limits are its \
-         operator's, see docs/outside-brokers.md"
-    );
-    let link = PahoLink::start(&settings.mqtt, topics.filters(), topics.server_online(), events)?;
-    Ok(Arc::new(link))
-}
-
-/// The embedded broker's limits.
-fn options(settings: &Settings, files: OpenFiles) -> Options {
-    let default = Options::default();
-    Options {
-        max_connections: default.max_connections.min(files.for_devices()),
-        // In a group of others, one would take what is meant for another.
-        max_shared_subscriptions: 0,
-        max_accept_rate_per_address: settings.limits.accept_rate_per_address,
-        limit_loopback: settings.limits.loopback,
-        measure_latency: settings.mqtt.measure_latency,
-        ..default
-    }
-}
-
-/// The web pages that may speak MQTT over WebSocket: the server's own.
-fn pages(origins: &Origins) -> WebSocket {
-    let pages = WebSocket::new();
-    let pages = origins.hosts().iter().fold(pages, |pages, host| pages.host(host));
-    origins.origins().iter().fold(pages, |pages, origin| pages.origin(origin))
-}
-
 /// Raises an alert each time that wrong codes have closed pairing; for ever.
 async fn tell_of_wrong_codes(pairing: Pairing, outbox: LinkOutbox, events: Events) {
     loop {
@@ -429,16 +378,6 @@ async fn tell_of_wrong_codes(pairing: Pairing, outbox: LinkOutbox, events: Event
             tracing::warn!(%error, "tell of wrong join codes");
         }
     }
-}
-
-/// Who may do what outside the prefix, where the settings name a file that
-/// says so.
-fn ledger(settings: &MqttSettings) -> anyhow::Result<Option<Ledger>> {
-    let Some(file) = settings.ledger.as_ref().filter(|_| settings.is_embedded()) else {
-        return Ok(None);
-    };
-    let read = Ledger::load(file);
-    read.map(Some).with_context(|| format!("read mqtt.ledger {}", file.display()))
 }
 
 /// Restored devices have their base topics back before anybody can connect.

@@ -13,7 +13,7 @@ use latchlight::commands::{CommandId, Commands, Dispatch, Flight, FlightEnd};
 use latchlight::config::Settings;
 use latchlight::database::Database;
 use latchlight::device_interface::link::{Incoming, Link, LinkEvent};
-use latchlight::device_interface::topics::{CommandMessage, Destination, Topics};
+use latchlight::device_interface::topics::{Adopted, CommandMessage, Destination, Topics};
 use latchlight::device_interface::{Actor, Counts, LinkOutbox, Mistakes, Parts, Presence};
 use latchlight::events::Events;
 use latchlight::identity::devices::{DeviceCredentials, Pairing};
@@ -177,7 +177,7 @@ impl Link for Nowhere {
         Flight::ended(FlightEnd::Refused("nothing is carried here".to_owned()))
     }
 
-    fn adopted(&self, _: &DeviceId, _: &str) {}
+    fn adopted(&self, _: &DeviceId, _: &Adopted) {}
 
     fn presence(&self, _: &DeviceId) -> Option<bool> {
         Some(true)

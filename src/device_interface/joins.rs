@@ -80,7 +80,7 @@ mod tests {
     use crate::commands::{Dispatch, Flight, FlightEnd};
     use crate::config::Settings;
     use crate::device_interface::link::Link;
-    use crate::device_interface::topics::{CommandMessage, Destination, Source};
+    use crate::device_interface::topics::{Adopted, CommandMessage, Destination, Source};
     use crate::device_interface::{LinkOutbox, Presence, state_topics};
     use crate::state::{ConfigFile, Device, DeviceKind, Features};
 
@@ -117,7 +117,7 @@ mod tests {
             Flight::ended(FlightEnd::Away("nobody is here".to_owned()))
         }
 
-        fn adopted(&self, _: &DeviceId, _: &str) {}
+        fn adopted(&self, _: &DeviceId, _: &Adopted) {}
 
         fn presence(&self, _: &DeviceId) -> Option<bool> {
             None

@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::joins::Joining;
 use super::link::Link;
 use super::presence::Presence;
-use super::topics::{Adopted, AnswerWord, Topics};
+use super::topics::{AnswerWord, Topics};
 use crate::actions::Outbox;
 use crate::commands::{Dispatch, Flight, Launcher};
 use crate::state::{Device, DeviceId, State};
@@ -78,18 +78,17 @@ impl Outbox for LinkOutbox {
 
     async fn adopt(&self, device: &DeviceId, base: Option<&str>) -> Result<(), String> {
         let adopted = base.map(|base| self.topics.adopt_base(device, base)).transpose()?;
-        let (adopted, left) = match adopted {
-            None => (None, self.topics.drop_base(device)),
-            Some(None) => (None, None),
-            Some(Some(Adopted { up, down, left })) => (Some((up, down)), left),
+        let left = match &adopted {
+            None => self.topics.drop_base(device),
+            Some(adopted) => adopted.as_ref().and_then(|adopted| adopted.left.clone()),
         };
         if let Some(left) = left {
             listen_no_more(&left, &self.topics, self.link.as_ref()).await;
         }
-        let Some((up, down)) = adopted else { return Ok(()) };
-        self.link.adopted(device, &down);
-        let heard = self.link.subscribe(&up).await;
-        heard.map_err(|error| format!("listen on `{up}`: {error:#}"))
+        let Some(adopted) = adopted.flatten() else { return Ok(()) };
+        self.link.adopted(device, &adopted);
+        let heard = self.link.subscribe(&adopted.up).await;
+        heard.map_err(|error| format!("listen on `{}`: {error:#}", adopted.up))
     }
 
     fn presence(&self, device: &DeviceId) -> Option<bool> {

@@ -4,8 +4,9 @@
 //! is counted, and said in one line for all.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv6Addr};
 use std::time::{Duration, Instant};
+
+use latchlight_broker::Network;
 
 use super::{Event, Kind};
 use crate::identity::Through;
@@ -30,7 +31,7 @@ struct Source {
     kind: Kind,
     actor: String,
     through: Through,
-    network: Option<IpAddr>,
+    network: Option<Network>,
     device: Option<String>,
     action: String,
 }
@@ -62,20 +63,9 @@ impl Source {
             kind: event.kind,
             actor: event.actor.clone(),
             through: event.through,
-            network: event.address.map(network),
+            network: event.address.map(Network::from),
             device: event.device.clone(),
             action: event.action.clone(),
-        }
-    }
-}
-
-/// Whoever has one address of version 6 has all that begin alike.
-fn network(address: IpAddr) -> IpAddr {
-    match address {
-        IpAddr::V4(_) => address,
-        IpAddr::V6(address) => {
-            let bits = u128::from(address) >> 64 << 64;
-            IpAddr::V6(Ipv6Addr::from(bits))
         }
     }
 }
@@ -190,7 +180,8 @@ mod tests {
         let mut told = 0;
         for second in 0..3600_u32 {
             for one in 0..10 {
-                let address = Ipv6Addr::from(u128::from(second * 10 + one) << 64).to_string();
+                let address =
+                    std::net::Ipv6Addr::from(u128::from(second * 10 + one) << 64).to_string();
                 refused += 1;
                 let line = gathering.take(wrong_password(&address, ""), now);
                 lines += usize::from(line.is_some());

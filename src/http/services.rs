@@ -73,8 +73,16 @@ impl Services {
         &self,
         work: impl Future<Output = Result<T, ApiError>> + Send + 'static,
     ) -> Result<T, ApiError> {
+        self.whole(work).await?
+    }
+
+    /// The same for what fails in its own words.
+    pub(super) async fn whole<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = T> + Send + 'static,
+    ) -> Result<T, ApiError> {
         let done = self.runtime.spawn(work.in_current_span()).await;
-        done.map_err(|error| ApiError::Internal(anyhow::Error::new(error)))?
+        done.map_err(|error| ApiError::Internal(anyhow::Error::new(error)))
     }
 }
 

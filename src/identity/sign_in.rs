@@ -158,7 +158,8 @@ impl SignIn {
     }
 
     /// Lets a program in, by its key's name and secret. It may as well show the
-    /// key itself with each request.
+    /// key itself with each request. Nobody guesses a secret, so that who shows
+    /// it is never throttled.
     ///
     /// # Errors
     /// Not, and why.
@@ -185,10 +186,12 @@ impl SignIn {
         address: Option<IpAddr>,
     ) -> Result<Granted, SignInError> {
         let Self(inner) = self;
-        inner.throttle.sign_in(name, address)?;
         let account = self.of_key(secret);
         let account = account.filter(|found| found.name.as_str().eq_ignore_ascii_case(name));
-        let account = account.ok_or(SignInError::Wrong)?;
+        let Some(account) = account else {
+            inner.throttle.sign_in(name, address)?;
+            return Err(SignInError::Wrong);
+        };
         let scopes = narrowed(account.allowed_scopes(), wanted)?;
         self.grant(account.id, account.epoch, scopes, None)
     }

@@ -1,12 +1,13 @@
 //! How often somebody may try to sign in (SAFETY C17).
 
 use std::hash::{BuildHasher as _, RandomState};
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
 use governor::clock::{Clock as _, DefaultClock};
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
+use latchlight_broker::Network;
 
 /// From how many addresses, and to how many accounts, attempts are remembered;
 /// when there are more, nobody new may try until the oldest are forgotten.
@@ -52,7 +53,7 @@ impl Default for Throttle {
 impl Throttle {
     /// An attempt to be let in as this account, whether there is one or not.
     pub(super) fn sign_in(&self, account: &str, address: Option<IpAddr>) -> Result<(), TooSoon> {
-        let address = address.map(network);
+        let address = address.map(Network::from);
         let account = account.to_ascii_lowercase();
         self.check(&self.of_address, &address)?;
         self.check(&self.of_account_from_address, &(&account, address))?;
@@ -61,7 +62,7 @@ impl Throttle {
 
     /// An attempt to use a refresh token.
     pub(super) fn refresh(&self, address: Option<IpAddr>) -> Result<(), TooSoon> {
-        self.check(&self.refreshes, &address.map(network))
+        self.check(&self.refreshes, &address.map(Network::from))
     }
 
     fn check(&self, limiter: &Limiter, key: &impl std::hash::Hash) -> Result<(), TooSoon> {
@@ -89,18 +90,6 @@ fn limiter((burst, each): (u32, Duration)) -> Limiter {
     let burst = NonZeroU32::new(burst).expect("more than none");
     let quota = Quota::with_period(each).expect("longer than no time");
     RateLimiter::keyed(quota.allow_burst(burst))
-}
-
-/// What somebody has at once: an address, or a network of 64 bits.
-fn network(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(address) => {
-            let mut octets = address.octets();
-            octets[8..].fill(0);
-            Ipv6Addr::from(octets).into()
-        }
-        address => address,
-    }
 }
 
 #[cfg(test)]

@@ -178,8 +178,8 @@ fn who_gets_a_message_is_selected() {
     let (mut first, mut second) = (connect("worker-1"), connect("worker-2"));
     owner.subscribe("a", AtLeastOnce);
     guest.subscribe("a", AtLeastOnce);
-    first.subscribe("$share/work/a", AtLeastOnce);
-    second.subscribe("$share/work/a", AtLeastOnce);
+    first.subscribe("$share/team/a", AtLeastOnce);
+    second.subscribe("$share/team/a", AtLeastOnce);
     let mut publisher = connect("hand");
     for number in ["1", "2"] {
         publisher.publish("a", number, AtLeastOnce);

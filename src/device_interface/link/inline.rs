@@ -25,7 +25,7 @@ use super::sessions::{Sessions, Watch};
 use super::{Admission, Incoming, Link, LinkEvent, store};
 use crate::commands::{Dispatch, Flight, FlightEnd, FlightEvent, Receipt};
 use crate::config::MqttSettings;
-use crate::device_interface::topics::{CommandMessage, Destination, Topics};
+use crate::device_interface::topics::{Adopted, CommandMessage, Destination, Topics};
 use crate::state::{Device, DeviceId};
 
 const SUBSCRIPTION: SubscriptionOptions = SubscriptionOptions {
@@ -215,12 +215,15 @@ impl Link for InlineLink {
         Flight { events: Following::new(live, theirs).events(), receipt }
     }
 
-    fn adopted(&self, device: &DeviceId, down: &str) {
-        // C1: what somebody left there would be taken for a command.
-        if self.broker.forget_retained(down) {
-            tracing::warn!(%device, topic = down, "a retained message is purged");
+    fn adopted(&self, device: &DeviceId, topics: &Adopted) {
+        // C1: what somebody left where it listens would be taken for a command;
+        // and what somebody left where it speaks was not meant for it.
+        for topic in [&topics.down, &topics.up] {
+            if self.broker.forget_retained(topic) {
+                tracing::warn!(%device, topic, "a retained message is purged");
+            }
         }
-        for client in self.broker.subscribed_to(down) {
+        for client in self.broker.subscribed_to(&topics.down) {
             if Client::of(&client.identity) == Some(Client::Device(device.as_str())) {
                 self.sessions.add(device.clone(), &client);
             }

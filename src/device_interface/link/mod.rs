@@ -26,7 +26,7 @@ pub use listeners::{MqttAddresses, MqttListeners};
 pub use paho::PahoLink;
 pub use sign_in::Admission;
 
-use super::topics::{CommandMessage, Destination};
+use super::topics::{Adopted, CommandMessage, Destination};
 use crate::commands::{Dispatch, Flight};
 use crate::state::{Device, DeviceId};
 
@@ -57,7 +57,7 @@ pub trait Link: Send + Sync {
 
     /// A device listens on this topic from now on; who subscribed to it before
     /// may be that device.
-    fn adopted(&self, device: &DeviceId, down: &str);
+    fn adopted(&self, device: &DeviceId, topics: &Adopted);
 
     /// Whether a device can be reached, as far as the link itself knows.
     fn presence(&self, device: &DeviceId) -> Option<bool>;

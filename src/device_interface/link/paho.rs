@@ -31,7 +31,7 @@ use super::relay::{Door, Relay};
 use super::{Incoming, Link, LinkEvent, paho_options};
 use crate::commands::{Dispatch, Flight, FlightEnd, FlightEvent, NoReceipt, Verb};
 use crate::config::{MqttProtocol, MqttSettings};
-use crate::device_interface::topics::{CommandMessage, Destination};
+use crate::device_interface::topics::{Adopted, CommandMessage, Destination};
 use crate::state::{Device, DeviceId};
 
 /// The pauses between attempts to connect.
@@ -377,7 +377,7 @@ impl Link for Arc<PahoLink> {
         Flight { events, receipt: Box::new(NoReceipt) }
     }
 
-    fn adopted(&self, _: &DeviceId, _: &str) {}
+    fn adopted(&self, _: &DeviceId, _: &Adopted) {}
 
     fn presence(&self, _: &DeviceId) -> Option<bool> {
         if self.is_up() { None } else { Some(false) }

@@ -161,6 +161,27 @@ async fn c17_who_tries_too_often_is_told_to_wait_also_with_the_right_password() 
 }
 
 #[tokio::test]
+async fn an_api_key_is_let_in_however_often_others_guessed_at_it() {
+    let server = Server::start().await;
+    let key = serde_json::json!({ "name": "heating", "scopes": "devices:read" });
+    let key = server.post_json("/api/v1/api-keys", &key).await.json();
+    let ask = async |secret: &str| {
+        let mut form = vec![("grant_type", "client_credentials"), ("client_id", "heating")];
+        form.push(("client_secret", secret));
+        server.post_form(TOKEN, &form).await
+    };
+    let mut tries = 0;
+    while ask("llk_not_this_one").await.status != 429 {
+        tries += 1;
+        assert!(tries <= 11, "it goes on and on");
+    }
+    let answer = ask(key["secret"].as_str().unwrap()).await;
+    assert_eq!(status(&server, &answer.json()["access_token"]).await, 200);
+    refused(&ask("llk_nor_this").await, 429, "temporarily_unavailable");
+    server.stop().await;
+}
+
+#[tokio::test]
 async fn what_is_no_request_of_oauth_is_refused_in_its_words() {
     let server = Server::start().await;
     let no_grant = server.post_form(TOKEN, &[("username", "owner")]).await;

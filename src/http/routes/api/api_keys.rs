@@ -80,6 +80,14 @@ pub(in crate::http) async fn post(
         return Err(ApiError::Invalid(format!("scopes: some of {}", Scopes::all())));
     }
     account_view::check_end(new.expires_at)?;
+    for scope in [Scope::Admin, Scope::EventsRead] {
+        if new.grants.is_some() && new.scopes.has(scope) {
+            return Err(ApiError::Invalid(format!(
+                "grants: they do not bind the scope `{scope}`, which is about every device; \
+                 leave one of them out"
+            )));
+        }
+    }
     let grants = new.grants.unwrap_or_else(|| vec![AccountGrant::everything()]);
     account_view::check_grants(&grants)?;
     let secret = KeySecret::generate()

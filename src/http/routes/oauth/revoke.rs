@@ -54,6 +54,7 @@ async fn answer(
         return Err(OauthError::new("unsupported_token_type", why));
     }
     let address = request.peer_addr().map(|peer| peer.ip());
-    services.sign_in.revoke(token, address).await?;
+    let (sign_in, token) = (services.sign_in.clone(), token.to_owned());
+    services.whole(async move { sign_in.revoke(&token, address).await }).await??;
     Ok(response.finish())
 }

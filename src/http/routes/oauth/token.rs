@@ -115,7 +115,10 @@ async fn grant(
             let token = token.ok_or_else(|| {
                 OauthError::new("invalid_grant", "there is no refresh token: sign in")
             })?;
-            Ok(sign_in.by_refresh_token(token, wanted, address).await?)
+            // One that comes again ends the sign-in, though its client goes.
+            let (sign_in, token) = (sign_in.clone(), token.to_owned());
+            let work = async move { sign_in.by_refresh_token(&token, wanted, address).await };
+            Ok(services.whole(work).await??)
         }
         _ => Err(OauthError::new(
             "unsupported_grant_type",
