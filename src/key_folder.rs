@@ -61,6 +61,25 @@ impl KeyFolder {
         File::open(&self.0)?.sync_all()
     }
 
+    /// The key of 32 random bytes in the file of this name, made where there is
+    /// none; a torn one is kept aside. The second is whether it was made.
+    ///
+    /// # Errors
+    /// It can be neither read nor made.
+    pub fn key(&self, name: &str) -> io::Result<([u8; 32], bool)> {
+        if let Some(bytes) = self.read(name)? {
+            if let Ok(key) = bytes.try_into() {
+                return Ok((key, false));
+            }
+            let aside = self.keep_aside(name)?;
+            tracing::error!(key = name, kept = aside, "the key is torn, and made anew");
+        }
+        let mut key = [0; 32];
+        getrandom::fill(&mut key).map_err(io::Error::other)?;
+        self.write(name, &key)?;
+        Ok((key, true))
+    }
+
     /// Removes a file, if there is one.
     ///
     /// # Errors
@@ -102,5 +121,17 @@ mod tests {
         assert_eq!(keys.names().unwrap(), ["a.pem"]);
         keys.remove("a.pem").unwrap();
         assert_eq!(keys.read("a.pem").unwrap(), None);
+    }
+
+    #[test]
+    fn a_key_stays_and_a_torn_one_is_kept_aside() {
+        let data = tempfile::tempdir().unwrap();
+        let keys = KeyFolder::open(data.path()).unwrap();
+        let (key, made) = keys.key("a.key").unwrap();
+        assert!(made);
+        assert_eq!(keys.key("a.key").unwrap(), (key, false));
+        keys.write("a.key", b"half").unwrap();
+        let (new, made) = keys.key("a.key").unwrap();
+        assert!(made && new != key && keys.names().unwrap().len() == 2);
     }
 }

@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::actions::{Context, Outbox as _, Registry};
-use crate::commands::Commands;
+use crate::commands::{CommandParts, Commands};
 use crate::config::Settings;
 use crate::console::Socket;
 use crate::database::{self, Database};
@@ -88,8 +88,8 @@ impl Application {
         let database = Database::open(&settings.database, &data).await?;
         let record = Events::open(&database, &settings.events);
         let directory = Directory::open(&database).await.context("read the accounts")?;
-        let credentials =
-            DeviceCredentials::open(&database).await.context("read the devices' credentials")?;
+        let keys = KeyFolder::open(&data).context("open the folder of keys")?;
+        let credentials = DeviceCredentials::open(&database, &keys).await?;
         let console = Socket::listen(&data)?;
         for (key, address) in settings.plain_off_loopback() {
             tracing::warn!(
@@ -138,16 +138,18 @@ impl Application {
             presence: presence.clone(),
         };
         tokio::spawn(tell_of_wrong_codes(pairing.clone(), outbox.clone(), record.clone()));
-        let launcher = Arc::new(outbox.clone());
-        let commands =
-            Commands::open(&database, launcher, state.clone(), settings.commands.clone())
-                .await
-                .context("open the record of commands")?;
+        let parts = CommandParts {
+            launcher: Arc::new(outbox.clone()),
+            state: state.clone(),
+            credentials: credentials.clone(),
+            settings: settings.commands.clone(),
+        };
+        let commands = Commands::open(&database, parts);
+        let commands = commands.await.context("open the record of commands")?;
         let limits = PictureLimits::from(&settings.http);
         let pictures = Pictures::open(&database, &data.join("pictures"), limits).await?;
 
         let registry = Arc::new(Registry::built_in());
-        let keys = KeyFolder::open(&data).context("open the folder of keys")?;
         let pins = Pins::open(&database, &keys).await?;
         let sign_in = SignIn::open(
             &database,

@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use clap::Args;
 use latchlight::actions::{Context, Registry};
-use latchlight::commands::{CommandId, Commands, Dispatch, Flight, FlightEnd};
+use latchlight::commands::{CommandId, CommandParts, Commands, Dispatch, Flight, FlightEnd};
 use latchlight::config::Settings;
 use latchlight::database::Database;
 use latchlight::device_interface::link::{Incoming, Link, LinkEvent};
@@ -18,6 +18,7 @@ use latchlight::device_interface::{Actor, Counts, LinkOutbox, Mistakes, Parts, P
 use latchlight::events::Events;
 use latchlight::identity::devices::{DeviceCredentials, Pairing};
 use latchlight::identity::{Directory, Permissions};
+use latchlight::key_folder::KeyFolder;
 use latchlight::pictures::{PictureLimits, Pictures};
 use latchlight::state::{ConfigFile, Device, DeviceId, State};
 use latchlight_contest::accounting;
@@ -128,16 +129,22 @@ async fn parts(
         state: state.clone(),
         presence: presence.clone(),
     };
-    let launcher = Arc::new(outbox.clone());
-    let commands =
-        Commands::open(database, launcher, state.clone(), settings.commands.clone()).await?;
+    let keys = KeyFolder::open(pictures)?;
+    let credentials = DeviceCredentials::open(database, &keys).await?;
+    let commands = CommandParts {
+        launcher: Arc::new(outbox.clone()),
+        state: state.clone(),
+        credentials: credentials.clone(),
+        settings: settings.commands.clone(),
+    };
+    let commands = Commands::open(database, commands).await?;
     let limits = PictureLimits::from(&settings.http);
     let context = Context {
         state: state.clone(),
         commands,
         events: Events::open(database, &settings.events),
         pictures: Pictures::open(database, pictures, limits).await?,
-        credentials: DeviceCredentials::open(database).await?,
+        credentials,
         pairing: Pairing::default(),
         permissions: Permissions::new(Directory::open(database).await?, settings.devices.clone()),
         public_url: String::new(),

@@ -35,6 +35,7 @@ enum Feature {
     Ack,
     Ids,
     Alerts,
+    Signed,
 }
 
 #[async_trait]
@@ -71,6 +72,14 @@ impl Action for HandShake {
                 "its credentials are those of a {settled}, not of a {kind}"
             )));
         }
+        if offer.features.contains(&Feature::Signed)
+            && !context.pairing.is_joining(id.as_str())
+            && context.credentials.command_key(&id).is_none()
+        {
+            return Err(ActionError::not_allowed(
+                "it wants signed commands and has no key: give it new credentials, with `signed`",
+            ));
+        }
         let outbox = &context.outbox;
         let _joining = outbox.joining(&id);
         let known = context.state.device(&id);
@@ -86,6 +95,7 @@ impl Action for HandShake {
                 ack: has(Feature::Ack),
                 ids: has(Feature::Ids),
                 alerts: has(Feature::Alerts),
+                signed: has(Feature::Signed),
             },
             base_topic: offer.base,
         };

@@ -9,7 +9,8 @@ use super::server::ServerArgs;
 #[derive(Subcommand)]
 pub(super) enum DeviceCommand {
     /// Make what a device shows to be let in, in the place of what it has. Its
-    /// password is printed this once, alone on standard output
+    /// password is printed this once, alone on standard output; below it the
+    /// key by which it checks its commands, where they are signed
     Add(AddArgs),
     /// All devices, and which of them have credentials
     List(ListArgs),
@@ -27,6 +28,13 @@ pub(super) struct AddArgs {
     /// What it has to say that it is: lock, light, camera or other
     #[arg(long)]
     kind: Option<DeviceKind>,
+    /// Sign its commands, by a key that is printed below the password; without
+    /// this, a device that has one gets a new one. `--signed=false` ends it
+    #[arg(
+        long, value_name = "BOOL", require_equals = true, num_args = 0..=1,
+        default_missing_value = "true"
+    )]
+    signed: Option<bool>,
     #[command(flatten)]
     server: ServerArgs,
 }
@@ -64,10 +72,10 @@ pub(super) async fn run(command: DeviceCommand) -> anyhow::Result<()> {
 }
 
 async fn add(args: AddArgs) -> anyhow::Result<()> {
-    let AddArgs { id, kind, server } = args;
+    let AddArgs { id, kind, signed, server } = args;
     let console = server.connect().await?;
     let path = format!("/api/v1/devices/{id}/credentials");
-    let issued = console.post(&path, &json!({ "kind": kind })).await?;
+    let issued = console.post(&path, &json!({ "kind": kind, "signed": signed })).await?;
     if server.json {
         println!("{issued:#}");
         return Ok(());
@@ -79,6 +87,10 @@ async fn add(args: AddArgs) -> anyhow::Result<()> {
     eprintln!("hears on   {}", text(&issued["topics"]["down"]));
     eprintln!("password, shown this once:");
     println!("{}", text(&issued["password"]));
+    if let Some(key) = issued["command_key"].as_str() {
+        eprintln!("the key of its commands, shown this once:");
+        println!("{key}");
+    }
     Ok(())
 }
 
@@ -99,7 +111,11 @@ async fn list(server: &ServerArgs) -> anyhow::Result<()> {
     for device in devices {
         let text = |key: &str| device[key].as_str().unwrap_or("-").to_owned();
         let online = if device["online"] == true { "online" } else { "offline" };
-        let credentials = if device["credentials"].is_null() { "no credentials" } else { "" };
+        let credentials = match &device["credentials"] {
+            Value::Null => "no credentials",
+            credentials if credentials["signed"] == true => "signed",
+            _ => "",
+        };
         let line = format!(
             "{:<24} {:<7} {:<10} {online:<8} {credentials}",
             text("id"),

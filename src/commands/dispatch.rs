@@ -6,6 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::deadline::Deadline;
+use super::signature::Signature;
 use super::{Command, CommandId, Verb};
 
 /// A command that may leave: only this module's siblings can make one, so
@@ -16,12 +17,14 @@ pub struct Dispatch {
     verb: Verb,
     expires_at: Timestamp,
     deadline: Option<Deadline>,
+    /// For a device that checks it.
+    pub(super) signature: Option<Signature>,
 }
 
 impl Dispatch {
     pub(super) fn of(command: &Command) -> Self {
         let Command { id, verb, expires_at, deadline, .. } = *command;
-        Self { id, verb, expires_at, deadline }
+        Self { id, verb, expires_at, deadline, signature: None }
     }
 
     /// What the device is to do.
@@ -35,10 +38,15 @@ impl Dispatch {
     }
 }
 
-/// `lock <command> <expires>`: the verb first, so that the simplest firmware
-/// needs no more than the first word; the expiry in Unix seconds.
+/// `lock <command> <expires>`, or `lock <command> <expires> <counter> <hmac>`:
+/// the verb first, so that the simplest firmware needs no more than the first
+/// word; the expiry in Unix seconds.
 impl fmt::Display for Dispatch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {} {}", self.verb, self.id, self.expires_at.as_second())
+        write!(f, "{} {} {}", self.verb, self.id, self.expires_at.as_second())?;
+        match &self.signature {
+            Some(Signature { counter, hmac }) => write!(f, " {counter} {hmac}"),
+            None => Ok(()),
+        }
     }
 }

@@ -19,10 +19,12 @@ use super::journal::Journal;
 use super::lane::{Lanes, Signal};
 use super::retention::Retention;
 use super::run_clock::RunClock;
+use super::signature::Signer;
 use super::{Begin, Command, CommandHandle, CommandId, JournalError, Launcher, Status, Verb};
 use crate::config::CommandSettings;
 use crate::database::Database;
 use crate::identity::Principal;
+use crate::identity::devices::DeviceCredentials;
 use crate::state::{DeviceId, DeviceState, State};
 
 /// The commands of this server; cheap to clone.
@@ -31,10 +33,23 @@ pub struct Commands {
     pub(super) core: Arc<Core>,
 }
 
+/// What commands are carried out with.
+pub struct CommandParts {
+    /// The way to the devices.
+    pub launcher: Arc<dyn Launcher>,
+    /// The roster.
+    pub state: State,
+    /// Whose commands are signed, and by which key.
+    pub credentials: DeviceCredentials,
+    /// How long they live.
+    pub settings: CommandSettings,
+}
+
 pub(super) struct Core {
     pub(super) journal: Journal,
     pub(super) lanes: Lanes,
     pub(super) launcher: Arc<dyn Launcher>,
+    pub(super) signer: Signer,
     pub(super) state: State,
     pub(super) settings: CommandSettings,
     /// What has not ended, by id, so that the same id acts once.
@@ -93,12 +108,8 @@ impl Commands {
     ///
     /// # Errors
     /// The database does not answer.
-    pub async fn open(
-        database: &Database,
-        launcher: Arc<dyn Launcher>,
-        state: State,
-        settings: CommandSettings,
-    ) -> Result<Self, JournalError> {
+    pub async fn open(database: &Database, parts: CommandParts) -> Result<Self, JournalError> {
+        let CommandParts { launcher, state, credentials, settings } = parts;
         let clock = RunClock::start();
         let retention = Retention::new(database.pool.clone(), clock, &settings);
         let core = Core {
@@ -106,6 +117,7 @@ impl Commands {
             journal: Journal::open(database).await?,
             lanes: Lanes::default(),
             launcher,
+            signer: Signer::new(database, credentials),
             state,
             settings,
             under_way: Mutex::default(),

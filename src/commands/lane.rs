@@ -191,7 +191,11 @@ impl Core {
         if !device.online {
             return (Status::Offline, Some("the device is not connected".to_owned()));
         }
-        let flight = self.launcher.launch(&device, Dispatch::of(&snapshot)).await;
+        let dispatch = match self.signer.sign(&device, Dispatch::of(&snapshot)).await {
+            Ok(dispatch) => dispatch,
+            Err(why) => return (Status::Refused, Some(why)),
+        };
+        let flight = self.launcher.launch(&device, dispatch).await;
         Watching::new(command, &device).watch(flight, signals).await
     }
 }

@@ -3,13 +3,15 @@
 //! [`Commands`] issues; a lane per device keeps its commands in order, one
 //! outstanding at a time; the journal has a command on disk before it leaves,
 //! and its end on disk before anyone is told. Only this module can make a
-//! [`Dispatch`], without which nothing reaches a device's command topic.
+//! [`Dispatch`], without which nothing reaches a device's command topic; for a
+//! device that has a key it is signed.
 //!
 //! Absent by design: nothing is queued for a device that is away, nothing is
 //! sent a second time, and nothing is sent after a restart.
 
 mod command;
 mod command_id;
+mod counter;
 mod counts;
 mod deadline;
 mod dispatch;
@@ -21,6 +23,7 @@ mod journal;
 mod lane;
 mod retention;
 mod run_clock;
+mod signature;
 mod verb;
 
 pub use command::{Command, Status};
@@ -29,7 +32,7 @@ pub use dispatch::Dispatch;
 pub use flight::{Flight, FlightEnd, FlightEvent, Launcher, NoReceipt, Receipt};
 pub use handle::CommandHandle;
 pub use idempotency::{Begin, Ticket};
-pub use issue::{Commands, IssueError, Order};
+pub use issue::{CommandParts, Commands, IssueError, Order};
 pub use journal::JournalError;
 pub(crate) use run_clock::RunClock;
 pub use verb::Verb;

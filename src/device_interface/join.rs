@@ -32,8 +32,10 @@ pub(super) async fn perform(
     let principal = Principal::over_mqtt(Who::Device(id.clone()));
     let request = Request::new(principal.clone(), WORD, rest);
     action.action.perform(request, context).await?;
-    let kind = context.state.device(id).map(|device| device.kind);
-    let (_, secret) = match context.credentials.issue(id, kind).await {
+    let device = context.state.device(id);
+    let kind = device.as_ref().map(|device| device.kind);
+    let signed = device.map(|device| device.features.signed);
+    let issued = match context.credentials.issue(id, kind, signed).await {
         Ok(issued) => issued,
         Err(error) => {
             // Without credentials it could never come back.
@@ -47,11 +49,14 @@ pub(super) async fn perform(
     let event = Event::of(Kind::Credential, &principal, "pair").device(id);
     context.events.record(event);
     tracing::info!(device = %id, "device joined by a code");
-    let told = json!({
+    let mut told = json!({
         "username": id,
-        "password": secret.reveal(),
+        "password": issued.secret.reveal(),
         "client_id": id,
         "topics": parts.topics.of(id),
     });
+    if let Some(key) = issued.command_key {
+        told["command_key"] = key.reveal().into();
+    }
     Ok(Answer::text(told.to_string()))
 }

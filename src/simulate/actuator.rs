@@ -197,6 +197,7 @@ mod tests {
             motor,
             jammed: false,
             password: None,
+            command_key: None,
         })
     }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use clap::builder::RangedU64ValueParser;
 use clap::{Args, ValueEnum};
-use latchlight_client::BrokerUrl;
+use latchlight_client::{BrokerUrl, CommandKey};
 use latchlight_mqtt::{ProtocolVersion, TopicName};
 
 use crate::simulate::kind::Kind;
@@ -23,8 +23,8 @@ pub struct SimulateArgs {
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = count())]
     pub cameras: usize,
     /// The configuration of the server that runs: it says where its broker is, and makes the
-    /// devices' credentials, in the place of those that they have
-    #[arg(long, value_name = "FILE", default_value = "config.json", conflicts_with = "broker")]
+    /// devices' credentials, in the place of those that they have; with --broker, their keys alone
+    #[arg(long, value_name = "FILE", default_value = "config.json")]
     pub config: PathBuf,
     /// Another broker than the server's own, as `mqtt://HOST:PORT` or
     /// `mqtt://USER:PASSWORD@HOST:PORT`
@@ -51,6 +51,9 @@ pub struct SimulateArgs {
     /// The devices are of the simplest kind: they acknowledge nothing and only report their state
     #[arg(long)]
     pub plain: bool,
+    /// The devices have keys, and obey no command that is not signed by them
+    #[arg(long)]
+    pub signed: bool,
     /// Each camera sees a stranger every so many seconds; 0: only when told to
     #[arg(long, value_name = "SECONDS", default_value_t = 0)]
     pub stranger_every: u64,
@@ -103,6 +106,7 @@ impl SimulateArgs {
                     id,
                     kind,
                     password: None,
+                    command_key: None,
                 });
             }
         }
@@ -119,6 +123,8 @@ pub(super) struct DevicePlan {
     pub(super) jammed: bool,
     /// What it shows to be let in, if it is asked for that.
     pub(super) password: Option<Password>,
+    /// By what it checks its commands, if it does.
+    pub(super) command_key: Option<CommandKey>,
 }
 
 /// As many of a kind as a server has places for by far.

@@ -2,12 +2,13 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use latchlight_client::{ClientError, Event, Message};
+use latchlight_client::{ClientError, Event, InvalidCommand, Message};
 use latchlight_mqtt::ReasonCode;
+use serde_json::json;
 use tokio::time::Instant;
 
 use crate::simulate::actuator::Step;
-use crate::simulate::command::Down;
+use crate::simulate::command::{Command, Down, Verb};
 use crate::simulate::console::Tone;
 use crate::simulate::device::{Device, JOIN_WAIT, Session, unix_now};
 use crate::simulate::outgoing::Item;
@@ -94,6 +95,8 @@ impl Device {
             return;
         }
         match down {
+            Down::Command(Command { verb, .. }) | Down::Incomplete(verb)
+                if !self.is_genuine(verb, &message.payload) => {}
             Down::Command(command) => {
                 let steps = self.actuator.command(command, Instant::now(), unix_now());
                 self.take(steps, session);
@@ -129,9 +132,30 @@ impl Device {
         }
     }
 
+    /// Whether a command is the server's, and new, as far as this device checks that.
+    fn is_genuine(&mut self, verb: Verb, payload: &[u8]) -> bool {
+        let Some(key) = &self.command_key else { return true };
+        match key.check(payload, self.last_counter, unix_now()) {
+            Ok(command) => {
+                self.last_counter = command.counter;
+                true
+            }
+            Err(why) => {
+                match why {
+                    InvalidCommand::Expired => self.tally.expired += 1,
+                    _ => self.tally.not_genuine += 1,
+                }
+                self.show(Tone::Bad, format_args!("ignored {verb}: {why}"));
+                false
+            }
+        }
+    }
+
     pub(super) fn shake_hands(&mut self, session: &mut Session) {
-        let features = if self.surroundings.plain { "" } else { r#"{"features":["ack","ids"]}"# };
-        let words = format!("hand_shake {} {features}", self.kind);
+        let mut features = if self.surroundings.plain { vec![] } else { vec!["ack", "ids"] };
+        features.extend(self.command_key.as_ref().map(|_| "signed"));
+        let offer = (!features.is_empty()).then(|| json!({ "features": features }).to_string());
+        let words = format!("hand_shake {} {}", self.kind, offer.unwrap_or_default());
         self.publish(session, "up", words.trim_end().to_owned().into(), false, false);
         session.join_again = Some(Instant::now() + session.join_wait);
         session.join_wait = (session.join_wait * 2).min(LONGEST_JOIN_WAIT);

@@ -3,7 +3,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
-use latchlight_client::{BrokerUrl, Client, ClientOptions, Events};
+use latchlight_client::{BrokerUrl, Client, ClientOptions, CommandKey, Events};
 use latchlight_mqtt::{ProtocolVersion, QoS, TopicName, Will};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until, timeout};
@@ -49,6 +49,9 @@ pub(super) struct Device {
     pub(super) tally: Tally,
     pub(super) ever_joined: bool,
     password: Option<Password>,
+    pub(super) command_key: Option<CommandKey>,
+    /// The counter of the last command that was signed; it outlives a power cut.
+    pub(super) last_counter: i64,
     next_stranger: Option<Instant>,
 }
 
@@ -90,6 +93,8 @@ impl Device {
             tally: Tally::default(),
             ever_joined: false,
             password: plan.password.clone(),
+            command_key: plan.command_key.clone(),
+            last_counter: 0,
             next_stranger,
         }
     }

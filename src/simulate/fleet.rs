@@ -43,10 +43,13 @@ pub(super) async fn run_with(
     let mut plans = args.devices();
     check(&plans, &args)?;
     let (broker, prefix) = match args.broker {
-        Some(broker) => (broker, args.prefix),
-        None => {
-            let server = Server::find(&args.config).await?;
-            server.let_in(&mut plans).await?;
+        Some(broker) if !args.signed => (broker, args.prefix),
+        broker => {
+            let server = match broker {
+                Some(broker) => Server::on(&args.config, broker, args.prefix).await?,
+                None => Server::find(&args.config).await?,
+            };
+            server.let_in(&mut plans, args.signed).await?;
             (server.broker, server.prefix)
         }
     };

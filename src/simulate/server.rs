@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::{Context as _, bail};
 use bytes::Bytes;
-use latchlight_client::BrokerUrl;
+use latchlight_client::{BrokerUrl, CommandKey};
 use serde::Deserialize;
 use serde_json::json;
 
@@ -18,6 +18,8 @@ pub(super) struct Password(String);
 /// The server that runs on a configuration.
 pub(super) struct Server {
     console: Console,
+    /// Whether the broker is its own, which lets devices in by their passwords.
+    is_own: bool,
     pub(super) broker: BrokerUrl,
     pub(super) prefix: String,
 }
@@ -32,6 +34,7 @@ struct Broker {
 #[derive(Deserialize)]
 struct Issued {
     password: String,
+    command_key: Option<String>,
 }
 
 impl Server {
@@ -47,18 +50,35 @@ impl Server {
             );
         }
         let url = broker.url.parse().context("read where its broker is")?;
-        Ok(Self { console, broker: url, prefix: broker.prefix })
+        Ok(Self { console, is_own: true, broker: url, prefix: broker.prefix })
     }
 
-    /// Has the server make credentials for each device.
-    pub(super) async fn let_in(&self, plans: &mut [DevicePlan]) -> anyhow::Result<()> {
+    /// The same where it meets its devices on another broker.
+    pub(super) async fn on(
+        config: &Path,
+        broker: BrokerUrl,
+        prefix: String,
+    ) -> anyhow::Result<Self> {
+        Ok(Self { console: Console::connect(config).await?, is_own: false, broker, prefix })
+    }
+
+    /// Has the server make credentials for each device, and keys by which its commands are signed.
+    pub(super) async fn let_in(
+        &self,
+        plans: &mut [DevicePlan],
+        signed: bool,
+    ) -> anyhow::Result<()> {
         for plan in plans {
             let path = format!("/api/v1/devices/{}/credentials", plan.id);
-            let issued = self.console.post(&path, &json!({ "kind": plan.kind.to_string() })).await;
+            let asked = json!({ "kind": plan.kind.to_string(), "signed": signed });
+            let issued = self.console.post(&path, &asked).await;
             let issued = issued.with_context(|| format!("make credentials for {}", plan.id))?;
             let issued: Issued = serde_json::from_value(issued)
                 .with_context(|| format!("read the credentials of {}", plan.id))?;
-            plan.password = Some(Password(issued.password));
+            plan.password = self.is_own.then_some(Password(issued.password));
+            let key = issued.command_key.as_deref().map(str::parse::<CommandKey>);
+            plan.command_key =
+                key.transpose().with_context(|| format!("the key of {}", plan.id))?;
         }
         Ok(())
     }

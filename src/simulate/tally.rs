@@ -10,6 +10,7 @@ pub(super) struct Tally {
     pub(super) failed: u64,
     pub(super) expired: u64,
     pub(super) repeated: u64,
+    pub(super) not_genuine: u64,
     pub(super) pictures: u64,
     pub(super) losses: u64,
     pub(super) never_joined: u64,
@@ -22,6 +23,7 @@ impl AddAssign for Tally {
         self.failed += other.failed;
         self.expired += other.expired;
         self.repeated += other.repeated;
+        self.not_genuine += other.not_genuine;
         self.pictures += other.pictures;
         self.losses += other.losses;
         self.never_joined += other.never_joined;
@@ -30,13 +32,14 @@ impl AddAssign for Tally {
 
 impl fmt::Display for Tally {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { obeyed, succeeded, failed, expired, repeated, pictures, losses, never_joined } =
-            self;
+        let Self { obeyed, succeeded, failed, expired, repeated, not_genuine, .. } = self;
+        let Self { pictures, losses, never_joined, .. } = self;
         write!(
             formatter,
             "commands: {obeyed} obeyed, {succeeded} done, {failed} failed, {expired} came too \
-             late, {repeated} came again\npictures sent: {pictures}; connections lost: {losses}; \
-             devices that the server never answered: {never_joined}"
+             late, {repeated} came again, {not_genuine} were not genuine\npictures sent: \
+             {pictures}; connections lost: {losses}; devices that the server never answered: \
+             {never_joined}"
         )
     }
 }

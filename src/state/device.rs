@@ -72,6 +72,9 @@ pub struct Features {
     /// It wants to be told of alerts.
     #[serde(default)]
     pub alerts: bool,
+    /// It checks the signatures of commands, and obeys no other.
+    #[serde(default)]
+    pub signed: bool,
 }
 
 /// A state from before the server's last start: history, not knowledge.

@@ -60,3 +60,22 @@ async fn a_device_tells_whether_it_has_credentials_and_loses_them_when_it_is_rem
     server.get(FRONT).await.problem(404, "not-found");
     server.stop().await;
 }
+
+#[tokio::test]
+async fn c30_signed_credentials_have_a_key_that_is_told_once_and_is_another_each_time() {
+    let server = Server::start().await;
+    let signed = server.post_json(FRONT, &json!({ "kind": "lock", "signed": true })).await.json();
+    let key = signed["command_key"].as_str().unwrap().to_owned();
+    assert!(key.len() == 64 && key.bytes().all(|byte| byte.is_ascii_hexdigit()), "{key}");
+    let again = server.post_json(FRONT, &json!({})).await.json();
+    assert_ne!(again["command_key"].as_str().unwrap(), key);
+    let kept = server.get(FRONT).await;
+    assert_eq!(kept.json()["signed"], true);
+    assert!(!String::from_utf8_lossy(&kept.body).contains("command_key"));
+    let plain = server.post_json(FRONT, &json!({ "signed": false })).await.json();
+    assert_eq!(plain.get("command_key"), None);
+    assert_eq!(server.get(FRONT).await.json()["signed"], false);
+    let odd = json!({ "signed": "yes" });
+    server.post_json(FRONT, &odd).await.problem(422, "invalid");
+    server.stop().await;
+}

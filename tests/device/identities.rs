@@ -27,7 +27,7 @@ async fn refusal(server: &Server, connect: Connect) -> Option<ReasonCode> {
     }
 }
 
-fn shows(mut connect: Connect, name: &str, password: &str) -> Connect {
+pub(crate) fn shows(mut connect: Connect, name: &str, password: &str) -> Connect {
     connect.username = Some(name.into());
     connect.password = Some(password.to_owned().into());
     connect
@@ -310,7 +310,7 @@ async fn credentials_of_a_lock_are_good_for_no_light() {
 }
 
 /// Begins pairing; gives the code.
-async fn pair(server: &Server) -> String {
+pub(crate) async fn pair(server: &Server) -> String {
     let (status, begun) = server.post_json("/api/v1/pairing", json!({ "seconds": 60 })).await;
     assert_eq!(status, 201, "{begun}");
     let code = begun["code"].as_str().unwrap().to_owned();
@@ -318,7 +318,7 @@ async fn pair(server: &Server) -> String {
     code
 }
 
-fn joining(id: &str, code: &str) -> Connect {
+pub(crate) fn joining(id: &str, code: &str) -> Connect {
     shows(Connect::new(ProtocolVersion::V311, id), "join", code)
 }
 
@@ -364,7 +364,7 @@ async fn c21_c30_a_device_joins_by_a_code_and_nothing_tells_its_secret() {
     }
 }
 
-fn walk(folder: &std::path::Path) -> Vec<std::path::PathBuf> {
+pub(crate) fn walk(folder: &std::path::Path) -> Vec<std::path::PathBuf> {
     let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
     entries.flat_map(|path| if path.is_dir() { walk(&path) } else { vec![path] }).collect()
 }

@@ -27,6 +27,7 @@ mod retention;
 mod safety;
 #[path = "../support/secrets.rs"]
 mod secrets;
+mod signed;
 mod store;
 mod stranger;
 mod tls;

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use latchlight::actions::{Answer, Context, Outbox, Registry, Request};
-use latchlight::commands::{Commands, Dispatch, Flight, FlightEnd, Launcher, Verb};
+use latchlight::commands::{CommandParts, Commands, Dispatch, Flight, FlightEnd, Launcher, Verb};
 use latchlight::config::{Settings, Sha256Hex};
 use latchlight::database::Database;
 use latchlight::events::{Events, Filter, Recorded};
@@ -15,6 +15,7 @@ use latchlight::identity::devices::{DeviceCredentials, Pairing};
 use latchlight::identity::{
     Account, AccountId, AccountKind, Directory, Permissions, Principal, Proof, Role, Who,
 };
+use latchlight::key_folder::KeyFolder;
 use latchlight::pictures::{PictureLimits, Pictures};
 use latchlight::plugin_host::{HostParts, HostServices, PluginHost, PluginReport};
 use latchlight::state::{ConfigFile, Device, DeviceId, DeviceKind, Features, Joining, State};
@@ -194,13 +195,19 @@ async fn context(folder: &TempDir, settings: &Settings) -> (Context, Directory) 
     let limits = PictureLimits::from(&settings.http);
     let pictures = Pictures::open(&database, &folder.path().join("pictures"), limits).await;
     let directory = Directory::open(&database).await.unwrap();
-    let credentials = DeviceCredentials::open(&database).await.unwrap();
-    let commands = settings.commands.clone();
+    let keys = KeyFolder::open(folder.path()).unwrap();
+    let credentials = DeviceCredentials::open(&database, &keys).await.unwrap();
+    let commands = CommandParts {
+        launcher: Arc::new(Nowhere),
+        state: state.clone(),
+        credentials: credentials.clone(),
+        settings: settings.commands.clone(),
+    };
     let events = Events::open(&database, &settings.events);
     let context = Context {
         events,
-        state: state.clone(),
-        commands: Commands::open(&database, Arc::new(Nowhere), state, commands).await.unwrap(),
+        state,
+        commands: Commands::open(&database, commands).await.unwrap(),
         pictures: pictures.unwrap(),
         credentials,
         pairing: Pairing::default(),

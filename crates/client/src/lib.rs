@@ -27,6 +27,8 @@
 //! # }
 //! ```
 //!
+//! A device whose commands are signed checks them by its [`CommandKey`].
+//!
 //! Every queue is bounded. Full request queues make the caller wait, a full event queue makes the
 //! client stop reading, which makes the server hold back. What the client does not do: TLS,
 //! WebSocket, enhanced authentication (a [`Connection`] can send AUTH packets), topic aliases, and
@@ -46,6 +48,7 @@ mod options;
 mod outgoing;
 mod request;
 mod server_limits;
+mod signed;
 mod subscriptions;
 
 pub use backoff::Backoff;
@@ -55,3 +58,4 @@ pub use connection::Connection;
 pub use error::{ClientError, ConnectionError};
 pub use event::{Event, Events, Message};
 pub use options::{Acknowledge, ClientOptions};
+pub use signed::{CommandKey, InvalidCommand, InvalidCommandKey, SignedCommand};

@@ -4,8 +4,9 @@ use std::fmt;
 use std::time::SystemTime;
 
 use jiff::Timestamp;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
+use super::command_key::Generation;
 use crate::state::{DeviceId, DeviceKind};
 
 /// What is kept of a device's credentials; its secret is not among it.
@@ -18,6 +19,9 @@ pub struct DeviceCredential {
     /// When they were made.
     #[serde(serialize_with = "crate::timestamp::milliseconds")]
     pub created_at: Timestamp,
+    /// Of which its key is made, where its commands are signed.
+    #[serde(rename = "signed", serialize_with = "is_some")]
+    pub(super) generation: Option<Generation>,
     #[serde(skip)]
     pub(super) secret: [u8; 32],
     /// Since when they count, where that was in this run: who was let in before
@@ -27,6 +31,11 @@ pub struct DeviceCredential {
 }
 
 impl DeviceCredential {
+    /// Whether the device's commands are signed.
+    pub fn is_signed(&self) -> bool {
+        self.generation.is_some()
+    }
+
     /// Whether somebody who began to sign in at this moment may have shown
     /// earlier ones.
     pub fn may_be_newer_than(&self, sign_in: SystemTime) -> bool {
@@ -34,11 +43,19 @@ impl DeviceCredential {
     }
 }
 
+fn is_some<S: Serializer>(
+    generation: &Option<Generation>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    serializer.serialize_bool(generation.is_some())
+}
+
 impl fmt::Debug for DeviceCredential {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("DeviceCredential")
             .field("device", &self.device)
             .field("kind", &self.kind)
+            .field("signed", &self.is_signed())
             .field("created_at", &self.created_at)
             .finish_non_exhaustive()
     }

@@ -5,13 +5,16 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use anyhow::Context as _;
 use jiff::Timestamp;
 use parking_lot::RwLock;
 use sqlx::SqlitePool;
 use tokio::sync::{Mutex, watch};
 
-use super::{DeviceCredential, DeviceSecret, rows, secret};
+use super::command_key::{self, CommandKeys, Generation};
+use super::{CommandKey, DeviceCredential, DeviceSecret, rows, secret};
 use crate::database::Database;
+use crate::key_folder::KeyFolder;
 use crate::state::{DeviceId, DeviceKind};
 
 /// Every device's credentials; cheap to clone.
@@ -29,11 +32,23 @@ pub enum CredentialsError {
     NotSaved(#[from] sqlx::Error),
 }
 
+/// New credentials. What is secret of them is told once.
+#[derive(Debug)]
+pub struct IssuedCredentials {
+    /// What is kept.
+    pub kept: Arc<DeviceCredential>,
+    /// What the device shows to be let in.
+    pub secret: DeviceSecret,
+    /// By what it checks its commands, where they are signed.
+    pub command_key: Option<CommandKey>,
+}
+
 /// Tells that somebody's credentials do not count any more.
 pub type Revoked = watch::Receiver<u64>;
 
 struct Inner {
     pool: SqlitePool,
+    keys: CommandKeys,
     all: RwLock<HashMap<DeviceId, Arc<DeviceCredential>>>,
     /// Changes come one after the other.
     changing: Mutex<()>,
@@ -45,13 +60,24 @@ impl DeviceCredentials {
     /// Reads them.
     ///
     /// # Errors
-    /// The database does not answer, or has something odd.
-    pub async fn open(database: &Database) -> Result<Self, sqlx::Error> {
+    /// The database does not answer, or has something odd, or the key by which
+    /// commands are signed can be neither read nor made.
+    pub async fn open(database: &Database, keys: &KeyFolder) -> anyhow::Result<Self> {
         let pool = database.pool.clone();
-        let all = rows::load(&pool).await?;
+        let all = rows::load(&pool).await.context("read the devices' credentials")?;
+        let (key, made) = keys.key(command_key::FILE).context("open the key of commands")?;
+        let signed = all.iter().filter(|one| one.is_signed()).count();
+        if made && signed > 0 {
+            tracing::error!(
+                devices = signed,
+                "the key by which commands are signed was gone: no device that checks them obeys \
+                 any more before it has new credentials"
+            );
+        }
         let all = all.into_iter().map(|one| (one.device.clone(), Arc::new(one))).collect();
         Ok(Self(Arc::new(Inner {
             pool,
+            keys: CommandKeys::new(key),
             all: RwLock::new(all),
             changing: Mutex::default(),
             revoked: watch::Sender::new(0),
@@ -72,8 +98,15 @@ impl DeviceCredentials {
         kept.filter(|_| fits).map(|kept| kept.device.clone())
     }
 
+    /// The key by which a device's commands are signed, if they are.
+    pub fn command_key(&self, device: &DeviceId) -> Option<CommandKey> {
+        let kept = self.get(device.as_str())?;
+        kept.generation.map(|generation| self.0.keys.of(device, &generation))
+    }
+
     /// Makes credentials for a device, in the place of those that it has; on
-    /// disk when this returns. The secret is told here and nowhere else.
+    /// disk when this returns. The secrets are told here and nowhere else.
+    /// Whether its commands are signed stays as it is, unless `signed` says so.
     ///
     /// # Errors
     /// They cannot be saved, or the system gives no random numbers.
@@ -81,13 +114,18 @@ impl DeviceCredentials {
         &self,
         device: &DeviceId,
         kind: Option<DeviceKind>,
-    ) -> Result<(Arc<DeviceCredential>, DeviceSecret), CredentialsError> {
+        signed: Option<bool>,
+    ) -> Result<IssuedCredentials, CredentialsError> {
         let secret = DeviceSecret::generate()?;
         let _changing = self.0.changing.lock().await;
+        let before = self.get(device.as_str());
+        let signed = signed.unwrap_or_else(|| before.is_some_and(|before| before.is_signed()));
+        let generation = signed.then(new_generation).transpose()?;
         let mut credential = DeviceCredential {
             device: device.clone(),
             kind,
             created_at: Timestamp::now(),
+            generation,
             secret: secret.hash(),
             since: None,
         };
@@ -101,7 +139,8 @@ impl DeviceCredentials {
         if before.is_some() {
             self.tell();
         }
-        Ok((credential, secret))
+        let command_key = generation.map(|generation| self.0.keys.of(device, &generation));
+        Ok(IssuedCredentials { kept: credential, secret, command_key })
     }
 
     /// A device is let in no more, and who is connected by its credentials is
@@ -130,6 +169,12 @@ impl DeviceCredentials {
     }
 }
 
+fn new_generation() -> Result<Generation, getrandom::Error> {
+    let mut generation = Generation::default();
+    getrandom::fill(&mut generation)?;
+    Ok(generation)
+}
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
@@ -140,16 +185,22 @@ mod tests {
         Database::open(&DatabaseSettings::default(), folder.path()).await.unwrap()
     }
 
+    async fn open(database: &Database, folder: &tempfile::TempDir) -> DeviceCredentials {
+        let keys = KeyFolder::open(folder.path()).unwrap();
+        DeviceCredentials::open(database, &keys).await.unwrap()
+    }
+
     #[tokio::test]
     async fn credentials_count_until_they_are_replaced_or_revoked() {
         let folder = tempfile::tempdir().unwrap();
         let database = database(&folder).await;
-        let credentials = DeviceCredentials::open(&database).await.unwrap();
+        let credentials = open(&database, &folder).await;
         let revoked = credentials.revoked();
         let front: DeviceId = "front".parse().unwrap();
-        let (kept, first) = credentials.issue(&front, Some(DeviceKind::Lock)).await.unwrap();
-        assert!(!kept.may_be_newer_than(SystemTime::UNIX_EPOCH));
+        let first = credentials.issue(&front, Some(DeviceKind::Lock), None).await.unwrap();
+        assert!(!first.kept.may_be_newer_than(SystemTime::UNIX_EPOCH));
         assert!(!revoked.has_changed().unwrap());
+        let first = first.secret;
         let let_in = |credentials: &DeviceCredentials, secret: &DeviceSecret| {
             credentials.device("front", secret.reveal().as_bytes())
         };
@@ -158,30 +209,62 @@ mod tests {
             assert_eq!(credentials.device(name, secret.as_bytes()), None, "{name} {secret}");
         }
 
-        let (kept, second) = credentials.issue(&front, None).await.unwrap();
+        let second = credentials.issue(&front, None, None).await.unwrap();
         assert!(revoked.has_changed().unwrap());
-        assert!(kept.may_be_newer_than(SystemTime::UNIX_EPOCH));
+        assert!(second.kept.may_be_newer_than(SystemTime::UNIX_EPOCH));
+        let second = second.secret;
         assert_eq!(let_in(&credentials, &first), None);
-        let again = DeviceCredentials::open(&database).await.unwrap();
+        let again = open(&database, &folder).await;
         assert_eq!(let_in(&again, &second), Some(front.clone()));
         assert!(again.revoke(&front).await.unwrap());
         assert!(!again.revoke(&front).await.unwrap());
         assert_eq!(let_in(&again, &second), None);
-        assert!(DeviceCredentials::open(&database).await.unwrap().get("front").is_none());
+        assert!(open(&database, &folder).await.get("front").is_none());
+    }
+
+    #[tokio::test]
+    async fn a_device_stays_signed_by_a_new_key_each_time_until_that_is_taken_back() {
+        let folder = tempfile::tempdir().unwrap();
+        let database = database(&folder).await;
+        let credentials = open(&database, &folder).await;
+        let front: DeviceId = "front".parse().unwrap();
+        let key = async |signed| {
+            let issued = credentials.issue(&front, None, signed).await.unwrap();
+            assert_eq!(issued.command_key, credentials.command_key(&front));
+            issued.command_key
+        };
+        assert_eq!(key(None).await, None);
+        let first = key(Some(true)).await.unwrap();
+        let second = key(None).await.unwrap();
+        assert_ne!(first, second);
+        assert_eq!(open(&database, &folder).await.command_key(&front), Some(second.clone()));
+        assert!(credentials.revoke(&front).await.unwrap());
+        assert_eq!(credentials.command_key(&front), None);
+        assert_ne!(key(Some(true)).await.unwrap(), second);
+        assert_eq!(key(Some(false)).await, None);
     }
 
     #[tokio::test]
     async fn c30_the_database_and_debug_have_no_secret() {
         let folder = tempfile::tempdir().unwrap();
         let database = database(&folder).await;
-        let credentials = DeviceCredentials::open(&database).await.unwrap();
-        let (kept, secret) = credentials.issue(&"front".parse().unwrap(), None).await.unwrap();
+        let credentials = open(&database, &folder).await;
+        let issued = credentials.issue(&"front".parse().unwrap(), None, Some(true)).await.unwrap();
         database.close().await;
+        let key = issued.command_key.as_ref().unwrap().reveal();
+        let bytes_of_key = data_encoding::HEXLOWER.decode(key.as_bytes()).unwrap();
+        let needles = [issued.secret.reveal().as_bytes(), key.as_bytes(), &bytes_of_key];
         for entry in std::fs::read_dir(folder.path()).unwrap() {
-            let bytes = std::fs::read(entry.unwrap().path()).unwrap();
-            let needle = secret.reveal().as_bytes();
-            assert!(!bytes.windows(needle.len()).any(|window| window == needle));
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                continue;
+            }
+            let bytes = std::fs::read(path).unwrap();
+            for needle in needles {
+                assert!(!bytes.windows(needle.len()).any(|window| window == needle));
+            }
         }
-        assert!(!format!("{kept:?} {secret:?}").contains("secret: ["));
+        let debug = format!("{issued:?}");
+        assert!(!debug.contains("secret: [") && !debug.contains(&key), "{debug}");
     }
 }

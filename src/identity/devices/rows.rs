@@ -19,14 +19,17 @@ pub(super) async fn replace(
     credential: &DeviceCredential,
 ) -> Result<(), sqlx::Error> {
     let replace = sqlx::query(
-        "INSERT OR REPLACE INTO device_credentials (device, kind, secret, created_at) \
-         VALUES (?, ?, ?, ?)",
+        "INSERT INTO device_credentials (device, kind, secret, created_at, generation) \
+         VALUES ($1, $2, $3, $4, $5) \
+         ON CONFLICT (device) DO UPDATE SET kind = excluded.kind, secret = excluded.secret, \
+         created_at = excluded.created_at, generation = excluded.generation",
     );
     replace
         .bind(credential.device.as_str())
         .bind(credential.kind.map(DeviceKind::as_str))
         .bind(credential.secret.to_vec())
         .bind(credential.created_at.as_millisecond())
+        .bind(credential.generation.map(Vec::from))
         .execute(pool)
         .await
         .map(|_| ())
@@ -34,13 +37,14 @@ pub(super) async fn replace(
 
 /// Those of a device are gone.
 pub(super) async fn delete(pool: &SqlitePool, device: &DeviceId) -> Result<(), sqlx::Error> {
-    let delete = sqlx::query("DELETE FROM device_credentials WHERE device = ?");
+    let delete = sqlx::query("DELETE FROM device_credentials WHERE device = $1");
     delete.bind(device.as_str()).execute(pool).await.map(|_| ())
 }
 
 fn read(row: &SqliteRow) -> Result<DeviceCredential, sqlx::Error> {
     let kind: Option<String> = row.try_get("kind")?;
     let secret: Vec<u8> = row.try_get("secret")?;
+    let generation: Option<Vec<u8>> = row.try_get("generation")?;
     Ok(DeviceCredential {
         device: row.try_get::<String, _>("device")?.parse().map_err(|e| odd("device", e))?,
         kind: kind
@@ -49,6 +53,10 @@ fn read(row: &SqliteRow) -> Result<DeviceCredential, sqlx::Error> {
             .map_err(|error: String| odd("kind", std::io::Error::other(error)))?,
         created_at: Timestamp::from_millisecond(row.try_get("created_at")?)
             .map_err(|e| odd("created_at", e))?,
+        generation: generation
+            .map(TryInto::try_into)
+            .transpose()
+            .map_err(|_| odd("generation", std::fmt::Error))?,
         secret: secret.try_into().map_err(|_| odd("secret", std::fmt::Error))?,
         since: None,
     })

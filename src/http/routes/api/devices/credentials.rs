@@ -11,6 +11,7 @@ use crate::events::{Event, Kind};
 use crate::http::auth::Caller;
 use crate::http::query::NoQuery;
 use crate::http::{ApiError, Services, body, etag};
+use crate::identity::devices::IssuedCredentials;
 use crate::state::{DeviceId, DeviceKind};
 
 #[derive(Debug, Deserialize)]
@@ -18,15 +19,20 @@ use crate::state::{DeviceId, DeviceKind};
 struct Body {
     /// The device then has to say in its hand shake that it is one.
     kind: Option<DeviceKind>,
+    /// Whether its commands are signed; else that stays as it is.
+    signed: Option<bool>,
 }
 
-/// All that goes into the device. The password is told here and nowhere else.
+/// All that goes into the device. The password and the key are told here and
+/// nowhere else.
 #[derive(Serialize)]
 struct Issued<'a> {
     device: &'a DeviceId,
     kind: Option<DeviceKind>,
     username: &'a DeviceId,
     password: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    command_key: Option<String>,
     client_id: &'a DeviceId,
     topics: DeviceTopicNames,
 }
@@ -54,7 +60,7 @@ pub(in crate::http) async fn post(
     services: Data<Services>,
 ) -> Result<HttpResponse, ApiError> {
     let id = parse(&id)?;
-    let Body { kind } = body::read_json(&request, payload, &services.settings).await?;
+    let Body { kind, signed } = body::read_json(&request, payload, &services.settings).await?;
     if let Some(kind) = kind
         && let Some(device) = services.state.device(&id)
         && device.kind != kind
@@ -62,8 +68,12 @@ pub(in crate::http) async fn post(
         let is = device.kind;
         return Err(ApiError::Invalid(format!("{id} has joined as a {is}: remove it first")));
     }
-    let (kept, secret) = services.credentials.issue(&id, kind).await?;
-    tracing::info!(device = %id, kind = kept.kind.map(tracing::field::display), "credentials made");
+    let IssuedCredentials { kept, secret, command_key } =
+        services.credentials.issue(&id, kind, signed).await?;
+    tracing::info!(
+        device = %id, kind = kept.kind.map(tracing::field::display), signed = kept.is_signed(),
+        "credentials made"
+    );
     let event = Event::of(Kind::Credential, &caller.0, "make").device(&id);
     services.events.record_and_wait(event).await;
     let issued = Issued {
@@ -71,6 +81,7 @@ pub(in crate::http) async fn post(
         kind,
         username: &id,
         password: secret.reveal(),
+        command_key: command_key.map(|key| key.reveal()),
         client_id: &id,
         topics: services.handle.topics_of(&id),
     };
