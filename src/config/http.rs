@@ -43,6 +43,11 @@ pub struct HttpSettings {
     /// How many connections may be open at once, rounded down so that the
     /// threads share them evenly; who comes later waits.
     pub max_connections: usize,
+    /// How many streams of events may be open at once, at the most; three of four
+    /// connections may be streams.
+    pub streams: usize,
+    /// How many of them may be one account's.
+    pub streams_per_account: usize,
     /// How long a client may take for the head of its first request, and for
     /// the body of each, in milliseconds.
     pub request_timeout_ms: u64,
@@ -68,6 +73,8 @@ impl Default for HttpSettings {
             picture_max_pixels: 16_000_000,
             pictures_kept: 1000,
             max_connections: 4096,
+            streams: 2000,
+            streams_per_account: 1000,
             request_timeout_ms: 10_000,
             keep_alive_ms: 60_000,
             shutdown_timeout_ms: 10_000,
@@ -119,6 +126,11 @@ impl HttpSettings {
         Duration::from_millis(self.shutdown_timeout_ms)
     }
 
+    /// How many streams of events may be open at once: others are to come in, too.
+    pub fn most_streams(&self) -> usize {
+        self.streams.min(self.max_connections - self.max_connections / 4)
+    }
+
     pub(super) fn listeners(&self) -> [Listener; 2] {
         [
             Listener { key: "http.listen", address: self.listen, tls: false },
@@ -153,6 +165,8 @@ impl HttpSettings {
             ("picture_max_pixels", self.picture_max_pixels, 1),
             ("pictures_kept", u64::from(self.pictures_kept), 1),
             ("max_connections", self.max_connections as u64, 1),
+            ("streams", self.streams as u64, 1),
+            ("streams_per_account", self.streams_per_account as u64, 1),
             ("request_timeout_ms", self.request_timeout_ms, 100),
             ("keep_alive_ms", self.keep_alive_ms, 1),
         ] {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions as _, Connection as _, SqliteConnection, SqlitePool};
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, watch};
 
 /// Writes rows; cheap to clone, all clones share one connection.
 #[derive(Debug, Clone)]
@@ -18,12 +18,14 @@ struct Inner {
     options: Arc<SqliteConnectOptions>,
     /// Made when it is needed, and anew after an error.
     connection: Mutex<Option<SqliteConnection>>,
+    committed: watch::Sender<()>,
 }
 
 impl Writer {
     pub(super) fn new(pool: &SqlitePool) -> Self {
         let options = pool.connect_options();
-        Self(Arc::new(Inner { options, connection: Mutex::default() }))
+        let committed = watch::Sender::default();
+        Self(Arc::new(Inner { options, connection: Mutex::default(), committed }))
     }
 
     /// Executes one statement, which takes all rows as one JSON array: one
@@ -41,7 +43,14 @@ impl Writer {
         // One that failed, or was given up half way, is not used again.
         sqlx::query(statement).bind(rows).execute(&mut connection).await?;
         *place = Some(connection);
+        drop(place);
+        self.0.committed.send_replace(());
         Ok(())
+    }
+
+    /// Tells, from now on, when something was written.
+    pub fn commits(&self) -> watch::Receiver<()> {
+        self.0.committed.subscribe()
     }
 
     /// Closes the connection, after what it is doing: the last one that is

@@ -72,6 +72,9 @@ pub struct Event {
 }
 
 impl Kind {
+    /// Those that whoever may see a device may see of it.
+    pub const OF_DEVICES: [Self; 1] = [Self::Command];
+
     /// Every kind.
     pub const ALL: [Self; 11] = [
         Self::Command,

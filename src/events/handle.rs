@@ -7,12 +7,14 @@ use parking_lot::Mutex;
 use prometheus_client::registry::Registry;
 use sqlx::SqlitePool;
 use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
 
 use super::counts::Counts;
+use super::feed::{self, Feed, Following, NEAR};
 use super::gathering::Gathering;
 use super::retention::Retention;
 use super::writer::{self, Entry, Message};
-use super::{Event, EventError, Filter, Recorded, rows};
+use super::{Event, EventError, Filter, Frame, Recorded, Which, rows};
 use crate::config::EventSettings;
 use crate::database::Database;
 
@@ -32,6 +34,7 @@ struct Inner {
     sender: mpsc::Sender<Message>,
     shared: Arc<Shared>,
     retention: Retention,
+    feed: Arc<Feed>,
 }
 
 /// What the writer has in common with those who record.
@@ -49,7 +52,10 @@ impl Events {
         tokio::spawn(writer::run(database.writer.clone(), receiver, shared.clone()));
         let pool = database.pool.clone();
         let retention = Retention::new(pool.clone(), settings);
-        Self(Arc::new(Inner { pool, sender, shared, retention }))
+        let feed = Arc::<Feed>::default();
+        let commits = database.writer.commits();
+        tokio::spawn(feed::run(Arc::downgrade(&feed), pool.clone(), commits));
+        Self(Arc::new(Inner { pool, sender, shared, retention, feed }))
     }
 
     /// Records an event a moment later, with what else there is. Where too many
@@ -141,6 +147,47 @@ impl Events {
     /// The record cannot be read.
     pub async fn newest(&self) -> Result<i64, EventError> {
         rows::newest(&self.0.pool).await
+    }
+
+    /// The number of the oldest event that is there, 0 where there is none.
+    ///
+    /// # Errors
+    /// The record cannot be read.
+    pub async fn oldest(&self) -> Result<i64, EventError> {
+        rows::oldest(&self.0.pool).await
+    }
+
+    /// A page of the events after `after` and up to `last`, as they go over a
+    /// stream; and up to where it has them all.
+    ///
+    /// # Errors
+    /// The record cannot be read.
+    pub async fn frames(&self, after: i64, last: i64) -> Result<(Vec<Frame>, i64), EventError> {
+        let events = rows::after(&self.0.pool, &Filter::default(), after, last, NEAR).await?;
+        let is_full = events.len() >= NEAR as usize;
+        let end = events.last().map(|event| event.seq).filter(|_| is_full).unwrap_or(last);
+        let frames = events.into_iter().map(Frame::of).collect::<Result<_, _>>()?;
+        Ok((frames, end))
+    }
+
+    /// Follows the record, for somebody who knows it up to `after`; `cut_off` is
+    /// cancelled when they fell behind and did not catch up.
+    ///
+    /// # Errors
+    /// They are too far behind: they have to read up to there first.
+    pub fn follow(
+        &self,
+        which: &Arc<Which>,
+        after: i64,
+        cut_off: &CancellationToken,
+    ) -> Result<Following, i64> {
+        self.0.feed.follow(which, after, cut_off)
+    }
+
+    /// Up to where somebody who follows has been given everything, unless some
+    /// of it waits for them still.
+    pub fn position_of(&self, following: &Following) -> Option<i64> {
+        self.0.feed.position_of(following)
     }
 
     /// What is counted of events, for Prometheus.

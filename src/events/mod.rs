@@ -32,22 +32,30 @@
 //! No event has a secret in it: no password, token, code or PIN (SAFETY C30).
 //! Texts are shortened, and what would not stay on one line is escaped.
 //!
-//! Absent by design: an event is not sent anywhere, and nothing waits for one
-//! but who asked to.
+//! Who follows the record gets what comes after what they know, from one reader
+//! for all (`feed.rs`): what is on disk, whoever wrote it, and nothing else.
+//!
+//! Absent by design: nothing waits for an event but who asked to.
 
 mod counts;
 mod error;
 mod event;
 mod export;
+mod feed;
+mod frame;
 mod gathering;
 mod handle;
 mod recorded;
 mod retention;
 mod rows;
+mod which;
 mod writer;
 
 pub use error::EventError;
 pub use event::{Event, Kind, Outcome};
 pub use export::Format;
+pub use feed::Following;
+pub use frame::Frame;
 pub use handle::Events;
 pub use recorded::{Filter, Recorded};
+pub use which::Which;

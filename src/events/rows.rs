@@ -49,6 +49,11 @@ pub(super) async fn newest(pool: &SqlitePool) -> Result<i64, EventError> {
     Ok(query.fetch_one(pool).await?)
 }
 
+pub(super) async fn oldest(pool: &SqlitePool) -> Result<i64, EventError> {
+    let query = sqlx::query_scalar("SELECT coalesce(min(seq), 0) FROM events");
+    Ok(query.fetch_one(pool).await?)
+}
+
 fn push(query: &mut QueryBuilder<Sqlite>, filter: &Filter) {
     let Filter { actor, kind, device, result, from, to } = filter;
     if let Some(actor) = actor {

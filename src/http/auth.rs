@@ -11,7 +11,7 @@ use actix_web::{Error, FromRequest, HttpMessage as _, HttpRequest, web};
 use super::authorization::Shown;
 use super::{ApiError, Needs, Services};
 use crate::events::{Event, Kind};
-use crate::identity::{Principal, Through, Who};
+use crate::identity::{Pass, Principal, Through, Who};
 use crate::state::DeviceId;
 
 /// Whoever asks, for the handlers of routes that need somebody.
@@ -91,6 +91,21 @@ impl Caller {
     pub(super) fn of(request: &HttpRequest) -> Result<Self, ApiError> {
         let caller = request.extensions().get::<Self>().cloned();
         caller.ok_or_else(|| internal("the route needs nothing, and asks who it is"))
+    }
+
+    /// What they show, for somebody who stays for longer than this request.
+    pub(super) fn pass(
+        &self,
+        request: &HttpRequest,
+        services: &Services,
+    ) -> Result<Pass, ApiError> {
+        let Self(principal) = self;
+        let shown = match Shown::of(request.headers()) {
+            Shown::Bearer(token) if request.conn_data::<Principal>().is_none() => token,
+            _ => return Ok(Pass::of_connection(principal.clone())),
+        };
+        let pass = services.sign_in.pass(shown, principal.address);
+        pass.ok_or(ApiError::Unknown(Some("the token or key is not good any more")))
     }
 
     /// Records that they changed something; it is on disk when this returns.

@@ -5,7 +5,7 @@
 //! a silence between requests. What it does not: a later head that stops half
 //! way or comes byte by byte, and the rest of a chunked body that nobody reads.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::rc::Rc;
@@ -29,8 +29,21 @@ struct State {
     since: Cell<Instant>,
     /// Who looked at the connection while one was.
     reader: Cell<Option<Waker>>,
+    /// The answer that has no end of its own, while there is one.
+    endless: RefCell<Option<Endless>>,
     is_tls: Cell<bool>,
 }
+
+/// An answer that goes on until the client goes, or does not take it.
+struct Endless {
+    /// When to give up, if the client takes nothing then.
+    cut_off: Pin<Box<WaitForCancellationFutureOwned>>,
+    /// The client has closed its side, or asks for something else.
+    is_left: bool,
+}
+
+/// An answer without an end of its own, as long as it is held.
+pub(super) struct AnsweringEndlessly(Answering);
 
 /// A request that is being answered, as long as it is held.
 pub(super) struct Answering(Usage);
@@ -58,9 +71,33 @@ impl Usage {
         Answering(self.clone())
     }
 
+    /// A request is being answered without an end. When `cut_off` is cancelled,
+    /// the connection is over as soon as the client does not take what there is.
+    pub(super) fn begin_endless(&self, cut_off: CancellationToken) -> AnsweringEndlessly {
+        let cut_off = Box::pin(cut_off.cancelled_owned());
+        *self.0.endless.borrow_mut() = Some(Endless { cut_off, is_left: false });
+        AnsweringEndlessly(self.begin())
+    }
+
     /// Whether the connection is over TLS.
     pub(super) fn is_tls(&self) -> bool {
         self.0.is_tls.get()
+    }
+}
+
+impl AnsweringEndlessly {
+    /// Whether the client has gone, or asks for something else. It is polled
+    /// with the answer, which is whenever something comes on the connection.
+    pub(super) fn is_left(&self) -> bool {
+        let Self(Answering(Usage(state))) = self;
+        state.endless.borrow().as_ref().is_some_and(|endless| endless.is_left)
+    }
+}
+
+impl Drop for AnsweringEndlessly {
+    fn drop(&mut self) {
+        let Self(Answering(Usage(state))) = self;
+        *state.endless.borrow_mut() = None;
     }
 }
 
@@ -80,8 +117,8 @@ impl Connection {
     pub(super) fn new(stream: Box<dyn Stream>, limit: Duration, stop: &CancellationToken) -> Self {
         let since = Instant::now();
         let (requests, reader) = (Cell::new(0), Cell::new(None));
-        let is_tls = Cell::new(false);
-        let state = State { requests, since: Cell::new(since), reader, is_tls };
+        let (is_tls, endless) = (Cell::new(false), RefCell::default());
+        let state = State { requests, since: Cell::new(since), reader, endless, is_tls };
         Self {
             stream,
             known: None,
@@ -134,11 +171,24 @@ impl Connection {
         false
     }
 
-    fn wrote(&self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
-        if matches!(written, Poll::Ready(Ok(bytes)) if bytes > 0) {
-            self.usage.0.since.set(Instant::now());
+    fn wrote(
+        &self,
+        context: &mut Context<'_>,
+        written: Poll<io::Result<usize>>,
+    ) -> Poll<io::Result<usize>> {
+        match written {
+            Poll::Ready(Ok(bytes)) if bytes > 0 => self.usage.0.since.set(Instant::now()),
+            Poll::Pending if self.is_cut_off(context) => {
+                return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+            }
+            _ => {}
         }
         written
+    }
+
+    fn is_cut_off(&self, context: &mut Context<'_>) -> bool {
+        let mut endless = self.usage.0.endless.borrow_mut();
+        endless.as_mut().is_some_and(|endless| endless.cut_off.as_mut().poll(context).is_ready())
     }
 }
 
@@ -152,7 +202,13 @@ impl AsyncRead for Connection {
         if self.is_over(context) {
             return Poll::Ready(Ok(()));
         }
-        Pin::new(&mut self.stream).poll_read(context, buffer)
+        let read = Pin::new(&mut self.stream).poll_read(context, buffer);
+        if read.is_ready()
+            && let Some(endless) = self.usage.0.endless.borrow_mut().as_mut()
+        {
+            endless.is_left = true;
+        }
+        read
     }
 }
 
@@ -163,7 +219,7 @@ impl AsyncWrite for Connection {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.stream).poll_write(context, bytes);
-        self.wrote(written)
+        self.wrote(context, written)
     }
 
     fn poll_write_vectored(
@@ -172,7 +228,7 @@ impl AsyncWrite for Connection {
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.stream).poll_write_vectored(context, slices);
-        self.wrote(written)
+        self.wrote(context, written)
     }
 
     fn is_write_vectored(&self) -> bool {

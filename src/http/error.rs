@@ -20,6 +20,7 @@
 //! | well-formed, and wrong all the same | `Invalid` | 422 |
 //! | an Idempotency-Key that stands for another request | `KeyReused` | 422 |
 //! | somebody tries too often | `TooSoon` | 429 |
+//! | somebody has too much at once | `TooMany` | 429 |
 //! | our fault | `Internal` | 500 |
 //! | link, disk or database is away, or the server stops | `Unavailable` | 503 |
 //! | too much at once | `Busy` | 503 |
@@ -85,6 +86,8 @@ pub enum ApiError {
     KeyReused,
     /// Somebody tries too often: not before so long.
     TooSoon(Duration),
+    /// Somebody has too much of this at once.
+    TooMany(String),
     /// Our fault; what it was goes to the log and not to the client.
     Internal(anyhow::Error),
     /// Link, disk or database is away, or the server stops.
@@ -161,6 +164,7 @@ impl ApiError {
                 "The Idempotency-Key stands for another request",
             ),
             Self::TooSoon(_) => ("too-soon", StatusCode::TOO_MANY_REQUESTS, "Too many attempts"),
+            Self::TooMany(_) => ("too-many", StatusCode::TOO_MANY_REQUESTS, "Too many at once"),
             Self::Internal(_) => {
                 ("internal", StatusCode::INTERNAL_SERVER_ERROR, "An error inside the server")
             }
@@ -185,6 +189,7 @@ impl ApiError {
             | Self::Conflict(detail)
             | Self::WrongType(detail)
             | Self::Invalid(detail)
+            | Self::TooMany(detail)
             | Self::Unavailable(detail)
             | Self::Busy(detail) => detail.clone(),
             Self::Unknown(None) => "show an access token or an API key: \
@@ -255,7 +260,7 @@ impl ApiError {
             Self::TooSoon(wait) => {
                 response.insert_header((header::RETRY_AFTER, wait.as_secs() + 1));
             }
-            Self::InProgress | Self::Busy(_) => {
+            Self::InProgress | Self::TooMany(_) | Self::Busy(_) => {
                 response.insert_header((header::RETRY_AFTER, "1"));
             }
             _ => {}

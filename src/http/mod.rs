@@ -22,6 +22,7 @@ mod entrance;
 mod envelope;
 mod error;
 mod etag;
+mod event_stream;
 mod needs;
 mod operate;
 mod origin;
@@ -34,6 +35,7 @@ mod routes;
 mod server;
 mod services;
 mod stopping;
+mod streams;
 
 use actix_web::web::{self, ServiceConfig};
 
@@ -61,6 +63,10 @@ const OPERATE: [Scope; 2] = [LocksOperate, LightsOperate];
 /// To see what became of a command: also who may do no more than give it.
 const COMMANDS: [Scope; 3] = [DevicesRead, LocksOperate, LightsOperate];
 
+/// To follow what happens: everything, or what becomes of the devices that one
+/// may see.
+const FOLLOW: [Scope; 2] = [EventsRead, DevicesRead];
+
 /// Every route, with what each of its methods needs.
 #[rustfmt::skip]
 fn resources() -> Vec<Resource> {
@@ -87,6 +93,7 @@ fn resources() -> Vec<Resource> {
         resource("/api/v1/devices/{id}/credentials").read(Admin, devices::credentials::get).post(Admin, devices::credentials::post).delete(Admin, devices::credentials::delete),
         resource("/api/v1/events").read(EventsRead, events::list),
         resource("/api/v1/events/export").read(EventsRead, events::export::get),
+        resource("/api/v1/events/stream").read(FOLLOW, events::stream::get),
         resource("/api/v1/events/{seq}").read(EventsRead, events::get),
         resource("/api/v1/keypad").post(Needs::Device, keypad::post),
         resource("/api/v1/me").read(Scope::ALL, me::get),

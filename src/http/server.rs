@@ -21,6 +21,7 @@ use super::connection::Connection;
 use super::counts::Counts;
 use super::entrance::{Entrance, LetIn};
 use super::stopping::Stopping;
+use super::streams::Streams;
 use super::{Origins, Services, envelope, query, routes};
 use crate::config::HttpSettings;
 use crate::identity::Principal;
@@ -113,6 +114,7 @@ fn build(
     let services = web::Data::new(services);
     let counts = web::Data::new(counts);
     let uploads = web::Data::new(routes::Uploads::default());
+    let streams = web::Data::new(Streams::new(&settings));
     let stopping = Stopping::new(shutdown.clone(), settings.shutdown_timeout());
     let stopping = web::Data::new(stopping);
     let workers = std::thread::available_parallelism().map_or(2, usize::from);
@@ -124,6 +126,7 @@ fn build(
             .app_data(services.clone())
             .app_data(uploads.clone())
             .app_data(counts.clone())
+            .app_data(streams.clone())
             .app_data(stopping.clone())
             .app_data(query::config())
             .wrap(from_fn(envelope::envelope))

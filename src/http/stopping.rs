@@ -21,6 +21,16 @@ impl Stopping {
         Self { shutdown, grace: patience - LAST_WORDS.min(patience / 4) }
     }
 
+    /// Returns when the server begins to stop.
+    pub(super) async fn begun(&self) {
+        self.shutdown.cancelled().await;
+    }
+
+    /// Whether the server stops.
+    pub(super) fn has_begun(&self) -> bool {
+        self.shutdown.is_cancelled()
+    }
+
     /// Returns when a request must answer with what it has.
     pub(super) async fn hurry(&self) {
         self.shutdown.cancelled().await;

@@ -13,8 +13,8 @@ use super::tokens::{
     AccessTokens, LIFETIME, RefreshToken, RefreshTokens, Revoked, SigningKeys, Used,
 };
 use super::{
-    Account, AccountId, AccountKind, Directory, KeySecret, PasswordError, Passwords, Principal,
-    Scopes, ShownPassword, Through, Who,
+    Account, AccountId, AccountKind, Directory, KeySecret, Pass, PassOver, PasswordError,
+    Passwords, Principal, Scopes, ShownPassword, Through, Who,
 };
 use crate::database::Database;
 use crate::events::{Event, Events, Kind};
@@ -268,15 +268,34 @@ impl SignIn {
     /// Whoever shows this as a bearer: an access token, or an API key. Nothing:
     /// nobody who is let in now.
     pub fn bearer(&self, shown: &str, address: Option<IpAddr>) -> Option<Principal> {
+        self.pass(shown, address).map(|pass| pass.principal)
+    }
+
+    /// The same, for somebody who stays.
+    pub fn pass(&self, shown: &str, address: Option<IpAddr>) -> Option<Pass> {
         let Self(inner) = self;
-        let who = if let Some(account) = self.of_key(shown) {
-            Who::account(&account, account.scopes)
+        let (who, token) = if let Some(account) = self.of_key(shown) {
+            (Who::account(&account, account.scopes), None)
         } else {
             let token = inner.access.verify(shown).filter(|token| !inner.revoked.has(token))?;
             let account = self.account(token.sub, token.epoch)?;
-            Who::account(&account, token.scope)
+            (Who::account(&account, token.scope), Some(token))
         };
-        Some(Principal { who, through: Through::Http, address })
+        let principal = Principal { who, through: Through::Http, address };
+        Some(Pass { principal, token })
+    }
+
+    /// Whether what somebody showed is good still. What their account may by
+    /// now, is asked of `Permissions`.
+    ///
+    /// # Errors
+    /// Not, and why.
+    pub fn check(&self, pass: &Pass) -> Result<(), PassOver> {
+        let Some(token) = &pass.token else { return Ok(()) };
+        if self.0.revoked.has(token) {
+            return Err(PassOver::Revoked);
+        }
+        if token.has_ended() { Err(PassOver::Ended) } else { Ok(()) }
     }
 
     /// Looks after the keys and what is over, for ever.

@@ -11,6 +11,7 @@ use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
 use prometheus_client::registry::Registry;
 
 use crate::http::counts::Counts;
+use crate::http::streams::Streams;
 use crate::http::{ApiError, Services};
 use crate::state::{DeviceKind, State};
 use crate::tls::Status;
@@ -23,14 +24,15 @@ const PREFIX: &str = "latchlight";
 pub(in crate::http) async fn get(
     services: Data<Services>,
     counts: Data<Counts>,
+    streams: Data<Streams>,
 ) -> Result<HttpResponse, ApiError> {
     // Every device and session is looked at; no other request is to wait for that.
-    let text = web::block(move || prometheus_text(&registry(&services, &counts))).await;
+    let text = web::block(move || prometheus_text(&registry(&services, &counts, &streams))).await;
     let text = text.map_err(|error| ApiError::Internal(error.into()))?;
     Ok(HttpResponse::Ok().insert_header((CONTENT_TYPE, Metrics::CONTENT_TYPE)).body(text))
 }
 
-fn registry(services: &Services, counts: &Counts) -> Registry {
+fn registry(services: &Services, counts: &Counts, streams: &Streams) -> Registry {
     let mut registry = Registry::default();
     if let Some(metrics) = services.handle.metrics() {
         registry.register_collector(Box::new(metrics));
@@ -48,6 +50,7 @@ fn registry(services: &Services, counts: &Counts) -> Registry {
     services.commands.register_counts(own);
     services.events.register_counts(own);
     counts.register(own);
+    streams.register(own);
     registry
 }
 

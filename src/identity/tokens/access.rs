@@ -59,6 +59,13 @@ pub(in crate::identity) struct Claims {
     pub(in crate::identity) sid: Option<Uuid>,
 }
 
+impl Claims {
+    /// Whether its time is over.
+    pub(in crate::identity) fn has_ended(&self) -> bool {
+        Timestamp::now().as_second() >= self.exp
+    }
+}
+
 impl AccessTokens {
     /// `issuer` is the URL of this server.
     pub(in crate::identity) fn new(keys: SigningKeys, issuer: String) -> Self {
@@ -115,7 +122,7 @@ impl AccessTokens {
                 verified
             }
         };
-        (Timestamp::now().as_second() < verified.exp).then_some(verified)
+        (!verified.has_ended()).then_some(verified)
     }
 
     fn verify_signature(&self, token: &str) -> Option<Claims> {

@@ -5,6 +5,7 @@ mod record;
 mod refusals;
 mod routes;
 mod sign_ins;
+mod stream;
 mod table;
 
 pub(crate) use table::Table;

@@ -8,6 +8,7 @@ mod device;
 mod picture;
 mod raw;
 mod server;
+mod stream;
 
 pub(crate) use answer::Answer;
 pub(crate) use authority::Authority;
@@ -16,6 +17,7 @@ pub(crate) use device::{Device, Manner};
 pub(crate) use picture::{jpeg_with_metadata, png};
 pub(crate) use raw::{raw_request, raw_response};
 pub(crate) use server::{PASSWORD, Server};
+pub(crate) use stream::EventStream;
 
 use std::time::Duration;
 

@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::secrets;
 
-use super::{Answer, Device, Manner, PATIENCE};
+use super::{Answer, Device, EventStream, Manner, PATIENCE};
 
 /// The password of `owner`.
 pub(crate) const PASSWORD: &str = "a door of one's own";
@@ -127,6 +127,17 @@ impl Server {
     /// GET with this as the bearer's token.
     pub(crate) async fn get_as(&self, token: &str, path: &str) -> Answer {
         self.send(self.stranger.get(self.url(path)).bearer_auth(token)).await
+    }
+
+    /// A stream of events with this query, as whoever shows this token.
+    pub(crate) async fn stream_as(&self, token: &str, query: &str) -> EventStream {
+        let url = self.url(&format!("/api/v1/events/stream{query}"));
+        EventStream::open(self.stranger.get(url).bearer_auth(token)).await
+    }
+
+    /// The owner's.
+    pub(crate) async fn stream(&self, query: &str) -> EventStream {
+        self.stream_as(&self.token, query).await
     }
 
     pub(crate) async fn delete(&self, path: &str) -> Answer {

@@ -2,6 +2,7 @@
 //! `/api/v1/events/{seq}`.
 
 pub(in crate::http) mod export;
+pub(in crate::http) mod stream;
 
 use actix_web::web::{Data, Path, Query};
 use actix_web::{HttpRequest, HttpResponse};
