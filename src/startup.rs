@@ -30,7 +30,7 @@ use crate::identity::{Directory, FirstOwner, Passwords, Permissions, SignIn, ens
 use crate::key_folder::KeyFolder;
 use crate::keypads::{self, Keypads};
 use crate::open_files::OpenFiles;
-use crate::pictures::{PictureLimits, Pictures};
+use crate::pictures::Pictures;
 use crate::plugin_host::{HostParts, PluginHost, ServerServices};
 use crate::sole_use::SoleUse;
 use crate::state::{ConfigFile, State};
@@ -146,8 +146,9 @@ impl Application {
         };
         let commands = Commands::open(&database, parts);
         let commands = commands.await.context("open the record of commands")?;
-        let limits = PictureLimits::from(&settings.http);
-        let pictures = Pictures::open(&database, &data.join("pictures"), limits).await?;
+        let folder = data.join("pictures");
+        let pictures =
+            Pictures::open(&database, &folder, &settings.pictures, record.clone()).await?;
 
         let registry = Arc::new(Registry::built_in());
         let pins = Pins::open(&database, &keys).await?;

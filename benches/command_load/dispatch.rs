@@ -19,7 +19,7 @@ use latchlight::events::Events;
 use latchlight::identity::devices::{DeviceCredentials, Pairing};
 use latchlight::identity::{Directory, Permissions};
 use latchlight::key_folder::KeyFolder;
-use latchlight::pictures::{PictureLimits, Pictures};
+use latchlight::pictures::Pictures;
 use latchlight::state::{ConfigFile, Device, DeviceId, State};
 use latchlight_contest::accounting;
 use tokio::sync::mpsc;
@@ -138,12 +138,13 @@ async fn parts(
         settings: settings.commands.clone(),
     };
     let commands = Commands::open(database, commands).await?;
-    let limits = PictureLimits::from(&settings.http);
+    let events = Events::open(database, &settings.events);
+    let pictures = Pictures::open(database, pictures, &settings.pictures, events.clone()).await?;
     let context = Context {
         state: state.clone(),
         commands,
-        events: Events::open(database, &settings.events),
-        pictures: Pictures::open(database, pictures, limits).await?,
+        events,
+        pictures,
         credentials,
         pairing: Pairing::default(),
         permissions: Permissions::new(Directory::open(database).await?, settings.devices.clone()),

@@ -18,8 +18,8 @@ fn keys() -> BTreeSet<String> {
     let mut keys = BTreeSet::new();
     add_keys("", &|value| value, &mut keys);
     for part in [
-        "http", "mqtt", "tls", "limits", "database", "log", "commands", "events", "devices",
-        "plugins",
+        "http", "mqtt", "tls", "limits", "database", "log", "commands", "events", "pictures",
+        "devices", "plugins",
     ] {
         assert!(keys.remove(part), "{part}");
     }

@@ -34,12 +34,6 @@ pub struct HttpSettings {
     pub get_commands: bool,
     /// The most bytes that a body may have, pictures apart.
     pub max_body_bytes: usize,
-    /// The most bytes that an uploaded picture may have.
-    pub picture_max_bytes: usize,
-    /// The most pixels that an uploaded picture may have.
-    pub picture_max_pixels: u64,
-    /// How many pictures are kept; the oldest give way.
-    pub pictures_kept: u32,
     /// How many connections may be open at once, rounded down so that the
     /// threads share them evenly; who comes later waits.
     pub max_connections: usize,
@@ -69,9 +63,6 @@ impl Default for HttpSettings {
             public_url: None,
             get_commands: false,
             max_body_bytes: 64 * 1024,
-            picture_max_bytes: 8 * 1024 * 1024,
-            picture_max_pixels: 16_000_000,
-            pictures_kept: 1000,
             max_connections: 4096,
             streams: 2000,
             streams_per_account: 1000,
@@ -161,9 +152,6 @@ impl HttpSettings {
         }
         for (key, value, least) in [
             ("max_body_bytes", self.max_body_bytes as u64, 256),
-            ("picture_max_bytes", self.picture_max_bytes as u64, 1024),
-            ("picture_max_pixels", self.picture_max_pixels, 1),
-            ("pictures_kept", u64::from(self.pictures_kept), 1),
             ("max_connections", self.max_connections as u64, 1),
             ("streams", self.streams as u64, 1),
             ("streams_per_account", self.streams_per_account as u64, 1),

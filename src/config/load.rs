@@ -88,6 +88,7 @@ impl Settings {
         self.log.check()?;
         self.commands.check()?;
         self.events.check()?;
+        self.pictures.check()?;
         self.plugins.check()?;
         self.check_topics()
     }

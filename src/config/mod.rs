@@ -17,6 +17,7 @@ mod listener;
 mod load;
 mod log;
 mod mqtt;
+mod pictures;
 mod plugins;
 mod remote_plugins;
 mod section;
@@ -37,6 +38,7 @@ pub use limits::LimitSettings;
 pub use load::{ENVIRONMENT_PREFIX, InvalidSettings};
 pub use log::{LogFormat, LogSettings};
 pub use mqtt::{MqttProtocol, MqttSettings};
+pub use pictures::PictureSettings;
 pub use plugins::{
     AllowedPlugin, CommandGrant, GrantedDevice, PluginGrants, PluginsSettings, Sha256Hex,
     TopicGrant,
@@ -69,6 +71,8 @@ pub struct Settings {
     pub commands: CommandSettings,
     /// How long what happened is kept on record.
     pub events: EventSettings,
+    /// What cameras may send, what is kept of it, and links to it.
+    pub pictures: PictureSettings,
     /// What a device may do beyond its kind, and topics of another shape.
     pub devices: BTreeMap<DeviceId, DeviceSettings>,
     /// Which libraries are loaded, and what they may ask of the server.
@@ -87,6 +91,7 @@ impl Default for Settings {
             log: LogSettings::default(),
             commands: CommandSettings::default(),
             events: EventSettings::default(),
+            pictures: PictureSettings::default(),
             devices: BTreeMap::new(),
             plugins: PluginsSettings::default(),
         }

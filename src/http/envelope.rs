@@ -157,7 +157,10 @@ fn in_turn(mut response: ServiceResponse<BoxBody>) -> ServiceResponse<BoxBody> {
 
 fn finish(headers: &mut HeaderMap, id: &RequestId) {
     for (name, value) in &SECURITY_HEADERS {
-        headers.insert(name.clone(), value.clone());
+        // What is no page of ours allows less.
+        if !headers.contains_key(name) {
+            headers.insert(name.clone(), value.clone());
+        }
     }
     // What is not said to be cacheable shows a door as it was.
     if !headers.contains_key(header::CACHE_CONTROL) {

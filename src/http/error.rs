@@ -17,6 +17,7 @@
 //! | what is there already is in the way | `Conflict` | 409 |
 //! | the body is longer than is taken | `TooLarge` | 413 |
 //! | a body of another type | `WrongType` | 415 |
+//! | the client wants bytes of an answer that it has not | `NoSuchPart` | 416 |
 //! | well-formed, and wrong all the same | `Invalid` | 422 |
 //! | an Idempotency-Key that stands for another request | `KeyReused` | 422 |
 //! | somebody tries too often | `TooSoon` | 429 |
@@ -38,6 +39,7 @@ use latchlight_plugin_api::{ActionError, ErrorKind};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+use super::range;
 use crate::commands::JournalError;
 use crate::events::EventError;
 use crate::identity::Scopes;
@@ -80,6 +82,8 @@ pub enum ApiError {
     TooLarge(usize),
     /// A body of another type than the route takes.
     WrongType(String),
+    /// The answer has so many bytes, and the client wants others.
+    NoSuchPart(u64),
     /// Well-formed, and wrong all the same.
     Invalid(String),
     /// The Idempotency-Key stands for another request.
@@ -155,6 +159,9 @@ impl ApiError {
                 StatusCode::UNSUPPORTED_MEDIA_TYPE,
                 "The body is of a type that is not taken",
             ),
+            Self::NoSuchPart(_) => {
+                ("no-such-part", StatusCode::RANGE_NOT_SATISFIABLE, "The answer has no such part")
+            }
             Self::Invalid(_) => {
                 ("invalid", StatusCode::UNPROCESSABLE_ENTITY, "The request is not valid")
             }
@@ -207,6 +214,7 @@ impl ApiError {
                 the devices' commands tell what came of it; it is not done again"
                 .to_owned(),
             Self::TooLarge(max) => format!("at most {max} bytes are taken"),
+            Self::NoSuchPart(length) => format!("it has {length} bytes"),
             Self::KeyReused => "it came before with another request: use a new key".to_owned(),
             Self::TooSoon(wait) => format!("try again in {} s", wait.as_secs() + 1),
             Self::Internal(_) => "the server's log has it under the request id".to_owned(),
@@ -256,6 +264,9 @@ impl ApiError {
             }
             Self::Unknown(_) | Self::Scope(..) => {
                 response.insert_header((header::WWW_AUTHENTICATE, self.challenge()));
+            }
+            Self::NoSuchPart(length) => {
+                response.insert_header(range::content_range(None, *length));
             }
             Self::TooSoon(wait) => {
                 response.insert_header((header::RETRY_AFTER, wait.as_secs() + 1));
@@ -363,6 +374,7 @@ impl From<PictureError> for ApiError {
         match error {
             PictureError::NotFound(_) => Self::NotFound(error.to_string()),
             PictureError::TooManyBytes { max } => Self::TooLarge(max),
+            PictureError::TooSoon { wait, .. } => Self::TooSoon(wait),
             PictureError::Busy => Self::Busy(error.to_string()),
             PictureError::Storage(_) => {
                 tracing::error!(%error, "the picture store failed");

@@ -29,6 +29,7 @@ mod origin;
 mod picture_answer;
 mod pin_view;
 mod query;
+mod range;
 mod request_id;
 mod resource;
 mod routes;

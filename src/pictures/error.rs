@@ -1,5 +1,7 @@
 //! Why a picture is not taken, or not there.
 
+use std::time::Duration;
+
 /// Why a picture is not taken, or not there.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PictureError {
@@ -18,6 +20,12 @@ pub enum PictureError {
         /// The most that are taken.
         max: usize,
     },
+    /// Few bytes that become too many when they are written anew.
+    #[error("written anew, the picture has more than {max} bytes")]
+    TooManyKeptBytes {
+        /// The most that one may have on disk.
+        max: u64,
+    },
     /// More pixels than are taken.
     #[error("the picture has {width} × {height} pixels, and at most {max} are taken")]
     TooManyPixels {
@@ -33,6 +41,14 @@ pub enum PictureError {
         "`{0}` is not the name of a picture: 1 to 128 bytes without spaces, slashes and control characters"
     )]
     InvalidName(String),
+    /// A device sends pictures too often: not before so long.
+    #[error("the device sends too many pictures: at most {most} in a minute are taken")]
+    TooSoon {
+        /// For so long.
+        wait: Duration,
+        /// How many are taken in a minute.
+        most: u32,
+    },
     /// Too many pictures are being decoded.
     #[error("too many pictures come at once")]
     Busy,

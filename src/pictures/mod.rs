@@ -11,18 +11,23 @@
 mod error;
 mod files;
 mod id;
-mod limits;
 mod media_type;
 mod picture;
 mod reencode;
+mod retention;
 mod rows;
+mod size;
 mod store;
+mod sweep;
+#[cfg(test)]
+mod tests;
+mod thumbnail;
 mod upload;
 
 pub use error::PictureError;
 pub use id::{InvalidPictureId, PictureId};
-pub use limits::PictureLimits;
 pub use media_type::MediaType;
 pub use picture::Picture;
+pub use size::PictureSize;
 pub use store::Pictures;
 pub use upload::Upload;

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::{MediaType, PictureId};
+use super::{MediaType, PictureId, PictureSize};
 use crate::state::DeviceId;
 
 /// What is known of a picture; its bytes are had from the store.
@@ -23,6 +23,10 @@ pub struct Picture {
     pub height: u32,
     /// Bytes of the file that is kept.
     pub size: u64,
+    /// Bytes of the thumbnail, a JPEG; none where the picture came before there
+    /// were any.
+    #[serde(rename = "thumbnail_size")]
+    pub thumbnail: Option<u64>,
     /// When it came.
     #[serde(serialize_with = "crate::timestamp::milliseconds")]
     pub received_at: Timestamp,
@@ -32,7 +36,37 @@ pub struct Picture {
 }
 
 impl Picture {
-    pub(super) fn file_name(&self) -> String {
-        format!("{}.{}", self.id, self.media_type.extension())
+    /// The bytes that it has on disk.
+    pub(super) fn kept_bytes(&self) -> u64 {
+        self.size + self.thumbnail.unwrap_or(0)
+    }
+
+    /// The size that there is where this one is wanted.
+    pub fn there_is(&self, wanted: PictureSize) -> PictureSize {
+        if self.thumbnail.is_some() { wanted } else { PictureSize::Full }
+    }
+
+    /// What the file of this size is.
+    pub fn media_type_of(&self, size: PictureSize) -> MediaType {
+        match self.there_is(size) {
+            PictureSize::Full => self.media_type,
+            PictureSize::Thumb => MediaType::Jpeg,
+        }
+    }
+
+    /// The name of the file of this size.
+    pub fn file_name(&self, size: PictureSize) -> String {
+        let extension = self.media_type_of(size).extension();
+        match self.there_is(size) {
+            PictureSize::Full => format!("{}.{extension}", self.id),
+            PictureSize::Thumb => format!("{}.thumb.{extension}", self.id),
+        }
+    }
+
+    /// The names of all its files, the picture's own first.
+    pub(super) fn file_names(&self) -> Vec<String> {
+        let mut names = PictureSize::ALL.map(|size| self.file_name(size)).to_vec();
+        names.dedup();
+        names
     }
 }

@@ -6,7 +6,9 @@ use image::codecs::jpeg::JpegEncoder;
 use image::metadata::Orientation;
 use image::{DynamicImage, ImageDecoder as _, ImageReader, Limits};
 
-use super::{MediaType, PictureError, PictureLimits};
+use super::thumbnail::thumbnail;
+use super::{MediaType, PictureError};
+use crate::config::PictureSettings;
 
 /// Good to look at, without the size of a camera's own files.
 const JPEG_QUALITY: u8 = 88;
@@ -14,10 +16,11 @@ const JPEG_QUALITY: u8 = 88;
 /// The most bytes that one pixel takes when decoded (four samples of 16 bits).
 const BYTES_PER_PIXEL: u64 = 8;
 
-/// A picture written anew: pixels only.
+/// A picture written anew, and its thumbnail: pixels only.
 #[derive(Debug)]
 pub(super) struct Reencoded {
     pub(super) bytes: Vec<u8>,
+    pub(super) thumbnail: Vec<u8>,
     pub(super) media_type: MediaType,
     pub(super) width: u32,
     pub(super) height: u32,
@@ -25,7 +28,7 @@ pub(super) struct Reencoded {
 
 /// Decodes the whole picture and encodes it anew. Takes a while: not for an
 /// async thread.
-pub(super) fn reencode(bytes: &[u8], limits: PictureLimits) -> Result<Reencoded, PictureError> {
+pub(super) fn reencode(bytes: &[u8], limits: &PictureSettings) -> Result<Reencoded, PictureError> {
     if bytes.len() > limits.max_bytes {
         return Err(PictureError::TooManyBytes { max: limits.max_bytes });
     }
@@ -35,6 +38,7 @@ pub(super) fn reencode(bytes: &[u8], limits: PictureLimits) -> Result<Reencoded,
         return Err(PictureError::Broken("it ends too early".to_owned()));
     }
     let image = decode(bytes, media_type, limits)?;
+    let broken = |error: image::ImageError| PictureError::Broken(error.to_string());
     let mut encoded = Vec::with_capacity(bytes.len());
     match media_type {
         MediaType::Jpeg => {
@@ -42,14 +46,21 @@ pub(super) fn reencode(bytes: &[u8], limits: PictureLimits) -> Result<Reencoded,
         }
         MediaType::Png => image.write_to(&mut Cursor::new(&mut encoded), media_type.format()),
     }
-    .map_err(|error| PictureError::Broken(error.to_string()))?;
-    Ok(Reencoded { bytes: encoded, media_type, width: image.width(), height: image.height() })
+    .map_err(broken)?;
+    let thumbnail = thumbnail(&image).map_err(broken)?;
+    // Few bytes may stand for many: what compresses well elsewhere need not here.
+    let max = limits.max_kept_bytes();
+    if (encoded.len() + thumbnail.len()) as u64 > max {
+        return Err(PictureError::TooManyKeptBytes { max });
+    }
+    let (width, height) = (image.width(), image.height());
+    Ok(Reencoded { bytes: encoded, thumbnail, media_type, width, height })
 }
 
 fn decode(
     bytes: &[u8],
     media_type: MediaType,
-    limits: PictureLimits,
+    limits: &PictureSettings,
 ) -> Result<DynamicImage, PictureError> {
     let broken = |error: image::ImageError| PictureError::Broken(error.to_string());
     let mut reader = ImageReader::with_format(Cursor::new(bytes), media_type.format());
@@ -100,8 +111,9 @@ mod tests {
 
     use super::*;
 
-    const LIMITS: PictureLimits =
-        PictureLimits { max_bytes: 1 << 20, max_pixels: 64 * 64, kept: 10 };
+    fn limits() -> PictureSettings {
+        PictureSettings { max_bytes: 1 << 20, max_pixels: 64 * 64, ..Default::default() }
+    }
 
     fn picture(width: u32, height: u32, media_type: MediaType) -> Vec<u8> {
         let mut bytes = Vec::new();
@@ -115,7 +127,7 @@ mod tests {
     #[test]
     fn a_picture_comes_out_with_its_kind_and_size() {
         for media_type in [MediaType::Jpeg, MediaType::Png] {
-            let out = reencode(&picture(40, 30, media_type), LIMITS).unwrap();
+            let out = reencode(&picture(40, 30, media_type), &limits()).unwrap();
             assert_eq!((out.width, out.height, out.media_type), (40, 30, media_type));
             assert_eq!(MediaType::guess(&out.bytes), Some(media_type));
         }
@@ -128,7 +140,7 @@ mod tests {
             for length in 0..whole.len() {
                 // PNG decoders are content without the empty last chunk.
                 let allowed = media_type == MediaType::Png && length >= whole.len() - 16;
-                let result = reencode(&whole[..length], LIMITS);
+                let result = reencode(&whole[..length], &limits());
                 assert!(result.is_err() || allowed, "{media_type:?} cut at {length}");
             }
         }
@@ -139,25 +151,25 @@ mod tests {
         for media_type in [MediaType::Jpeg, MediaType::Png] {
             let mut bytes = picture(16, 16, media_type);
             bytes.extend_from_slice(b"<script>secret</script>");
-            let out = reencode(&bytes, LIMITS).unwrap();
+            let out = reencode(&bytes, &limits()).unwrap();
             assert!(!out.bytes.windows(6).any(|window| window == b"secret"));
         }
     }
 
     #[test]
     fn one_pixel_over_the_cap_is_refused_before_decoding() {
-        assert!(reencode(&picture(64, 64, MediaType::Png), LIMITS).is_ok());
-        let error = reencode(&picture(64, 65, MediaType::Png), LIMITS).unwrap_err();
+        assert!(reencode(&picture(64, 64, MediaType::Png), &limits()).is_ok());
+        let error = reencode(&picture(64, 65, MediaType::Png), &limits()).unwrap_err();
         assert_eq!(error, PictureError::TooManyPixels { width: 64, height: 65, max: 4096 });
     }
 
     #[test]
     fn one_byte_over_the_cap_is_refused() {
         let bytes = picture(16, 16, MediaType::Png);
-        let limits = PictureLimits { max_bytes: bytes.len(), ..LIMITS };
-        assert!(reencode(&bytes, limits).is_ok());
-        let limits = PictureLimits { max_bytes: bytes.len() - 1, ..LIMITS };
-        assert!(matches!(reencode(&bytes, limits), Err(PictureError::TooManyBytes { .. })));
+        let limits = PictureSettings { max_bytes: bytes.len(), ..limits() };
+        assert!(reencode(&bytes, &limits).is_ok());
+        let limits = PictureSettings { max_bytes: bytes.len() - 1, ..limits };
+        assert!(matches!(reencode(&bytes, &limits), Err(PictureError::TooManyBytes { .. })));
     }
 
     #[test]
@@ -168,7 +180,7 @@ mod tests {
                 for flip in [0x01, 0x80, 0xFF] {
                     let mut bytes = whole.clone();
                     bytes[at] ^= flip;
-                    let _ = reencode(&bytes, LIMITS);
+                    let _ = reencode(&bytes, &limits());
                 }
             }
         }

@@ -16,8 +16,8 @@ pub(super) struct Rows {
 impl Rows {
     pub(super) async fn insert(&self, picture: &Picture) -> Result<(), PictureError> {
         sqlx::query(
-            "INSERT INTO pictures (id, device, name, media_type, width, height, size, received_at) \
-             VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO pictures (id, device, name, media_type, width, height, size, thumbnail, received_at) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
         )
         .bind(picture.id.to_string())
         .bind(picture.device.as_ref().map(DeviceId::as_str))
@@ -26,6 +26,7 @@ impl Rows {
         .bind(picture.width)
         .bind(picture.height)
         .bind(i64::try_from(picture.size).unwrap_or(i64::MAX))
+        .bind(picture.thumbnail.map(|size| i64::try_from(size).unwrap_or(i64::MAX)))
         .bind(picture.received_at.as_millisecond())
         .execute(&self.pool)
         .await?;
@@ -97,13 +98,23 @@ impl Rows {
         Ok(done.rows_affected() == 1)
     }
 
-    /// All but the newest `kept`.
-    pub(super) async fn beyond(&self, kept: u32) -> Result<Vec<Picture>, PictureError> {
-        let rows = sqlx::query("SELECT * FROM pictures ORDER BY seq DESC LIMIT -1 OFFSET ?")
-            .bind(kept)
+    /// The oldest, the first that came first.
+    pub(super) async fn oldest(&self, limit: u32) -> Result<Vec<Picture>, PictureError> {
+        let rows = sqlx::query("SELECT * FROM pictures ORDER BY seq LIMIT $1")
+            .bind(i64::from(limit))
             .fetch_all(&self.pool)
             .await?;
         rows.iter().map(read).collect()
+    }
+
+    /// How many there are, and the bytes of all of them together.
+    pub(super) async fn sum(&self) -> Result<(u64, u64), PictureError> {
+        // The sum of whole numbers is none in every database.
+        let sum = "SELECT count(*), \
+             CAST(coalesce(sum(size + coalesce(thumbnail, 0)), 0) AS BIGINT) FROM pictures";
+        let (count, bytes): (i64, i64) = sqlx::query_as(sum).fetch_one(&self.pool).await?;
+        let odd = |_| PictureError::Storage("an odd number of pictures".to_owned());
+        Ok((u64::try_from(count).map_err(odd)?, u64::try_from(bytes).map_err(odd)?))
     }
 
     async fn one(
@@ -122,6 +133,7 @@ fn read(row: &SqliteRow) -> Result<Picture, PictureError> {
     };
     let device: Option<String> = row.try_get("device")?;
     let stranger_at: Option<i64> = row.try_get("stranger_at")?;
+    let thumbnail: Option<i64> = row.try_get("thumbnail")?;
     Ok(Picture {
         id: row.try_get::<String, _>("id")?.parse().map_err(|_| odd("id"))?,
         device: device.map(|id| id.parse()).transpose().map_err(|_| odd("device"))?,
@@ -130,6 +142,7 @@ fn read(row: &SqliteRow) -> Result<Picture, PictureError> {
         width: row.try_get("width")?,
         height: row.try_get("height")?,
         size: u64::try_from(row.try_get::<i64, _>("size")?).map_err(|_| odd("size"))?,
+        thumbnail: thumbnail.map(u64::try_from).transpose().map_err(|_| odd("thumbnail"))?,
         received_at: time(row.try_get("received_at")?, "received_at")?,
         stranger_at: stranger_at.map(|at| time(at, "stranger_at")).transpose()?,
     })

@@ -94,7 +94,7 @@ async fn c26_what_is_no_picture_is_422_whatever_it_says_it_is() {
 
 #[tokio::test]
 async fn c26_a_bomb_of_pixels_is_refused_by_its_head() {
-    let server = Server::start_with(json!({ "http": { "picture_max_pixels": 10_000 } })).await;
+    let server = Server::start_with(json!({ "pictures": { "max_pixels": 10_000 } })).await;
     assert_eq!(upload(&server, "", "image/png", png(100, 100)).await.status, 201);
     let detail = upload(&server, "", "image/png", png(73, 137)).await.problem(422, "invalid");
     assert!(detail.contains("73 × 137") && detail.contains("10000"), "{detail}");
@@ -236,5 +236,91 @@ async fn c26_no_path_leads_out_of_the_picture_folder() {
         server.get(&format!("/api/v1/pictures/{id}")).await.problem(404, "not-found");
         server.get(&format!("/get_pic?id={id}")).await.problem(404, "not-found");
     }
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn c26_a_thumbnail_fits_and_has_no_metadata_and_goes_with_its_picture() {
+    let server = Server::start().await;
+    let bytes = jpeg_with_metadata(800, 600, "52.5200N 13.4050E of a Secret Place");
+    let picture = upload(&server, "", "image/jpeg", bytes).await.json();
+    let link = picture["thumbnail"].as_str().unwrap();
+    assert_eq!(link, format!("{}?size=thumb", picture["link"].as_str().unwrap()));
+    let small = server.get(link).await;
+    assert_eq!((small.status, small.header("content-type")), (200, "image/jpeg"));
+    assert_eq!(small.body.len() as u64, picture["thumbnail_size"].as_u64().unwrap());
+    for secret in [&b"Secret"[..], b"Exif", b"13.4050E"] {
+        assert!(!small.body.windows(secret.len()).any(|window| window == secret));
+    }
+    // It was turned by a quarter, as the metadata said.
+    let decoded = image::load_from_memory(&small.body).unwrap();
+    assert_eq!((decoded.width(), decoded.height()), (180, 240));
+    let by_id = format!("/get_pic?id={}&size=thumb", picture["id"].as_str().unwrap());
+    assert_eq!(server.get(&by_id).await.body, small.body);
+    let whole = server.get(picture["link"].as_str().unwrap()).await;
+    assert_ne!(whole.header("etag"), small.header("etag"));
+    server.get("/get_pic?size=huge").await.problem(400, "malformed");
+    assert_eq!(server.delete(picture["link"].as_str().unwrap()).await.status, 204);
+    server.get(link).await.problem(404, "not-found");
+    assert_eq!(std::fs::read_dir(server.folder().join("data/pictures")).unwrap().count(), 0);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_part_of_a_picture_is_206_and_one_that_is_not_there_416() {
+    let server = Server::start().await;
+    let picture = upload(&server, "", "image/png", png(40, 30)).await.json();
+    let link = server.url(picture["link"].as_str().unwrap());
+    let whole = server.send(server.client.get(&link)).await;
+    let length = whole.body.len();
+    assert_eq!(whole.header("accept-ranges"), "bytes");
+    assert_eq!(whole.header("content-security-policy"), "default-src 'none'; sandbox");
+    assert_eq!(whole.header("x-content-type-options"), "nosniff");
+    assert_eq!(whole.header("cache-control"), "private, no-cache");
+    let id = picture["id"].as_str().unwrap();
+    assert_eq!(whole.header("content-disposition"), format!("inline; filename=\"{id}.png\""));
+    let tag = whole.header("etag").to_owned();
+    let part = async |range: &str, more: &[(&str, &str)]| {
+        let request = server.client.get(&link).header("range", range);
+        let request =
+            more.iter().fold(request, |request, (name, value)| request.header(*name, *value));
+        server.send(request).await
+    };
+    let first = part("bytes=0-9", &[]).await;
+    assert_eq!((first.status, &first.body[..]), (206, &whole.body[..10]));
+    assert_eq!(first.header("content-range"), format!("bytes 0-9/{length}"));
+    assert_eq!(first.header("etag"), tag);
+    // What was begun goes on, and makes the whole.
+    let rest = part("bytes=10-", &[("if-range", &tag)]).await;
+    assert_eq!((rest.status, &rest.body[..]), (206, &whole.body[10..]));
+    let last = part("bytes=-1", &[]).await;
+    assert_eq!((last.status, &last.body[..]), (206, &whole.body[length - 1..]));
+    let beyond = part(&format!("bytes={length}-"), &[]).await;
+    beyond.problem(416, "no-such-part");
+    assert_eq!(beyond.header("content-range"), format!("bytes */{length}"));
+    for (range, more) in [
+        ("bytes=0-9,20-29", &[][..]),
+        ("bytes=9-0", &[]),
+        ("bytes=0-9", &[("if-range", "\"another\"")]),
+    ] {
+        let answer = part(range, more).await;
+        assert_eq!((answer.status, &answer.body), (200, &whole.body), "{range} {more:?}");
+    }
+    assert_eq!(part("bytes=0-9", &[("if-none-match", &tag)]).await.status, 304);
+    let head = server.send(server.client.head(&link).header("range", "bytes=0-9")).await;
+    assert_eq!((head.status, head.body.len()), (200, 0));
+    assert_eq!(head.header("content-length"), length.to_string());
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn pictures_and_their_links_outlive_a_restart() {
+    let server = Server::start().await;
+    let picture = upload(&server, "", "image/png", png(40, 30)).await.json();
+    let path = picture["link"].as_str().unwrap();
+    let before = server.get(path).await;
+    let server = Server::start_in(server.stop_and_keep().await).await;
+    let after = server.get(path).await;
+    assert_eq!((after.header("etag"), &after.body), (before.header("etag"), &before.body));
     server.stop().await;
 }

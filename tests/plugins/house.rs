@@ -16,7 +16,7 @@ use latchlight::identity::{
     Account, AccountId, AccountKind, Directory, Permissions, Principal, Proof, Role, Who,
 };
 use latchlight::key_folder::KeyFolder;
-use latchlight::pictures::{PictureLimits, Pictures};
+use latchlight::pictures::Pictures;
 use latchlight::plugin_host::{HostParts, HostServices, PluginHost, PluginReport};
 use latchlight::state::{ConfigFile, Device, DeviceId, DeviceKind, Features, Joining, State};
 use latchlight_plugin_api::{self as api, ActionError, CommandOutcome};
@@ -192,8 +192,6 @@ async fn context(folder: &TempDir, settings: &Settings) -> (Context, Directory) 
         state.join(joining).await.unwrap();
     }
     let database = Database::open(&settings.database, folder.path()).await.unwrap();
-    let limits = PictureLimits::from(&settings.http);
-    let pictures = Pictures::open(&database, &folder.path().join("pictures"), limits).await;
     let directory = Directory::open(&database).await.unwrap();
     let keys = KeyFolder::open(folder.path()).unwrap();
     let credentials = DeviceCredentials::open(&database, &keys).await.unwrap();
@@ -204,6 +202,8 @@ async fn context(folder: &TempDir, settings: &Settings) -> (Context, Directory) 
         settings: settings.commands.clone(),
     };
     let events = Events::open(&database, &settings.events);
+    let pictures = folder.path().join("pictures");
+    let pictures = Pictures::open(&database, &pictures, &settings.pictures, events.clone()).await;
     let context = Context {
         events,
         state,

@@ -1,4 +1,5 @@
-//! `GET /get_pic`: the newest stranger picture, or `?id=`.
+//! `GET /get_pic`: the newest stranger picture, or `?id=`; with
+//! `?size=thumb` its thumbnail.
 
 use actix_web::web::{Data, Query};
 use actix_web::{HttpRequest, HttpResponse};
@@ -6,11 +7,14 @@ use serde::Deserialize;
 
 use crate::http::auth::Caller;
 use crate::http::{ApiError, Services, picture_answer};
+use crate::pictures::PictureSize;
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(in crate::http) struct Parameters {
     id: Option<String>,
+    #[serde(default)]
+    size: PictureSize,
 }
 
 /// The picture, or what is known of it for who asks for `application/json`.
@@ -30,5 +34,5 @@ pub(in crate::http) async fn get(
                 .ok_or_else(|| ApiError::NotFound("no camera has seen a stranger yet".to_owned()))?
         }
     };
-    picture_answer::answer(&request, &services, &picture).await
+    picture_answer::answer(&request, &services, &picture, query.size).await
 }

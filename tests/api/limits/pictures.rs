@@ -20,7 +20,7 @@ async fn a_picture_of_one_byte_too_many_is_413_raw_and_in_parts_and_with_no_leng
     let mut picture = png(40, 40);
     let limit = picture.len().max(1024);
     picture.resize(limit, 0);
-    let server = Server::start_with(json!({ "http": { "picture_max_bytes": limit } })).await;
+    let server = Server::start_with(json!({ "pictures": { "max_bytes": limit } })).await;
     let part = |bytes: &[u8]| reqwest::multipart::Part::bytes(bytes.to_vec());
     let unsaid = |bytes: &[u8]| {
         let chunks: Vec<_> = bytes.chunks(100).map(|chunk| Ok(chunk.to_vec())).collect();
@@ -46,7 +46,7 @@ async fn a_camera_that_publishes_one_byte_too_many_is_told_so() {
     let mut picture = png(40, 40);
     let limit = picture.len().max(1024);
     picture.resize(limit, 0);
-    let server = Server::start_with(json!({ "http": { "picture_max_bytes": limit } })).await;
+    let server = Server::start_with(json!({ "pictures": { "max_bytes": limit } })).await;
     let porch = server.camera("porch").await;
     porch.upload(picture.clone()).await;
     picture.push(0);
@@ -60,7 +60,7 @@ async fn a_camera_that_publishes_one_byte_too_many_is_told_so() {
 
 #[tokio::test]
 async fn one_picture_more_than_are_kept_pushes_the_oldest_out() {
-    let server = Server::start_with(json!({ "http": { "pictures_kept": 2 } })).await;
+    let server = Server::start_with(json!({ "pictures": { "keep_count": 2 } })).await;
     let mut links = Vec::new();
     for width in [4, 5, 6] {
         let picture = upload(&server, png(width, 4)).await.json();
@@ -70,7 +70,7 @@ async fn one_picture_more_than_are_kept_pushes_the_oldest_out() {
     for link in &links[1..] {
         assert_eq!(server.get(link).await.status, 200);
     }
-    assert_eq!(std::fs::read_dir(server.folder().join("data/pictures")).unwrap().count(), 2);
+    assert_eq!(std::fs::read_dir(server.folder().join("data/pictures")).unwrap().count(), 4);
     server.stop().await;
 }
 

@@ -15,7 +15,7 @@ use crate::http::auth::Caller;
 use crate::http::picture_answer::{self, PictureView};
 use crate::http::query::{Limit, NoQuery};
 use crate::http::{ApiError, Services, body, etag};
-use crate::pictures::{PictureId, Upload};
+use crate::pictures::{PictureId, PictureSize, Upload};
 use crate::state::DeviceId;
 
 /// What the parts of a multipart body may have beside the picture's bytes.
@@ -48,6 +48,13 @@ pub(in crate::http) struct PageParameters {
     limit: Limit,
     /// The last id of the page before.
     cursor: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(in crate::http) struct SizeParameter {
+    #[serde(default)]
+    size: PictureSize,
 }
 
 #[derive(Debug, Serialize)]
@@ -129,8 +136,8 @@ async fn read_raw(
     payload: Payload,
     services: &Services,
 ) -> Result<Bytes, ApiError> {
-    let settings = &services.settings;
-    body::read(request, payload, settings.picture_max_bytes, settings.request_timeout()).await
+    let max = services.pictures.max_bytes();
+    body::read(request, payload, max, services.settings.request_timeout()).await
 }
 
 /// The bytes and the file name of the one part, `picture`.
@@ -139,7 +146,7 @@ async fn read_parts(
     payload: Payload,
     services: &Services,
 ) -> Result<(Bytes, Option<String>), ApiError> {
-    let max = services.settings.picture_max_bytes;
+    let max = services.pictures.max_bytes();
     body::check_length(request, max + AROUND_THE_PICTURE)?;
     let parts = Multipart::new(request.headers(), payload);
     let picture = read_picture(parts, max);
@@ -181,11 +188,11 @@ pub(in crate::http) async fn get(
     request: HttpRequest,
     caller: Caller,
     id: Path<String>,
-    _: Query<NoQuery>,
+    query: Query<SizeParameter>,
     services: Data<Services>,
 ) -> Result<HttpResponse, ApiError> {
     let picture = picture_answer::find(&services, &caller, &id).await?;
-    picture_answer::answer(&request, &services, &picture).await
+    picture_answer::answer(&request, &services, &picture, query.size).await
 }
 
 /// Deletes a picture; when this answers, it is gone from disk and database.
@@ -196,7 +203,9 @@ pub(in crate::http) async fn delete(
     services: Data<Services>,
 ) -> Result<HttpResponse, ApiError> {
     let picture = picture_answer::find(&services, &caller, &id).await?;
-    services.pictures.delete(&picture.id).await?;
+    if !services.pictures.delete(&picture.id).await? {
+        return Err(picture_answer::missing());
+    }
     tracing::info!(picture = %picture.id, "picture deleted");
     let event = Event::of(Kind::Picture, &caller.0, "delete").detail(&picture.id.to_string());
     let event = picture.device.iter().fold(event, Event::device);
