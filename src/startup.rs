@@ -1,44 +1,39 @@
 //! Wires everything: the same for the program and for the tests.
 
+mod acting;
 mod broker;
+mod entrances;
+mod ground;
+mod known;
 
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
-use crate::actions::{Context, Outbox as _, Registry};
-use crate::commands::{CommandParts, Commands};
+use self::acting::Acting;
+use self::broker::Meeting;
+use self::entrances::Entrances;
+use self::ground::Ground;
+use self::known::Known;
+use crate::actions::Outbox as _;
 use crate::config::Settings;
 use crate::console::Socket;
-use crate::database::{self, Database};
-use crate::device_interface::link::{Admission, Embedding, Link, MqttAddresses, MqttListeners};
-use crate::device_interface::topics::Topics;
-use crate::device_interface::{Actor, Counts, LinkOutbox, Mistakes, Parts, Presence};
+use crate::database::Database;
+use crate::device_interface::link::{Link, MqttAddresses};
+use crate::device_interface::{Actor, LinkOutbox};
 use crate::events::{Event, Events, Kind};
-use crate::http::{self, BrokerAddress, Listening, Origins, Services};
-use crate::identity::devices::{DeviceCredentials, Pairing};
-use crate::identity::failures::Failures;
+use crate::http::{self, BrokerAddress, Listening, Services};
+use crate::identity::devices::Pairing;
 use crate::identity::pins::Pins;
-use crate::identity::{Directory, FirstOwner, Passwords, Permissions, SignIn, ensure_owner};
-use crate::key_folder::KeyFolder;
+use crate::identity::{FirstOwner, SignIn, ensure_owner};
 use crate::keypads::{self, Keypads};
-use crate::open_files::OpenFiles;
-use crate::pictures::Pictures;
-use crate::plugin_host::{HostParts, PluginHost, ServerServices};
 use crate::sole_use::SoleUse;
 use crate::state::{ConfigFile, State};
-use crate::tls::{self, Certificates, Reload};
-
-/// How many events of the link may wait for the device interface. A full
-/// queue slows the embedded broker's publishers down.
-const EVENTS: usize = 16 * 1024;
+use crate::tls::{self, Reload};
 
 /// How often last known states are written, at the most.
 const LAST_KNOWN_EVERY: Duration = Duration::from_secs(5);
@@ -75,176 +70,31 @@ impl Application {
         give_back: fn(),
         owner_password: Option<String>,
     ) -> anyhow::Result<Self> {
-        let beside = file.folder().to_owned();
-        settings.mqtt.place_files(&beside);
-        settings.tls.place_files(&beside);
-        let files = OpenFiles::ask();
-        let of_apps = &mut settings.http.max_connections;
-        *of_apps = files.for_apps().clamp(1, *of_apps);
-        let of_config = SoleUse::of(file.path())?;
-        let data = data_folder(&settings.data, &beside)?;
-        let of_data = SoleUse::of(&data.join(database::FILE))?;
-        let state = State::open(file).context("restore the state")?;
-        let database = Database::open(&settings.database, &data).await?;
-        let record = Events::open(&database, &settings.events);
-        let directory = Directory::open(&database).await.context("read the accounts")?;
-        let keys = KeyFolder::open(&data).context("open the folder of keys")?;
-        let credentials = DeviceCredentials::open(&database, &keys).await?;
-        let console = Socket::listen(&data)?;
-        for (key, address) in settings.plain_off_loopback() {
-            tracing::warn!(
-                %address,
-                "{key} speaks without TLS off loopback: what goes there, passwords too, can be \
-                 read and changed on its way (allow_plain)"
-            );
-        }
-        let certificates =
-            settings.has_tls().then(|| Certificates::load(&settings.tls)).transpose()?;
-        let http = http::listen(&settings.http, certificates.as_ref())?;
-        let address_of = |tls| http.iter().find(|at| at.is_tls() == tls).map(Listening::address);
-        let public_url = settings.http.public_url(address_of(false), address_of(true));
-
-        let topics = Arc::new(Topics::new(&settings));
-        adopt_base_topics(&state, &topics);
-        let presence = Arc::new(Presence::default());
-        let (events, incoming) = mpsc::channel(EVENTS);
-        let permissions = Permissions::new(directory.clone(), settings.devices.clone());
-        let passwords = Passwords::default();
-        let pairing = Pairing::default();
-        let admission = Admission {
-            credentials: credentials.clone(),
-            pairing: pairing.clone(),
-            state: state.clone(),
-            directory: directory.clone(),
-            permissions: permissions.clone(),
-            passwords: passwords.clone(),
-            failures: Arc::new(Failures::default()),
-            ledger: broker::ledger(&settings.mqtt)?,
-            events: record.clone(),
-        };
-        let (link, mqtt) = if settings.mqtt.is_embedded() {
-            let pages = broker::pages(&Origins::of(&settings.http, &http));
-            let listeners = MqttListeners::bind(&settings.mqtt, certificates.as_ref(), &pages)?;
-            let options = broker::options(&settings, files);
-            let embedding = Embedding { listeners, options, give_back, admission };
-            broker::inline_link(&settings, &data, embedding, &topics, events).await?
-        } else {
-            (broker::outside_link(&settings, &topics, events)?, MqttAddresses::default())
-        };
-        let outbox = LinkOutbox {
-            topics: topics.clone(),
-            link: link.clone(),
-            state: state.clone(),
-            presence: presence.clone(),
-        };
-        tokio::spawn(tell_of_wrong_codes(pairing.clone(), outbox.clone(), record.clone()));
-        let parts = CommandParts {
-            launcher: Arc::new(outbox.clone()),
-            state: state.clone(),
-            credentials: credentials.clone(),
-            settings: settings.commands.clone(),
-        };
-        let commands = Commands::open(&database, parts);
-        let commands = commands.await.context("open the record of commands")?;
-        let folder = data.join("pictures");
-        let pictures =
-            Pictures::open(&database, &folder, &settings.pictures, record.clone()).await?;
-
-        let registry = Arc::new(Registry::built_in());
-        let pins = Pins::open(&database, &keys).await?;
-        let sign_in = SignIn::open(
-            &database,
-            directory.clone(),
-            passwords.clone(),
-            keys,
-            public_url.clone(),
-            record.clone(),
-        );
-        let sign_in = sign_in.await.context("open what lets people in")?;
-        let context = Context {
-            state: state.clone(),
-            commands: commands.clone(),
-            events: record.clone(),
-            pictures: pictures.clone(),
-            credentials: credentials.clone(),
-            pairing: pairing.clone(),
-            permissions: permissions.clone(),
-            public_url,
-            outbox: Box::new(outbox.clone()),
-        };
-        let parts = Parts {
-            registry: registry.clone(),
-            context,
-            topics,
-            link: link.clone(),
-            presence,
-            state: state.clone(),
-            mistakes: Mistakes::default(),
-            counts: Counts::default(),
-            tellers: TaskTracker::new(),
-        };
-        let (actor, handle) = Actor::new(parts, incoming);
-        let keypads = Keypads::new(keypads::Parts {
-            pins,
-            directory: directory.clone(),
-            permissions: permissions.clone(),
-            state: state.clone(),
-            events: record.clone(),
-            outbox: Box::new(outbox.clone()),
-        });
-        let host = Arc::new(ServerServices { handle: handle.clone(), outbox });
-        let plugins = PluginHost::start(HostParts {
-            settings: settings.plugins.clone(),
-            beside,
-            services: host,
-            registry: registry.clone(),
-            state: state.clone(),
-            permissions: permissions.clone(),
-            events: record.clone(),
-        })
-        .await;
-        state.set_actions(registry.files());
-        let broker = BrokerAddress {
-            embedded: settings.mqtt.is_embedded(),
-            url: mqtt.url().unwrap_or_else(|| settings.mqtt.broker_without_credentials()),
-            prefix: settings.mqtt.prefix.clone(),
-        };
-        let services = Services {
-            handle,
-            state: state.clone(),
-            directory: directory.clone(),
-            passwords: passwords.clone(),
-            credentials,
-            keypads,
-            pairing,
-            sign_in,
-            permissions,
-            commands,
-            events: record,
-            registry,
-            plugins,
-            pictures,
-            broker: Arc::new(broker),
-            database: database.clone(),
-            runtime: tokio::runtime::Handle::current(),
-            settings: Arc::new(settings.http.clone()),
-            limits: settings.limits.clone(),
-            certificates,
-        };
+        let ground = Ground::open(&mut settings, file).await?;
+        let known = Known::open(&ground, &settings).await?;
+        let entrances = Entrances::bind(&settings, &ground)?;
+        let meeting = Meeting::open(&settings, &ground, &known, &entrances, give_back).await?;
+        let mqtt = meeting.mqtt;
+        let public_url = &entrances.public_url;
+        let acting = Acting::open(&settings, &ground, &known, meeting, public_url).await?;
+        let (outbox, events) = (acting.outbox.clone(), known.events.clone());
+        tokio::spawn(tell_of_wrong_codes(known.pairing.clone(), outbox, events));
+        let services = services(&settings, &ground, &known, &entrances, &acting, mqtt).await?;
         // The last thing that can fail: a password that is made up must be told.
-        let first_owner = ensure_owner(&directory, &passwords, owner_password).await?;
+        let Known { directory, passwords, .. } = &known;
+        let first_owner = ensure_owner(directory, passwords, owner_password).await?;
         Ok(Self {
-            http,
-            console,
+            http: entrances.http,
+            console: entrances.console,
             mqtt,
             reload: Reload::default(),
             services,
             first_owner,
-            actor,
-            link,
-            state,
-            database,
-            sole_use: [of_config, of_data],
+            actor: acting.actor,
+            link: acting.link,
+            state: ground.state,
+            database: ground.database,
+            sole_use: ground.sole_use,
         })
     }
 
@@ -359,12 +209,57 @@ impl Application {
     }
 }
 
-/// The data folder, made where there is none.
-fn data_folder(data: &Path, beside: &Path) -> anyhow::Result<PathBuf> {
-    let folder = beside.join(data);
-    std::fs::create_dir_all(&folder)
-        .with_context(|| format!("make the data folder {}", folder.display()))?;
-    Ok(folder)
+/// What the routes work with.
+async fn services(
+    settings: &Settings,
+    ground: &Ground,
+    known: &Known,
+    entrances: &Entrances,
+    acting: &Acting,
+    mqtt: MqttAddresses,
+) -> anyhow::Result<Services> {
+    let Known { events, directory, credentials, permissions, passwords, pairing } = known;
+    let Ground { state, database, keys, .. } = ground;
+    let keypads = Keypads::new(keypads::Parts {
+        pins: Pins::open(database, keys).await?,
+        directory: directory.clone(),
+        permissions: permissions.clone(),
+        state: state.clone(),
+        events: events.clone(),
+        outbox: Box::new(acting.outbox.clone()),
+    });
+    let (directory, passwords) = (directory.clone(), passwords.clone());
+    let public_url = entrances.public_url.clone();
+    let sign_in =
+        SignIn::open(database, directory, passwords, keys.clone(), public_url, events.clone())
+            .await;
+    let broker = BrokerAddress {
+        embedded: settings.mqtt.is_embedded(),
+        url: mqtt.url().unwrap_or_else(|| settings.mqtt.broker_without_credentials()),
+        prefix: settings.mqtt.prefix.clone(),
+    };
+    Ok(Services {
+        handle: acting.handle.clone(),
+        state: state.clone(),
+        directory: known.directory.clone(),
+        passwords: known.passwords.clone(),
+        credentials: credentials.clone(),
+        keypads,
+        pairing: pairing.clone(),
+        sign_in: sign_in.context("open what lets people in")?,
+        permissions: permissions.clone(),
+        commands: acting.commands.clone(),
+        events: events.clone(),
+        registry: acting.registry.clone(),
+        plugins: acting.start_plugins(settings, ground, known).await,
+        pictures: acting.pictures.clone(),
+        broker: Arc::new(broker),
+        database: database.clone(),
+        runtime: tokio::runtime::Handle::current(),
+        settings: Arc::new(settings.http.clone()),
+        limits: settings.limits.clone(),
+        certificates: entrances.certificates.clone(),
+    })
 }
 
 /// Raises an alert each time that wrong codes have closed pairing; for ever.
@@ -379,16 +274,6 @@ async fn tell_of_wrong_codes(pairing: Pairing, outbox: LinkOutbox, events: Event
             outbox.alert("pairing", serde_json::json!({ "why": why, "at": at })).await
         {
             tracing::warn!(%error, "tell of wrong join codes");
-        }
-    }
-}
-
-/// Restored devices have their base topics back before anybody can connect.
-fn adopt_base_topics(state: &State, topics: &Topics) {
-    for device in state.devices() {
-        let Some(base) = &device.base_topic else { continue };
-        if let Err(error) = topics.adopt_base(&device.id, base) {
-            tracing::error!(device = %device.id, %error, "its base topic is not listened on");
         }
     }
 }

@@ -8,16 +8,70 @@ use latchlight_broker::ledger::Ledger;
 use latchlight_broker::{Options, WebSocket};
 use tokio::sync::mpsc;
 
+use super::entrances::Entrances;
+use super::ground::Ground;
+use super::known::Known;
 use crate::config::{MqttSettings, Settings};
 use crate::device_interface::link::{
-    Embedding, InlineLink, Link, LinkEvent, MqttAddresses, PahoLink,
+    Embedding, InlineLink, Link, LinkEvent, MqttAddresses, MqttListeners, PahoLink,
 };
 use crate::device_interface::topics::Topics;
 use crate::http::Origins;
 use crate::open_files::OpenFiles;
+use crate::state::State;
+
+/// How many events of the link may wait for the device interface. A full
+/// queue slows the embedded broker's publishers down.
+const EVENTS: usize = 16 * 1024;
+
+/// The topics, the link over which they are spoken on, and what is heard.
+pub(super) struct Meeting {
+    pub(super) topics: Arc<Topics>,
+    pub(super) link: Arc<dyn Link>,
+    pub(super) mqtt: MqttAddresses,
+    pub(super) incoming: mpsc::Receiver<LinkEvent>,
+}
+
+impl Meeting {
+    /// Reaches the broker; `give_back` is called by each thread of the
+    /// embedded one when many clients have left.
+    pub(super) async fn open(
+        settings: &Settings,
+        ground: &Ground,
+        known: &Known,
+        entrances: &Entrances,
+        give_back: fn(),
+    ) -> anyhow::Result<Self> {
+        let topics = Arc::new(Topics::new(settings));
+        adopt_base_topics(&ground.state, &topics);
+        let (events, incoming) = mpsc::channel(EVENTS);
+        let (link, mqtt) = if settings.mqtt.is_embedded() {
+            let pages = pages(&Origins::of(&settings.http, &entrances.http));
+            let certificates = entrances.certificates.as_ref();
+            let listeners = MqttListeners::bind(&settings.mqtt, certificates, &pages)?;
+            let options = options(settings, ground.files);
+            let admission = known.admission(ground, settings)?;
+            let embedding = Embedding { listeners, options, give_back, admission };
+            inline_link(settings, &ground.data, embedding, &topics, events).await?
+        } else {
+            (outside_link(settings, &topics, events)?, MqttAddresses::default())
+        };
+        Ok(Self { topics, link, mqtt, incoming })
+    }
+}
+
+/// Restored devices have their base topics back before anybody can connect.
+fn adopt_base_topics(state: &State, topics: &Topics) {
+    for device in state.devices() {
+        let Some(base) = &device.base_topic else { continue };
+        if let Err(error) = topics.adopt_base(&device.id, base) {
+            tracing::error!(device = %device.id, %error, "its base topic is not listened on");
+        }
+    }
+}
 
 /// The link inside the embedded broker, and where that listens.
-pub(super) async fn inline_link(
+async fn inline_link(
     settings: &Settings,
     data: &Path,
     embedding: Embedding,
@@ -31,7 +85,7 @@ pub(super) async fn inline_link(
 }
 
 /// The link to an outside broker.
-pub(super) fn outside_link(
+fn outside_link(
     settings: &Settings,
     topics: &Arc<Topics>,
     events: mpsc::Sender<LinkEvent>,
@@ -47,7 +101,7 @@ pub(super) fn outside_link(
 }
 
 /// The embedded broker's limits.
-pub(super) fn options(settings: &Settings, files: OpenFiles) -> Options {
+fn options(settings: &Settings, files: OpenFiles) -> Options {
     let default = Options::default();
     Options {
         max_connections: default.max_connections.min(files.for_devices()),
@@ -61,7 +115,7 @@ pub(super) fn options(settings: &Settings, files: OpenFiles) -> Options {
 }
 
 /// The web pages that may speak MQTT over WebSocket: the server's own.
-pub(super) fn pages(origins: &Origins) -> WebSocket {
+fn pages(origins: &Origins) -> WebSocket {
     let pages = WebSocket::new();
     let pages = origins.hosts().iter().fold(pages, |pages, host| pages.host(host));
     origins.origins().iter().fold(pages, |pages, origin| pages.origin(origin))
