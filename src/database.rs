@@ -1,133 +1,79 @@
-//! The database: SQLite in the data folder, its schema brought up to date at
-//! every start.
+//! The database: SQLite in the data folder, or a PostgreSQL server, by the
+//! same queries, its schema brought up to date at every start.
+//!
+//! What is bound and read is `i64`, text, bytes, `f64`, and nothing else; a
+//! truth value is an `i64`, 0 or 1 (docs/adr/0009).
 
+mod connector;
+mod dialect;
+mod postgres;
+mod sqlite;
+mod statement;
 mod writer;
 
-use std::path::{Path, PathBuf};
-use std::str::FromStr;
-use std::time::Duration;
+use std::path::Path;
 
 use anyhow::Context as _;
-use sqlx::migrate::Migrator;
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{Connection as _, SqliteConnection, SqlitePool};
+use sqlx::Any;
 
 use crate::config::DatabaseSettings;
 use crate::telemetry::one_line;
+use connector::Connector;
 
+pub use dialect::{Dialect, Wording};
+pub use sqlite::FILE;
+pub use statement::Statement;
 pub use writer::Writer;
 
-static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
-
-/// The database in the data folder; its log and index stand beside it.
-pub const FILE: &str = "latchlight.db";
+/// The connections.
+pub type Pool = sqlx::AnyPool;
+/// One of them.
+pub type Connection = sqlx::AnyConnection;
+/// What a query finds.
+pub type Row = sqlx::any::AnyRow;
+/// Statements that count together or not at all.
+pub type Transaction = sqlx::Transaction<'static, Any>;
 
 /// An open database; cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Database {
     /// The connections. What is committed on one is on disk.
-    pub pool: SqlitePool,
+    pub pool: Pool,
     /// The one by which the records are written.
     pub writer: Writer,
 }
 
-/// What is wrong with the pages of a database.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-struct Torn(String);
-
-async fn check(pool: &SqlitePool) -> anyhow::Result<()> {
-    let found: String = sqlx::query_scalar("PRAGMA quick_check(1)").fetch_one(pool).await?;
-    if found == "ok" { Ok(()) } else { Err(Torn(found).into()) }
-}
-
-/// Whether the file is no database, or not a whole one.
-fn is_torn(error: &anyhow::Error) -> bool {
-    error.chain().any(|cause| {
-        let code = cause.downcast_ref::<sqlx::Error>();
-        let code = code.and_then(|error| error.as_database_error()?.code());
-        // SQLITE_CORRUPT and SQLITE_NOTADB, in the lowest byte of what extends them.
-        let code = code.and_then(|code| code.parse::<i32>().ok()).map(|code| code & 0xFF);
-        matches!(code, Some(11 | 26)) || cause.is::<Torn>()
-    })
-}
-
-/// Renames the files of the database; gives the new name of the first.
-fn keep_aside(data: &Path) -> std::io::Result<PathBuf> {
-    let aside = format!("{FILE}.torn-{}", jiff::Timestamp::now().as_millisecond());
-    for part in ["-wal", "-shm", ""] {
-        let named = data.join(format!("{FILE}{part}"));
-        match std::fs::rename(named, data.join(format!("{aside}{part}"))) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
-            _ => {}
-        }
-    }
-    Ok(data.join(aside))
-}
-
-/// Whether a connection may be used again. Where a disk is full, SQLite ends a
-/// transaction by itself; sqlx then takes it for open, and no other one could
-/// begin on this connection any more.
-async fn is_whole(connection: &mut SqliteConnection) -> Result<bool, sqlx::Error> {
-    // What was to be rolled back is, when this has been answered.
-    connection.ping().await?;
-    Ok(!connection.is_in_transaction())
-}
-
 impl Database {
-    /// Opens the database, makes it where there is none, and migrates it. One
-    /// that is torn is kept aside, said in the log, and begun anew.
+    /// Opens the database, makes its tables where there are none, and migrates
+    /// it. A file of SQLite's that is torn is kept aside, said in the log, and
+    /// begun anew.
     ///
     /// # Errors
-    /// It cannot be opened or written, or its schema is of a newer server.
+    /// It cannot be opened or written, another server has it, or its schema is
+    /// of a newer one.
     pub async fn open(settings: &DatabaseSettings, data: &Path) -> anyhow::Result<Self> {
-        match Self::open_as_it_is(settings, data).await {
-            Err(error) if is_torn(&error) && settings.url.is_none() => {
-                let kept = keep_aside(data).context("keep the torn database aside")?;
+        sqlx::any::install_default_drivers();
+        let connector = Connector::new(settings, data)?;
+        match Self::open_as_it_is(&connector).await {
+            Err(error) if sqlite::is_torn(&error) && settings.url.is_none() => {
+                let kept = sqlite::keep_aside(data).context("keep the torn database aside")?;
                 tracing::error!(
                     kept = %kept.display(), error = one_line(&error),
                     "the database is torn: it is kept aside and begun anew, without what was \
                      recorded of events, commands, retries and pictures"
                 );
-                Self::open_as_it_is(settings, data).await
+                Self::open_as_it_is(&connector).await
             }
             opened => opened,
         }
     }
 
-    async fn open_as_it_is(settings: &DatabaseSettings, data: &Path) -> anyhow::Result<Self> {
-        let path = data.join(FILE);
-        let options = match &settings.url {
-            Some(url) => SqliteConnectOptions::from_str(url).context("read database.url")?,
-            None => SqliteConnectOptions::new().filename(&path),
-        };
-        let options = options
-            .create_if_missing(true)
-            .journal_mode(SqliteJournalMode::Wal)
-            // What was acknowledged outlives a power cut, not only a crash.
-            .synchronous(SqliteSynchronous::Full)
-            .busy_timeout(Duration::from_secs(5));
-        let pool = SqlitePoolOptions::new()
-            .max_connections(4)
-            .acquire_timeout(Duration::from_secs(5))
-            .after_release(|connection, _| Box::pin(is_whole(connection)))
-            .connect_with(options)
-            .await
-            .with_context(|| match &settings.url {
-                Some(_) => "open the database at database.url".to_owned(),
-                None => format!("open the database {}", path.display()),
-            })?;
-        let checked = check(&pool).await.context("check the database");
-        let migrated = match checked {
-            Ok(()) => MIGRATIONS.run(&pool).await.context("migrate the database"),
-            Err(error) => Err(error),
-        };
-        if let Err(error) = migrated {
-            pool.close().await;
-            return Err(error);
-        }
-        let writer = Writer::new(&pool);
-        Ok(Self { pool, writer })
+    async fn open_as_it_is(connector: &Connector) -> anyhow::Result<Self> {
+        let connect = connector.connect().await;
+        let mut connection = connect.with_context(|| format!("open {}", connector.name()))?;
+        connector.prepare(&mut connection).await?;
+        let pool = connector.pool();
+        Ok(Self { pool, writer: Writer::new(connector.clone(), connection) })
     }
 
     /// Whether the database answers.
@@ -145,6 +91,22 @@ impl Database {
     }
 }
 
+/// Begins a transaction that reads and then writes: no other such one is under
+/// way until it ends.
+///
+/// # Errors
+/// The database does not answer, or is busy for too long.
+pub async fn begin(pool: &Pool) -> Result<Transaction, sqlx::Error> {
+    match Dialect::of(&pool.connect_options()) {
+        Dialect::Sqlite => pool.begin_with("BEGIN IMMEDIATE").await,
+        Dialect::Postgres => {
+            let mut transaction = pool.begin().await?;
+            sqlx::query(postgres::TURN).execute(&mut *transaction).await?;
+            Ok(transaction)
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
@@ -156,10 +118,31 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let database = Database::open(&DatabaseSettings::default(), folder.path()).await.unwrap();
         for _ in 0..10 {
-            let mut transaction = database.pool.begin_with("BEGIN IMMEDIATE").await.unwrap();
+            let mut transaction = begin(&database.pool).await.unwrap();
             // As SQLite does by itself when the disk is full.
             sqlx::query("ROLLBACK").execute(&mut *transaction).await.unwrap();
             assert!(transaction.commit().await.is_err());
         }
+    }
+
+    #[test]
+    fn both_databases_have_the_same_migrations() {
+        let names = |migrator: &sqlx::migrate::Migrator| -> Vec<_> {
+            migrator.iter().map(|one| (one.version, one.description.clone())).collect()
+        };
+        assert_eq!(names(&sqlite::MIGRATIONS), names(&postgres::MIGRATIONS));
+    }
+
+    #[tokio::test]
+    async fn a_folder_may_have_any_name() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["100%", "%41", "a b?c#d&e", "Häuschen"] {
+            let data = folder.path().join(name);
+            std::fs::create_dir(&data).unwrap();
+            let database = Database::open(&DatabaseSettings::default(), &data).await.unwrap();
+            database.ping().await.unwrap();
+            assert!(data.join(FILE).exists(), "{name}");
+        }
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 4);
     }
 }

@@ -8,8 +8,9 @@
 //! yesterday. A clock that goes back changes nothing: the reservation stands.
 
 use jiff::Timestamp;
-use sqlx::SqlitePool;
 use tokio::sync::Mutex;
+
+use crate::database::Pool;
 
 /// How many are reserved with one write: so many commands wait for the disk
 /// once.
@@ -23,7 +24,7 @@ const RESERVE: &str = "INSERT INTO command_counter (id, reserved) VALUES (1, $1 
 
 /// The numbers that are left of the last reservation.
 pub(super) struct Counter {
-    pool: SqlitePool,
+    pool: Pool,
     left: Mutex<Block>,
 }
 
@@ -36,7 +37,7 @@ struct Block {
 
 impl Counter {
     /// Nothing is reserved before the first number is needed.
-    pub(super) fn new(pool: SqlitePool) -> Self {
+    pub(super) fn new(pool: Pool) -> Self {
         Self { pool, left: Mutex::default() }
     }
 

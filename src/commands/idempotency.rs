@@ -6,16 +6,17 @@
 use std::time::Duration;
 
 use sha2::{Digest, Sha256};
-use sqlx::{Row, SqlitePool};
+use sqlx::Row as _;
 
 use super::JournalError;
 use super::run_clock::RunClock;
+use crate::database::{self, Pool};
 
 pub(super) const KEPT_FOR: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Removes some of those that are older than that.
 pub(super) const OLD: &str = "DELETE FROM idempotency_keys WHERE (identity, route, key) IN \
-    (SELECT identity, route, key FROM idempotency_keys WHERE created_at < ? LIMIT ?)";
+    (SELECT identity, route, key FROM idempotency_keys WHERE created_at < $1 LIMIT $2)";
 
 /// What is known of a request that carries a key.
 pub enum Begin {
@@ -40,7 +41,7 @@ pub enum Begin {
 
 /// A request under way; dropped without an answer, its key stays taken.
 pub struct Ticket {
-    pool: SqlitePool,
+    pool: Pool,
     identity: String,
     route: String,
     key: String,
@@ -49,13 +50,13 @@ pub struct Ticket {
 /// The keys of this run of the server.
 #[derive(Clone)]
 pub(super) struct IdempotencyKeys {
-    pool: SqlitePool,
+    pool: Pool,
     clock: RunClock,
     run: String,
 }
 
 impl IdempotencyKeys {
-    pub(super) fn new(pool: SqlitePool, clock: RunClock) -> Self {
+    pub(super) fn new(pool: Pool, clock: RunClock) -> Self {
         Self { pool, clock, run: uuid::Uuid::now_v7().to_string() }
     }
 
@@ -67,11 +68,11 @@ impl IdempotencyKeys {
         body: &[u8],
     ) -> Result<Begin, JournalError> {
         let hash = Sha256::digest(body).to_vec();
-        let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await?;
+        let mut transaction = database::begin(&self.pool).await?;
         // It counts no more, though it may not have been pruned yet.
         sqlx::query(
             "DELETE FROM idempotency_keys \
-             WHERE identity = ? AND route = ? AND key = ? AND created_at < ?",
+             WHERE identity = $1 AND route = $2 AND key = $3 AND created_at < $4",
         )
         .bind(identity)
         .bind(route)
@@ -81,7 +82,7 @@ impl IdempotencyKeys {
         .await?;
         let taken = sqlx::query(
             "INSERT INTO idempotency_keys (identity, route, key, body_hash, run, created_at) \
-             VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+             VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING",
         )
         .bind(identity)
         .bind(route)
@@ -102,7 +103,7 @@ impl IdempotencyKeys {
         }
         let row = sqlx::query(
             "SELECT body_hash, run, status, answer FROM idempotency_keys \
-             WHERE identity = ? AND route = ? AND key = ?",
+             WHERE identity = $1 AND route = $2 AND key = $3",
         )
         .bind(identity)
         .bind(route)
@@ -110,8 +111,9 @@ impl IdempotencyKeys {
         .fetch_one(&mut *transaction)
         .await?;
         transaction.commit().await?;
-        let answered: (Option<u16>, Option<String>) =
-            (row.try_get("status")?, row.try_get("answer")?);
+        let status: Option<i64> = row.try_get("status")?;
+        let status = status.and_then(|status| u16::try_from(status).ok());
+        let answered = (status, row.try_get::<Option<String>, _>("answer")?);
         Ok(match answered {
             _ if row.try_get::<Vec<u8>, _>("body_hash")? != hash => Begin::BodyDiffers,
             (Some(status), Some(body)) => Begin::Replay { status, body },
@@ -127,7 +129,7 @@ impl Ticket {
     /// # Errors
     /// The database did not take it.
     pub async fn finish(self, status: u16, body: &str) -> Result<(), JournalError> {
-        self.update("UPDATE idempotency_keys SET status = ?, answer = ? WHERE identity = ? AND route = ? AND key = ?", Some((status, body))).await
+        self.update("UPDATE idempotency_keys SET status = $1, answer = $2 WHERE identity = $3 AND route = $4 AND key = $5", Some((status, body))).await
     }
 
     /// Gives the key back: nothing was done for it.
@@ -136,7 +138,7 @@ impl Ticket {
     /// The database did not take it.
     pub async fn release(self) -> Result<(), JournalError> {
         self.update(
-            "DELETE FROM idempotency_keys WHERE identity = ? AND route = ? AND key = ?",
+            "DELETE FROM idempotency_keys WHERE identity = $1 AND route = $2 AND key = $3",
             None,
         )
         .await
@@ -149,7 +151,7 @@ impl Ticket {
     /// The database did not take it.
     pub async fn interrupt(self) -> Result<(), JournalError> {
         self.update(
-            "UPDATE idempotency_keys SET run = '' WHERE identity = ? AND route = ? AND key = ?",
+            "UPDATE idempotency_keys SET run = '' WHERE identity = $1 AND route = $2 AND key = $3",
             None,
         )
         .await
@@ -162,7 +164,7 @@ impl Ticket {
     ) -> Result<(), JournalError> {
         let mut query = sqlx::query(statement);
         if let Some((status, body)) = answer {
-            query = query.bind(status).bind(body.to_owned());
+            query = query.bind(i64::from(status)).bind(body.to_owned());
         }
         query.bind(self.identity).bind(self.route).bind(self.key).execute(&self.pool).await?;
         Ok(())

@@ -3,28 +3,44 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use sqlx::sqlite::SqliteRow;
-use sqlx::{Row, SqlitePool};
+use sqlx::Row as _;
 use tokio::sync::{mpsc, oneshot};
 
 use super::{Command, CommandId};
-use crate::database::{Database, Writer};
+use crate::database::{Database, Pool, Row, Wording, Writer};
 use crate::identity::Through;
 use crate::state::DeviceId;
 
 /// How many writes may wait; who comes later waits for a place.
 const WAITING: usize = 1024;
 
-/// For all that waits; `?` is a JSON array with an array per command. What
-/// has ended by it becomes an event, by the table's triggers.
-const WRITE: &str = "INSERT INTO commands \
-    (id, device, verb, issuer, status, detail, issued_at, sent_at, delivered_at, ended_at, expires_at, through, address) \
-    SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, \
-           value ->> 6, value ->> 7, value ->> 8, value ->> 9, value ->> 10, \
-           value ->> 11, value ->> 12 \
-    FROM json_each(?) WHERE true \
-    ON CONFLICT (id) DO UPDATE SET status = excluded.status, detail = excluded.detail, \
-    sent_at = excluded.sent_at, delivered_at = excluded.delivered_at, ended_at = excluded.ended_at";
+/// For all that waits; `$1` is a JSON array with an array per command. What
+/// has ended by it becomes an event, by the table's triggers. PostgreSQL does
+/// not take a command twice in one statement: the last one counts.
+const WRITE: Wording = Wording {
+    sqlite: "INSERT INTO commands \
+        (id, device, verb, issuer, status, detail, issued_at, sent_at, delivered_at, ended_at, \
+         expires_at, through, address) \
+        SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, \
+               value ->> 6, value ->> 7, value ->> 8, value ->> 9, value ->> 10, \
+               value ->> 11, value ->> 12 \
+        FROM json_each($1) WHERE true \
+        ON CONFLICT (id) DO UPDATE SET status = excluded.status, detail = excluded.detail, \
+        sent_at = excluded.sent_at, delivered_at = excluded.delivered_at, \
+        ended_at = excluded.ended_at",
+    postgres: "INSERT INTO commands \
+        (id, device, verb, issuer, status, detail, issued_at, sent_at, delivered_at, ended_at, \
+         expires_at, through, address) \
+        SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, \
+               (value ->> 6)::bigint, (value ->> 7)::bigint, (value ->> 8)::bigint, \
+               (value ->> 9)::bigint, (value ->> 10)::bigint, value ->> 11, value ->> 12 \
+        FROM (SELECT DISTINCT ON (value ->> 0) value, place \
+              FROM json_array_elements($1::json) WITH ORDINALITY AS rows (value, place) \
+              ORDER BY value ->> 0, place DESC) AS last ORDER BY place \
+        ON CONFLICT (id) DO UPDATE SET status = excluded.status, detail = excluded.detail, \
+        sent_at = excluded.sent_at, delivered_at = excluded.delivered_at, \
+        ended_at = excluded.ended_at",
+};
 
 /// The record could not be written or read.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -39,7 +55,7 @@ impl From<sqlx::Error> for JournalError {
 
 /// The record of all commands.
 pub(super) struct Journal {
-    pool: SqlitePool,
+    pool: Pool,
     sender: mpsc::Sender<Entry>,
 }
 
@@ -54,7 +70,7 @@ impl Journal {
     pub(super) async fn open(database: &Database) -> Result<Self, JournalError> {
         let pool = database.pool.clone();
         let left = sqlx::query(
-            "UPDATE commands SET status = 'unconfirmed', ended_at = ?, \
+            "UPDATE commands SET status = 'unconfirmed', ended_at = $1, \
              detail = 'the server stopped while it was under way' WHERE ended_at IS NULL",
         )
         .bind(Timestamp::now().as_millisecond())
@@ -81,7 +97,7 @@ impl Journal {
 
     /// One command.
     pub(super) async fn get(&self, id: CommandId) -> Result<Option<Command>, JournalError> {
-        let row = sqlx::query("SELECT * FROM commands WHERE id = ?")
+        let row = sqlx::query("SELECT * FROM commands WHERE id = $1")
             .bind(id.to_string())
             .fetch_optional(&self.pool)
             .await?;
@@ -98,11 +114,11 @@ impl Journal {
         // No id sorts after this one, so that without `before` all are older.
         let before = before.map_or_else(|| "g".to_owned(), |id| id.to_string());
         let rows = sqlx::query(
-            "SELECT * FROM commands WHERE device = ? AND id < ? ORDER BY id DESC LIMIT ?",
+            "SELECT * FROM commands WHERE device = $1 AND id < $2 ORDER BY id DESC LIMIT $3",
         )
         .bind(device.as_str())
         .bind(before)
-        .bind(limit)
+        .bind(i64::from(limit))
         .fetch_all(&self.pool)
         .await?;
         rows.iter().map(read).collect()
@@ -122,7 +138,7 @@ async fn write_batches(writer: Writer, mut receiver: mpsc::Receiver<Entry>) {
 async fn write(writer: &Writer, batch: &[Entry]) -> Result<(), JournalError> {
     let commands: Vec<_> = batch.iter().flat_map(|entry| &entry.commands).map(row).collect();
     let rows = serde_json::to_string(&commands).map_err(|e| JournalError(e.to_string().into()))?;
-    Ok(writer.write(WRITE, rows).await?)
+    Ok(writer.write(&WRITE, rows).await?)
 }
 
 /// A command in the order of the columns.
@@ -145,7 +161,7 @@ fn row(command: &Command) -> impl serde::Serialize {
     )
 }
 
-fn read(row: &SqliteRow) -> Result<Command, JournalError> {
+fn read(row: &Row) -> Result<Command, JournalError> {
     let odd = |error: String| JournalError(error.into());
     let time = |column: &str| -> Result<Option<Timestamp>, JournalError> {
         let milliseconds: Option<i64> = row.try_get(column)?;

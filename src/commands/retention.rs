@@ -3,11 +3,10 @@
 
 use std::time::Duration;
 
-use sqlx::SqlitePool;
-
 use super::idempotency;
 use super::run_clock::RunClock;
 use crate::config::CommandSettings;
+use crate::database::Pool;
 
 /// How often it is looked at.
 const EVERY: Duration = Duration::from_secs(60 * 60);
@@ -23,18 +22,18 @@ const PAUSE: Duration = Duration::from_millis(50);
 const LATELY: Duration = Duration::from_secs(60 * 60);
 
 const OLD: &str = "DELETE FROM commands WHERE id IN \
-    (SELECT id FROM commands WHERE ended_at < ? ORDER BY ended_at LIMIT ?)";
+    (SELECT id FROM commands WHERE ended_at < $1 ORDER BY ended_at LIMIT $2)";
 
 /// Removes from the record what is not kept any longer.
 pub(super) struct Retention {
-    pool: SqlitePool,
+    pool: Pool,
     clock: RunClock,
     age: Duration,
     most: u64,
 }
 
 impl Retention {
-    pub(super) fn new(pool: SqlitePool, clock: RunClock, settings: &CommandSettings) -> Self {
+    pub(super) fn new(pool: Pool, clock: RunClock, settings: &CommandSettings) -> Self {
         Self { pool, clock, age: settings.kept_for(), most: settings.kept }
     }
 

@@ -1,26 +1,41 @@
 //! `database`: where commands, keys and pictures are recorded.
 
+use std::fmt;
+
 use serde::Deserialize;
 
 /// The settings of the database.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Clone, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct DatabaseSettings {
-    /// `sqlite://<path>`; without it, `latchlight.db` in the data folder.
+    /// `sqlite://<path>` or `postgres://<user>@<host>/<database>`; without it,
+    /// `latchlight.db` in the data folder.
     pub url: Option<String>,
 }
 
+/// With the scheme of the URL only: it may hold a password.
+impl fmt::Debug for DatabaseSettings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DatabaseSettings").field("url", &self.scheme()).finish()
+    }
+}
+
 impl DatabaseSettings {
+    /// Whether it is a PostgreSQL server.
+    pub fn is_postgres(&self) -> bool {
+        matches!(self.scheme(), Some("postgres" | "postgresql"))
+    }
+
+    fn scheme(&self) -> Option<&str> {
+        self.url.as_ref().map(|url| url.split(':').next().unwrap_or_default())
+    }
+
     pub(super) fn check(&self) -> Result<(), String> {
-        match &self.url {
-            Some(url) if !url.starts_with("sqlite:") => {
-                // The URL may hold a password, so only its scheme is shown.
-                let scheme = url.split(':').next().unwrap_or_default();
-                Err(format!(
-                    "database.url: `{scheme}` is not supported: sqlite://<path>, or nothing for latchlight.db in the data folder"
-                ))
-            }
-            _ => Ok(()),
+        match self.scheme() {
+            None | Some("sqlite" | "postgres" | "postgresql") => Ok(()),
+            Some(scheme) => Err(format!(
+                "database.url: `{scheme}` is not supported: sqlite://<path>, postgres://<user>@<host>/<database>, or nothing for latchlight.db in the data folder"
+            )),
         }
     }
 }

@@ -1,13 +1,21 @@
 //! The connection by which the records are written. SQLite has one writer at a
 //! time: those who share a connection wait for each other here, in their
 //! order, rather than ask again and again for SQLite's lock; and it knows the
-//! newest pages as long as nobody else writes.
+//! newest pages as long as nobody else writes. PostgreSQL numbers events one
+//! after the other, and who has this connection has the database for itself.
 
+use std::borrow::Cow;
 use std::sync::Arc;
+use std::time::Duration;
 
-use sqlx::sqlite::SqliteConnectOptions;
-use sqlx::{ConnectOptions as _, Connection as _, SqliteConnection, SqlitePool};
+use sqlx::Connection as _;
 use tokio::sync::{Mutex, watch};
+
+use super::connector::Connector;
+use super::{Connection, Dialect, Wording};
+
+/// A database that takes longer for a batch is taken for gone.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Writes rows; cheap to clone, all clones share one connection.
 #[derive(Debug, Clone)]
@@ -15,36 +23,43 @@ pub struct Writer(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    options: Arc<SqliteConnectOptions>,
-    /// Made when it is needed, and anew after an error.
-    connection: Mutex<Option<SqliteConnection>>,
+    connector: Connector,
+    /// Made anew after an error.
+    connection: Mutex<Option<Connection>>,
     committed: watch::Sender<()>,
 }
 
 impl Writer {
-    pub(super) fn new(pool: &SqlitePool) -> Self {
-        let options = pool.connect_options();
-        let committed = watch::Sender::default();
-        Self(Arc::new(Inner { options, connection: Mutex::default(), committed }))
+    pub(super) fn new(connector: Connector, connection: Connection) -> Self {
+        let connection = Mutex::new(Some(connection));
+        Self(Arc::new(Inner { connector, connection, committed: watch::Sender::default() }))
     }
 
     /// Executes one statement, which takes all rows as one JSON array: one
-    /// transaction, and one trip to the database's thread. On disk when this
-    /// returns.
+    /// transaction, and one trip to the database. On disk when this returns.
     ///
     /// # Errors
-    /// The database did not take it; nothing of it is there.
-    pub async fn write(&self, statement: &'static str, rows: String) -> Result<(), sqlx::Error> {
-        let mut place = self.0.connection.lock().await;
+    /// The database did not take it, and nothing of it is there; or its answer
+    /// was lost, and nobody knows.
+    pub async fn write(&self, statement: &Wording, rows: String) -> Result<(), sqlx::Error> {
+        let Inner { connector, connection, committed } = &*self.0;
+        let mut place = connection.lock().await;
         let mut connection = match place.take() {
             Some(connection) => connection,
-            None => self.0.options.connect().await?,
+            None => connector.connect().await?,
+        };
+        let rows = match connector.dialect {
+            Dialect::Sqlite => rows,
+            Dialect::Postgres => without_nul(&rows).into_owned(),
         };
         // One that failed, or was given up half way, is not used again.
-        sqlx::query(statement).bind(rows).execute(&mut connection).await?;
+        let query = sqlx::query(statement.for_(connector.dialect)).bind(rows);
+        let late = |_| sqlx::Error::Io(std::io::ErrorKind::TimedOut.into());
+        let written = tokio::time::timeout(PATIENCE, query.execute(&mut connection)).await;
+        written.map_err(late)??;
         *place = Some(connection);
         drop(place);
-        self.0.committed.send_replace(());
+        committed.send_replace(());
         Ok(())
     }
 
@@ -58,6 +73,43 @@ impl Writer {
     pub(super) async fn close(&self) {
         if let Some(connection) = self.0.connection.lock().await.take() {
             let _ = connection.close().await;
+        }
+    }
+}
+
+/// PostgreSQL has no place for U+0000 in a text. One row with it, which a
+/// device may have said, holds up none of the others.
+fn without_nul(json: &str) -> Cow<'_, str> {
+    if !json.contains("\\u0000") {
+        return Cow::Borrowed(json);
+    }
+    let mut cleaned = String::with_capacity(json.len());
+    let mut rest = json;
+    while let Some(at) = rest.find('\\') {
+        let (before, escaped) = rest.split_at(at);
+        cleaned.push_str(before);
+        let (replaced, length) =
+            if escaped.starts_with("\\u0000") { ("\\ufffd", 6) } else { (&escaped[..2], 2) };
+        cleaned.push_str(replaced);
+        rest = &escaped[length..];
+    }
+    cleaned.push_str(rest);
+    Cow::Owned(cleaned)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[test]
+    fn what_postgresql_cannot_keep_is_replaced_and_nothing_else() {
+        for text in ["", "plain", "\u{0}", "a\u{0}b\u{0}", "\\u0000", "\\\u{0}\\\\", "\"\n\u{1}ü"]
+        {
+            let json = serde_json::to_string(text).unwrap();
+            let kept: String = serde_json::from_str(&without_nul(&json)).unwrap();
+            assert_eq!(kept, text.replace('\u{0}', "\u{fffd}"));
         }
     }
 }

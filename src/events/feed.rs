@@ -9,11 +9,11 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use sqlx::SqlitePool;
 use tokio::sync::{Notify, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::{EventError, Filter, Frame, Which, rows};
+use crate::database::Pool;
 
 /// How many are read at a time.
 const PAGE: u32 = 500;
@@ -125,7 +125,7 @@ impl Feed {
         }
     }
 
-    async fn read(&self, pool: &SqlitePool) -> Result<(), EventError> {
+    async fn read(&self, pool: &Pool) -> Result<(), EventError> {
         while let Some(after) = self.position() {
             let events = rows::after(pool, &Filter::default(), after, i64::MAX, PAGE).await?;
             let is_last = events.len() < PAGE as usize;
@@ -163,7 +163,7 @@ impl Follower {
 }
 
 /// Reads what was committed, until nobody knows the feed any more.
-pub(super) async fn run(feed: Weak<Feed>, pool: SqlitePool, mut commits: watch::Receiver<()>) {
+pub(super) async fn run(feed: Weak<Feed>, pool: Pool, mut commits: watch::Receiver<()>) {
     let mut failing = false;
     loop {
         let looked = match feed.upgrade() {

@@ -5,7 +5,6 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use prometheus_client::registry::Registry;
-use sqlx::SqlitePool;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
@@ -16,7 +15,7 @@ use super::retention::Retention;
 use super::writer::{self, Entry, Message};
 use super::{Event, EventError, Filter, Frame, Recorded, Which, rows};
 use crate::config::EventSettings;
-use crate::database::Database;
+use crate::database::{Database, Pool};
 
 /// How many events may wait for the disk. What comes later is counted, and the
 /// record says how many it lacks; who waits for the disk waits for a place.
@@ -30,7 +29,7 @@ const STOPPING: Duration = Duration::from_secs(5);
 pub struct Events(Arc<Inner>);
 
 struct Inner {
-    pool: SqlitePool,
+    pool: Pool,
     sender: mpsc::Sender<Message>,
     shared: Arc<Shared>,
     retention: Retention,

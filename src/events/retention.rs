@@ -5,10 +5,10 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use sqlx::SqlitePool;
 
 use crate::commands::RunClock;
 use crate::config::EventSettings;
+use crate::database::Pool;
 
 /// How often it is looked at.
 const EVERY: Duration = Duration::from_secs(60 * 60);
@@ -16,7 +16,7 @@ const EVERY: Duration = Duration::from_secs(60 * 60);
 /// How far the mark moves at a time, and how many rows go with one
 /// transaction: commands wait no longer for theirs.
 const STEP: i64 = 10_000;
-const BATCH: u32 = 500;
+const BATCH: i64 = 500;
 
 /// What comes between two of them has its turn.
 const PAUSE: Duration = Duration::from_millis(50);
@@ -28,18 +28,18 @@ const LATELY: Duration = Duration::from_secs(60 * 60);
 const SLACK: Duration = Duration::from_secs(2);
 
 const DELETE: &str = "DELETE FROM events WHERE seq IN (SELECT seq FROM events \
-    WHERE seq < (SELECT from_seq FROM events_kept) ORDER BY seq LIMIT ?)";
+    WHERE seq < (SELECT from_seq FROM events_kept) ORDER BY seq LIMIT $1)";
 
 /// Moves the mark, and removes what lies before it.
 pub(super) struct Retention {
-    pool: SqlitePool,
+    pool: Pool,
     clock: RunClock,
     age: Duration,
     most: i64,
 }
 
 impl Retention {
-    pub(super) fn new(pool: SqlitePool, settings: &EventSettings) -> Self {
+    pub(super) fn new(pool: Pool, settings: &EventSettings) -> Self {
         let most = i64::try_from(settings.kept).unwrap_or(i64::MAX);
         Self { pool, clock: RunClock::start(), age: settings.kept_for(), most }
     }
@@ -76,7 +76,7 @@ impl Retention {
         if end <= mark {
             return Ok(false);
         }
-        let query = "SELECT min(seq) FROM events WHERE seq >= ? AND seq < ? AND at >= ?";
+        let query = "SELECT min(seq) FROM events WHERE seq >= $1 AND seq < $2 AND at >= $3";
         let stays: Option<i64> = sqlx::query_scalar(query)
             .bind(mark)
             .bind(end)
@@ -87,7 +87,7 @@ impl Retention {
         if moved <= mark {
             return Ok(false);
         }
-        sqlx::query("UPDATE events_kept SET from_seq = ?, age_ms = ?, most = ?")
+        sqlx::query("UPDATE events_kept SET from_seq = $1, age_ms = $2, most = $3")
             .bind(moved)
             .bind(i64::try_from(self.age.as_millis()).unwrap_or(i64::MAX))
             .bind(self.most)
@@ -109,7 +109,7 @@ impl Retention {
         loop {
             let gone = sqlx::query(DELETE).bind(BATCH).execute(&self.pool).await?.rows_affected();
             removed += gone;
-            if gone < u64::from(BATCH) {
+            if gone < BATCH.unsigned_abs() {
                 return Ok(removed);
             }
             tokio::time::sleep(PAUSE).await;

@@ -7,7 +7,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::handle::Shared;
 use super::{Event, EventError, Kind};
-use crate::database::Writer;
+use crate::database::{Wording, Writer};
 
 /// How many go with one statement.
 const BATCH: usize = 1024;
@@ -20,11 +20,19 @@ const MOMENT: Duration = Duration::from_millis(50);
 const LOOK: Duration = Duration::from_secs(10);
 const AGAIN: Duration = Duration::from_secs(1);
 
-const WRITE: &str = "INSERT INTO events \
-    (at, kind, actor, through, address, device, command, action, result, detail, times) \
-    SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, \
-           value ->> 6, value ->> 7, value ->> 8, value ->> 9, value ->> 10 \
-    FROM json_each(?)";
+const WRITE: Wording = Wording {
+    sqlite: "INSERT INTO events \
+        (at, kind, actor, through, address, device, command, action, result, detail, times) \
+        SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, \
+               value ->> 6, value ->> 7, value ->> 8, value ->> 9, value ->> 10 \
+        FROM json_each($1)",
+    postgres: "INSERT INTO events \
+        (at, kind, actor, through, address, device, command, action, result, detail, times) \
+        SELECT (value ->> 0)::bigint, value ->> 1, value ->> 2, value ->> 3, value ->> 4, \
+               value ->> 5, value ->> 6, value ->> 7, value ->> 8, value ->> 9, \
+               (value ->> 10)::bigint \
+        FROM json_array_elements($1::json) WITH ORDINALITY AS rows (value, place) ORDER BY place",
+};
 
 /// What comes to the writer.
 pub(super) enum Message {
@@ -146,7 +154,7 @@ impl Batch {
 async fn write(writer: &Writer, entries: &[Entry]) -> Result<(), EventError> {
     let rows: Vec<_> = entries.iter().map(|entry| row(&entry.event)).collect();
     let rows = serde_json::to_string(&rows).map_err(|e| EventError(e.to_string().into()))?;
-    Ok(writer.write(WRITE, rows).await?)
+    Ok(writer.write(&WRITE, rows).await?)
 }
 
 /// An event in the order of the columns.

@@ -6,19 +6,18 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use arc_swap::ArcSwap;
-use sqlx::SqlitePool;
 use tokio::sync::{Mutex, watch};
 
 use super::rows;
 use super::{Account, AccountId, Identity, KeySecret, Role, Scope};
-use crate::database::Database;
+use crate::database::{Database, Pool};
 
 /// Every account; cheap to clone.
 #[derive(Clone)]
 pub struct Directory(Arc<Inner>);
 
 struct Inner {
-    pool: SqlitePool,
+    pool: Pool,
     accounts: ArcSwap<Accounts>,
     /// Changes come one after the other.
     changing: Mutex<()>,

@@ -1,25 +1,26 @@
 //! Accounts in the database.
 
 use jiff::Timestamp;
-use sqlx::sqlite::{SqliteArguments, SqliteRow};
-use sqlx::{Row as _, SqlitePool};
+use sqlx::Row as _;
+use sqlx::any::{Any, AnyArguments};
 
 use super::{Account, AccountId, AccountKind, Proof};
+use crate::database::{Pool, Row};
 
-type Query<'a> = sqlx::query::Query<'a, sqlx::Sqlite, SqliteArguments>;
+type Query<'a> = sqlx::query::Query<'a, Any, AnyArguments>;
 
 /// Every account.
-pub(super) async fn load(pool: &SqlitePool) -> Result<Vec<Account>, sqlx::Error> {
+pub(super) async fn load(pool: &Pool) -> Result<Vec<Account>, sqlx::Error> {
     let rows = sqlx::query("SELECT * FROM accounts").fetch_all(pool).await?;
     rows.iter().map(read).collect()
 }
 
 /// A new account.
-pub(super) async fn insert(pool: &SqlitePool, account: &Account) -> Result<(), sqlx::Error> {
+pub(super) async fn insert(pool: &Pool, account: &Account) -> Result<(), sqlx::Error> {
     let insert = sqlx::query(
         "INSERT INTO accounts (name, role, scopes, grants, password, secret, subject, epoch, \
          disabled, expires_at, id, kind, created_at) \
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
     );
     bind(insert, account)?
         .bind(account.id.to_string())
@@ -31,17 +32,17 @@ pub(super) async fn insert(pool: &SqlitePool, account: &Account) -> Result<(), s
 }
 
 /// What can change of one.
-pub(super) async fn update(pool: &SqlitePool, account: &Account) -> Result<(), sqlx::Error> {
+pub(super) async fn update(pool: &Pool, account: &Account) -> Result<(), sqlx::Error> {
     let update = sqlx::query(
-        "UPDATE accounts SET name = ?, role = ?, scopes = ?, grants = ?, password = ?, \
-         secret = ?, subject = ?, epoch = ?, disabled = ?, expires_at = ? WHERE id = ?",
+        "UPDATE accounts SET name = $1, role = $2, scopes = $3, grants = $4, password = $5, \
+         secret = $6, subject = $7, epoch = $8, disabled = $9, expires_at = $10 WHERE id = $11",
     );
     bind(update, account)?.bind(account.id.to_string()).execute(pool).await.map(|_| ())
 }
 
 /// One that is gone.
-pub(super) async fn delete(pool: &SqlitePool, id: AccountId) -> Result<(), sqlx::Error> {
-    let delete = sqlx::query("DELETE FROM accounts WHERE id = ?");
+pub(super) async fn delete(pool: &Pool, id: AccountId) -> Result<(), sqlx::Error> {
+    let delete = sqlx::query("DELETE FROM accounts WHERE id = $1");
     delete.bind(id.to_string()).execute(pool).await.map(|_| ())
 }
 
@@ -58,11 +59,11 @@ fn bind<'a>(query: Query<'a>, account: &Account) -> Result<Query<'a>, sqlx::Erro
         .bind(account.proof.secret.map(|secret| secret.to_vec()))
         .bind(account.subject.clone())
         .bind(i64::from(account.epoch))
-        .bind(account.disabled)
+        .bind(i64::from(account.disabled))
         .bind(account.expires_at.map(Timestamp::as_millisecond)))
 }
 
-fn read(row: &SqliteRow) -> Result<Account, sqlx::Error> {
+fn read(row: &Row) -> Result<Account, sqlx::Error> {
     let text = |column: &str| row.try_get::<String, _>(column);
     let grants = serde_json::from_str(&text("grants")?).map_err(|e| odd("grants", e))?;
     let secret: Option<Vec<u8>> = row.try_get("secret")?;
@@ -82,8 +83,8 @@ fn read(row: &SqliteRow) -> Result<Account, sqlx::Error> {
             secret: secret.map_err(|_| odd("secret", std::fmt::Error))?,
         },
         subject: row.try_get("subject")?,
-        epoch: row.try_get("epoch")?,
-        disabled: row.try_get("disabled")?,
+        epoch: u32::try_from(row.try_get::<i64, _>("epoch")?).map_err(|e| odd("epoch", e))?,
+        disabled: row.try_get::<i64, _>("disabled")? != 0,
         created_at: time(row.try_get("created_at")?)?,
         expires_at: row.try_get::<Option<i64>, _>("expires_at")?.map(time).transpose()?,
     })

@@ -1,16 +1,17 @@
 //! The table of pictures.
 
 use jiff::Timestamp;
-use sqlx::sqlite::SqliteRow;
-use sqlx::{Row, SqlitePool};
+use sqlx::Row as _;
+use sqlx::any::{Any, AnyArguments};
 
 use super::{MediaType, Picture, PictureError, PictureId};
+use crate::database::{Pool, Row};
 use crate::state::DeviceId;
 
 /// The rows of the table `pictures`.
 #[derive(Clone)]
 pub(super) struct Rows {
-    pub(super) pool: SqlitePool,
+    pub(super) pool: Pool,
 }
 
 impl Rows {
@@ -23,8 +24,8 @@ impl Rows {
         .bind(picture.device.as_ref().map(DeviceId::as_str))
         .bind(&picture.name)
         .bind(picture.media_type.as_str())
-        .bind(picture.width)
-        .bind(picture.height)
+        .bind(i64::from(picture.width))
+        .bind(i64::from(picture.height))
         .bind(i64::try_from(picture.size).unwrap_or(i64::MAX))
         .bind(picture.thumbnail.map(|size| i64::try_from(size).unwrap_or(i64::MAX)))
         .bind(picture.received_at.as_millisecond())
@@ -34,7 +35,7 @@ impl Rows {
     }
 
     pub(super) async fn get(&self, id: &PictureId) -> Result<Option<Picture>, PictureError> {
-        self.one(sqlx::query("SELECT * FROM pictures WHERE id = ?").bind(id.to_string())).await
+        self.one(sqlx::query("SELECT * FROM pictures WHERE id = $1").bind(id.to_string())).await
     }
 
     pub(super) async fn newest_of(
@@ -42,7 +43,7 @@ impl Rows {
         device: &DeviceId,
     ) -> Result<Option<Picture>, PictureError> {
         let query =
-            sqlx::query("SELECT * FROM pictures WHERE device = ? ORDER BY seq DESC LIMIT 1");
+            sqlx::query("SELECT * FROM pictures WHERE device = $1 ORDER BY seq DESC LIMIT 1");
         self.one(query.bind(device.as_str())).await
     }
 
@@ -53,7 +54,7 @@ impl Rows {
         since: Timestamp,
     ) -> Result<Option<Picture>, PictureError> {
         let query = sqlx::query(
-            "SELECT * FROM pictures WHERE device = ? AND name = ? AND received_at >= ? \
+            "SELECT * FROM pictures WHERE device = $1 AND name = $2 AND received_at >= $3 \
              ORDER BY seq DESC LIMIT 1",
         );
         self.one(query.bind(device.as_str()).bind(name).bind(since.as_millisecond())).await
@@ -68,20 +69,20 @@ impl Rows {
         limit: u32,
     ) -> Result<Vec<Picture>, PictureError> {
         let query = if strangers {
-            "SELECT * FROM pictures WHERE stranger_at IS NOT NULL AND (?1 IS NULL \
-             OR (stranger_at, seq) < (SELECT stranger_at, seq FROM pictures WHERE id = ?1)) \
-             ORDER BY stranger_at DESC, seq DESC LIMIT ?2"
+            "SELECT * FROM pictures WHERE stranger_at IS NOT NULL AND ($1 IS NULL \
+             OR (stranger_at, seq) < (SELECT stranger_at, seq FROM pictures WHERE id = $1)) \
+             ORDER BY stranger_at DESC, seq DESC LIMIT $2"
         } else {
-            "SELECT * FROM pictures WHERE ?1 IS NULL \
-             OR seq < (SELECT seq FROM pictures WHERE id = ?1) ORDER BY seq DESC LIMIT ?2"
+            "SELECT * FROM pictures WHERE $1 IS NULL \
+             OR seq < (SELECT seq FROM pictures WHERE id = $1) ORDER BY seq DESC LIMIT $2"
         };
-        let query = sqlx::query(query).bind(after.map(PictureId::to_string)).bind(limit);
+        let query = sqlx::query(query).bind(after.map(PictureId::to_string)).bind(i64::from(limit));
         query.fetch_all(&self.pool).await?.iter().map(read).collect()
     }
 
     /// False: there is none.
     pub(super) async fn mark_stranger(&self, id: &PictureId) -> Result<bool, PictureError> {
-        let done = sqlx::query("UPDATE pictures SET stranger_at = ? WHERE id = ?")
+        let done = sqlx::query("UPDATE pictures SET stranger_at = $1 WHERE id = $2")
             .bind(Timestamp::now().as_millisecond())
             .bind(id.to_string())
             .execute(&self.pool)
@@ -91,7 +92,7 @@ impl Rows {
 
     /// False: there was none.
     pub(super) async fn delete(&self, id: &PictureId) -> Result<bool, PictureError> {
-        let done = sqlx::query("DELETE FROM pictures WHERE id = ?")
+        let done = sqlx::query("DELETE FROM pictures WHERE id = $1")
             .bind(id.to_string())
             .execute(&self.pool)
             .await?;
@@ -119,18 +120,19 @@ impl Rows {
 
     async fn one(
         &self,
-        query: sqlx::query::Query<'_, sqlx::Sqlite, sqlx::sqlite::SqliteArguments>,
+        query: sqlx::query::Query<'_, Any, AnyArguments>,
     ) -> Result<Option<Picture>, PictureError> {
         let row = query.fetch_optional(&self.pool).await?;
         row.map(|row| read(&row)).transpose()
     }
 }
 
-fn read(row: &SqliteRow) -> Result<Picture, PictureError> {
+fn read(row: &Row) -> Result<Picture, PictureError> {
     let odd = |column: &str| PictureError::Storage(format!("a row with an odd {column}"));
     let time = |milliseconds: i64, column| {
         Timestamp::from_millisecond(milliseconds).map_err(|_| odd(column))
     };
+    let number = |number: i64, column| u32::try_from(number).map_err(|_| odd(column));
     let device: Option<String> = row.try_get("device")?;
     let stranger_at: Option<i64> = row.try_get("stranger_at")?;
     let thumbnail: Option<i64> = row.try_get("thumbnail")?;
@@ -139,8 +141,8 @@ fn read(row: &SqliteRow) -> Result<Picture, PictureError> {
         device: device.map(|id| id.parse()).transpose().map_err(|_| odd("device"))?,
         name: row.try_get("name")?,
         media_type: MediaType::parse(row.try_get("media_type")?).ok_or_else(|| odd("type"))?,
-        width: row.try_get("width")?,
-        height: row.try_get("height")?,
+        width: number(row.try_get("width")?, "width")?,
+        height: number(row.try_get("height")?, "height")?,
         size: u64::try_from(row.try_get::<i64, _>("size")?).map_err(|_| odd("size"))?,
         thumbnail: thumbnail.map(u64::try_from).transpose().map_err(|_| odd("thumbnail"))?,
         received_at: time(row.try_get("received_at")?, "received_at")?,

@@ -2,6 +2,7 @@
 
 use serde_json::json;
 
+use crate::events::Table;
 use crate::harness::{Answer, Manner, Server, until};
 
 async fn post(server: &Server, path: &str, key: &str) -> Answer {
@@ -102,11 +103,8 @@ async fn what_a_crash_interrupted_is_said_and_not_done_again() {
     post(&server, path, "k1").await.devices(200);
     let folder = server.stop_and_keep().await;
     // As a crash leaves it: the key is taken, and its answer was not kept.
-    let database = folder.path().join("data/latchlight.db");
-    let pool = sqlx::SqlitePool::connect(database.to_str().unwrap()).await.unwrap();
     let forget = "UPDATE idempotency_keys SET status = NULL, answer = NULL";
-    sqlx::query(forget).execute(&pool).await.unwrap();
-    pool.close().await;
+    assert_eq!(Table::of(folder.path()).await.execute(forget).await, Ok(1));
     let server = Server::start_in(folder).await;
     let door = server.lock("front-door", Manner::Obeys).await;
     let detail = post(&server, path, "k1").await.problem(409, "interrupted");

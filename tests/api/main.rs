@@ -4,6 +4,9 @@
 #![allow(clippy::unwrap_used)]
 
 mod harness;
+#[allow(dead_code)] // Reason: not every test stops it or has it stand still.
+#[path = "../support/postgres.rs"]
+mod postgres_server;
 #[allow(dead_code)] // Reason: the tests of devices use the rest of it.
 #[path = "../support/secrets.rs"]
 mod secrets;
@@ -25,6 +28,7 @@ mod lists;
 mod metrics;
 mod origin;
 mod pictures;
+mod postgres;
 mod problems;
 mod readme;
 mod stop;

@@ -8,12 +8,11 @@ use std::time::SystemTime;
 use anyhow::Context as _;
 use jiff::Timestamp;
 use parking_lot::RwLock;
-use sqlx::SqlitePool;
 use tokio::sync::{Mutex, watch};
 
 use super::command_key::{self, CommandKeys, Generation};
 use super::{CommandKey, DeviceCredential, DeviceSecret, rows, secret};
-use crate::database::Database;
+use crate::database::{Database, Pool};
 use crate::key_folder::KeyFolder;
 use crate::state::{DeviceId, DeviceKind};
 
@@ -47,7 +46,7 @@ pub struct IssuedCredentials {
 pub type Revoked = watch::Receiver<u64>;
 
 struct Inner {
-    pool: SqlitePool,
+    pool: Pool,
     keys: CommandKeys,
     all: RwLock<HashMap<DeviceId, Arc<DeviceCredential>>>,
     /// Changes come one after the other.

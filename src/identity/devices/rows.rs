@@ -1,23 +1,20 @@
 //! Devices' credentials in the database.
 
 use jiff::Timestamp;
-use sqlx::sqlite::SqliteRow;
-use sqlx::{Row as _, SqlitePool};
+use sqlx::Row as _;
 
 use super::DeviceCredential;
+use crate::database::{Pool, Row};
 use crate::state::{DeviceId, DeviceKind};
 
 /// All of them.
-pub(super) async fn load(pool: &SqlitePool) -> Result<Vec<DeviceCredential>, sqlx::Error> {
+pub(super) async fn load(pool: &Pool) -> Result<Vec<DeviceCredential>, sqlx::Error> {
     let rows = sqlx::query("SELECT * FROM device_credentials").fetch_all(pool).await?;
     rows.iter().map(read).collect()
 }
 
 /// New ones, in the place of those before.
-pub(super) async fn replace(
-    pool: &SqlitePool,
-    credential: &DeviceCredential,
-) -> Result<(), sqlx::Error> {
+pub(super) async fn replace(pool: &Pool, credential: &DeviceCredential) -> Result<(), sqlx::Error> {
     let replace = sqlx::query(
         "INSERT INTO device_credentials (device, kind, secret, created_at, generation) \
          VALUES ($1, $2, $3, $4, $5) \
@@ -36,12 +33,12 @@ pub(super) async fn replace(
 }
 
 /// Those of a device are gone.
-pub(super) async fn delete(pool: &SqlitePool, device: &DeviceId) -> Result<(), sqlx::Error> {
+pub(super) async fn delete(pool: &Pool, device: &DeviceId) -> Result<(), sqlx::Error> {
     let delete = sqlx::query("DELETE FROM device_credentials WHERE device = $1");
     delete.bind(device.as_str()).execute(pool).await.map(|_| ())
 }
 
-fn read(row: &SqliteRow) -> Result<DeviceCredential, sqlx::Error> {
+fn read(row: &Row) -> Result<DeviceCredential, sqlx::Error> {
     let kind: Option<String> = row.try_get("kind")?;
     let secret: Vec<u8> = row.try_get("secret")?;
     let generation: Option<Vec<u8>> = row.try_get("generation")?;

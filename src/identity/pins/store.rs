@@ -5,13 +5,12 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use jiff::{SignedDuration, Timestamp};
-use sqlx::SqlitePool;
 use subtle::ConstantTimeEq as _;
 use uuid::Uuid;
 
 use super::key::PinKey;
 use super::{NewPin, Pin, PinCode, PinId, ShownCode, rows};
-use crate::database::Database;
+use crate::database::{self, Database, Pool};
 use crate::identity::AccountId;
 use crate::key_folder::KeyFolder;
 
@@ -31,7 +30,7 @@ const KEPT: SignedDuration = SignedDuration::from_hours(30 * 24);
 pub struct Pins(Arc<Inner>);
 
 struct Inner {
-    pool: SqlitePool,
+    pool: Pool,
     key: PinKey,
 }
 
@@ -118,7 +117,7 @@ impl Pins {
             disabled: false,
             created_at: now,
         };
-        let mut transaction = self.0.pool.begin_with("BEGIN IMMEDIATE").await?;
+        let mut transaction = database::begin(&self.0.pool).await?;
         rows::delete_used(&mut transaction, now - KEPT).await?;
         let (all, of_account) = rows::count(&mut transaction, new.account).await?;
         if all >= MOST || of_account >= MOST_OF_ACCOUNT {

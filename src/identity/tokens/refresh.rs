@@ -9,10 +9,11 @@ use std::time::Duration;
 use data_encoding::BASE32_NOPAD;
 use jiff::Timestamp;
 use sha2::{Digest as _, Sha256};
-use sqlx::{Row as _, SqlitePool};
+use sqlx::Row as _;
 use subtle::ConstantTimeEq as _;
 use uuid::Uuid;
 
+use crate::database::{self, Pool};
 use crate::identity::{AccountId, Scopes};
 
 /// After so long without use, a sign-in is over.
@@ -39,7 +40,7 @@ pub struct InvalidRefreshToken;
 
 /// The refresh tokens in the database.
 pub(in crate::identity) struct RefreshTokens {
-    pool: SqlitePool,
+    pool: Pool,
 }
 
 /// What became of a refresh token that was shown.
@@ -99,7 +100,7 @@ impl fmt::Debug for RefreshToken {
 }
 
 impl RefreshTokens {
-    pub(in crate::identity) fn new(pool: SqlitePool) -> Self {
+    pub(in crate::identity) fn new(pool: Pool) -> Self {
         Self { pool }
     }
 
@@ -115,11 +116,11 @@ impl RefreshTokens {
     ) -> Result<RefreshToken, sqlx::Error> {
         let token = RefreshToken::generate(Uuid::new_v4())?;
         let now = now();
-        let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await?;
+        let mut transaction = database::begin(&self.pool).await?;
         sqlx::query(
             "INSERT INTO refresh_tokens \
              (family, account, hash, epoch, scopes, created_at, used_at, expires_at) \
-             VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
         )
         .bind(token.family.to_string())
         .bind(account.to_string())
@@ -133,9 +134,10 @@ impl RefreshTokens {
         .await?;
         sqlx::query(
             "DELETE FROM refresh_tokens WHERE family IN (SELECT family FROM refresh_tokens \
-             WHERE account = ? ORDER BY used_at DESC, created_at DESC LIMIT -1 OFFSET ?)",
+             WHERE account = $1 ORDER BY used_at DESC, created_at DESC LIMIT $2 OFFSET $3)",
         )
         .bind(account.to_string())
+        .bind(i64::MAX)
         .bind(AT_ONCE)
         .execute(&mut *transaction)
         .await?;
@@ -154,8 +156,8 @@ impl RefreshTokens {
     ) -> Result<Used, sqlx::Error> {
         let now = now();
         let family = shown.family.to_string();
-        let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await?;
-        let row = sqlx::query("SELECT * FROM refresh_tokens WHERE family = ?").bind(&family);
+        let mut transaction = database::begin(&self.pool).await?;
+        let row = sqlx::query("SELECT * FROM refresh_tokens WHERE family = $1").bind(&family);
         let row = row.fetch_optional(&mut *transaction).await?;
         let Some(row) = row else { return Ok(Used::Unknown) };
         let odd = |error: Box<dyn std::error::Error + Send + Sync>| sqlx::Error::Decode(error);
@@ -164,18 +166,19 @@ impl RefreshTokens {
         let scopes: String = row.try_get("scopes")?;
         let scopes: Scopes =
             scopes.parse().map_err(|error: crate::identity::InvalidScope| odd(error.into()))?;
-        let epoch: u32 = row.try_get("epoch")?;
+        let epoch: i64 = row.try_get("epoch")?;
+        let epoch = u32::try_from(epoch).map_err(|error| odd(error.into()))?;
         let is_last: bool = row.try_get::<Vec<u8>, _>("hash")?.ct_eq(&shown.hash()).into();
         let is_good = row.try_get::<i64, _>("expires_at")? > now && is_let_in(account, epoch);
         if !(is_last && is_good) {
-            let over = sqlx::query("DELETE FROM refresh_tokens WHERE family = ?").bind(&family);
+            let over = sqlx::query("DELETE FROM refresh_tokens WHERE family = $1").bind(&family);
             over.execute(&mut *transaction).await?;
             transaction.commit().await?;
             return Ok(if is_last { Used::Void } else { Used::Again });
         }
         let token = RefreshToken::generate(shown.family)?;
         sqlx::query(
-            "UPDATE refresh_tokens SET hash = ?, used_at = ?, expires_at = ? WHERE family = ?",
+            "UPDATE refresh_tokens SET hash = $1, used_at = $2, expires_at = $3 WHERE family = $4",
         )
         .bind(token.hash())
         .bind(now)
@@ -192,7 +195,7 @@ impl RefreshTokens {
     /// # Errors
     /// The database does not take it.
     pub(in crate::identity) async fn end(&self, family: Uuid) -> Result<(), sqlx::Error> {
-        let end = sqlx::query("DELETE FROM refresh_tokens WHERE family = ?");
+        let end = sqlx::query("DELETE FROM refresh_tokens WHERE family = $1");
         end.bind(family.to_string()).execute(&self.pool).await.map(|_| ())
     }
 
@@ -202,7 +205,7 @@ impl RefreshTokens {
     /// The database does not take it.
     pub(in crate::identity) async fn prune(&self) -> Result<u64, sqlx::Error> {
         let old = sqlx::query(
-            "DELETE FROM refresh_tokens WHERE expires_at <= ? \
+            "DELETE FROM refresh_tokens WHERE expires_at <= $1 \
              OR epoch <> (SELECT epoch FROM accounts WHERE accounts.id = refresh_tokens.account)",
         );
         Ok(old.bind(now()).execute(&self.pool).await?.rows_affected())

@@ -5,14 +5,15 @@ use std::collections::HashMap;
 
 use jiff::Timestamp;
 use parking_lot::RwLock;
-use sqlx::{Row as _, SqlitePool};
+use sqlx::Row as _;
 use uuid::Uuid;
 
 use super::{Claims, LIFETIME};
+use crate::database::{Pool, Row};
 
 /// What was revoked, as long as that matters.
 pub(in crate::identity) struct Revoked {
-    pool: SqlitePool,
+    pool: Pool,
     /// Until when the last token ends that this is about.
     until: RwLock<HashMap<Uuid, i64>>,
 }
@@ -22,9 +23,9 @@ impl Revoked {
     ///
     /// # Errors
     /// The database does not answer, or has something odd.
-    pub(in crate::identity) async fn open(pool: SqlitePool) -> Result<Self, sqlx::Error> {
+    pub(in crate::identity) async fn open(pool: Pool) -> Result<Self, sqlx::Error> {
         let rows = sqlx::query("SELECT id, until FROM revoked_tokens").fetch_all(&pool).await?;
-        let read = |row: &sqlx::sqlite::SqliteRow| {
+        let read = |row: &Row| {
             let id: String = row.try_get("id")?;
             let id = id.parse().map_err(|error: uuid::Error| sqlx::Error::Decode(error.into()))?;
             Ok((id, row.try_get("until")?))
@@ -50,8 +51,8 @@ impl Revoked {
         let until = (Timestamp::now() + LIFETIME).as_millisecond();
         self.until.write().insert(id, until);
         let add = sqlx::query(
-            "INSERT INTO revoked_tokens (id, until) VALUES (?, ?) \
-             ON CONFLICT DO UPDATE SET until = excluded.until",
+            "INSERT INTO revoked_tokens (id, until) VALUES ($1, $2) \
+             ON CONFLICT (id) DO UPDATE SET until = excluded.until",
         );
         add.bind(id.to_string()).bind(until).execute(&self.pool).await.map(|_| ())
     }
@@ -63,7 +64,7 @@ impl Revoked {
     pub(in crate::identity) async fn prune(&self) -> Result<(), sqlx::Error> {
         let now = Timestamp::now().as_millisecond();
         self.until.write().retain(|_, until| *until > now);
-        let old = sqlx::query("DELETE FROM revoked_tokens WHERE until <= ?");
+        let old = sqlx::query("DELETE FROM revoked_tokens WHERE until <= $1");
         old.bind(now).execute(&self.pool).await.map(|_| ())
     }
 }

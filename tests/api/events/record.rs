@@ -10,10 +10,11 @@ const DAY: i64 = 24 * 60 * 60 * 1000;
 
 /// Events that happened so many milliseconds ago.
 async fn add(table: &mut Table, events: u32, ago: i64) {
+    let at = jiff::Timestamp::now().as_millisecond() - ago;
     let add = format!(
         "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {events}) \
          INSERT INTO events (at, kind, actor, through, action, result) \
-         SELECT unixepoch() * 1000 - {ago}, 'account', 'app:x', 'http', 'add', 'ok' FROM n"
+         SELECT {at}, 'account', 'app:x', 'http', 'add', 'ok' FROM n"
     );
     assert_eq!(table.execute(&add).await, Ok(u64::from(events)));
 }
@@ -24,21 +25,36 @@ async fn c27_the_database_refuses_to_change_or_delete_an_event() {
     let folder = server.stop_and_keep().await;
     let mut table = Table::of(folder.path()).await;
     add(&mut table, 3, 400 * DAY).await;
-    let before = table.number("SELECT sum(seq * length(actor || result)) FROM events").await;
+    let sum = "SELECT cast(sum(seq * length(actor || result)) AS BIGINT) FROM events";
+    let before = table.number(sum).await;
     let columns = "(seq, at, kind, actor, through, action, result)";
-    for statement in [
+    let replace = format!("{columns} VALUES (2, 1, 'a', 'b', 'c', 'd', 'e')");
+    let of_sqlite = [
+        "UPDATE OR REPLACE events SET seq = 1 WHERE seq = 2".to_owned(),
+        "UPDATE OR IGNORE events SET actor = 'app:eve'".to_owned(),
+        format!("REPLACE INTO events {replace}"),
+        format!("INSERT OR REPLACE INTO events {replace}"),
+        format!(
+            "REPLACE INTO events {columns} SELECT max(seq), 1, 'a', 'b', 'c', 'd', 'e' FROM events"
+        ),
+    ];
+    let of_postgres = [
+        "TRUNCATE events".to_owned(),
+        "TRUNCATE events CASCADE".to_owned(),
+        format!("INSERT INTO events {replace} ON CONFLICT (seq) DO NOTHING"),
+        "WITH gone AS (DELETE FROM events RETURNING *) SELECT count(*) FROM gone".to_owned(),
+        "MERGE INTO events USING (VALUES (2)) AS x (seq) ON events.seq = x.seq \
+         WHEN MATCHED THEN DELETE"
+            .to_owned(),
+    ];
+    let of_one = if table.is_postgres() { of_postgres } else { of_sqlite };
+    let of_both = [
         "UPDATE events SET result = 'ok'",
         "UPDATE events SET detail = 'nothing' WHERE seq = 2",
-        "UPDATE OR REPLACE events SET seq = 1 WHERE seq = 2",
-        "UPDATE OR IGNORE events SET actor = 'app:eve'",
+        "UPDATE events SET seq = 99999 WHERE seq = 2",
         "DELETE FROM events",
         "DELETE FROM events WHERE seq = 1",
         "DELETE FROM events WHERE at > 0",
-        &format!("REPLACE INTO events {columns} VALUES (2, 1, 'a', 'b', 'c', 'd', 'e')"),
-        &format!(
-            "REPLACE INTO events {columns} SELECT max(seq), 1, 'a', 'b', 'c', 'd', 'e' FROM events"
-        ),
-        &format!("INSERT OR REPLACE INTO events {columns} VALUES (1, 1, 'a', 'b', 'c', 'd', 'e')"),
         &format!(
             "INSERT INTO events {columns} VALUES (1, 1, 'a', 'b', 'c', 'd', 'e') \
              ON CONFLICT (seq) DO UPDATE SET actor = 'app:eve'"
@@ -47,11 +63,11 @@ async fn c27_the_database_refuses_to_change_or_delete_an_event() {
         &format!("INSERT INTO events {columns} VALUES (0, 1, 'a', 'b', 'c', 'd', 'e')"),
         &format!("INSERT INTO events {columns} VALUES (-7, 1, 'a', 'b', 'c', 'd', 'e')"),
         &format!("INSERT INTO events {columns} VALUES (99999, 1, 'a', 'b', 'c', 'd', 'e')"),
-    ] {
+    ];
+    for statement in of_one.iter().map(String::as_str).chain(of_both) {
         let said = table.execute(statement).await;
         assert!(said.as_ref().is_err_and(|said| said.contains("event")), "{statement}: {said:?}");
-        let after = table.number("SELECT sum(seq * length(actor || result)) FROM events").await;
-        assert_eq!(after, before, "{statement}");
+        assert_eq!(table.number(sum).await, before, "{statement}");
     }
     assert_eq!(table.number("SELECT max(seq) - count(*) FROM events").await, 0, "without gaps");
 }
@@ -67,7 +83,11 @@ async fn c27_the_mark_before_which_events_are_deleted_moves_over_nothing_that_is
     for statement in [
         "DELETE FROM events_kept",
         "INSERT INTO events_kept VALUES (2, 9, 86400000, 1000)",
-        "REPLACE INTO events_kept VALUES (1, 9, 86400000, 1000)",
+        if table.is_postgres() {
+            "TRUNCATE events_kept"
+        } else {
+            "REPLACE INTO events_kept VALUES (1, 9, 86400000, 1000)"
+        },
         // What is younger than is said, and not beyond the number that is said.
         &format!("UPDATE events_kept SET from_seq = 9, age_ms = {year}, most = 100000"),
         &format!("UPDATE events_kept SET from_seq = {newest}, age_ms = {year}, most = 1000"),
@@ -92,10 +112,20 @@ async fn c27_the_mark_before_which_events_are_deleted_moves_over_nothing_that_is
 /// Has all that is on record happen so much earlier, as no statement could but
 /// for one that takes the trigger away.
 async fn make_older(table: &mut Table, milliseconds: i64) {
+    let older = format!("UPDATE events SET at = at - {milliseconds}");
+    if table.is_postgres() {
+        let switch = async |table: &mut Table, on| {
+            let switch = format!("ALTER TABLE events {on} TRIGGER events_stay_as_they_are");
+            table.execute(&switch).await.unwrap();
+        };
+        switch(table, "DISABLE").await;
+        table.execute(&older).await.unwrap();
+        return switch(table, "ENABLE").await;
+    }
     let trigger = "SELECT sql FROM sqlite_master WHERE name = 'events_stay_as_they_are'";
     let trigger: String = sqlx::query_scalar(trigger).fetch_one(&mut table.0).await.unwrap();
     table.execute("DROP TRIGGER events_stay_as_they_are").await.unwrap();
-    table.execute(&format!("UPDATE events SET at = at - {milliseconds}")).await.unwrap();
+    table.execute(&older).await.unwrap();
     table.execute(&trigger).await.unwrap();
 }
 

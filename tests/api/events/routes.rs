@@ -8,7 +8,8 @@ use crate::harness::{Answer, Manner, Server, until};
 /// Adds an event with these words, beside the server.
 async fn add(table: &mut Table, at: &str, actor: &str, detail: &str) {
     let query = "INSERT INTO events (at, kind, actor, through, address, action, result, detail) \
-                 VALUES (unixepoch(?) * 1000, 'account', ?, 'http', '192.0.2.7', 'add', 'ok', ?)";
+                 VALUES ($1, 'account', $2, 'http', '192.0.2.7', 'add', 'ok', $3)";
+    let at = at.parse::<jiff::Timestamp>().unwrap().as_millisecond();
     let query = sqlx::query(query).bind(at).bind(actor).bind(detail);
     query.execute(&mut table.0).await.unwrap();
 }

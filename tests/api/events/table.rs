@@ -3,8 +3,8 @@
 
 use std::path::Path;
 
-use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
-use sqlx::{AssertSqlSafe, ConnectOptions as _, Row as _};
+use serde_json::Value;
+use sqlx::{AnyConnection, AssertSqlSafe, Connection as _, Row as _};
 
 use crate::harness::until;
 
@@ -24,12 +24,22 @@ pub(crate) struct Row {
     pub(crate) times: i64,
 }
 
-pub(crate) struct Table(pub(crate) SqliteConnection);
+pub(crate) struct Table(pub(crate) AnyConnection);
 
 impl Table {
     pub(crate) async fn of(folder: &Path) -> Self {
-        let options = SqliteConnectOptions::new().filename(folder.join("data/latchlight.db"));
-        Self(options.connect().await.unwrap())
+        sqlx::any::install_default_drivers();
+        let config = std::fs::read_to_string(folder.join("config.json")).unwrap();
+        let config: Value = serde_json::from_str(&config).unwrap();
+        let url = match &config["settings"]["database"]["url"] {
+            Value::String(url) => url.clone(),
+            _ => format!("sqlite://{}", folder.join("data/latchlight.db").display()),
+        };
+        Self(AnyConnection::connect(&url).await.unwrap())
+    }
+
+    pub(crate) fn is_postgres(&self) -> bool {
+        self.0.backend_name() == "PostgreSQL"
     }
 
     /// Executes a statement; gives what the database says against it.
@@ -40,7 +50,7 @@ impl Table {
 
     /// All events of a kind, in their order.
     pub(crate) async fn events(&mut self, kind: &str) -> Vec<Row> {
-        let query = sqlx::query("SELECT * FROM events WHERE kind = ? ORDER BY seq").bind(kind);
+        let query = sqlx::query("SELECT * FROM events WHERE kind = $1 ORDER BY seq").bind(kind);
         let rows = query.fetch_all(&mut self.0).await.unwrap();
         rows.iter()
             .map(|row| Row {

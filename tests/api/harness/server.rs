@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::secrets;
+use crate::{postgres_server, secrets};
 
 use super::{Answer, Device, EventStream, Manner, PATIENCE};
 
@@ -45,6 +45,11 @@ impl Server {
             "http": { "listen": "127.0.0.1:0" },
             "mqtt": { "listen": "127.0.0.1:0" },
         });
+        // Where the run is to have its databases in PostgreSQL.
+        if postgres_server::is_wanted() {
+            let url = postgres_server::shared().new_database().await;
+            merge(&mut all, json!({ "database": { "url": url } }));
+        }
         merge(&mut all, settings);
         let config = folder.path().join("config.json");
         std::fs::write(&config, json!({ "settings": all, "state": {} }).to_string()).unwrap();

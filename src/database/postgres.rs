@@ -1,0 +1,72 @@
+//! What PostgreSQL alone needs: what a connection is told, and that no other
+//! server uses the same database.
+
+use std::io;
+use std::str::FromStr as _;
+
+use anyhow::Context as _;
+use sqlx::Executor as _;
+use sqlx::any::AnyConnectOptions;
+use sqlx::migrate::Migrator;
+use sqlx::postgres::PgConnectOptions;
+
+use super::Connection;
+
+pub(super) static MIGRATIONS: Migrator = sqlx::migrate!("migrations/postgres");
+
+/// Waits for the one turn that there is; it ends with the transaction. Of two
+/// who read and then write, neither overlooks what the other wrote, as it is
+/// with SQLite. The first number is ours, the second this turn's; the
+/// migrations have another one for the order of events.
+pub(super) const TURN: &str = "SELECT pg_advisory_xact_lock(1279349571, 1)";
+
+/// Takes the database for this server, for as long as the connection lasts.
+const SOLE_USE: &str =
+    "SELECT CASE WHEN pg_try_advisory_lock(1279349571, 3) THEN 1::bigint ELSE 0::bigint END";
+
+/// A peer that is gone is found out within half a minute by both sides, so
+/// that its locks are free again; nobody waits longer for a lock than with
+/// SQLite; a transaction that was forgotten ends. Where the server's operator
+/// has switched off that what is committed is on disk, it is switched on again.
+const SET_UP: &str = "SET tcp_keepalives_idle = 10; SET tcp_keepalives_interval = 5; \
+    SET tcp_keepalives_count = 3; SET tcp_user_timeout = 25000; SET lock_timeout = '5s'; \
+    SET idle_in_transaction_session_timeout = '60s'; \
+    SELECT set_config('synchronous_commit', 'on', false) \
+    WHERE current_setting('synchronous_commit') = 'off'";
+
+/// Where the server is. What is wrong with the URL is said without it: it may
+/// hold a password.
+pub(super) fn options(url: &str) -> anyhow::Result<AnyConnectOptions> {
+    PgConnectOptions::from_str(url).context("read database.url")?;
+    let mut options = AnyConnectOptions::from_str(url).context("read database.url")?;
+    let url = &mut options.database_url;
+    if !url.query_pairs().any(|(name, _)| name == "application_name") {
+        url.query_pairs_mut().append_pair("application_name", "latchlight");
+    }
+    Ok(options)
+}
+
+/// The server and the database, without user and password.
+pub(super) fn name(options: &AnyConnectOptions) -> String {
+    match PgConnectOptions::try_from(options) {
+        Ok(options) => format!(
+            "the database {} at {}:{}",
+            options.get_database().unwrap_or(options.get_username()),
+            options.get_socket().map_or(options.get_host().to_owned(), |s| s.display().to_string()),
+            options.get_port()
+        ),
+        Err(_) => "the database at database.url".to_owned(),
+    }
+}
+
+/// What every connection is told.
+pub(super) async fn set_up(connection: &mut Connection) -> Result<(), sqlx::Error> {
+    connection.execute(SET_UP).await.map(|_| ())
+}
+
+/// Takes the database for this server.
+pub(super) async fn take(connection: &mut Connection) -> Result<(), sqlx::Error> {
+    let taken: i64 = sqlx::query_scalar(SOLE_USE).fetch_one(connection).await?;
+    let used = "another server uses the database, or did a moment ago";
+    if taken == 1 { Ok(()) } else { Err(io::Error::new(io::ErrorKind::ResourceBusy, used).into()) }
+}

@@ -1,0 +1,81 @@
+//! What SQLite alone needs: its file, its settings, and what to do with a file
+//! that is torn.
+
+use std::path::{Path, PathBuf};
+use std::str::FromStr as _;
+
+use anyhow::Context as _;
+use sqlx::any::AnyConnectOptions;
+use sqlx::migrate::Migrator;
+use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{ConnectOptions as _, Connection as _, Executor as _};
+
+use super::Connection;
+
+pub(super) static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
+
+/// The database in the data folder; its log and index stand beside it.
+pub const FILE: &str = "latchlight.db";
+
+/// What is wrong with the pages of a database.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct Torn(String);
+
+/// The file that the settings name, or the one in the data folder.
+pub(super) fn options(url: Option<&str>, data: &Path) -> anyhow::Result<AnyConnectOptions> {
+    let options = match url {
+        Some(url) => SqliteConnectOptions::from_str(url).context("read database.url")?,
+        None => SqliteConnectOptions::new().filename(data.join(FILE)),
+    };
+    // sqlx forgets this one where it makes a URL of a path.
+    let path = options.get_filename().to_string_lossy().replace('%', "%25");
+    let url = options.filename(path).create_if_missing(true).to_url_lossy();
+    AnyConnectOptions::from_url(&url).context("read database.url")
+}
+
+/// What every connection is told. What was acknowledged outlives a power cut,
+/// not only a crash.
+pub(super) async fn set_up(connection: &mut Connection) -> Result<(), sqlx::Error> {
+    connection.execute("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL").await.map(|_| ())
+}
+
+/// That the pages of the database are whole.
+pub(super) async fn check(connection: &mut Connection) -> anyhow::Result<()> {
+    let check = sqlx::query_scalar("PRAGMA quick_check(1)");
+    let found: String = check.fetch_one(connection).await?;
+    if found == "ok" { Ok(()) } else { Err(Torn(found).into()) }
+}
+
+/// Whether the file is no database, or not a whole one.
+pub(super) fn is_torn(error: &anyhow::Error) -> bool {
+    error.chain().any(|cause| {
+        let code = cause.downcast_ref::<sqlx::Error>();
+        let code = code.and_then(|error| error.as_database_error()?.code());
+        // SQLITE_CORRUPT and SQLITE_NOTADB, in the lowest byte of what extends them.
+        let code = code.and_then(|code| code.parse::<i32>().ok()).map(|code| code & 0xFF);
+        matches!(code, Some(11 | 26)) || cause.is::<Torn>()
+    })
+}
+
+/// Renames the files of the database; gives the new name of the first.
+pub(super) fn keep_aside(data: &Path) -> std::io::Result<PathBuf> {
+    let aside = format!("{FILE}.torn-{}", jiff::Timestamp::now().as_millisecond());
+    for part in ["-wal", "-shm", ""] {
+        let named = data.join(format!("{FILE}{part}"));
+        match std::fs::rename(named, data.join(format!("{aside}{part}"))) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+    }
+    Ok(data.join(aside))
+}
+
+/// Whether a connection may be used again. Where a disk is full, SQLite ends a
+/// transaction by itself; sqlx then takes it for open, and no other one could
+/// begin on this connection any more.
+pub(super) async fn is_whole(connection: &mut Connection) -> Result<bool, sqlx::Error> {
+    // What was to be rolled back is, when this has been answered.
+    connection.ping().await?;
+    Ok(!connection.is_in_transaction())
+}

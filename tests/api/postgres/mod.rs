@@ -1,0 +1,5 @@
+//! PostgreSQL as the database: a real one. What is the same as on SQLite is in
+//! the other tests, which `script/test` runs on both.
+
+mod records;
+mod start;
