@@ -28,6 +28,7 @@ use crate::device_interface::{Actor, LinkOutbox};
 use crate::events::{Event, Events, Kind};
 use crate::http::{self, BrokerAddress, Listening, Services};
 use crate::identity::devices::Pairing;
+use crate::identity::oidc::Provider;
 use crate::identity::pins::Pins;
 use crate::identity::{FirstOwner, SignIn, ensure_owner};
 use crate::keypads::{self, Keypads};
@@ -247,6 +248,7 @@ async fn services(
         keypads,
         pairing: pairing.clone(),
         sign_in: sign_in.context("open what lets people in")?,
+        provider: Provider::open(&settings.oidc)?,
         permissions: permissions.clone(),
         commands: acting.commands.clone(),
         events: events.clone(),

@@ -2,7 +2,9 @@
 // that and nothing else. A command shows its outcome; a state changes only
 // when the device has said so. Text goes into the page by textContent alone.
 
-import { SignedOut, isAllowed, mayBeSignedIn, request, signIn, signOut } from "./session.js";
+import {
+  SignedOut, comeBack, isAllowed, mayBeSignedIn, providerName, request, signIn, signOut,
+} from "./session.js";
 import {
   KINDS, LABELS, VERBS, WORDS, ago, allOutcome, capital, outcomeText, stateText, strangerText,
   summaryText, unreachableText,
@@ -394,6 +396,14 @@ function showSignIn() {
   delete document.body.dataset.signedIn;
   showConnection("signed-out", "Signed out");
   byId("username").focus();
+  showProvider();
+}
+
+async function showProvider() {
+  const name = await providerName().catch(() => null);
+  const link = byId("sign-in-provider");
+  link.hidden = !name;
+  if (name) link.textContent = `Sign in with ${name}`;
 }
 
 byId("sign-in").addEventListener("submit", async (event) => {
@@ -491,5 +501,6 @@ const poll = {
 };
 
 document.addEventListener("visibilitychange", () => document.hidden || poll.soon());
+comeBack();
 if (mayBeSignedIn()) poll.now();
 else showSignIn();

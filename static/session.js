@@ -60,6 +60,20 @@ export function signIn(username, password) {
   return grant({ grant_type: "password", username, password });
 }
 
+// Back from the provider: the server has given the cookie, and says so by the
+// fragment, which would else be there at the next reload, too.
+export function comeBack() {
+  if (location.hash !== "#signed-in") return;
+  history.replaceState(null, "", location.pathname);
+  localStorage.setItem(MARK, "yes");
+}
+
+// What the provider is called at which one can sign in, if there is one.
+export async function providerName() {
+  const response = await fetch("/oauth/oidc");
+  return response.ok ? (await response.json()).button : null;
+}
+
 export async function signOut() {
   const body = new URLSearchParams({ refresh_token_in: "cookie" });
   const response = await fetch("/oauth/revoke", { method: "POST", body });

@@ -20,6 +20,8 @@ pub(super) struct Account {
     pub(super) grants: Vec<AccountGrant>,
     #[serde(default)]
     password: bool,
+    #[serde(default)]
+    subject: Option<String>,
     disabled: bool,
     created_at: String,
     expires_at: Option<String>,
@@ -45,6 +47,9 @@ impl Account {
             line(if index == 0 { "may" } else { "" }, may);
         }
         line("state", &self.state());
+        if let Some(subject) = &self.subject {
+            line("provider", subject);
+        }
         line("since", &self.created_at);
         if let Some(end) = &self.expires_at {
             line("until", end);
@@ -70,7 +75,8 @@ impl Account {
     }
 
     fn state(&self) -> String {
-        match (self.disabled, self.kind, self.password) {
+        let shows_something = self.password || self.subject.is_some();
+        match (self.disabled, self.kind, shows_something) {
             (true, _, _) => "disabled",
             (false, AccountKind::User, false) => "without a password",
             (false, _, _) => "open",

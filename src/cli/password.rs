@@ -18,6 +18,11 @@ pub(super) struct PasswordArgs {
 }
 
 impl PasswordArgs {
+    /// Whether a program gives one.
+    pub(super) fn is_given(&self) -> bool {
+        self.password_stdin
+    }
+
     /// Asks for a new password twice, or reads it once.
     pub(super) async fn read(&self, name: &str) -> anyhow::Result<String> {
         let from_input = self.password_stdin;

@@ -2,6 +2,7 @@
 
 use clap::{Args, Subcommand};
 use jiff::Timestamp;
+use latchlight::identity::oidc::Subject;
 use latchlight::identity::{Identity, Role, Scopes};
 use serde_json::{Value, json};
 
@@ -27,6 +28,8 @@ pub(super) enum UserCommand {
     Role(RoleArgs),
     /// Let somebody do something to some devices, always or at certain times
     Grant(GrantCommandArgs),
+    /// Let somebody sign in through the OpenID Connect provider, or no more
+    Link(LinkArgs),
     /// Let somebody in no more, and at once; all else stays as it is
     Disable(NameArgs),
     /// Let somebody in again; they have to sign in anew
@@ -66,6 +69,8 @@ pub(super) struct AddArgs {
     /// Give no password: nobody can sign in by one
     #[arg(long, conflicts_with = "password_stdin")]
     no_password: bool,
+    #[command(flatten)]
+    provider: ProviderArgs,
     /// The most that their tokens are good for, such as `devices:read
     /// lights:operate`; without it, what the role has
     #[arg(long, value_name = "SCOPES")]
@@ -119,6 +124,35 @@ pub(super) struct GrantCommandArgs {
     server: ServerArgs,
 }
 
+#[derive(Args)]
+pub(super) struct ProviderArgs {
+    /// Whoever signs in first at the OpenID Connect provider with this address,
+    /// which the provider must have verified, is theirs from then on
+    #[arg(long, value_name = "ADDRESS", value_parser = Subject::of_email)]
+    oidc_email: Option<Subject>,
+    /// Who they are at the OpenID Connect provider: its issuer URL, a space,
+    /// and their `sub` there
+    #[arg(long, value_name = "SUBJECT", conflicts_with = "oidc_email")]
+    oidc_subject: Option<Subject>,
+}
+
+#[derive(Args)]
+#[command(after_help = "EXAMPLES:\n  \
+    latchlight user link bob --oidc-email bob@example.org\n  \
+    latchlight user link bob --oidc-subject 'https://accounts.google.com 1234567890'\n  \
+    latchlight user link bob --nobody")]
+pub(super) struct LinkArgs {
+    /// The account's name
+    name: Identity,
+    #[command(flatten)]
+    provider: ProviderArgs,
+    /// Nobody signs in to it through a provider
+    #[arg(long, conflicts_with_all = ["oidc_email", "oidc_subject"])]
+    nobody: bool,
+    #[command(flatten)]
+    server: ServerArgs,
+}
+
 pub(super) async fn run(command: UserCommand) -> anyhow::Result<()> {
     match command {
         UserCommand::Add(args) => add(args).await,
@@ -136,6 +170,7 @@ pub(super) async fn run(command: UserCommand) -> anyhow::Result<()> {
             change(&name, &server, json!({ "role": role })).await
         }
         UserCommand::Grant(args) => grant(args).await,
+        UserCommand::Link(args) => link(args).await,
         UserCommand::Disable(NameArgs { name, server }) => {
             change(&name, &server, json!({ "disabled": true })).await
         }
@@ -151,8 +186,10 @@ pub(super) async fn run(command: UserCommand) -> anyhow::Result<()> {
 }
 
 async fn add(args: AddArgs) -> anyhow::Result<()> {
-    let AddArgs { name, role, password, no_password, scopes, expires, grant, server } = args;
-    let grant = grant.into_grant()?;
+    let AddArgs { name, role, scopes, expires, server, .. } = args;
+    let AddArgs { password, no_password, provider, grant, .. } = args;
+    let (grant, subject) = (grant.into_grant()?, provider.subject());
+    let wants_password = !no_password && (subject.is_none() || password.is_given());
     let console = server.connect().await?;
     let mut body = json!({ "name": name.as_str(), "role": role });
     if let Some(scopes) = scopes {
@@ -164,7 +201,10 @@ async fn add(args: AddArgs) -> anyhow::Result<()> {
     if let Some(grant) = grant {
         body["grants"] = json!([grant]);
     }
-    if !no_password {
+    if let Some(subject) = subject {
+        body["subject"] = json!(subject);
+    }
+    if wants_password {
         body["password"] = password.read(name.as_str()).await?.into();
     }
     show(&server, &console.post(PATH, &body).await?)
@@ -194,6 +234,21 @@ async fn grant(args: GrantCommandArgs) -> anyhow::Result<()> {
     };
     grants.extend(grant);
     change(&name, &server, json!({ "grants": grants })).await
+}
+
+async fn link(args: LinkArgs) -> anyhow::Result<()> {
+    let LinkArgs { name, provider, nobody, server } = args;
+    let subject = provider.subject();
+    if subject.is_none() && !nobody {
+        anyhow::bail!("who is it? --oidc-email bob@example.org, --oidc-subject, or --nobody");
+    }
+    change(&name, &server, json!({ "subject": subject })).await
+}
+
+impl ProviderArgs {
+    fn subject(self) -> Option<Subject> {
+        self.oidc_email.or(self.oidc_subject)
+    }
 }
 
 async fn change(name: &Identity, server: &ServerArgs, body: Value) -> anyhow::Result<()> {

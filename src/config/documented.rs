@@ -18,8 +18,8 @@ fn keys() -> BTreeSet<String> {
     let mut keys = BTreeSet::new();
     add_keys("", &|value| value, &mut keys);
     for part in [
-        "http", "mqtt", "tls", "limits", "database", "log", "commands", "events", "pictures",
-        "devices", "plugins",
+        "http", "mqtt", "tls", "oidc", "limits", "database", "log", "commands", "events",
+        "pictures", "devices", "plugins",
     ] {
         assert!(keys.remove(part), "{part}");
     }
@@ -111,6 +111,7 @@ fn what_the_documentation_shows_of_config_json_is_taken() {
         PAGE,
         include_str!("../../README.md"),
         include_str!("../../plugins/README.md"),
+        include_str!("../../docs/accounts.md"),
         include_str!("../../docs/outside-brokers.md"),
         include_str!("../../docs/tls.md"),
     ];

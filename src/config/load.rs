@@ -84,6 +84,7 @@ impl Settings {
         self.mqtt.check()?;
         self.tls
             .check(self.listeners().find(|listener| listener.tls).map(|listener| listener.key))?;
+        self.oidc.check()?;
         self.database.check()?;
         self.log.check()?;
         self.commands.check()?;

@@ -17,6 +17,7 @@ mod listener;
 mod load;
 mod log;
 mod mqtt;
+mod oidc;
 mod pictures;
 mod plugins;
 mod remote_plugins;
@@ -38,6 +39,7 @@ pub use limits::LimitSettings;
 pub use load::{ENVIRONMENT_PREFIX, InvalidSettings};
 pub use log::{LogFormat, LogSettings};
 pub use mqtt::{MqttProtocol, MqttSettings};
+pub use oidc::OidcSettings;
 pub use pictures::PictureSettings;
 pub use plugins::{
     AllowedPlugin, CommandGrant, GrantedDevice, PluginGrants, PluginsSettings, Sha256Hex,
@@ -58,6 +60,8 @@ pub struct Settings {
     pub mqtt: MqttSettings,
     /// The certificate of both, and the devices' authorities.
     pub tls: TlsSettings,
+    /// The OpenID Connect provider at which people sign in.
+    pub oidc: OidcSettings,
     /// How fast connections may come.
     pub limits: LimitSettings,
     /// The folder for database, store and pictures; below the folder of
@@ -85,6 +89,7 @@ impl Default for Settings {
             http: HttpSettings::default(),
             mqtt: MqttSettings::default(),
             tls: TlsSettings::default(),
+            oidc: OidcSettings::default(),
             limits: LimitSettings::default(),
             data: PathBuf::from("data"),
             database: DatabaseSettings::default(),

@@ -9,7 +9,7 @@ use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visi
 
 /// Where an object stands; `[]` is an item of a list, `<id>` a device's or a
 /// plugin's name.
-pub(super) const OBJECTS: [&str; 22] = [
+pub(super) const OBJECTS: [&str; 23] = [
     "",
     "commands",
     "database",
@@ -22,6 +22,7 @@ pub(super) const OBJECTS: [&str; 22] = [
     "limits",
     "log",
     "mqtt",
+    "oidc",
     "pictures",
     "plugins",
     "plugins.allow[]",

@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::ApiError;
+use crate::identity::oidc::Subject;
 use crate::identity::{
     Account, AccountGrant, AccountId, AccountKind, DirectoryError, Identity, InvalidPassword,
     PasswordError, Role, Scopes, SignInError,
@@ -47,7 +48,7 @@ impl<'a> AccountView<'a> {
             scopes: account.allowed_scopes(),
             grants: &account.grants,
             password: is_user.then_some(account.proof.password.is_some()),
-            subject: account.subject.as_deref(),
+            subject: account.subject.as_ref().map(Subject::as_str),
             disabled: account.disabled,
             created_at: account.created_at,
             expires_at: account.expires_at,

@@ -9,6 +9,7 @@ use actix_web::middleware::Next;
 use actix_web::{Error, FromRequest, HttpMessage as _, HttpRequest, web};
 
 use super::authorization::Shown;
+use super::peer::Peer;
 use super::{ApiError, Needs, Services};
 use crate::events::{Event, Kind};
 use crate::identity::{Pass, Principal, Through, Who};
@@ -45,7 +46,7 @@ fn identify(needs: Needs, request: &ServiceRequest) -> Result<Caller, ApiError> 
         None => shown(request, services).inspect_err(|why| {
             // Who shows nothing is told to sign in, and has tried nothing.
             if Shown::of(request.headers()) != Shown::Nothing {
-                let address = request.peer_addr().map(|peer| peer.ip());
+                let address = Peer::of(request.request()).address;
                 let event = Event::of_nobody(Kind::Refusal, Through::Http, address, "authorize");
                 services.events.refused(event.refused(&format!("{}: {why}", asked(request))));
             }
@@ -66,7 +67,7 @@ fn asked(request: &ServiceRequest) -> String {
 
 /// Whoever the request shows that it is from.
 fn shown(request: &ServiceRequest, services: &Services) -> Result<Principal, ApiError> {
-    let address = request.peer_addr().map(|peer| peer.ip());
+    let address = Peer::of(request.request()).address;
     match Shown::of(request.headers()) {
         Shown::Nothing => Err(ApiError::Unknown(None)),
         Shown::Bearer(token) => services

@@ -15,6 +15,7 @@ use tracing::Instrument as _;
 
 use super::connection::Usage;
 use super::counts::Counts;
+use super::peer::Peer;
 use super::request_id::{RequestId, X_REQUEST_ID};
 use super::{ApiError, Origins, Services};
 use crate::identity::{Principal, Through};
@@ -52,7 +53,7 @@ pub(super) async fn envelope(
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
     let usage = request.conn_data::<Usage>();
-    let is_tls = usage.is_some_and(Usage::is_tls);
+    let is_tls = Peer::see(&request).is_tls;
     let _answering = usage.map(Usage::begin);
     let id = RequestId::of(request.headers());
     let span = tracing::info_span!(

@@ -26,6 +26,7 @@ mod event_stream;
 mod needs;
 mod operate;
 mod origin;
+mod peer;
 mod picture_answer;
 mod pin_view;
 mod query;
@@ -82,6 +83,9 @@ fn resources() -> Vec<Resource> {
         resource("/metrics").read(Admin, metrics::get),
         resource("/oauth/token").post(Nothing, oauth::token::post),
         resource("/oauth/revoke").post(Nothing, oauth::revoke::post),
+        resource("/oauth/oidc").read(Nothing, oauth::oidc::get),
+        resource("/oauth/oidc/start").read(Nothing, oauth::oidc::start::get),
+        resource("/oauth/oidc/callback").read(Nothing, oauth::oidc::callback::get),
         resource("/api/v1/actions").read(DevicesRead, actions::list),
         resource("/api/v1/actions/{name}").post(OPERATE, actions::post),
         resource("/api/v1/api-keys").read(Admin, api_keys::list).post(Admin, api_keys::post),

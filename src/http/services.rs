@@ -13,6 +13,7 @@ use crate::database::Database;
 use crate::device_interface::Handle;
 use crate::events::Events;
 use crate::identity::devices::{DeviceCredentials, Pairing};
+use crate::identity::oidc::Provider;
 use crate::identity::{Directory, Passwords, Permissions, SignIn};
 use crate::keypads::Keypads;
 use crate::pictures::Pictures;
@@ -33,6 +34,8 @@ pub struct Services {
     pub passwords: Passwords,
     /// Lets people and programs in.
     pub sign_in: SignIn,
+    /// The OpenID Connect provider, if there is one.
+    pub provider: Option<Provider>,
     /// Who may do and see what.
     pub permissions: Permissions,
     /// What devices show to be let in.

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::oidc::Subject;
 use super::{AccountGrant, Identity, Role, Scope, Scopes};
 use crate::commands::Verb;
 use crate::state::{Device, DeviceId, DeviceKind};
@@ -46,8 +47,8 @@ pub struct Account {
     pub grants: Vec<AccountGrant>,
     /// What it shows to be let in.
     pub proof: Proof,
-    /// Who it is at an OpenID Connect provider: `<issuer> <subject>`.
-    pub subject: Option<String>,
+    /// Who it is at an OpenID Connect provider.
+    pub subject: Option<Subject>,
     /// Tokens of an earlier epoch are void.
     pub epoch: u32,
     /// Not let in, whatever it shows.

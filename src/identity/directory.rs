@@ -8,6 +8,7 @@ use std::time::SystemTime;
 use arc_swap::ArcSwap;
 use tokio::sync::{Mutex, watch};
 
+use super::oidc::Subject;
 use super::rows;
 use super::{Account, AccountId, Identity, KeySecret, Role, Scope};
 use crate::database::{Database, Pool};
@@ -30,7 +31,7 @@ struct Accounts {
     by_id: HashMap<AccountId, Arc<Account>>,
     /// In small letters.
     by_name: HashMap<String, AccountId>,
-    by_subject: HashMap<String, AccountId>,
+    by_subject: HashMap<Subject, AccountId>,
     /// By the SHA-256 of their secrets: which nobody can choose, so that how
     /// long it takes to look one up tells nothing of the others.
     by_secret: HashMap<[u8; 32], AccountId>,
@@ -87,8 +88,8 @@ impl Directory {
         accounts.by_id.get(id).cloned()
     }
 
-    /// The account of this `<issuer> <subject>`.
-    pub fn of_subject(&self, subject: &str) -> Option<Arc<Account>> {
+    /// The account of this person at a provider.
+    pub fn of_subject(&self, subject: &Subject) -> Option<Arc<Account>> {
         let accounts = self.0.accounts.load();
         let id = accounts.by_subject.get(subject)?;
         accounts.by_id.get(id).cloned()

@@ -13,6 +13,7 @@ mod first_owner;
 mod grant;
 mod key_secret;
 mod name;
+pub mod oidc;
 mod pass;
 mod password;
 mod permissions;

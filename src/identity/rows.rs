@@ -57,7 +57,7 @@ fn bind<'a>(query: Query<'a>, account: &Account) -> Result<Query<'a>, sqlx::Erro
         .bind(grants)
         .bind(account.proof.password.clone())
         .bind(account.proof.secret.map(|secret| secret.to_vec()))
-        .bind(account.subject.clone())
+        .bind(account.subject.as_ref().map(ToString::to_string))
         .bind(i64::from(account.epoch))
         .bind(i64::from(account.disabled))
         .bind(account.expires_at.map(Timestamp::as_millisecond)))
@@ -68,6 +68,7 @@ fn read(row: &Row) -> Result<Account, sqlx::Error> {
     let grants = serde_json::from_str(&text("grants")?).map_err(|e| odd("grants", e))?;
     let secret: Option<Vec<u8>> = row.try_get("secret")?;
     let secret = secret.map(<[u8; 32]>::try_from).transpose();
+    let subject: Option<String> = row.try_get("subject")?;
     Ok(Account {
         id: text("id")?.parse().map_err(|e| odd("id", e))?,
         name: text("name")?.parse().map_err(|e| odd("name", e))?,
@@ -82,7 +83,7 @@ fn read(row: &Row) -> Result<Account, sqlx::Error> {
             password: row.try_get("password")?,
             secret: secret.map_err(|_| odd("secret", std::fmt::Error))?,
         },
-        subject: row.try_get("subject")?,
+        subject: subject.map(|text| text.parse()).transpose().map_err(|e| odd("subject", e))?,
         epoch: u32::try_from(row.try_get::<i64, _>("epoch")?).map_err(|e| odd("epoch", e))?,
         disabled: row.try_get::<i64, _>("disabled")? != 0,
         created_at: time(row.try_get("created_at")?)?,

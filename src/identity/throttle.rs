@@ -21,6 +21,9 @@ const OF_ACCOUNT: (u32, Duration) = (50, Duration::from_secs(5));
 /// Refresh tokens are not guessed; this is for the database.
 const REFRESHES_OF_ADDRESS: (u32, Duration) = (120, Duration::from_secs(1));
 
+/// Each sets somebody out for the provider, or asks it something.
+const AT_PROVIDER_FROM_ADDRESS: (u32, Duration) = (30, Duration::from_secs(3));
+
 /// Counts attempts, whether they succeed or not: who is told that it would have
 /// been the right password knows it.
 pub(super) struct Throttle {
@@ -28,6 +31,7 @@ pub(super) struct Throttle {
     of_account_from_address: Limiter,
     of_account: Limiter,
     refreshes: Limiter,
+    at_provider: Limiter,
     /// What an attempt is counted by is no longer than this, whatever was sent.
     hasher: RandomState,
 }
@@ -45,6 +49,7 @@ impl Default for Throttle {
             of_account_from_address: limiter(OF_ACCOUNT_FROM_ADDRESS),
             of_account: limiter(OF_ACCOUNT),
             refreshes: limiter(REFRESHES_OF_ADDRESS),
+            at_provider: limiter(AT_PROVIDER_FROM_ADDRESS),
             hasher: RandomState::new(),
         }
     }
@@ -65,6 +70,11 @@ impl Throttle {
         self.check(&self.refreshes, &address.map(Network::from))
     }
 
+    /// An attempt to sign in through the provider: its beginning, or its end.
+    pub(super) fn provider(&self, address: Option<IpAddr>) -> Result<(), TooSoon> {
+        self.check(&self.at_provider, &address.map(Network::from))
+    }
+
     fn check(&self, limiter: &Limiter, key: &impl std::hash::Hash) -> Result<(), TooSoon> {
         if limiter.len() >= REMEMBERED {
             limiter.retain_recent();
@@ -78,9 +88,9 @@ impl Throttle {
 
     /// Forgets who has not tried for long.
     pub(super) fn prune(&self) {
-        let all =
-            [&self.of_address, &self.of_account_from_address, &self.of_account, &self.refreshes];
-        for limiter in all {
+        let of_accounts = [&self.of_account_from_address, &self.of_account];
+        let of_addresses = [&self.of_address, &self.refreshes, &self.at_provider];
+        for limiter in of_accounts.into_iter().chain(of_addresses) {
             limiter.retain_recent();
         }
     }

@@ -31,6 +31,7 @@ impl Ground {
         let beside = file.folder().to_owned();
         settings.mqtt.place_files(&beside);
         settings.tls.place_files(&beside);
+        settings.oidc.place_files(&beside);
         let files = OpenFiles::ask();
         let of_apps = &mut settings.http.max_connections;
         *of_apps = files.for_apps().clamp(1, *of_apps);

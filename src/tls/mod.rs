@@ -2,11 +2,12 @@
 //! again when its files change, without dropping anybody; and a small
 //! authority for a house's own network.
 //!
-//! Not here: the handshakes, which are `http/`'s and the embedded broker's;
-//! and TLS to an outside broker, which is the link's.
+//! Not here: the handshakes, which are `http/`'s, the embedded broker's, or those
+//! of whoever dials others.
 
 mod authority;
 mod certificates;
+pub mod client;
 mod host;
 mod leaf;
 mod revocation;

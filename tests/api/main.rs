@@ -7,6 +7,8 @@ mod harness;
 #[allow(dead_code)] // Reason: not every test stops it or has it stand still.
 #[path = "../support/postgres.rs"]
 mod postgres_server;
+#[path = "../support/provider.rs"]
+mod provider;
 #[allow(dead_code)] // Reason: the tests of devices use the rest of it.
 #[path = "../support/secrets.rs"]
 mod secrets;
@@ -26,6 +28,7 @@ mod keypad;
 mod limits;
 mod lists;
 mod metrics;
+mod oidc;
 mod origin;
 mod pictures;
 mod postgres;

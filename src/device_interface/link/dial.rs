@@ -5,11 +5,9 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow, bail};
-use openssl::error::ErrorStack;
 use openssl::pkey::PKey;
-use openssl::ssl::{self, ErrorCode, SslConnector, SslMethod, SslVersion};
+use openssl::ssl::{self, ErrorCode, SslConnector};
 use openssl::x509::X509VerifyResult;
-use openssl::x509::store::X509StoreBuilder;
 use socket2::SockRef;
 use tokio::net::{TcpStream, lookup_host};
 use tokio::time::timeout;
@@ -17,6 +15,7 @@ use tokio_openssl::SslStream;
 use tokio_util::either::Either;
 
 use crate::config::MqttSettings;
+use crate::tls::client::{self, plainly, reasons};
 
 /// How long one address may take to answer, and all of TLS.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -139,22 +138,10 @@ fn with_port(host: &str, port: u16) -> String {
     if has_port { host.to_owned() } else { format!("{host}:{port}") }
 }
 
-fn reasons(stack: &ErrorStack) -> String {
-    let reasons: Vec<_> = stack.errors().iter().filter_map(|error| error.reason()).collect();
-    if reasons.is_empty() { "it failed".to_owned() } else { reasons.join(", ") }
-}
-
 /// TLS 1.2 or newer, the certificate and its name verified, against
 /// `mqtt.ca_file` alone where there is one.
 fn connector(settings: &MqttSettings) -> anyhow::Result<SslConnector> {
-    let mut builder = SslConnector::builder(SslMethod::tls_client())?;
-    builder.set_min_proto_version(Some(SslVersion::TLS1_2))?;
-    if let Some(file) = &settings.ca_file {
-        let what = || format!("mqtt.ca_file {}", file.display());
-        std::fs::read(file).with_context(what)?;
-        builder.set_cert_store(X509StoreBuilder::new()?.build());
-        builder.set_ca_file(file).map_err(plainly).with_context(what)?;
-    }
+    let mut builder = client::connector("mqtt.ca_file", settings.ca_file.as_deref())?;
     if let (Some(cert), Some(key)) = (&settings.cert_file, &settings.key_file) {
         let what = || format!("mqtt.cert_file {}", cert.display());
         std::fs::read(cert).with_context(what)?;
@@ -168,10 +155,6 @@ fn connector(settings: &MqttSettings) -> anyhow::Result<SslConnector> {
         builder.set_private_key(&key).map_err(plainly).with_context(what)?;
     }
     Ok(builder.build())
-}
-
-fn plainly(stack: ErrorStack) -> anyhow::Error {
-    anyhow!("{}", reasons(&stack))
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ pub(crate) struct Answer {
 }
 
 impl Answer {
-    pub(super) async fn read(response: reqwest::Response) -> Self {
+    pub(crate) async fn read(response: reqwest::Response) -> Self {
         Self {
             status: response.status().as_u16(),
             headers: response.headers().clone(),

@@ -1,57 +1,90 @@
-//! The refresh token of a page, where no script of the page can read it.
+//! The cookies of the board's sign-in, which no script of a page can read.
 
+use actix_web::HttpRequest;
 use actix_web::http::header::{self, HeaderMap, HeaderValue};
 
-const NAME: &str = "latchlight_refresh";
+use crate::http::peer::Peer;
 
-/// What sets the cookie. It goes to `/oauth` alone, and with no request that
-/// another site makes.
-pub(super) fn set(token: &str, headers: &HeaderMap) -> (header::HeaderName, String) {
-    // As long as a sign-in that is not used.
-    let kept = "Max-Age=2592000";
-    (header::SET_COOKIE, format!("{NAME}={token}; Path=/oauth; {kept}{}", attributes(headers)))
+/// A cookie, and where it goes.
+pub(super) struct Cookie {
+    name: &'static str,
+    path: &'static str,
+    seconds: u32,
+    same_site: &'static str,
 }
 
-/// What removes it.
-pub(super) fn clear(headers: &HeaderMap) -> (header::HeaderName, String) {
-    (header::SET_COOKIE, format!("{NAME}=; Path=/oauth; Max-Age=0{}", attributes(headers)))
-}
+/// The refresh token: it goes to `/oauth` alone, and with no request that
+/// another site makes. It is kept as long as a sign-in that is not used.
+pub(super) const REFRESH: Cookie = Cookie {
+    name: "latchlight_refresh",
+    path: "/oauth",
+    seconds: 30 * 24 * 60 * 60,
+    same_site: "Strict",
+};
 
-/// The token in a request's cookie.
-pub(super) fn read(headers: &HeaderMap) -> Option<&str> {
-    let cookies = headers.get_all(header::COOKIE).filter_map(|cookies| cookies.to_str().ok());
-    let mut pairs = cookies.flat_map(|cookies| cookies.split(';')).map(str::trim);
-    pairs.find_map(|pair| pair.strip_prefix(NAME)?.strip_prefix('='))
-}
+/// Which browser has set out to the provider: it comes back from another site.
+pub(super) const PROVIDER: Cookie =
+    Cookie { name: "latchlight_oidc", path: "/oauth/oidc", seconds: 600, same_site: "Lax" };
 
-fn attributes(headers: &HeaderMap) -> &'static str {
-    // A browser says where its page is from, and the envelope has checked it.
-    let origin = headers.get(header::ORIGIN).map(HeaderValue::as_bytes).unwrap_or_default();
-    if origin.starts_with(b"https://") {
-        "; HttpOnly; SameSite=Strict; Secure"
-    } else {
-        "; HttpOnly; SameSite=Strict"
+type Header = (header::HeaderName, String);
+
+impl Cookie {
+    /// What sets it.
+    pub(super) fn set(&self, value: &str, request: &HttpRequest) -> Header {
+        self.header(value, self.seconds, is_secure(request))
     }
+
+    /// What removes it.
+    pub(super) fn clear(&self, request: &HttpRequest) -> Header {
+        self.header("", 0, is_secure(request))
+    }
+
+    /// Its value in a request.
+    pub(super) fn read<'a>(&self, headers: &'a HeaderMap) -> Option<&'a str> {
+        let cookies = headers.get_all(header::COOKIE).filter_map(|cookies| cookies.to_str().ok());
+        let mut pairs = cookies.flat_map(|cookies| cookies.split(';')).map(str::trim);
+        pairs.find_map(|pair| pair.strip_prefix(self.name)?.strip_prefix('='))
+    }
+
+    fn header(&self, value: &str, seconds: u32, secure: bool) -> Header {
+        let Self { name, path, same_site, .. } = self;
+        let secure = if secure { "; Secure" } else { "" };
+        let kept =
+            format!("Path={path}; Max-Age={seconds}; HttpOnly; SameSite={same_site}{secure}");
+        (header::SET_COOKIE, format!("{name}={value}; {kept}"))
+    }
+}
+
+/// Whether the page came by TLS.
+fn is_secure(request: &HttpRequest) -> bool {
+    // A browser says where its page is from, and the envelope has checked it.
+    let origin = request.headers().get(header::ORIGIN).map(HeaderValue::as_bytes);
+    Peer::of(request).is_tls || origin.is_some_and(|origin| origin.starts_with(b"https://"))
 }
 
 #[cfg(test)]
 mod tests {
+    use actix_web::test::TestRequest;
+
     use super::*;
 
     #[test]
     fn it_is_found_among_others() {
         let mut headers = HeaderMap::new();
         headers.append(header::COOKIE, HeaderValue::from_static("latchlight_refreshed=no; a=b"));
-        assert_eq!(read(&headers), None);
+        assert_eq!(REFRESH.read(&headers), None);
         headers.append(header::COOKIE, HeaderValue::from_static("c=d; latchlight_refresh=llr_x"));
-        assert_eq!(read(&headers), Some("llr_x"));
+        assert_eq!(REFRESH.read(&headers), Some("llr_x"));
     }
 
     #[test]
     fn over_tls_it_goes_over_tls_alone() {
-        let mut headers = HeaderMap::new();
-        assert!(!set("x", &headers).1.contains("Secure"));
-        headers.insert(header::ORIGIN, HeaderValue::from_static("https://home.example"));
-        assert!(set("x", &headers).1.ends_with("; HttpOnly; SameSite=Strict; Secure"));
+        let plain = TestRequest::default().to_http_request();
+        assert!(!REFRESH.set("x", &plain).1.contains("Secure"));
+        let origin = (header::ORIGIN, "https://home.example");
+        let page = TestRequest::default().insert_header(origin).to_http_request();
+        assert!(REFRESH.set("x", &page).1.ends_with("; HttpOnly; SameSite=Strict; Secure"));
+        let kept = "latchlight_oidc=; Path=/oauth/oidc; Max-Age=0; HttpOnly; SameSite=Lax; Secure";
+        assert_eq!(PROVIDER.clear(&page).1, kept);
     }
 }

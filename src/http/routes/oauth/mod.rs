@@ -3,5 +3,6 @@
 mod cookie;
 mod error;
 mod form;
+pub(in crate::http) mod oidc;
 pub(in crate::http) mod revoke;
 pub(in crate::http) mod token;

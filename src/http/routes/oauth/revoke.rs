@@ -9,6 +9,7 @@ use super::cookie;
 use super::error::{OauthError, not_stored};
 use super::form;
 use crate::http::Services;
+use crate::http::peer::Peer;
 
 #[derive(Deserialize)]
 struct Form {
@@ -40,9 +41,9 @@ async fn answer(
     let form: Form = form::read(request, payload, &services.settings).await?;
     let in_cookie = form.refresh_token_in.as_deref() == Some("cookie");
     let mut response = not_stored(StatusCode::OK);
-    let kept = cookie::read(request.headers()).filter(|_| in_cookie);
+    let kept = cookie::REFRESH.read(request.headers()).filter(|_| in_cookie);
     if in_cookie {
-        response.insert_header(cookie::clear(request.headers()));
+        response.insert_header(cookie::REFRESH.clear(request));
     }
     let Some(token) = form.token.as_deref().or(kept) else {
         // A page that is signed out already signs out.
@@ -53,7 +54,7 @@ async fn answer(
         let why = "an API key is removed, and not revoked here";
         return Err(OauthError::new("unsupported_token_type", why));
     }
-    let address = request.peer_addr().map(|peer| peer.ip());
+    let address = Peer::of(request).address;
     let (sign_in, token) = (services.sign_in.clone(), token.to_owned());
     services.whole(async move { sign_in.revoke(&token, address).await }).await??;
     Ok(response.finish())

@@ -11,6 +11,7 @@ use super::error::{OauthError, not_stored};
 use super::form;
 use crate::http::Services;
 use crate::http::authorization::Shown;
+use crate::http::peer::Peer;
 use crate::identity::{Granted, RefreshToken, Scopes, ShownPassword};
 
 /// The fields of RFC 6749; a secret among them is in no log.
@@ -68,7 +69,7 @@ async fn answer(
     let mut response = not_stored(StatusCode::OK);
     let mut refresh_token = granted.refresh_token.as_ref().map(RefreshToken::reveal);
     if in_cookie && let Some(token) = refresh_token.take() {
-        response.insert_header(cookie::set(&token, request.headers()));
+        response.insert_header(cookie::REFRESH.set(&token, request));
     }
     Ok(response.json(Body {
         access_token: granted.access_token,
@@ -90,7 +91,7 @@ async fn grant(
         let error: crate::identity::InvalidScope = error;
         OauthError::new("invalid_scope", error.to_string())
     })?;
-    let address = request.peer_addr().map(|peer| peer.ip());
+    let address = Peer::of(request).address;
     let client = client(request, form.client_id, form.client_secret)?;
     let missing = |field: &str| OauthError::request(format!("the form lacks `{field}`"));
     let sign_in = &services.sign_in;
@@ -110,7 +111,7 @@ async fn grant(
             Ok(sign_in.by_password(&name, password, wanted, address).await?)
         }
         "refresh_token" => {
-            let kept = cookie::read(request.headers()).filter(|_| in_cookie);
+            let kept = cookie::REFRESH.read(request.headers()).filter(|_| in_cookie);
             let token = form.refresh_token.as_deref().or(kept);
             let token = token.ok_or_else(|| {
                 OauthError::new("invalid_grant", "there is no refresh token: sign in")
