@@ -5,15 +5,19 @@
 //! truth value is an `i64`, 0 or 1 (docs/adr/0009).
 
 mod connector;
+mod counts;
 mod dialect;
 mod postgres;
 mod sqlite;
 mod statement;
 mod writer;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::Registry;
 use sqlx::Any;
 
 use crate::config::DatabaseSettings;
@@ -41,6 +45,8 @@ pub struct Database {
     pub pool: Pool,
     /// The one by which the records are written.
     pub writer: Writer,
+    /// SQLite's, in the data folder.
+    file: Option<PathBuf>,
 }
 
 impl Database {
@@ -54,7 +60,8 @@ impl Database {
     pub async fn open(settings: &DatabaseSettings, data: &Path) -> anyhow::Result<Self> {
         sqlx::any::install_default_drivers();
         let connector = Connector::new(settings, data)?;
-        match Self::open_as_it_is(&connector).await {
+        let file = settings.url.is_none().then(|| data.join(FILE));
+        let opened = match Self::open_as_it_is(&connector).await {
             Err(error) if sqlite::is_torn(&error) && settings.url.is_none() => {
                 let kept = sqlite::keep_aside(data).context("keep the torn database aside")?;
                 tracing::error!(
@@ -65,7 +72,8 @@ impl Database {
                 Self::open_as_it_is(&connector).await
             }
             opened => opened,
-        }
+        };
+        Ok(Self { file, ..opened? })
     }
 
     async fn open_as_it_is(connector: &Connector) -> anyhow::Result<Self> {
@@ -73,7 +81,7 @@ impl Database {
         let mut connection = connect.with_context(|| format!("open {}", connector.name()))?;
         connector.prepare(&mut connection).await?;
         let pool = connector.pool();
-        Ok(Self { pool, writer: Writer::new(connector.clone(), connection) })
+        Ok(Self { pool, writer: Writer::new(connector.clone(), connection), file: None })
     }
 
     /// Whether the database answers.
@@ -82,6 +90,32 @@ impl Database {
     /// What it said instead.
     pub async fn ping(&self) -> Result<(), sqlx::Error> {
         sqlx::query("SELECT 1").execute(&self.pool).await.map(|_| ())
+    }
+
+    /// What is counted of the database, for Prometheus.
+    pub fn register_counts(&self, registry: &mut Registry) {
+        self.writer.register_counts(registry);
+        let labelled = |key, values: [(&'static str, u64); 2]| {
+            let family = Family::<[(&'static str, &'static str); 1], Gauge>::default();
+            for (value, number) in values {
+                let number = i64::try_from(number).unwrap_or(i64::MAX);
+                family.get_or_create(&[(key, value)]).set(number);
+            }
+            family
+        };
+        let idle = self.pool.num_idle() as u64;
+        let busy = u64::from(self.pool.size()).saturating_sub(idle);
+        let connections = labelled("state", [("idle", idle), ("busy", busy)]);
+        let help = "Connections to the database, but for the one that writes records";
+        registry.register("database_connections", help, connections);
+        let Some(file) = &self.file else { return };
+        let size = |end: &str| {
+            let mut path = file.as_os_str().to_owned();
+            path.push(end);
+            std::fs::metadata(path).map_or(0, |file| file.len())
+        };
+        let sizes = labelled("file", [("database", size("")), ("log", size("-wal"))]);
+        registry.register("database_size_bytes", "Bytes of the database's files", sizes);
     }
 
     /// Closes all connections, after what they are doing.

@@ -17,6 +17,7 @@ pub mod keypads;
 pub mod open_files;
 pub mod pictures;
 pub mod plugin_host;
+mod process;
 pub mod simulate;
 pub mod sole_use;
 pub mod startup;

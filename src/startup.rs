@@ -8,7 +8,7 @@ mod known;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use anyhow::Context as _;
 use tokio::task::JoinHandle;
@@ -258,6 +258,7 @@ async fn services(
         broker: Arc::new(broker),
         database: database.clone(),
         runtime: tokio::runtime::Handle::current(),
+        started: SystemTime::now(),
         settings: Arc::new(settings.http.clone()),
         limits: settings.limits.clone(),
         certificates: entrances.certificates.clone(),

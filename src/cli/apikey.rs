@@ -31,7 +31,7 @@ pub(super) struct AddArgs {
     name: Identity,
     /// What it is good for: some of devices:read, locks:operate,
     /// lights:operate, messages:send, pictures:read, pictures:write,
-    /// events:read, admin
+    /// events:read, metrics:read, admin
     #[arg(long, value_name = "SCOPES")]
     scopes: Scopes,
     /// From when on it lets nobody in any more: 2026-12-31, or 90d from now

@@ -138,7 +138,7 @@ async fn write_batches(writer: Writer, mut receiver: mpsc::Receiver<Entry>) {
 async fn write(writer: &Writer, batch: &[Entry]) -> Result<(), JournalError> {
     let commands: Vec<_> = batch.iter().flat_map(|entry| &entry.commands).map(row).collect();
     let rows = serde_json::to_string(&commands).map_err(|e| JournalError(e.to_string().into()))?;
-    Ok(writer.write(&WRITE, rows).await?)
+    Ok(writer.write(&WRITE, rows, commands.len()).await?)
 }
 
 /// A command in the order of the columns.

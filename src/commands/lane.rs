@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use parking_lot::Mutex;
 use tokio::sync::{mpsc, watch};
 
+use super::counts::Progress;
 use super::issue::Core;
 use super::{Command, CommandId, Dispatch, Flight, FlightEnd, FlightEvent, JournalError, Status};
 use crate::state::{Device, DeviceId, DeviceState};
@@ -196,7 +197,9 @@ impl Core {
             Err(why) => return (Status::Refused, Some(why)),
         };
         let flight = self.launcher.launch(&device, dispatch).await;
-        Watching::new(command, &device).watch(flight, signals).await
+        let since_issue = snapshot.deadline.map(|end| end.since(self.settings.lifetime()));
+        let progress = self.counts.progress(snapshot.verb, since_issue);
+        Watching::new(command, &device, progress).watch(flight, signals).await
     }
 }
 
@@ -208,6 +211,7 @@ struct Watching<'a> {
     left: bool,
     /// The link took it.
     sent: bool,
+    progress: Progress<'a>,
     /// What the device said of its state since it may have got it, while it is
     /// not known yet whether the link took it.
     early: Option<DeviceState>,
@@ -216,8 +220,12 @@ struct Watching<'a> {
 }
 
 impl<'a> Watching<'a> {
-    fn new(command: &'a watch::Sender<Command>, device: &'a Device) -> Self {
-        Self { command, device, left: false, sent: false, early: None, lost: None }
+    fn new(
+        command: &'a watch::Sender<Command>,
+        device: &'a Device,
+        progress: Progress<'a>,
+    ) -> Self {
+        Self { command, device, left: false, sent: false, progress, early: None, lost: None }
     }
 
     async fn watch(mut self, mut flight: Flight, mut signals: mpsc::Receiver<Signal>) -> Ending {
@@ -238,6 +246,7 @@ impl<'a> Watching<'a> {
                 },
                 Some(signal) = signals.recv() => {
                     if let Some(ending) = self.on_signal(signal) {
+                        self.progress.answered();
                         flight.receipt.confirm();
                         return ending;
                     }
@@ -281,6 +290,7 @@ impl<'a> Watching<'a> {
                 None
             }
             FlightEvent::Sent => {
+                self.progress.sent();
                 self.note(|command, now| {
                     command.status = Status::Sent;
                     command.sent_at = Some(now);
@@ -288,6 +298,7 @@ impl<'a> Watching<'a> {
                 self.took()
             }
             FlightEvent::Delivered => {
+                self.progress.delivered();
                 self.note(|command, now| {
                     command.status = Status::Delivered;
                     command.sent_at.get_or_insert(now);

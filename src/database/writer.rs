@@ -6,12 +6,14 @@
 
 use std::borrow::Cow;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use prometheus_client::registry::Registry;
 use sqlx::Connection as _;
 use tokio::sync::{Mutex, watch};
 
 use super::connector::Connector;
+use super::counts::Counts;
 use super::{Connection, Dialect, Wording};
 
 /// A database that takes longer for a batch is taken for gone.
@@ -27,23 +29,53 @@ struct Inner {
     /// Made anew after an error.
     connection: Mutex<Option<Connection>>,
     committed: watch::Sender<()>,
+    counts: Counts,
 }
 
 impl Writer {
     pub(super) fn new(connector: Connector, connection: Connection) -> Self {
         let connection = Mutex::new(Some(connection));
-        Self(Arc::new(Inner { connector, connection, committed: watch::Sender::default() }))
+        let (committed, counts) = (watch::Sender::default(), Counts::default());
+        Self(Arc::new(Inner { connector, connection, committed, counts }))
     }
 
-    /// Executes one statement, which takes all rows as one JSON array: one
-    /// transaction, and one trip to the database. On disk when this returns.
+    /// Executes one statement, which takes all rows, so many, as one JSON
+    /// array: one transaction, and one trip to the database. On disk when this
+    /// returns.
     ///
     /// # Errors
     /// The database did not take it, and nothing of it is there; or its answer
     /// was lost, and nobody knows.
-    pub async fn write(&self, statement: &Wording, rows: String) -> Result<(), sqlx::Error> {
-        let Inner { connector, connection, committed } = &*self.0;
+    pub async fn write(
+        &self,
+        statement: &Wording,
+        rows: String,
+        count: usize,
+    ) -> Result<(), sqlx::Error> {
+        let Inner { connection, committed, counts, .. } = &*self.0;
+        let came = Instant::now();
         let mut place = connection.lock().await;
+        let began = Instant::now();
+        counts.waited(began - came);
+        let written = self.execute(&mut place, statement, rows).await;
+        drop(place);
+        match &written {
+            Ok(()) => {
+                counts.wrote(count, began.elapsed());
+                committed.send_replace(());
+            }
+            Err(_) => counts.failed(),
+        }
+        written
+    }
+
+    async fn execute(
+        &self,
+        place: &mut Option<Connection>,
+        statement: &Wording,
+        rows: String,
+    ) -> Result<(), sqlx::Error> {
+        let connector = &self.0.connector;
         let mut connection = match place.take() {
             Some(connection) => connection,
             None => connector.connect().await?,
@@ -58,14 +90,17 @@ impl Writer {
         let written = tokio::time::timeout(PATIENCE, query.execute(&mut connection)).await;
         written.map_err(late)??;
         *place = Some(connection);
-        drop(place);
-        committed.send_replace(());
         Ok(())
     }
 
     /// Tells, from now on, when something was written.
     pub fn commits(&self) -> watch::Receiver<()> {
         self.0.committed.subscribe()
+    }
+
+    /// What is counted of writes, for Prometheus.
+    pub(super) fn register_counts(&self, registry: &mut Registry) {
+        self.0.counts.register(registry);
     }
 
     /// Closes the connection, after what it is doing: the last one that is

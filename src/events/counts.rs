@@ -1,13 +1,19 @@
-//! What became of events, for Prometheus.
+//! What became of events, for Prometheus. The end of a command is recorded by
+//! the table of commands, and counted there.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
 use prometheus_client::registry::Registry;
 
-/// The events that are not on record one by one.
+use super::Kind;
+
+/// The events that came to the record.
 #[derive(Debug, Default)]
 pub(super) struct Counts {
+    recorded: Family<[(&'static str, &'static str); 1], Counter>,
+    write_errors: Counter,
     lost: Counter,
     /// Those among them that the record has not been told of.
     untold: AtomicU64,
@@ -15,6 +21,15 @@ pub(super) struct Counts {
 }
 
 impl Counts {
+    /// An event is on disk.
+    pub(super) fn recorded(&self, kind: Kind) {
+        self.recorded.get_or_create(&[("kind", kind.as_str())]).inc();
+    }
+
+    pub(super) fn write_failed(&self) {
+        self.write_errors.inc();
+    }
+
     pub(super) fn lost(&self, events: u64) {
         self.lost.inc_by(events);
         self.untold.fetch_add(events, Ordering::Relaxed);
@@ -30,6 +45,10 @@ impl Counts {
     }
 
     pub(super) fn register(&self, registry: &mut Registry) {
+        let help = "Events that are on record, by what they are about";
+        registry.register("events", help, self.recorded.clone());
+        let help = "Writes of events that failed, and are made again";
+        registry.register("event_write_errors", help, self.write_errors.clone());
         let help = "Events that are not on record, for too many came at once";
         registry.register("events_lost", help, self.lost.clone());
         let help = "Refusals that are on record as a number, for they were like others";

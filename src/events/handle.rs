@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
+use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Registry;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
@@ -192,6 +193,9 @@ impl Events {
     /// What is counted of events, for Prometheus.
     pub fn register_counts(&self, registry: &mut Registry) {
         self.0.shared.counts.register(registry);
+        let waiting = self.0.sender.max_capacity() - self.0.sender.capacity();
+        let waiting = ConstGauge::new(i64::try_from(waiting).unwrap_or(i64::MAX));
+        registry.register("events_waiting", "Events that wait for the disk", waiting);
     }
 
     /// Removes, bit by bit, what is not kept any longer; it ends when it is

@@ -125,8 +125,9 @@ impl Batch {
                 if std::mem::take(&mut self.failing) {
                     tracing::info!("events are on record again");
                 }
-                for done in self.entries.drain(..).filter_map(|entry| entry.done) {
-                    let _ = done.send(Ok(()));
+                for Entry { event, done } in self.entries.drain(..) {
+                    self.shared.counts.recorded(event.kind);
+                    let _ = done.map(|done| done.send(Ok(())));
                 }
             }
             Err(error) => self.keep(&error),
@@ -136,6 +137,7 @@ impl Batch {
     /// What the database did not take is given to it again, up to a bound; but
     /// who waits is told at once.
     fn keep(&mut self, error: &EventError) {
+        self.shared.counts.write_failed();
         if !std::mem::replace(&mut self.failing, true) {
             tracing::error!(%error, "events are not on record for now");
         }
@@ -154,7 +156,7 @@ impl Batch {
 async fn write(writer: &Writer, entries: &[Entry]) -> Result<(), EventError> {
     let rows: Vec<_> = entries.iter().map(|entry| row(&entry.event)).collect();
     let rows = serde_json::to_string(&rows).map_err(|e| EventError(e.to_string().into()))?;
-    Ok(writer.write(&WRITE, rows).await?)
+    Ok(writer.write(&WRITE, rows, entries.len()).await?)
 }
 
 /// An event in the order of the columns.

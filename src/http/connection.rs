@@ -16,6 +16,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep};
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
+use super::counts::Open;
 use crate::identity::Principal;
 
 /// How a connection is used; its worker's thread alone looks at it.
@@ -59,6 +60,8 @@ pub(super) struct Connection {
     stream: Box<dyn Stream>,
     known: Option<Principal>,
     usage: Usage,
+    /// Counted as long as it is there.
+    _open: Open,
     limit: Duration,
     timer: Pin<Box<Sleep>>,
     stop: Pin<Box<WaitForCancellationFutureOwned>>,
@@ -114,7 +117,12 @@ impl Drop for Answering {
 
 impl Connection {
     /// `limit` is how long it may be without a request.
-    pub(super) fn new(stream: Box<dyn Stream>, limit: Duration, stop: &CancellationToken) -> Self {
+    pub(super) fn new(
+        stream: Box<dyn Stream>,
+        open: Open,
+        limit: Duration,
+        stop: &CancellationToken,
+    ) -> Self {
         let since = Instant::now();
         let (requests, reader) = (Cell::new(0), Cell::new(None));
         let (is_tls, endless) = (Cell::new(false), RefCell::default());
@@ -123,6 +131,7 @@ impl Connection {
             stream,
             known: None,
             usage: Usage(Rc::new(state)),
+            _open: open,
             limit,
             timer: Box::pin(tokio::time::sleep_until(since + limit)),
             stop: Box::pin(stop.clone().cancelled_owned()),

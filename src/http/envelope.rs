@@ -96,7 +96,7 @@ async fn answer(
     };
     let mut response = in_turn(end_line(explain(response, &id)));
     if let Some(counts) = response.request().app_data::<web::Data<Counts>>() {
-        counts.answered(&response);
+        counts.answered(&response, began.elapsed());
     }
     finish(response.headers_mut(), &id);
     tracing::debug!(

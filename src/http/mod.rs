@@ -49,7 +49,8 @@ pub use server::{Listening, listen, run};
 pub use services::{BrokerAddress, Services};
 
 use crate::identity::Scope::{
-    self, Admin, DevicesRead, EventsRead, LightsOperate, LocksOperate, PicturesRead, PicturesWrite,
+    self, Admin, DevicesRead, EventsRead, LightsOperate, LocksOperate, MetricsRead, PicturesRead,
+    PicturesWrite,
 };
 use Needs::Nothing;
 use resource::{Resource, resource};
@@ -69,6 +70,10 @@ const COMMANDS: [Scope; 3] = [DevicesRead, LocksOperate, LightsOperate];
 /// may see.
 const FOLLOW: [Scope; 2] = [EventsRead, DevicesRead];
 
+/// To see what the server counts: a key for Prometheus needs no more than the
+/// first, and whoever manages the server need not ask for it.
+const METRICS: [Scope; 2] = [MetricsRead, Admin];
+
 /// Every route, with what each of its methods needs.
 #[rustfmt::skip]
 fn resources() -> Vec<Resource> {
@@ -80,7 +85,7 @@ fn resources() -> Vec<Resource> {
         resource("/get_pic").read(PicturesRead, get_pic::get),
         resource("/healthz").read(Nothing, healthz::get),
         resource("/readyz").read(Nothing, readyz::get),
-        resource("/metrics").read(Admin, metrics::get),
+        resource("/metrics").read(METRICS, metrics::get),
         resource("/oauth/token").post(Nothing, oauth::token::post),
         resource("/oauth/revoke").post(Nothing, oauth::revoke::post),
         resource("/oauth/oidc").read(Nothing, oauth::oidc::get),

@@ -18,7 +18,7 @@ use tokio::net::{TcpStream, UnixStream};
 use tokio_util::sync::CancellationToken;
 
 use super::connection::Connection;
-use super::counts::Counts;
+use super::counts::{Counts, Entry};
 use super::entrance::{Entrance, LetIn};
 use super::stopping::Stopping;
 use super::streams::Streams;
@@ -112,6 +112,7 @@ fn build(
     let counts = Counts::default();
     let entrance = Arc::new(Entrance::new(&settings, &services.limits, counts.clone()));
     let services = web::Data::new(services);
+    let counted = counts.clone();
     let counts = web::Data::new(counts);
     let uploads = web::Data::new(routes::Uploads::default());
     let streams = web::Data::new(Streams::new(&settings));
@@ -156,19 +157,26 @@ fn build(
     };
     for Listening { listener, tls, .. } in listeners {
         let (protocol, stop) = (protocol.clone(), shutdown.clone());
-        let entrance = entrance.clone();
+        let (entrance, counts) = (entrance.clone(), counted.clone());
         let serve = move || {
             let (stop, entrance, tls) = (stop.clone(), entrance.clone(), tls.clone());
+            let counts = counts.clone();
             let connect = move |stream: TcpStream| {
                 let (stop, entrance, tls) = (stop.clone(), entrance.clone(), tls.clone());
+                let counts = counts.clone();
                 async move {
                     let peer = stream.peer_addr().ok();
                     let let_in = entrance.let_in(stream, peer, tls.as_ref());
                     let let_in = stop.run_until_cancelled(let_in).await;
                     let gone = || Err(io::ErrorKind::ConnectionAborted.into());
                     let connection = match let_in.unwrap_or_else(gone)? {
-                        LetIn::Plain(stream) => Connection::new(stream, limit, &stop),
-                        LetIn::Tls(stream) => Connection::new(stream, limit, &stop).over_tls(),
+                        LetIn::Plain(stream) => {
+                            Connection::new(stream, counts.open(Entry::Http), limit, &stop)
+                        }
+                        LetIn::Tls(stream) => {
+                            let open = counts.open(Entry::Https);
+                            Connection::new(stream, open, limit, &stop).over_tls()
+                        }
                     };
                     Ok::<_, DispatchError>((connection, peer))
                 }
@@ -178,10 +186,11 @@ fn build(
         server = server.listen("http", listener, serve).context("listen")?;
     }
     let serve = move || {
-        let stop = shutdown.clone();
+        let (stop, counts) = (shutdown.clone(), counted.clone());
         let connect = move |stream: UnixStream| {
-            let connection =
-                Connection::new(Box::new(stream), limit, &stop).of(Principal::operator());
+            let open = counts.open(Entry::Console);
+            let connection = Connection::new(Box::new(stream), open, limit, &stop);
+            let connection = connection.of(Principal::operator());
             std::future::ready(Ok::<_, DispatchError>((connection, None::<SocketAddr>)))
         };
         fn_service(connect).and_then(protocol())

@@ -1,6 +1,7 @@
 //! What the routes work with; startup builds it.
 
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use serde::Serialize;
 use tracing::Instrument as _;
@@ -60,6 +61,8 @@ pub struct Services {
     pub database: Database,
     /// Where work goes on, also without the app that asked for it.
     pub runtime: tokio::runtime::Handle,
+    /// When the server was built, by the wall clock.
+    pub started: SystemTime,
     /// The section `http` of the settings.
     pub settings: Arc<HttpSettings>,
     /// The section `limits`.

@@ -6,6 +6,7 @@
 //! may do goes by its id and by what config.json grants it.
 
 mod account;
+mod counts;
 pub mod devices;
 mod directory;
 pub mod failures;

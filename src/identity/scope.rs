@@ -23,6 +23,8 @@ pub enum Scope {
     PicturesWrite,
     /// See what happened, and who did it.
     EventsRead,
+    /// See what the server counts, as Prometheus does.
+    MetricsRead,
     /// Everything else: accounts, devices, plugins, the broker.
     Admin,
 }
@@ -30,7 +32,7 @@ pub enum Scope {
 /// A set of scopes; as text, their names with spaces between.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct Scopes(u8);
+pub struct Scopes(u16);
 
 /// What was offered as a scope and is none.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -39,7 +41,7 @@ pub struct InvalidScope(String);
 
 impl Scope {
     /// Every scope.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::DevicesRead,
         Self::LocksOperate,
         Self::LightsOperate,
@@ -47,6 +49,7 @@ impl Scope {
         Self::PicturesRead,
         Self::PicturesWrite,
         Self::EventsRead,
+        Self::MetricsRead,
         Self::Admin,
     ];
 
@@ -60,6 +63,7 @@ impl Scope {
             Self::PicturesRead => "pictures:read",
             Self::PicturesWrite => "pictures:write",
             Self::EventsRead => "events:read",
+            Self::MetricsRead => "metrics:read",
             Self::Admin => "admin",
         }
     }
@@ -102,7 +106,7 @@ impl Scopes {
     }
 }
 
-fn bit(scope: Scope) -> u8 {
+fn bit(scope: Scope) -> u16 {
     1 << scope as u8
 }
 

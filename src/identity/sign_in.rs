@@ -7,7 +7,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use prometheus_client::registry::Registry;
 
+use super::counts::Counts;
 use super::oidc::{Answer, Begun, Person, Provider, ProviderError};
 use super::throttle::{Throttle, TooSoon};
 use super::tokens::{
@@ -36,6 +38,7 @@ struct Inner {
     revoked: Revoked,
     throttle: Throttle,
     events: Events,
+    counts: Counts,
 }
 
 /// What somebody gets who is let in.
@@ -99,6 +102,7 @@ impl SignIn {
             revoked: Revoked::open(pool).await?,
             throttle: Throttle::default(),
             events,
+            counts: Counts::default(),
         })))
     }
 
@@ -115,6 +119,7 @@ impl SignIn {
         address: Option<IpAddr>,
     ) -> Result<Granted, SignInError> {
         let granted = self.try_password(name, password, wanted, address).await;
+        self.0.counts.sign_in("password", &granted);
         match self.event("password", Some(name), address, &granted) {
             event if granted.is_ok() => self.0.events.record_and_wait(event).await,
             event => self.0.events.refused(event),
@@ -186,6 +191,7 @@ impl SignIn {
     ) -> Result<Granted, ProviderError> {
         let Self(inner) = self;
         let tried = self.try_provider(provider, answer, browser, address).await;
+        inner.counts.provider(&tried);
         match tried {
             Ok((account, granted)) => {
                 let name = Some(account.name.as_str());
@@ -277,6 +283,7 @@ impl SignIn {
         address: Option<IpAddr>,
     ) -> Result<Granted, SignInError> {
         let granted = self.try_key(name, secret, wanted, address);
+        self.0.counts.sign_in("api_key", &granted);
         match self.event("api_key", Some(name), address, &granted) {
             event if granted.is_ok() => self.0.events.record(event),
             event => self.0.events.refused(event),
@@ -314,6 +321,7 @@ impl SignIn {
         address: Option<IpAddr>,
     ) -> Result<Granted, SignInError> {
         let granted = self.try_refresh_token(token, wanted, address).await;
+        self.0.counts.sign_in("refresh_token", &granted);
         if granted.is_err() {
             self.0.events.refused(self.event("refresh_token", None, address, &granted));
         }
@@ -402,6 +410,11 @@ impl SignIn {
             return Err(PassOver::Revoked);
         }
         if token.has_ended() { Err(PassOver::Ended) } else { Ok(()) }
+    }
+
+    /// What is counted of sign-ins, for Prometheus.
+    pub fn register_counts(&self, registry: &mut Registry) {
+        self.0.counts.register(registry);
     }
 
     /// Looks after the keys and what is over, for ever.

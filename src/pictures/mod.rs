@@ -8,6 +8,7 @@
 //!
 //! Absent by design: nothing here knows who may see a picture.
 
+mod counts;
 mod error;
 mod files;
 mod id;

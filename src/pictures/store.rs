@@ -2,13 +2,15 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use bytes::Bytes;
 use jiff::Timestamp;
+use prometheus_client::registry::Registry;
 use tokio::sync::Semaphore;
 
+use super::counts::Counts;
 use super::reencode::{Reencoded, reencode};
 use super::retention::Retention;
 use super::rows::Rows;
@@ -41,6 +43,7 @@ pub(super) struct Inner {
     pub(super) retention: Retention,
     decoding: Semaphore,
     in_hand: Semaphore,
+    counts: Counts,
 }
 
 impl Pictures {
@@ -65,6 +68,7 @@ impl Pictures {
                 retention: Retention::new(events),
                 decoding: Semaphore::new(DECODING),
                 in_hand: Semaphore::new(DECODING + WAITING),
+                counts: Counts::default(),
             }),
         };
         pictures.sweep().await.context("sweep the picture folder")?;
@@ -82,6 +86,12 @@ impl Pictures {
     /// # Errors
     /// It is no picture within the limits, or it could not be kept.
     pub async fn save(&self, upload: Upload) -> Result<Picture, PictureError> {
+        let saved = self.try_save(upload).await;
+        self.inner.counts.received(saved.as_ref().map(|picture| picture.size));
+        saved
+    }
+
+    async fn try_save(&self, upload: Upload) -> Result<Picture, PictureError> {
         upload.check_name()?;
         let inner = &self.inner;
         let _in_hand = inner.in_hand.try_acquire().map_err(|_| PictureError::Busy)?;
@@ -129,7 +139,10 @@ impl Pictures {
     async fn decode(&self, bytes: Bytes) -> Result<Reencoded, PictureError> {
         let _slot = self.inner.decoding.acquire().await.map_err(|_| PictureError::Busy)?;
         let settings = self.inner.settings.clone();
-        match tokio::task::spawn_blocking(move || reencode(&bytes, &settings)).await {
+        let began = Instant::now();
+        let decoded = tokio::task::spawn_blocking(move || reencode(&bytes, &settings)).await;
+        self.inner.counts.decoded(began.elapsed());
+        match decoded {
             Ok(result) => result,
             // A decoder that panics has met a picture that it cannot decode.
             Err(_) => Err(PictureError::Broken("the decoder gave up".to_owned())),
@@ -231,6 +244,11 @@ impl Pictures {
         done.await.map_err(|error| PictureError::Storage(error.to_string()))?
     }
 
+    /// What is counted of pictures, for Prometheus.
+    pub fn register_counts(&self, registry: &mut Registry) {
+        self.inner.counts.register(registry);
+    }
+
     /// Removes files and row.
     pub(super) async fn remove(&self, picture: &Picture) -> Result<bool, PictureError> {
         // The files first: a row without a file can be deleted again.
@@ -238,6 +256,7 @@ impl Pictures {
         let removed = self.inner.rows.delete(&picture.id).await?;
         if removed {
             self.inner.retention.subtract(picture);
+            self.inner.counts.deleted();
         }
         Ok(removed)
     }

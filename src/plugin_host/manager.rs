@@ -10,10 +10,12 @@ use bytes::Bytes;
 use latchlight_plugin_api::ActionInfo;
 use latchlight_plugin_api::boundary::{Outcome, Record};
 use parking_lot::{Mutex, RwLock};
+use prometheus_client::registry::Registry as MetricsRegistry;
 use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, oneshot};
 
 use super::claim::Claim;
+use super::counts::Counts;
 use super::install_plugin::InstallPlugin;
 use super::library_file;
 use super::load_error::LoadError;
@@ -73,6 +75,7 @@ pub(super) struct Inner {
     /// For each library that is received whole, with its bytes in memory.
     pub(super) uploads: Semaphore,
     pub(super) runtime: Handle,
+    counts: Counts,
 }
 
 /// A plugin, and whether it was installed from afar.
@@ -96,6 +99,7 @@ impl PluginHost {
                 transfers: Default::default(),
                 uploads: Semaphore::new(MOST_UPLOADS),
                 runtime: Handle::current(),
+                counts: Counts::default(),
             }),
         };
         let inner = &host.inner;
@@ -134,6 +138,11 @@ impl PluginHost {
         };
         self.inner.plugins.read().iter().map(report).collect()
     }
+
+    /// What is counted of plugins, for Prometheus.
+    pub fn register_counts(&self, registry: &mut MetricsRegistry) {
+        self.inner.counts.register(registry, &self.reports());
+    }
 }
 
 impl Inner {
@@ -160,7 +169,9 @@ impl Inner {
                 )));
             }
         }
-        let plugin = Plugin::new(library, record, allowed, installed, services.clone(), limit);
+        let durations = self.counts.durations_of(&record.name);
+        let services = services.clone();
+        let plugin = Plugin::new(library, record, allowed, installed, services, limit, durations);
         Ok(Arc::new(plugin))
     }
 

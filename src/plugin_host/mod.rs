@@ -21,6 +21,7 @@
 mod allow_line;
 mod call_host;
 mod claim;
+mod counts;
 mod install_error;
 mod install_plugin;
 mod library_file;

@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use latchlight_plugin_api::boundary::{API, Outcome, Record};
 use latchlight_plugin_api::{ActionError, ActionInfo, Answer, Call};
 use parking_lot::Mutex;
+use prometheus_client::metrics::histogram::Histogram;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use super::call_host::{CallHost, Rights};
@@ -38,6 +39,8 @@ pub(super) struct Plugin {
     places: Arc<Semaphore>,
     waiting: AtomicUsize,
     quarantine: Mutex<Option<Quarantine>>,
+    /// How long its calls took, in seconds.
+    durations: Histogram,
     pub(super) tally: Tally,
 }
 
@@ -70,6 +73,7 @@ impl Plugin {
         installed: bool,
         services: Arc<dyn HostServices>,
         time_limit: Duration,
+        durations: Histogram,
     ) -> Self {
         Self {
             record,
@@ -81,6 +85,7 @@ impl Plugin {
             places: Arc::new(Semaphore::new(PLACES)),
             waiting: AtomicUsize::new(0),
             quarantine: Mutex::new(None),
+            durations,
             tally: Tally::default(),
         }
     }
@@ -105,11 +110,13 @@ impl Plugin {
         let record = events.clone();
         let rights = Rights { principal: request.principal.clone(), permissions, events };
         let call = self.call(request);
-        let deadline = Instant::now() + self.time_limit;
+        let began = Instant::now();
+        let deadline = began + self.time_limit;
         let outcome = match self.run(call, rights, deadline, place) {
             Ok(running) => tokio::time::timeout_at(deadline.into(), running).await,
             Err(error) => Ok(Ok(Outcome::Error(error))),
         };
+        self.durations.observe(began.elapsed().as_secs_f64());
         let result = match outcome {
             Ok(Ok(outcome)) => self.judge(info, outcome, &record),
             Ok(Err(_)) => Err(self.own_failure(info, "its thread ended without an answer")),

@@ -54,6 +54,23 @@ pub struct PluginReport {
     pub quarantined_since: Option<Timestamp>,
 }
 
+impl PluginState {
+    /// Every state.
+    pub(super) const ALL: [Self; 5] =
+        [Self::NotAllowed, Self::Declared, Self::Loaded, Self::Started, Self::Quarantined];
+
+    /// The word, as in the API.
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Self::NotAllowed => "not_allowed",
+            Self::Declared => "declared",
+            Self::Loaded => "loaded",
+            Self::Started => "started",
+            Self::Quarantined => "quarantined",
+        }
+    }
+}
+
 impl PluginReport {
     /// A plugin that is not running.
     pub(super) fn of_absent(file: &str, state: PluginState, error: String) -> Self {

@@ -1,0 +1,110 @@
+//! docs/guides/app-developers.md: an app in three languages.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use crate::harness::Server;
+use crate::page::Page;
+use crate::process::Process;
+use crate::terminal::Terminal;
+
+const PAGE: Page = Page(include_str!("../../docs/guides/app-developers.md"));
+
+/// A server with the guide's person and devices.
+async fn house() -> (Server, Terminal, Process) {
+    let server = Server::start();
+    let terminal =
+        Terminal::beside(&server).replace("curl ", "curl --silent --show-error --write-out '\\n' ");
+    let simulator = terminal.begin(PAGE.block("sh start"), "simulator.log");
+    for device in ["lock-1", "lock-2", "light-1", "camera-1"] {
+        server.device_when(device, |device| device["online"] == true).await;
+    }
+    (server, terminal, simulator)
+}
+
+/// The lines of an answer that are JSON.
+fn answers(said: &str) -> Vec<Value> {
+    said.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
+}
+
+/// Whether each name that the guide shows of an answer is in what was said.
+fn shows(said: &Value, shown: &Value) -> bool {
+    match (said, shown) {
+        (Value::Object(said), Value::Object(shown)) => {
+            shown.iter().all(|(key, shown)| said.get(key).is_some_and(|said| shows(said, shown)))
+        }
+        (Value::Array(said), Value::Array(shown)) => {
+            said.iter().zip(shown).all(|(said, shown)| shows(said, shown))
+        }
+        (said, shown) => {
+            let is_word = |text: &str| text.chars().all(|c| c.is_ascii_lowercase());
+            match shown.as_str() {
+                Some(text) if is_word(text) => said == shown,
+                Some(_) => said.is_string(),
+                // A time, a charge, a number of seconds.
+                None => true,
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_app_by_curl_does_what_the_guide_says() {
+    let (server, terminal, _simulator) = house().await;
+    let camera = server.request(reqwest::Method::POST, "/api/v1/pictures?device=camera-1").await;
+    let mut picture = std::io::Cursor::new(Vec::new());
+    image::RgbImage::new(8, 8).write_to(&mut picture, image::ImageFormat::Png).unwrap();
+    let sent = camera.body(picture.into_inner()).send().await.unwrap();
+    assert_eq!(sent.status(), 201);
+    let blocks = |mark: &str| PAGE.blocks(mark).concat();
+    let said = terminal
+        .run(&[blocks("sh curl"), blocks("sh pictures"), blocks("sh errors")].concat())
+        .await;
+    assert_eq!(said.matches(r#""outcome":"confirmed""#).count(), 2, "{said}");
+    let tokens = std::fs::read_to_string(terminal.folder().join("tokens.json")).unwrap();
+    let answered = [answers(&said), answers(&tokens)].concat();
+    let shown = answers(&blocks("json"));
+    assert_eq!(shown.len(), 4, "each is on one line");
+    for shown in shown {
+        assert!(answered.iter().any(|answered| shows(answered, &shown)), "{shown}\n{said}");
+    }
+    let bytes = std::fs::read(terminal.folder().join("door.jpg")).unwrap();
+    assert!(image::load_from_memory(&bytes).is_ok());
+}
+
+#[tokio::test]
+async fn the_apps_in_python_and_javascript_do_what_the_guide_says() {
+    let (server, terminal, _simulator) = house().await;
+    for (mark, run, lock) in
+        [("python app.py", "python3 app.py", "lock-1"), ("js app.mjs", "node app.mjs", "lock-2")]
+    {
+        let name = mark.split(' ').nth(1).unwrap();
+        terminal.write(name, PAGE.block(mark));
+        let said = terminal.run(run).await;
+        for line in [
+            "light-1 off online",
+            "camera-1 unknown online",
+            &format!("{lock} confirmed"),
+            "404: there is no device nosuch",
+        ] {
+            assert!(said.lines().any(|there| there.trim() == line), "{name}: {line}\n{said}");
+        }
+        let lock = server.device_when(lock, |lock| lock["state"] == "unlocked").await;
+        assert_eq!(lock["online"], true);
+    }
+}
+
+#[test]
+fn every_block_of_the_guide_is_run_or_shown() {
+    let known = BTreeSet::from([
+        "js app.mjs",
+        "json",
+        "python app.py",
+        "sh curl",
+        "sh errors",
+        "sh pictures",
+        "sh start",
+    ]);
+    assert_eq!(PAGE.marks().into_iter().collect::<BTreeSet<_>>(), known);
+}

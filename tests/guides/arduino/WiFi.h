@@ -1,0 +1,12 @@
+// The network, which a PC has already.
+#pragma once
+
+#include "Arduino.h"
+
+struct WiFiClient {};
+
+struct WiFiClass {
+  void begin(const char *, const char *) {}
+};
+
+inline WiFiClass WiFi;
