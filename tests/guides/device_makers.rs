@@ -59,7 +59,7 @@ async fn the_micropython_device_is_a_lock() {
     let terminal = Terminal::beside(&server).replace("…", &password);
     let library = terminal.folder().join("lib/umqtt");
     std::fs::create_dir_all(&library).unwrap();
-    let find = "python -c 'import umqtt; print(umqtt.__file__)'";
+    let find = "python -c 'import importlib.util as i; print(i.find_spec(\"umqtt\").origin)'";
     let installed = terminal.run(find).await;
     std::fs::copy(installed.trim(), library.join("simple.py")).unwrap();
     terminal.write("config.py", PAGE.block("python config.py"));

@@ -61,7 +61,7 @@ impl Terminal {
         let path = std::env::var("PATH").unwrap();
         let venv = format!("{ROOT}/var/venv/bin");
         bash.env("PATH", format!("{}:{venv}:{path}", self.folder.display()));
-        bash.env("PASSWORD", PASSWORD).current_dir(&self.folder);
+        bash.env("APP_PASSWORD", PASSWORD).current_dir(&self.folder);
         bash.args(["-euo", "pipefail", "-c", &self.here(commands)]);
         bash
     }

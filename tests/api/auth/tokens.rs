@@ -53,7 +53,7 @@ async fn a_narrower_scope_is_had_and_kept_and_a_wider_one_is_not() {
     assert_eq!(granted["scope"], "devices:read pictures:read");
     let token = granted["access_token"].as_str().unwrap();
     assert_eq!(server.get_as(token, "/api/v1/devices").await.status, 200);
-    let answer = server.get_as(token, "/metrics").await;
+    let answer = server.get_as(token, "/api/v1/users").await;
     assert!(answer.problem(403, "insufficient-scope").contains("admin"), "{answer:?}");
     let challenge = answer.header("www-authenticate");
     assert!(challenge.contains(r#"error="insufficient_scope", scope="admin""#), "{challenge}");
@@ -212,7 +212,7 @@ async fn c20_fields_that_nobody_knows_have_no_effect_on_a_token() {
     let granted = server.post_form(TOKEN, &form).await.json();
     assert_eq!(granted["scope"], "devices:read");
     let token = granted["access_token"].as_str().unwrap();
-    assert_eq!(server.get_as(token, "/metrics").await.status, 403);
+    assert_eq!(server.get_as(token, "/api/v1/users").await.status, 403);
     server.stop().await;
 }
 
