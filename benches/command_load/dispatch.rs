@@ -131,9 +131,11 @@ async fn parts(
     };
     let keys = KeyFolder::open(pictures)?;
     let credentials = DeviceCredentials::open(database, &keys).await?;
+    let permissions = Permissions::new(Directory::open(database).await?, settings.devices.clone());
     let commands = CommandParts {
         launcher: Arc::new(outbox.clone()),
         state: state.clone(),
+        permissions: permissions.clone(),
         credentials: credentials.clone(),
         settings: settings.commands.clone(),
     };
@@ -147,7 +149,7 @@ async fn parts(
         pictures,
         credentials,
         pairing: Pairing::default(),
-        permissions: Permissions::new(Directory::open(database).await?, settings.devices.clone()),
+        permissions,
         public_url: String::new(),
         outbox: Box::new(outbox),
     };

@@ -104,8 +104,16 @@ impl Target {
         let is_there = |id: &DeviceId| !context.permissions.is_hidden(&request.principal, id);
         if let Some(id) = &self.device {
             let device = context.state.device(id).filter(|device| is_there(&device.id));
-            let device =
-                device.ok_or_else(|| ActionError::not_found(format!("there is no device {id}")))?;
+            let device = device.ok_or_else(|| {
+                let is_number = id.as_str().bytes().all(|byte| byte.is_ascii_digit());
+                ActionError::not_found(if is_number && request.topic.is_some() {
+                    // C22: whoever said it may have meant a code.
+                    "there is no device of this number, and no PIN code is said over MQTT"
+                        .to_owned()
+                } else {
+                    format!("there is no device {id}")
+                })
+            })?;
             if verb.meaning_for(device.kind).is_none() {
                 let kind = device.kind;
                 return Err(ActionError::bad_input(format!("{id} is a {kind}: no `{verb}`")));

@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use super::deadline::Deadline;
 use super::{CommandId, Verb};
-use crate::identity::Through;
+use crate::identity::{Principal, Through};
 use crate::state::DeviceId;
 
 /// Where a command is in its life.
@@ -109,6 +109,10 @@ pub struct Command {
     /// From where, as far as that is known; for the audit alone.
     #[serde(skip)]
     pub address: Option<IpAddr>,
+    /// Who asked, to be asked about again when it leaves; nothing where it was
+    /// read from the record.
+    #[serde(skip)]
+    pub(super) asked_by: Option<Principal>,
     /// Where it is in its life.
     pub status: Status,
     /// What there is to say about that.

@@ -23,8 +23,8 @@ use super::signature::Signer;
 use super::{Begin, Command, CommandHandle, CommandId, JournalError, Launcher, Status, Verb};
 use crate::config::CommandSettings;
 use crate::database::Database;
-use crate::identity::Principal;
 use crate::identity::devices::DeviceCredentials;
+use crate::identity::{Permissions, Principal};
 use crate::state::{DeviceId, DeviceState, State};
 
 /// The commands of this server; cheap to clone.
@@ -39,6 +39,8 @@ pub struct CommandParts {
     pub launcher: Arc<dyn Launcher>,
     /// The roster.
     pub state: State,
+    /// Who may do what, asked again when a command leaves.
+    pub permissions: Permissions,
     /// Whose commands are signed, and by which key.
     pub credentials: DeviceCredentials,
     /// How long they live.
@@ -50,6 +52,7 @@ pub(super) struct Core {
     pub(super) lanes: Lanes,
     pub(super) launcher: Arc<dyn Launcher>,
     pub(super) signer: Signer,
+    pub(super) permissions: Permissions,
     pub(super) state: State,
     pub(super) settings: CommandSettings,
     /// What has not ended, by id, so that the same id acts once.
@@ -109,7 +112,7 @@ impl Commands {
     /// # Errors
     /// The database does not answer.
     pub async fn open(database: &Database, parts: CommandParts) -> Result<Self, JournalError> {
-        let CommandParts { launcher, state, credentials, settings } = parts;
+        let CommandParts { launcher, state, permissions, credentials, settings } = parts;
         let clock = RunClock::start();
         let retention = Retention::new(database.pool.clone(), clock, &settings);
         let core = Core {
@@ -118,6 +121,7 @@ impl Commands {
             lanes: Lanes::default(),
             launcher,
             signer: Signer::new(database, credentials),
+            permissions,
             state,
             settings,
             under_way: Mutex::default(),
@@ -366,6 +370,7 @@ impl Order {
             issuer: self.principal.to_string(),
             through: Some(self.principal.through),
             address: self.principal.address,
+            asked_by: Some(self.principal),
             status: Status::Issued,
             detail: None,
             issued_at: now,

@@ -186,6 +186,7 @@ fn read(row: &Row) -> Result<Command, JournalError> {
         expires_at: always("expires_at")?,
         through: row.try_get::<Option<String>, _>("through")?.and_then(|word| word.parse().ok()),
         address: row.try_get::<Option<String>, _>("address")?.and_then(|ip| ip.parse().ok()),
+        asked_by: None,
         // What an earlier run left under way has ended.
         deadline: None,
     })

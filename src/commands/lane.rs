@@ -192,6 +192,11 @@ impl Core {
         if !device.online {
             return (Status::Offline, Some("the device is not connected".to_owned()));
         }
+        // C23: it may have waited, and who asked may be a guest no more.
+        let may = |asked_by| self.permissions.may_operate(asked_by, snapshot.verb, &device);
+        if let Some(Err(why)) = snapshot.asked_by.as_ref().map(may) {
+            return (Status::Refused, Some(why));
+        }
         let dispatch = match self.signer.sign(&device, Dispatch::of(&snapshot)).await {
             Ok(dispatch) => dispatch,
             Err(why) => return (Status::Refused, Some(why)),

@@ -17,7 +17,7 @@ use super::dispatch::{self, AnswerTo, Job, Work};
 use super::handle::{Handle, PendingCall};
 use super::join;
 use super::lanes::{Entered, LaneKey, Lanes, Speaker};
-use super::link::{Incoming, Link, LinkEvent};
+use super::link::{Incoming, Link, LinkEvent, NotAdmitted};
 use super::mistakes::Mistakes;
 use super::payload::{InvalidPayload, Payload};
 use super::presence::Presence;
@@ -369,7 +369,12 @@ impl Actor {
         match refused {
             Ok(registered) => {
                 let work = Work::Action(registered, request);
-                let job = Job { work, answer_to: AnswerTo::Caller(answer), speaker: None };
+                let job = Job {
+                    work,
+                    answer_to: AnswerTo::Caller(answer),
+                    speaker: None,
+                    admitted: None,
+                };
                 tokio::spawn(dispatch::perform(self.parts.clone(), job));
             }
             Err((reason, error)) => {
@@ -380,7 +385,18 @@ impl Actor {
     }
 
     fn enter(&mut self, speaker: Speaker, plugin: Plugin, work: Work, answer_to: AnswerTo) {
-        let job = Job { work, answer_to, speaker: Some(speaker.clone()) };
+        let admitted = match (&speaker, &work) {
+            // Who joins is let in by a code, and asked for it later.
+            (Speaker::Device(_), Work::Join(..)) | (Speaker::App(_) | Speaker::Topic(_), _) => None,
+            (Speaker::Device(id), _) => match self.parts.link.admitted(id) {
+                Ok(admitted) => Some(admitted),
+                Err(why) => {
+                    let why = format!("{}: {why}", work.name());
+                    return self.note(&speaker.to_string(), Reason::NotAllowed, &why);
+                }
+            },
+        };
+        let job = Job { work, answer_to, speaker: Some(speaker.clone()), admitted };
         let key = LaneKey { speaker, plugin };
         match self.lanes.enter(&key, job) {
             Entered::Now(job) => self.start(key, job),
@@ -406,13 +422,48 @@ impl Actor {
                 }));
                 return;
             }
-            next = self.lanes.leave(&key);
+            next = self.next_of(&key);
         }
     }
 
     fn on_done(&mut self, key: LaneKey) {
-        if let Some(job) = self.lanes.leave(&key) {
+        if let Some(job) = self.next_of(&key) {
             self.start(key, job);
+        }
+    }
+
+    /// The next job of a lane. What somebody said while they might, and may not
+    /// any more, is not done (C11, C23).
+    fn next_of(&mut self, key: &LaneKey) -> Option<Job> {
+        loop {
+            let job = self.lanes.leave(key)?;
+            let Err(why) = self.may_still(&job) else { return Some(job) };
+            let word = job.work.name().to_owned();
+            if let Some(caller) = job.caller() {
+                let event = Event::of(Kind::Refusal, &caller, &word).refused(&why);
+                self.parts.context.events.refused(event);
+            }
+            self.note(&key.speaker.to_string(), Reason::NotAllowed, &format!("{word}: {why}"));
+            if unknown::is_answered(&word) {
+                self.say_aside(job.answer_to, AnswerWord::Error, format!("{word} {why}"));
+            }
+        }
+    }
+
+    fn may_still(&self, job: &Job) -> Result<(), String> {
+        let Parts { link, state, context, .. } = &*self.parts;
+        let mut joined = false;
+        if let (Some(Speaker::Device(id)), Some(admitted)) = (&job.speaker, &job.admitted) {
+            if link.admitted(id).as_ref() != Ok(admitted) {
+                return Err(NotAdmitted.to_string());
+            }
+            joined = state.is_known(id.as_str());
+        }
+        match &job.work {
+            Work::Action(registered, request) => {
+                context.permissions.may_call(&registered.info, &request.principal, joined)
+            }
+            Work::Picture(..) | Work::Join(..) => Ok(()),
         }
     }
 

@@ -9,9 +9,11 @@ use latchlight_plugin_api::{ActionError, ErrorKind, Reply};
 use tokio::sync::oneshot;
 
 use super::actor::Parts;
+use super::codes::Codes;
 use super::counts::{Performed, outcome};
 use super::join;
 use super::lanes::Speaker;
+use super::link::Admitted;
 use super::topics::{AnswerWord, Destination};
 use crate::actions::{Answer, Registered, Request, unknown};
 use crate::commands::{CommandHandle, Status};
@@ -26,6 +28,8 @@ pub(super) struct Job {
     pub(super) answer_to: AnswerTo,
     /// Who said it over MQTT.
     pub(super) speaker: Option<Speaker>,
+    /// By what it was let in then, where it is a device.
+    pub(super) admitted: Option<Admitted>,
 }
 
 pub(super) enum Work {
@@ -55,23 +59,43 @@ pub(super) enum AnswerTo {
     Caller(oneshot::Sender<Result<Answer, ActionError>>),
 }
 
+impl Work {
+    /// What it is called, in records and counts.
+    pub(super) fn name(&self) -> &str {
+        match self {
+            Self::Action(registered, _) => &registered.info.name,
+            Self::Picture(..) => "picture",
+            Self::Join(..) => join::WORD,
+        }
+    }
+}
+
+impl Job {
+    /// On whose behalf it is.
+    pub(super) fn caller(&self) -> Option<Principal> {
+        match (&self.speaker, &self.work) {
+            (Some(Speaker::Device(id)), _) => Some(Principal::over_mqtt(Who::Device(id.clone()))),
+            (_, Work::Action(_, request)) => Some(request.principal.clone()),
+            _ => None,
+        }
+    }
+}
+
 /// Does the work and answers it. A panic becomes an error to the caller.
 pub(super) async fn perform(parts: Arc<Parts>, job: Job) {
-    let action = match &job.work {
-        Work::Action(registered, _) => registered.info.name.clone(),
-        Work::Picture(..) => "picture".to_owned(),
-        Work::Join(..) => join::WORD.to_owned(),
-    };
-    let caller = match (&job.speaker, &job.work) {
-        (Some(Speaker::Device(id)), _) => Some(Principal::over_mqtt(Who::Device(id.clone()))),
-        (_, Work::Action(_, request)) => Some(request.principal.clone()),
-        _ => None,
+    let (action, caller) = (job.work.name().to_owned(), job.caller());
+    // C22: what may be a code is in no log, no record and no answer.
+    let codes = match (&job.speaker, &job.work) {
+        (Some(_), Work::Action(_, request)) => Codes::said_in(&request.rest),
+        (Some(_), Work::Join(_, rest)) => Codes::said_in(rest),
+        _ => Codes::default(),
     };
     let result = AssertUnwindSafe(work(&parts, job.work)).catch_unwind().await;
     let result = result.unwrap_or_else(|_| {
         tracing::error!(%action, "the action panicked");
         Err(ActionError::internal("the action failed; the server's log has more"))
     });
+    let result = result.map_err(|error| codes.hide_in(error));
     let performed = Performed { action, outcome: outcome(&result) };
     parts.counts.performed(&performed);
     let word = &performed.action;

@@ -6,6 +6,7 @@
 //! permissions, same state.
 
 mod actor;
+mod codes;
 mod counts;
 mod dispatch;
 mod handle;

@@ -47,6 +47,7 @@ impl Acting {
         let parts = CommandParts {
             launcher: Arc::new(outbox.clone()),
             state: state.clone(),
+            permissions: known.permissions.clone(),
             credentials: known.credentials.clone(),
             settings: settings.commands.clone(),
         };

@@ -14,12 +14,12 @@ use crate::secrets;
 
 const DOOR: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/device/paho_door.py");
 
-fn host_and_port(address: &str) -> (&str, &str) {
+pub(crate) fn host_and_port(address: &str) -> (&str, &str) {
     address.rsplit_once(':').unwrap()
 }
 
 /// `var/venv`, which script/bootstrap makes.
-fn python() -> Command {
+pub(crate) fn python() -> Command {
     let venv = Path::new(env!("CARGO_MANIFEST_DIR")).join("var/venv/bin/python");
     assert!(venv.exists(), "python's paho-mqtt is needed: run script/bootstrap");
     Command::new(venv)

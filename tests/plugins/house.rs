@@ -195,9 +195,11 @@ async fn context(folder: &TempDir, settings: &Settings) -> (Context, Directory) 
     let directory = Directory::open(&database).await.unwrap();
     let keys = KeyFolder::open(folder.path()).unwrap();
     let credentials = DeviceCredentials::open(&database, &keys).await.unwrap();
+    let permissions = Permissions::new(directory.clone(), settings.devices.clone());
     let commands = CommandParts {
         launcher: Arc::new(Nowhere),
         state: state.clone(),
+        permissions: permissions.clone(),
         credentials: credentials.clone(),
         settings: settings.commands.clone(),
     };
@@ -211,7 +213,7 @@ async fn context(folder: &TempDir, settings: &Settings) -> (Context, Directory) 
         pictures: pictures.unwrap(),
         credentials,
         pairing: Pairing::default(),
-        permissions: Permissions::new(directory.clone(), settings.devices.clone()),
+        permissions,
         public_url: String::new(),
         outbox: Box::new(Nowhere),
     };

@@ -239,11 +239,13 @@ impl Access for LinkAccess {
             Some(Client::App(name)) => {
                 permissions.app(name).is_some()
                     && !directory.may_be_newer_than(name, since)
-                    && !self.admission.is_of_any_device(&client.client_id)
+                    && self
+                        .admission
+                        .is_free_for(&client.client_id, directory.named(name).as_deref())
             }
             Some(Client::Ledger(user)) => {
                 let review = ledger.as_ref().map(|ledger| ledger.review(&as_user(client, user)));
-                review == Some(Review::Keep) && !self.admission.is_of_any_device(&client.client_id)
+                review == Some(Review::Keep) && self.admission.is_free_for(&client.client_id, None)
             }
             Some(Client::Joining(id)) => self.admission.pairing.may_stay(id),
             None => false,

@@ -65,6 +65,13 @@ pub(super) fn device_of(client_id: &str) -> &str {
     client_id.split_once('.').map_or(client_id, |(device, _)| device)
 }
 
+/// Whose a client id may be: itself, and what stands before each of its dots,
+/// the longest first.
+pub(super) fn owners_of(client_id: &str) -> impl Iterator<Item = &str> {
+    let dots = client_id.rmatch_indices('.').map(|(dot, _)| &client_id[..dot]);
+    std::iter::once(client_id).chain(dots)
+}
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
@@ -81,6 +88,13 @@ mod tests {
             assert_eq!(Client::of(other), None, "{other}");
         }
         assert_eq!(Client::of("ledger:device:front"), Some(Client::Ledger("device:front")));
+    }
+
+    #[test]
+    fn c10_a_client_id_is_of_the_longest_name_that_it_begins_with() {
+        let owners: Vec<_> = owners_of("a.b.c").collect();
+        assert_eq!(owners, ["a.b.c", "a.b", "a"]);
+        assert_eq!(owners_of("").collect::<Vec<_>>(), [""]);
     }
 
     #[test]

@@ -22,10 +22,11 @@ use super::accounts;
 use super::client::Client;
 use super::listeners::{MqttAddresses, MqttListeners};
 use super::sessions::{Sessions, Watch};
-use super::{Admission, Incoming, Link, LinkEvent, store};
+use super::{Admission, Admitted, Incoming, Link, LinkEvent, NotAdmitted, store};
 use crate::commands::{Dispatch, Flight, FlightEnd, FlightEvent, Receipt};
 use crate::config::MqttSettings;
 use crate::device_interface::topics::{Adopted, CommandMessage, Destination, Topics};
+use crate::identity::devices::DeviceCredentials;
 use crate::state::{Device, DeviceId};
 
 const SUBSCRIPTION: SubscriptionOptions = SubscriptionOptions {
@@ -55,6 +56,7 @@ pub struct Embedding {
 pub struct InlineLink {
     broker: Broker,
     inline: InlineClient,
+    credentials: DeviceCredentials,
     filters: InlineFilters,
     listening: JoinHandle<()>,
     /// Looks at sessions again when somebody may do less.
@@ -97,6 +99,7 @@ impl InlineLink {
         }
         let broker = builder.serve().context("start the embedded broker")?;
         let topics_changed = Arc::new(Notify::new());
+        let credentials = admission.credentials.clone();
         let reviewing = accounts::keep_current(broker.clone(), admission, topics_changed.clone());
         let reviewing = tokio::spawn(reviewing);
         let inline = broker.inline();
@@ -111,6 +114,7 @@ impl InlineLink {
         let link = Self {
             inline,
             broker,
+            credentials,
             filters: messages.filters().clone(),
             listening: tokio::spawn(pass_messages_on(messages, events.clone())),
             reviewing,
@@ -188,6 +192,11 @@ impl Link for InlineLink {
         publish.qos = QoS::AtMostOnce;
         let reason = self.inline.publish(publish);
         if reason.is_error() { Err(anyhow!("the broker refuses it: {reason}")) } else { Ok(()) }
+    }
+
+    fn admitted(&self, device: &DeviceId) -> Result<Admitted, NotAdmitted> {
+        let kept = self.credentials.get(device.as_str());
+        kept.map(|kept| Admitted(Some(kept))).ok_or(NotAdmitted)
     }
 
     fn joined(&self, device: &DeviceId) {

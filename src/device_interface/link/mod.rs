@@ -28,7 +28,18 @@ pub use sign_in::Admission;
 
 use super::topics::{Adopted, CommandMessage, Destination};
 use crate::commands::{Dispatch, Flight};
+use crate::identity::devices::DeviceCredential;
 use crate::state::{Device, DeviceId};
+
+/// By what a device is let in: its credentials, or, where the broker is somebody
+/// else's, whatever that one asks for.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Admitted(Option<Arc<DeviceCredential>>);
+
+/// A device that is not let in, or not any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("its credentials were revoked")]
+pub struct NotAdmitted;
 
 /// A way to the devices.
 #[async_trait]
@@ -45,6 +56,16 @@ pub trait Link: Send + Sync {
     /// Publishes to whoever is there now; it is kept nowhere.
     async fn publish_once(&self, to: &Destination, payload: Bytes) -> anyhow::Result<()> {
         self.publish(to, payload, false).await
+    }
+
+    /// By what a device is let in at this moment. What it said while that was
+    /// something else counts no more.
+    ///
+    /// # Errors
+    /// It is not let in.
+    fn admitted(&self, device: &DeviceId) -> Result<Admitted, NotAdmitted> {
+        let _ = device;
+        Ok(Admitted::default())
     }
 
     /// A device has joined by a code: its connection for that is over soon.

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use latchlight_broker::ledger::Ledger;
 use latchlight_broker::{Access as _, ConnectRequest, ReasonCode};
 
-use super::client::{Client, device_of, is_of_app, is_of_device};
+use super::client::{Client, device_of, is_of_app, is_of_device, owners_of};
 use crate::events::Events;
 use crate::identity::devices::{DeviceCredentials, Pairing};
 use crate::identity::failures::Failures;
@@ -136,7 +136,7 @@ impl Admission {
             let why = format!("the client ids of {name} are `{name}`, `{name}.…`, or none");
             return Err(not_let_in(ReasonCode::ClientIdentifierNotValid, why));
         }
-        self.refuse_client_id_of_device(request)?;
+        self.refuse_client_id_of_another(request, Some(&account))?;
         Ok(Client::App(name.as_str()).identity())
     }
 
@@ -171,21 +171,30 @@ impl Admission {
             ReasonCode::ServerBusy => not_let_in(reason, "too many passwords are being checked"),
             _ => not_let_in(WRONG, "a wrong user name or password"),
         })?;
-        self.refuse_client_id_of_device(request)?;
+        self.refuse_client_id_of_another(request, None)?;
         Ok(Client::Ledger(&user).identity())
     }
 
-    /// C10: nobody else takes a device's client id from it.
-    fn refuse_client_id_of_device(&self, request: &ConnectRequest<'_>) -> Result<(), NotLetIn> {
-        if request.is_client_id_assigned || !self.is_of_any_device(request.client_id) {
+    /// C10: nobody else takes a device's client id from it, or an account's.
+    fn refuse_client_id_of_another(
+        &self,
+        request: &ConnectRequest<'_>,
+        account: Option<&Account>,
+    ) -> Result<(), NotLetIn> {
+        if request.is_client_id_assigned || self.is_free_for(request.client_id, account) {
             return Ok(());
         }
-        let why = "its client id is a device's";
+        let why = "its client id is a device's, or another account's";
         Err(not_let_in(ReasonCode::ClientIdentifierNotValid, why))
     }
 
-    pub(super) fn is_of_any_device(&self, client_id: &str) -> bool {
-        self.credentials.get(device_of(client_id)).is_some()
+    /// Whether this client id is no device's, and no other account's than this
+    /// one's.
+    pub(super) fn is_free_for(&self, client_id: &str, account: Option<&Account>) -> bool {
+        let is_of_device = self.credentials.get(device_of(client_id)).is_some();
+        let owner = owners_of(client_id).find_map(|name| self.directory.named(name));
+        let is_its_own = owner.is_none_or(|owner| account.is_some_and(|own| own.id == owner.id));
+        !is_of_device && is_its_own
     }
 }
 

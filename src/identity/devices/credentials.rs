@@ -1,7 +1,7 @@
 //! Every device's credentials, in memory and in the database. Reading waits
 //! for nothing; a change counts when it is on disk.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -42,16 +42,18 @@ pub struct IssuedCredentials {
     pub command_key: Option<CommandKey>,
 }
 
-/// Tells that somebody's credentials do not count any more.
+/// Tells that credentials are not as they were: who is connected by those
+/// before, or by a client id that is a device's from now on, may be so no more.
 pub type Revoked = watch::Receiver<u64>;
 
 struct Inner {
     pool: Pool,
     keys: CommandKeys,
     all: RwLock<HashMap<DeviceId, Arc<DeviceCredential>>>,
-    /// Changes come one after the other.
-    changing: Mutex<()>,
-    /// How often some were revoked or replaced.
+    /// Changes come one after the other. Whose were revoked in this run, and are
+    /// not made anew: as many as somebody removes by hand.
+    changing: Mutex<HashSet<DeviceId>>,
+    /// How often some were made, replaced or revoked.
     revoked: watch::Sender<u64>,
 }
 
@@ -116,9 +118,10 @@ impl DeviceCredentials {
         signed: Option<bool>,
     ) -> Result<IssuedCredentials, CredentialsError> {
         let secret = DeviceSecret::generate()?;
-        let _changing = self.0.changing.lock().await;
+        let mut changing = self.0.changing.lock().await;
         let before = self.get(device.as_str());
-        let signed = signed.unwrap_or_else(|| before.is_some_and(|before| before.is_signed()));
+        let signed =
+            signed.unwrap_or_else(|| before.as_ref().is_some_and(|before| before.is_signed()));
         let generation = signed.then(new_generation).transpose()?;
         let mut credential = DeviceCredential {
             device: device.clone(),
@@ -130,14 +133,14 @@ impl DeviceCredentials {
         };
         rows::replace(&self.0.pool, &credential).await?;
         let mut all = self.0.all.write();
-        // Under the lock: later than whoever was let in by the ones before.
-        credential.since = all.contains_key(device.as_str()).then(SystemTime::now);
+        // Under the lock: later than whoever was let in by the ones before, and
+        // may not have been disconnected yet where those were revoked just now.
+        let had_others = before.is_some() || changing.remove(device);
+        credential.since = had_others.then(SystemTime::now);
         let credential = Arc::new(credential);
-        let before = all.insert(device.clone(), credential.clone());
+        all.insert(device.clone(), credential.clone());
         drop(all);
-        if before.is_some() {
-            self.tell();
-        }
+        self.tell();
         let command_key = generation.map(|generation| self.0.keys.of(device, &generation));
         Ok(IssuedCredentials { kept: credential, secret, command_key })
     }
@@ -148,17 +151,18 @@ impl DeviceCredentials {
     /// # Errors
     /// That cannot be saved, and nothing has changed.
     pub async fn revoke(&self, device: &DeviceId) -> Result<bool, CredentialsError> {
-        let _changing = self.0.changing.lock().await;
+        let mut changing = self.0.changing.lock().await;
         if self.get(device.as_str()).is_none() {
             return Ok(false);
         }
         rows::delete(&self.0.pool, device).await?;
         self.0.all.write().remove(device.as_str());
+        changing.insert(device.clone());
         self.tell();
         Ok(true)
     }
 
-    /// Tells, from now on, when credentials were revoked or replaced.
+    /// Tells, from now on, when credentials were made, replaced or revoked.
     pub fn revoked(&self) -> Revoked {
         self.0.revoked.subscribe()
     }
@@ -198,7 +202,8 @@ mod tests {
         let front: DeviceId = "front".parse().unwrap();
         let first = credentials.issue(&front, Some(DeviceKind::Lock), None).await.unwrap();
         assert!(!first.kept.may_be_newer_than(SystemTime::UNIX_EPOCH));
-        assert!(!revoked.has_changed().unwrap());
+        // Somebody else may sit on its client id.
+        assert!(revoked.has_changed().unwrap());
         let first = first.secret;
         let let_in = |credentials: &DeviceCredentials, secret: &DeviceSecret| {
             credentials.device("front", secret.reveal().as_bytes())
@@ -209,7 +214,6 @@ mod tests {
         }
 
         let second = credentials.issue(&front, None, None).await.unwrap();
-        assert!(revoked.has_changed().unwrap());
         assert!(second.kept.may_be_newer_than(SystemTime::UNIX_EPOCH));
         let second = second.secret;
         assert_eq!(let_in(&credentials, &first), None);
@@ -218,6 +222,9 @@ mod tests {
         assert!(again.revoke(&front).await.unwrap());
         assert!(!again.revoke(&front).await.unwrap());
         assert_eq!(let_in(&again, &second), None);
+        let third = again.issue(&front, None, None).await.unwrap();
+        assert!(third.kept.may_be_newer_than(SystemTime::UNIX_EPOCH), "revoked, then made anew");
+        assert!(again.revoke(&front).await.unwrap());
         assert!(open(&database, &folder).await.get("front").is_none());
     }
 
