@@ -7,6 +7,7 @@ use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use latchlight_plugin_api::{ActionError, ActionInfo};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::{Answer, Context, Request};
 use super::{ack, find_stranger, hand_shake, lock, off, on, report, state, unlock};
@@ -49,12 +50,13 @@ pub struct Registered {
 }
 
 /// An action as `GET /api/v1/actions` lists it.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct ListedAction {
     /// What it says of itself.
     #[serde(flatten)]
     pub info: ActionInfo,
     /// `built-in`, or the plugin's name.
+    #[schema(example = "built-in")]
     pub origin: String,
 }
 

@@ -4,11 +4,15 @@ use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 use uuid::{Uuid, Version};
 
 /// A UUIDv7 (RFC 9562, section 5.7): ids sort by the time they were made.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, ToSchema,
+)]
 #[serde(try_from = "String", into = "String")]
+#[schema(value_type = String, format = Uuid, example = "01a1fd77-9f3c-7c1e-8a55-3d0f6b1c2e4a")]
 pub struct CommandId(Uuid);
 
 /// What was offered as a command id and is none.

@@ -7,6 +7,9 @@ use std::time::Duration;
 
 use latchlight_mqtt::TopicFilter;
 use serde::{Deserialize, Serialize};
+use utoipa::openapi::RefOr;
+use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
+use utoipa::{PartialSchema, ToSchema};
 
 use super::{InstalledPlugin, PluginName, SigningKey, value};
 use crate::commands::Verb;
@@ -87,6 +90,19 @@ pub enum GrantedDevice {
     /// This one.
     One(DeviceId),
 }
+
+impl PartialSchema for GrantedDevice {
+    fn schema() -> RefOr<Schema> {
+        let device = ObjectBuilder::new()
+            .schema_type(Type::String)
+            .description(Some("A device's id, or `*` for every one."))
+            .pattern(Some(r"^(\*|[a-z0-9][a-z0-9_-]{0,63})$"))
+            .examples(["front-door"]);
+        device.into()
+    }
+}
+
+impl ToSchema for GrantedDevice {}
 
 /// A topic filter that was checked.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]

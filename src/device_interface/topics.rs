@@ -7,6 +7,7 @@ use std::collections::HashMap;
 
 use parking_lot::RwLock;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::joins::Joins;
 use super::topic_rules::{below, check_base, matches, shown};
@@ -62,15 +63,19 @@ pub struct Adopted {
 }
 
 /// Where a device speaks and listens, for whoever sets it up.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct DeviceTopicNames {
     /// Where it says its words.
+    #[schema(example = "latchlight/devices/front-door/up")]
     pub up: String,
     /// Where it listens.
+    #[schema(example = "latchlight/devices/front-door/down")]
     pub down: String,
     /// Where it says whether it is there.
+    #[schema(example = "latchlight/devices/front-door/online")]
     pub online: String,
     /// Where it sends pictures.
+    #[schema(example = "latchlight/devices/front-door/picture")]
     pub picture: String,
 }
 

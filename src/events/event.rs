@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::commands::CommandId;
 use crate::identity::{Principal, Through};
@@ -16,7 +17,7 @@ const LONGEST_NAME: usize = 200;
 const LONGEST_DETAIL: usize = 500;
 
 /// What an event is about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
     /// A command and its end; recorded by the table of commands itself.

@@ -3,14 +3,17 @@
 use std::sync::Arc;
 
 use serde::Deserialize;
+use utoipa::IntoParams;
 
 use super::query::Limit;
 use crate::identity::Account;
 
 /// The query of a list of accounts.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub(super) struct PageParameters {
+    /// The most of a page.
     #[serde(default)]
     limit: Limit,
     /// The last name of the page before.

@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 use serde::{Deserialize, Deserializer, Serialize};
+use utoipa::ToSchema;
 
 use super::ApiError;
 use crate::identity::oidc::Subject;
@@ -15,24 +16,36 @@ use crate::timestamp;
 const MOST_GRANTS: usize = 100;
 
 /// An account as the API shows it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Account)]
 pub(super) struct AccountView<'a> {
+    /// Its id, which it keeps.
     id: AccountId,
+    /// Its name.
+    #[schema(example = "ann")]
     name: &'a str,
+    /// A person or a program.
     kind: AccountKind,
+    /// What it is in the house.
     role: Role,
     /// What its tokens may be good for now.
     scopes: Scopes,
+    /// What it may do to which devices; an owner needs none.
     grants: &'a [AccountGrant],
     /// Of a person: whether there is a password.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = true)]
     password: Option<bool>,
     /// Of a person: who it is at the OpenID Connect provider.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "https://id.example 248289761001")]
     subject: Option<&'a str>,
+    /// Let in by nothing, for now.
     disabled: bool,
+    /// When it was made.
     #[serde(serialize_with = "timestamp::milliseconds")]
     created_at: Timestamp,
+    /// Until when it is good.
     #[serde(serialize_with = "timestamp::milliseconds_or_null")]
     expires_at: Option<Timestamp>,
 }

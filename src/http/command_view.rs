@@ -2,33 +2,51 @@
 
 use jiff::Timestamp;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::commands::{Command, CommandId, Verb};
 use crate::state::DeviceId;
 
 /// A command as the API shows it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Command)]
 pub(super) struct CommandView<'a> {
+    /// Which device.
     device: &'a DeviceId,
+    /// The command's id.
     command: CommandId,
+    /// What it is told to do.
     verb: Verb,
     /// Where it is in its life: `issued`, `sent`, `delivered`, then how it
     /// ended.
+    #[schema(example = "confirmed")]
     status: &'static str,
     /// How it ended, in the same word, and `pending` until then.
+    #[schema(example = "confirmed")]
     outcome: &'static str,
+    /// Why it ended so, where that is known.
+    #[schema(example = json!(null))]
     detail: Option<&'a str>,
+    /// Who gave it.
+    #[schema(example = "app:ann")]
     issuer: &'a str,
+    /// When it was given.
     #[serde(serialize_with = "crate::timestamp::milliseconds")]
     issued_at: Timestamp,
+    /// When the link took it.
     #[serde(serialize_with = "crate::timestamp::milliseconds_or_null")]
     sent_at: Option<Timestamp>,
+    /// When the device's system had it; known of the embedded broker only.
     #[serde(serialize_with = "crate::timestamp::milliseconds_or_null")]
     delivered_at: Option<Timestamp>,
+    /// When it ended.
     #[serde(serialize_with = "crate::timestamp::milliseconds_or_null")]
     ended_at: Option<Timestamp>,
+    /// When it is over, whatever has come by then.
     #[serde(serialize_with = "crate::timestamp::milliseconds")]
     expires_at: Timestamp,
+    /// Where to ask for it.
+    #[schema(example = "/api/v1/commands/01a1fd77-9f3c-7c1e-8a55-3d0f6b1c2e4a")]
     link: String,
 }
 

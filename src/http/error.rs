@@ -38,6 +38,7 @@ use actix_web::{HttpResponse, ResponseError};
 use latchlight_plugin_api::{ActionError, ErrorKind};
 use serde::Serialize;
 use serde_json::{Map, Value};
+use utoipa::ToSchema;
 
 use super::range;
 use crate::commands::JournalError;
@@ -103,18 +104,31 @@ pub enum ApiError {
 }
 
 /// The members of a problem (RFC 9457, section 3.1), and the request's id.
-#[derive(Debug, Serialize)]
-struct Problem<'a> {
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Problem<'a> {
+    /// `urn:latchlight:problem:` and which one it is; it never changes.
     #[serde(rename = "type")]
+    #[schema(example = "urn:latchlight:problem:not-found")]
     kind: String,
+    /// Which one it is, for people.
+    #[schema(example = "Not found")]
     title: &'a str,
+    /// The status of the answer.
+    #[schema(example = 404)]
     status: u16,
+    /// What is wrong with this very request, and what is to be done.
+    #[schema(example = "there is no device front-door")]
     detail: String,
+    /// The path that was asked for.
     #[serde(skip_serializing_if = "str::is_empty")]
+    #[schema(example = "/api/v1/devices/front-door")]
     instance: &'a str,
+    /// The request's id, by which the server's log has it; as `X-Request-Id`.
     #[serde(skip_serializing_if = "str::is_empty")]
+    #[schema(example = "01a1fd77-9f3c-7c1e-8a55-3d0f6b1c2e4a")]
     request_id: &'a str,
     #[serde(flatten)]
+    #[schema(ignore)]
     more: Option<&'a Map<String, Value>>,
 }
 
@@ -241,14 +255,11 @@ impl ApiError {
         }
     }
 
-    /// The answer to the request for this path, with this id.
-    pub(super) fn response_to(&self, instance: &str, request_id: &str) -> HttpResponse {
-        if let Self::Internal(error) = self {
-            tracing::error!(error = one_line(error), "request failed");
-        }
+    /// What the client reads who asked for this path, with this id.
+    pub(super) fn problem<'a>(&'a self, instance: &'a str, request_id: &'a str) -> Problem<'a> {
         let (kind, status, title) = self.describe();
         let more = if let Self::NotReady(checks) = self { Some(checks) } else { None };
-        let problem = Problem {
+        Problem {
             kind: format!("urn:latchlight:problem:{kind}"),
             title,
             status: status.as_u16(),
@@ -256,8 +267,16 @@ impl ApiError {
             instance,
             request_id,
             more,
-        };
-        let mut response = HttpResponse::build(status);
+        }
+    }
+
+    /// The answer to the request for this path, with this id.
+    pub(super) fn response_to(&self, instance: &str, request_id: &str) -> HttpResponse {
+        if let Self::Internal(error) = self {
+            tracing::error!(error = one_line(error), "request failed");
+        }
+        let problem = self.problem(instance, request_id);
+        let mut response = HttpResponse::build(self.status_code());
         match self {
             Self::WrongMethod(allow) => {
                 response.insert_header((header::ALLOW, allow.as_str()));

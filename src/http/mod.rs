@@ -24,6 +24,7 @@ mod error;
 mod etag;
 mod event_stream;
 mod needs;
+pub mod openapi;
 mod operate;
 mod origin;
 mod peer;
@@ -58,7 +59,9 @@ use routes::api::{
     actions, api_keys, broker, commands, devices, events, keypad, me, pairing, pictures, pins,
     plugins, users,
 };
-use routes::{board, get_pic, healthz, hello, lock, metrics, oauth, readyz, test, unlock};
+use routes::{
+    api_docs, board, docs, get_pic, healthz, hello, lock, metrics, oauth, readyz, test, unlock,
+};
 
 /// To have devices operated: which of them, is decided device by device.
 const OPERATE: [Scope; 2] = [LocksOperate, LightsOperate];
@@ -121,6 +124,11 @@ fn resources() -> Vec<Resource> {
         resource("/api/v1/users/{name}").read(Admin, users::get).patch(Admin, users::patch).delete(Admin, users::delete),
         resource("/api/v1/users/{name}/password").post(Admin, users::password::post),
         resource("/api/v1/users/{name}/pins").read(Admin, users::pins::list).post(Admin, users::pins::post),
+        resource("/api-docs/openapi.json").read(Nothing, api_docs::get),
+        resource("/docs").read(Nothing, docs::index),
+        resource("/docs/start.js").read(Nothing, docs::start),
+        resource("/docs/swagger-ui.js").read(Nothing, docs::script),
+        resource("/docs/swagger-ui.css").read(Nothing, docs::style),
         resource("/").read(Nothing, board::index),
         resource("/board.css").read(Nothing, board::style),
         resource("/board.js").read(Nothing, board::script),

@@ -11,6 +11,7 @@ use actix_web::{HttpRequest, HttpResponse};
 use futures_util::future::join_all;
 use serde::{Deserialize, Serialize};
 use tracing::Instrument as _;
+use utoipa::{IntoParams, ToSchema};
 
 use super::auth::Caller;
 use super::command_view::{self, CommandView};
@@ -27,11 +28,15 @@ use crate::state::{DeviceId, DeviceKind};
 const LONGEST_KEY: usize = 255;
 
 /// The query of the routes that operate devices.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub(super) struct Target {
+    /// This one alone.
     device: Option<DeviceId>,
+    /// All that are of this kind.
     kind: Option<DeviceKind>,
+    /// For how many seconds the answer may wait for the devices.
     #[serde(default)]
     wait: Wait,
 }
@@ -61,13 +66,18 @@ pub(super) struct Outcome {
     replayed: bool,
 }
 
-#[derive(Serialize)]
-struct Body<'a> {
+#[derive(Serialize, ToSchema)]
+#[schema(as = CommandOutcomes)]
+pub(super) struct Body<'a> {
+    /// The command of each device.
     devices: Vec<CommandView<'a>>,
 }
 
-#[derive(Serialize)]
-struct Said<'a> {
+#[derive(Serialize, ToSchema)]
+#[schema(as = Said)]
+pub(super) struct Said<'a> {
+    /// What it says, if anything.
+    #[schema(example = "the house is locked")]
     text: Option<&'a str>,
 }
 

@@ -3,6 +3,7 @@
 use actix_web::http::header;
 use actix_web::{HttpRequest, HttpResponse};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::auth::Caller;
 use super::range::{self, Part};
@@ -13,11 +14,16 @@ use crate::pictures::{Picture, PictureId, PictureSize};
 const BATCH: u32 = 1001;
 
 /// What is known of a picture, and where its bytes and its thumbnail are.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Picture)]
 pub(super) struct PictureView<'a> {
     #[serde(flatten)]
     picture: &'a Picture,
+    /// Where its bytes are.
+    #[schema(example = "/api/v1/pictures/67e55044-10b1-426f-9247-bb680e5fe0c8")]
     pub(super) link: String,
+    /// Where it is small enough for a list.
+    #[schema(example = "/api/v1/pictures/67e55044-10b1-426f-9247-bb680e5fe0c8?size=thumb")]
     thumbnail: String,
 }
 

@@ -4,6 +4,7 @@
 use actix_web::HttpResponse;
 use actix_web::http::header::{CACHE_CONTROL, LOCATION};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::auth::Caller;
 use super::{ApiError, Services};
@@ -15,39 +16,53 @@ use crate::identity::{Account, AccountGrant, Window};
 use crate::keypads::KeypadError;
 
 /// A code as the API shows it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = PinOfUser)]
 pub(super) struct PinView {
     /// Whose it is.
+    #[schema(example = "ann")]
     user: Option<String>,
     #[serde(flatten)]
     pin: Pin,
 }
 
 /// Some codes.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(super) struct PinList {
+    /// Each of them.
     pins: Vec<PinView>,
 }
 
 /// What a code is made of; what is left out is as wide as its person's grants.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = NewPin)]
 pub(super) struct PinBody {
+    /// What it is called in lists.
     name: Option<PinName>,
     /// Without it, one is made up, of so many digits.
+    #[schema(value_type = Option<String>, pattern = "^[0-9]{4,12}$", example = json!(null))]
     code: Option<ShownCode>,
+    /// How many digits the made-up one has: 6.
     digits: Option<Digits>,
+    /// Good for once.
     #[serde(default)]
     one_time: bool,
+    /// What it is good for; `lock` and `unlock`.
     actions: Option<Vec<Verb>>,
+    /// For which devices; every one.
     devices: Option<Vec<GrantedDevice>>,
+    /// When; always.
     #[serde(default)]
     window: Window,
 }
 
 /// The only answer that has the code.
-#[derive(Serialize)]
-struct Made<'a> {
+#[derive(Serialize, ToSchema)]
+#[schema(as = MadePin)]
+pub(super) struct Made<'a> {
+    /// What is typed; told here and nowhere else.
+    #[schema(example = "402863")]
     code: &'a str,
     #[serde(flatten)]
     view: PinView,

@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use serde::Deserialize;
+use utoipa::ToSchema;
 
 use super::ApiError;
 
@@ -23,8 +24,9 @@ const LARGEST_PAGE: u32 = 1000;
 pub(super) struct NoQuery {}
 
 /// `wait`: how many seconds an answer waits for the devices, at the most.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, ToSchema)]
 #[serde(try_from = "String")]
+#[schema(value_type = f64, minimum = 0, maximum = 300, default = 2, example = 5)]
 pub(super) struct Wait(pub(super) Duration);
 
 impl Default for Wait {
@@ -51,8 +53,9 @@ impl TryFrom<String> for Wait {
 }
 
 /// `limit`: how many items a page has, at the most.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, ToSchema)]
 #[serde(try_from = "String")]
+#[schema(value_type = u32, minimum = 1, maximum = 1000, default = 100)]
 pub(super) struct Limit(pub(super) u32);
 
 impl Default for Limit {
@@ -74,8 +77,9 @@ impl TryFrom<String> for Limit {
 
 /// `from` and `to`: a moment such as `2026-05-04T18:03:09Z`, or a day, which
 /// begins at midnight UTC.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, ToSchema)]
 #[serde(try_from = "String")]
+#[schema(value_type = String, example = "2026-11-22T00:00:00Z")]
 pub(super) struct Moment(pub(super) Timestamp);
 
 impl TryFrom<String> for Moment {

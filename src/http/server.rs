@@ -116,6 +116,7 @@ fn build(
     let counts = web::Data::new(counts);
     let uploads = web::Data::new(routes::Uploads::default());
     let streams = web::Data::new(Streams::new(&settings));
+    let document = web::Data::new(routes::Document::of(&settings));
     let stopping = Stopping::new(shutdown.clone(), settings.shutdown_timeout());
     let stopping = web::Data::new(stopping);
     let workers = std::thread::available_parallelism().map_or(2, usize::from);
@@ -126,6 +127,7 @@ fn build(
             .app_data(origins.clone())
             .app_data(services.clone())
             .app_data(uploads.clone())
+            .app_data(document.clone())
             .app_data(counts.clone())
             .app_data(streams.clone())
             .app_data(stopping.clone())

@@ -5,6 +5,7 @@ use std::time::SystemTime;
 
 use serde::Serialize;
 use tracing::Instrument as _;
+use utoipa::ToSchema;
 
 use super::ApiError;
 use crate::actions::Registry;
@@ -93,12 +94,15 @@ impl Services {
 }
 
 /// Where devices and the server meet.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub struct BrokerAddress {
     /// Whether the broker is the server's own.
+    #[schema(example = true)]
     pub embedded: bool,
     /// Without credentials.
+    #[schema(example = "mqtt://192.168.1.10:1883")]
     pub url: String,
     /// The first level, or levels, of every topic.
+    #[schema(example = "latchlight")]
     pub prefix: String,
 }

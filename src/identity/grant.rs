@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::Window;
 use crate::commands::Verb;
@@ -9,7 +10,7 @@ use crate::config::GrantedDevice;
 use crate::state::DeviceId;
 
 /// Some verbs, for some devices, for a time.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AccountGrant {
     /// What may be done: `lock`, `unlock`, `on`, `off`; none: see them only.

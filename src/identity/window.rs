@@ -4,10 +4,12 @@ use jiff::civil::{Time, Weekday};
 use jiff::tz::TimeZone;
 use jiff::{Span, Timestamp, Zoned};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use utoipa::openapi::schema::{ArrayBuilder, ObjectBuilder, Schema, SchemaType, Type};
 
 /// When a grant holds; what is left out does not bind. Days and hours are
 /// those of the time zone.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Window {
     /// Not before this moment.
@@ -22,15 +24,17 @@ pub struct Window {
     /// Between these times of each day. Where the second is not after the
     /// first, it is one of the next day, and `days` are those of the first.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(schema_with = hours)]
     pub hours: Option<Hours>,
     /// Where days and hours are: `"Europe/Berlin"`; without it, where the
     /// server is.
     #[serde(skip_serializing_if = "Option::is_none", with = "zone")]
+    #[schema(schema_with = time_zone)]
     pub time_zone: Option<TimeZone>,
 }
 
 /// A day of the week.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Day {
     /// Monday.
@@ -64,6 +68,28 @@ impl Day {
             Weekday::Sunday => Self::Sun,
         }
     }
+}
+
+/// `["08:00", "17:30"]`, as a schema.
+fn hours() -> Schema {
+    let time = ObjectBuilder::new()
+        .schema_type(Type::String)
+        .pattern(Some("^([01][0-9]|2[0-3]):[0-5][0-9]$"));
+    ArrayBuilder::new()
+        .schema_type(SchemaType::from_iter([Type::Array, Type::Null]))
+        .items(time)
+        .min_items(Some(2))
+        .max_items(Some(2))
+        .examples([["08:00", "17:30"]])
+        .into()
+}
+
+/// `"Europe/Berlin"`, as a schema.
+fn time_zone() -> Schema {
+    ObjectBuilder::new()
+        .schema_type(SchemaType::from_iter([Type::String, Type::Null]))
+        .examples(["Europe/Berlin"])
+        .into()
 }
 
 impl Window {

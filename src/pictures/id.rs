@@ -4,10 +4,12 @@ use std::fmt;
 use std::str::FromStr;
 
 use serde::Serialize;
+use utoipa::ToSchema;
 use uuid::{Uuid, Version};
 
 /// A random UUID (version 4): whoever does not have it cannot guess it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, ToSchema)]
+#[schema(value_type = String, format = Uuid, example = "67e55044-10b1-426f-9247-bb680e5fe0c8")]
 pub struct PictureId(Uuid);
 
 /// What was offered as a picture's id and is none.

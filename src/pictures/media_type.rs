@@ -2,9 +2,10 @@
 
 use image::ImageFormat;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 /// The kinds of picture that are taken.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 pub enum MediaType {
     /// JPEG.
     #[serde(rename = "image/jpeg")]

@@ -2,30 +2,36 @@
 
 use jiff::Timestamp;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::{MediaType, PictureId, PictureSize};
 use crate::state::DeviceId;
 
 /// What is known of a picture; its bytes are had from the store.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Picture {
     /// Its id.
     pub id: PictureId,
     /// The camera; none where an app uploaded it.
     pub device: Option<DeviceId>,
     /// What the uploader calls it.
+    #[schema(example = "door.jpg")]
     pub name: Option<String>,
     /// JPEG or PNG.
     pub media_type: MediaType,
     /// In pixels.
+    #[schema(example = 1920)]
     pub width: u32,
     /// In pixels.
+    #[schema(example = 1080)]
     pub height: u32,
     /// Bytes of the file that is kept.
+    #[schema(example = 183_412)]
     pub size: u64,
     /// Bytes of the thumbnail, a JPEG; none where the picture came before there
     /// were any.
     #[serde(rename = "thumbnail_size")]
+    #[schema(example = 9_412)]
     pub thumbnail: Option<u64>,
     /// When it came.
     #[serde(serialize_with = "crate::timestamp::milliseconds")]

@@ -3,9 +3,10 @@
 use std::fmt;
 
 use serde::Deserialize;
+use utoipa::ToSchema;
 
 /// In which size a picture is wanted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum PictureSize {
     /// As it is kept.

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use serde::Serialize;
 use tokio::sync::SemaphorePermit;
+use utoipa::ToSchema;
 
 use super::install_error::InstallError;
 use super::manager::{Entry, HostParts, Inner, PluginHost, actions};
@@ -29,19 +30,25 @@ pub(super) const INSTALL: &str = "install";
 const REMOVE: &str = "remove";
 
 /// A plugin as it was installed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Installed {
     /// Its name.
+    #[schema(example = "house")]
     pub name: String,
     /// Its version.
+    #[schema(example = "1.2.0")]
     pub version: String,
     /// Its file in the plugin folder.
+    #[schema(example = "libhouse.so")]
     pub file: String,
     /// The SHA-256 of its library.
+    #[schema(example = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08")]
     pub sha256: String,
     /// Its actions.
+    #[schema(example = json!(["leave_home"]))]
     pub actions: Vec<String>,
     /// The version whose place it took.
+    #[schema(example = "1.1.0")]
     pub replaced: Option<String>,
 }
 

@@ -2,9 +2,10 @@
 
 use jiff::Timestamp;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 /// How far a plugin came.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum PluginState {
     /// It lies in the folder, and config.json does not allow it.
@@ -21,36 +22,49 @@ pub enum PluginState {
 }
 
 /// What is known of a plugin.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct PluginReport {
     /// The file's name in the plugin folder.
+    #[schema(example = "libhouse.so")]
     pub file: String,
     /// The SHA-256 that config.json allows, or that was installed.
+    #[schema(example = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08")]
     pub sha256: Option<String>,
     /// What the plugin calls itself.
+    #[schema(example = "house")]
     pub name: Option<String>,
     /// Its version.
+    #[schema(example = "1.2.0")]
     pub version: Option<String>,
     /// The number of the boundary that it speaks, where it was read.
+    #[schema(example = 1)]
     pub api: Option<u32>,
     /// Whether it was installed from afar, and is no plugin of config.json's.
     pub installed: bool,
     /// How far it came.
+    #[schema(example = "started")]
     pub state: PluginState,
     /// Its actions.
+    #[schema(example = json!(["leave_home"]))]
     pub actions: Vec<String>,
     /// Why it is not started, or in quarantine.
+    #[schema(example = json!(null))]
     pub error: Option<String>,
     /// How many calls were begun.
+    #[schema(example = 12)]
     pub calls: u64,
     /// How many of them ended in an error, a panic or not in time.
+    #[schema(example = 0)]
     pub failed: u64,
     /// How many of them panicked.
+    #[schema(example = 0)]
     pub panics: u64,
     /// How many requests to the server, or replies, were not granted.
+    #[schema(example = 0)]
     pub refused: u64,
     /// Since when it is in quarantine.
     #[serde(serialize_with = "crate::timestamp::milliseconds_or_null")]
+    #[schema(example = json!(null))]
     pub quarantined_since: Option<Timestamp>,
 }
 

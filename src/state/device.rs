@@ -5,11 +5,12 @@ use std::str::FromStr;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::{DeviceId, DeviceState};
 
 /// What a device is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum DeviceKind {
     /// It has a bolt.
@@ -61,7 +62,7 @@ impl fmt::Display for DeviceKind {
 }
 
 /// What a device said in its hand shake that it can do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
 pub struct Features {
     /// It answers each command with `ack <command> ok` or `ack <command> failed …`.
     #[serde(default)]
@@ -78,9 +79,10 @@ pub struct Features {
 }
 
 /// A state from before the server's last start: history, not knowledge.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct LastKnown {
     /// The state.
+    #[schema(value_type = String, pattern = "^[a-z0-9_-]{1,32}$", example = "locked")]
     pub state: DeviceState,
     /// When the device came into it.
     #[serde(serialize_with = "crate::timestamp::milliseconds")]
@@ -88,20 +90,23 @@ pub struct LastKnown {
 }
 
 /// A device of the roster, at one moment.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Device {
     /// Its id.
     pub id: DeviceId,
     /// What it is.
     pub kind: DeviceKind,
     /// The dialect that it speaks; `words` is this server's own.
+    #[schema(example = "words")]
     pub profile: String,
     /// What it can do.
     pub features: Features,
     /// The topic below which it speaks, where it brought its own.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "house/front-door")]
     pub base_topic: Option<String>,
     /// What it says it is.
+    #[schema(value_type = String, pattern = "^[a-z0-9_-]{1,32}$", example = "locked")]
     pub state: DeviceState,
     /// Since when it is in that state.
     #[serde(serialize_with = "crate::timestamp::milliseconds")]
@@ -110,8 +115,10 @@ pub struct Device {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_known: Option<LastKnown>,
     /// The charge of its battery, 0 to 100 percent, where it said so.
+    #[schema(maximum = 100, example = 87)]
     pub battery: Option<u8>,
     /// Whether it can be reached now.
+    #[schema(example = true)]
     pub online: bool,
     /// When it last said anything.
     #[serde(serialize_with = "crate::timestamp::milliseconds_or_null")]

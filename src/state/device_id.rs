@@ -4,11 +4,13 @@ use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// The id of a device: 1 to 64 characters of `a-z`, `0-9`, `_` and `-`, the
 /// first of them a letter or a digit.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 #[serde(try_from = "String", into = "String")]
+#[schema(value_type = String, pattern = "^[a-z0-9][a-z0-9_-]{0,63}$", example = "front-door")]
 pub struct DeviceId(std::sync::Arc<str>);
 
 /// What was offered as a device id and is none.

@@ -29,6 +29,7 @@ mod limits;
 mod lists;
 mod metrics;
 mod oidc;
+mod openapi;
 mod origin;
 mod pictures;
 mod postgres;

@@ -4,11 +4,14 @@ use serde::{Deserialize, Serialize};
 
 /// What an action says of itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct ActionInfo {
     /// The first word that selects it: 1 to 64 of `a-z`, `0-9` and `_`,
     /// beginning with a letter.
+    #[cfg_attr(feature = "schema", schema(example = "unlock"))]
     pub name: String,
     /// What it does, in a sentence.
+    #[cfg_attr(feature = "schema", schema(example = "unlocks one device, or all of them"))]
     pub description: String,
     /// Who may call it.
     pub callers: Callers,
@@ -18,6 +21,7 @@ pub struct ActionInfo {
 
 /// Who may call an action.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct Callers {
     /// Devices of the roster.
     pub devices: bool,
@@ -26,6 +30,7 @@ pub struct Callers {
     /// Devices of the roster, for what config.json grants them.
     pub granted_devices: bool,
     /// Apps.
+    #[cfg_attr(feature = "schema", schema(example = true))]
     pub apps: bool,
 }
 

@@ -4,20 +4,40 @@
 use actix_web::web::{Data, Query};
 use actix_web::{HttpRequest, HttpResponse};
 use serde::Deserialize;
+use utoipa::IntoParams;
 
 use crate::http::auth::Caller;
+use crate::http::openapi::{IfNoneMatch, Range};
+use crate::http::picture_answer::PictureView;
 use crate::http::{ApiError, Services, picture_answer};
-use crate::pictures::PictureSize;
+use crate::pictures::{PictureId, PictureSize};
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub(in crate::http) struct Parameters {
+    /// This one; without it, the newest of a stranger.
+    #[param(value_type = Option<PictureId>)]
     id: Option<String>,
+    /// How large: as it is kept, or small enough for a list.
     #[serde(default)]
     size: PictureSize,
 }
 
-/// The picture, or what is known of it for who asks for `application/json`.
+/// The newest picture of a stranger, or the one of this `id`.
+#[utoipa::path(
+    get,
+    path = "/get_pic",
+    tag = "pictures",
+    operation_id = "getStrangerPicture",
+    params(Parameters, IfNoneMatch, Range),
+    responses(
+        (status = 200, description = "The picture as it is kept, or what is known of it for `Accept: application/json`.", content(
+            (Vec<u8> = "image/jpeg"), (Vec<u8> = "image/png"), (PictureView<'_> = "application/json"),
+        )),
+        (status = 404, description = "No camera has seen a stranger yet, or there is no such picture."),
+    ),
+)]
 pub(in crate::http) async fn get(
     request: HttpRequest,
     caller: Caller,

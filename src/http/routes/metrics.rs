@@ -30,8 +30,18 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// Within so many seconds a device was heard last: the word, and the number.
 const HEARD: [(&str, i64); 4] = [("1m", 60), ("10m", 600), ("1h", 3600), ("1d", 86_400)];
 
-/// The metrics in Prometheus' text format; without those of a broker where that
-/// is an outside one, which has its own.
+/// What the server and its embedded broker count, for Prometheus.
+///
+/// Without what a broker counts where that is an outside one.
+#[utoipa::path(
+    get,
+    path = "/metrics",
+    tag = "server",
+    operation_id = "getMetrics",
+    responses(
+        (status = 200, description = "Prometheus' text format.", body = String, content_type = "text/plain", example = "latchlight_link_up 1"),
+    ),
+)]
 pub(in crate::http) async fn get(
     services: Data<Services>,
     counts: Data<Counts>,

@@ -1,7 +1,9 @@
 //! The routes, a file each, found from their URLs.
 
 pub(super) mod api;
+pub(super) mod api_docs;
 pub(super) mod board;
+pub(super) mod docs;
 pub(super) mod get_pic;
 pub(super) mod healthz;
 pub(super) mod hello;
@@ -13,3 +15,4 @@ pub(super) mod test;
 pub(super) mod unlock;
 
 pub(super) use api::pictures::Uploads;
+pub(super) use api_docs::Document;

@@ -11,7 +11,17 @@ use crate::tls::Status;
 /// How long the database may take.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// 200, or 503 with which part is not ready.
+/// Whether everything is there that is needed to operate a device.
+#[utoipa::path(
+    get,
+    path = "/readyz",
+    tag = "server",
+    operation_id = "getReadiness",
+    responses(
+        (status = 200, description = "Everything answers.", body = Object, example = json!({"status": "ready", "link": "ok", "store": "ok", "database": "ok", "state": "ok"})),
+        (status = 503, description = "Something does not, and which: a problem with a member for each part, `ok` or what is wrong."),
+    ),
+)]
 pub(in crate::http) async fn get(services: Data<Services>) -> Result<Json<Value>, ApiError> {
     let link =
         if services.handle.link_up() { Ok(()) } else { Err("the broker is away".to_owned()) };

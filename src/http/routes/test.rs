@@ -3,38 +3,59 @@
 use actix_web::web::{Data, Payload, Query};
 use actix_web::{HttpRequest, HttpResponse};
 use serde::Deserialize;
+use utoipa::{IntoParams, ToSchema};
 
 use crate::commands::Verb;
 use crate::device_interface::Selection;
 use crate::http::body::Said;
+use crate::http::openapi::{CommandAnswers, IdempotencyKey};
 use crate::http::operate::{self, Ask, Wish};
 use crate::http::query::Wait;
 use crate::http::{ApiError, Services, body};
 use crate::state::DeviceId;
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub(in crate::http) struct Parameters {
+    /// For how many seconds the answer may wait for the devices.
     #[serde(default)]
     wait: Wait,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = Test)]
 struct Body {
+    /// What to do.
     action: Action,
+    /// Which device; all of them without.
     device: Option<DeviceId>,
 }
 
-#[derive(Debug, Clone, Copy, Deserialize)]
+#[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
+#[schema(as = TestAction)]
 enum Action {
     Lock,
     Unlock,
 }
 
+/// Locks or unlocks, as the body says.
+///
 /// JSON `{"action": "lock", "device": "front-door"}`, or the plain words
 /// `lock` or `lock front-door`; without a device, all of them.
+#[utoipa::path(
+    post,
+    path = "/test",
+    tag = "operate",
+    operation_id = "test",
+    params(Parameters, IdempotencyKey),
+    request_body(content((Body = "application/json"), (String = "text/plain", example = "lock front-door"))),
+    responses(
+        CommandAnswers,
+    ),
+)]
 pub(in crate::http) async fn post(
     request: HttpRequest,
     query: Query<Parameters>,

@@ -4,9 +4,23 @@ use actix_web::web::{Data, Payload, Query};
 use actix_web::{HttpRequest, HttpResponse};
 
 use crate::commands::Verb;
+use crate::http::openapi::{CommandAnswers, IdempotencyKey};
 use crate::http::{ApiError, Origins, Services, body, operate};
 
-/// Waits for the devices up to `?wait=` seconds.
+/// Unlocks devices: all of them, or `device`, or those of a `kind`.
+///
+/// A light that is told `unlock` goes on. Only devices that one may
+/// operate are told; where none is meant, the answer is 200 and empty. What is
+/// not known of `device` is 404. The answer waits for the devices, `wait`
+/// seconds at the most.
+#[utoipa::path(
+    post,
+    path = "/unlock",
+    tag = "operate",
+    operation_id = "unlock",
+    params(operate::Target, IdempotencyKey),
+    responses(CommandAnswers,)
+)]
 pub(in crate::http) async fn post(
     request: HttpRequest,
     query: Query<operate::Target>,
@@ -19,6 +33,21 @@ pub(in crate::http) async fn post(
 }
 
 /// The same for the oldest apps, where `http.get_commands` says so.
+///
+/// New apps use `POST /unlock`: a GET is repeated by whoever likes to.
+#[utoipa::path(
+    get,
+    path = "/unlock",
+    tag = "operate",
+    operation_id = "unlockAsOldest",
+    params(operate::Target, IdempotencyKey),
+    responses(
+        CommandAnswers,
+        (status = 404, description = "There is no such device."),
+        (status = 422, description = "The Idempotency-Key stands for another request."),
+        (status = 405, description = "`http.get_commands` is off, as it is unless set."),
+    ),
+)]
 pub(in crate::http) async fn get(
     request: HttpRequest,
     query: Query<operate::Target>,

@@ -5,12 +5,13 @@ use std::time::SystemTime;
 
 use jiff::Timestamp;
 use serde::{Serialize, Serializer};
+use utoipa::ToSchema;
 
 use super::command_key::Generation;
 use crate::state::{DeviceId, DeviceKind};
 
 /// What is kept of a device's credentials; its secret is not among it.
-#[derive(Clone, PartialEq, Eq, Serialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct DeviceCredential {
     /// Whose they are.
     pub device: DeviceId,
@@ -21,6 +22,7 @@ pub struct DeviceCredential {
     pub created_at: Timestamp,
     /// Of which its key is made, where its commands are signed.
     #[serde(rename = "signed", serialize_with = "is_some")]
+    #[schema(value_type = bool)]
     pub(super) generation: Option<Generation>,
     #[serde(skip)]
     pub(super) secret: [u8; 32],

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 use serde::Serialize;
 use tokio::sync::Notify;
+use utoipa::ToSchema;
 
 use super::secret;
 use crate::state::DeviceId;
@@ -47,7 +48,7 @@ struct Open {
 }
 
 /// How pairing ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Ended {
     /// A device has joined.
@@ -61,13 +62,16 @@ pub enum Ended {
 }
 
 /// How it stands; the code is not among it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct PairingStatus {
     /// Whether somebody may join.
+    #[schema(example = true)]
     pub open: bool,
     /// For so long.
+    #[schema(example = 142)]
     pub seconds_left: u64,
     /// How often a wrong code was shown.
+    #[schema(example = 0)]
     pub wrong_codes: u32,
     /// Who has shown the code, and has not joined yet.
     pub joining: Option<DeviceId>,

@@ -18,6 +18,7 @@ use openidconnect::{
 };
 use serde::{Deserialize, Serialize};
 use tokio::sync::{Mutex, Semaphore};
+use utoipa::IntoParams;
 
 use super::https::Https;
 use super::pending::{self, Pending, Way};
@@ -122,10 +123,14 @@ pub struct Begun {
 }
 
 /// What somebody comes back with from the provider.
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub struct Answer {
+    /// By which the server knows that it sent them there.
     state: Option<String>,
+    /// Good once, for who they are.
     code: Option<String>,
+    /// Why there is none.
     error: Option<String>,
     /// Who has sent them back (RFC 9207).
     iss: Option<String>,

@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// Longer than any issuer and subject, or address, that is taken.
 const LONGEST: usize = 512;
@@ -12,8 +13,14 @@ const MAILTO: &str = "mailto:";
 
 /// Who an account is at a provider: `<issuer> <sub>`; or, until somebody of
 /// that verified address has signed in for the first time, `mailto:<address>`.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(try_from = "String", into = "String")]
+#[schema(
+    value_type = String,
+    max_length = 512,
+    pattern = "^(https?://[^ ]* .*[^ ].*|mailto:[!-?A-~]+@[!-?A-~]+)$",
+    example = "https://id.example 248289761001"
+)]
 pub struct Subject(String);
 
 /// What was given is no subject.

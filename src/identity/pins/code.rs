@@ -4,6 +4,7 @@ use std::fmt;
 
 use serde::de::{Error, Visitor};
 use serde::{Deserialize, Deserializer};
+use utoipa::ToSchema;
 
 use super::obvious;
 
@@ -23,8 +24,9 @@ pub struct PinCode(String);
 pub struct ShownCode(String);
 
 /// How many digits a new code is to have.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, ToSchema)]
 #[serde(try_from = "u8")]
+#[schema(value_type = u8, minimum = 4, maximum = 12, example = 6)]
 pub struct Digits(u8);
 
 /// Why something is no code. It does not say what it was.

@@ -3,14 +3,16 @@
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// The most characters of a name.
 const LONGEST: usize = 60;
 
 /// What a code is called, such as `cleaner`: on one line, for lists and
 /// records. It has no more than three digits in a row, lest it be the code.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(try_from = "String")]
+#[schema(value_type = String, min_length = 1, max_length = 60, example = "cleaner")]
 pub struct PinName(String);
 
 /// Why something is no name. It does not say what it was.

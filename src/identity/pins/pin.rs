@@ -5,18 +5,20 @@ use std::str::FromStr;
 
 use jiff::Timestamp;
 use serde::Serialize;
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::PinName;
 use crate::identity::{AccountGrant, AccountId};
 
 /// The id of a code: of the thing that stands in lists and records.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, ToSchema)]
 #[serde(transparent)]
+#[schema(value_type = String, format = Uuid, example = "01a1fd71-2c3d-7e4f-9a51-6b7c8d9e0f1a")]
 pub struct PinId(pub(super) Uuid);
 
 /// What is kept of a code.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Pin {
     /// Its id.
     pub id: PinId,

@@ -8,42 +8,67 @@ use actix_web::web::{Data, Path, Payload, Query};
 use actix_web::{HttpRequest, HttpResponse};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::events::Kind;
 use crate::http::account_list::PageParameters;
 use crate::http::account_view::{self, AccountView};
 use crate::http::auth::Caller;
+use crate::http::openapi::IfNoneMatch;
 use crate::http::query::NoQuery;
 use crate::http::{ApiError, Services, body, etag};
 use crate::identity::{
     Account, AccountGrant, AccountId, AccountKind, KeySecret, Proof, Role, Scope, Scopes,
 };
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ApiKeyPage)]
 struct List<'a> {
+    /// Each of them.
     api_keys: Vec<AccountView<'a>>,
+    /// What to show as `cursor` for the next page; none after the last.
+    #[schema(example = "reader")]
     next_cursor: Option<String>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = NewApiKey)]
 struct NewKey {
+    /// 1 to 64 of letters, digits, `.`, `_`, `@` and `-`.
+    #[schema(pattern = "^[A-Za-z0-9._@-]{1,64}$", example = "garage-opener")]
     name: String,
+    /// What it is good for.
     scopes: Scopes,
     /// Without them, everything that the scopes allow.
     grants: Option<Vec<AccountGrant>>,
+    /// Until when it is good; for ever without.
+    #[schema(example = json!(null))]
     expires_at: Option<Timestamp>,
 }
 
 /// A key, and its secret this once.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = MadeApiKey)]
 struct Made<'a> {
     #[serde(flatten)]
     key: AccountView<'a>,
+    /// What the program shows; told here and nowhere else.
+    #[schema(example = "llk_6f1d2c3b4a5968778695a4b3c2d1e0f1")]
     secret: &'a str,
 }
 
 /// A page of the keys, by name.
+#[utoipa::path(
+    get,
+    path = "/api/v1/api-keys",
+    tag = "api-keys",
+    operation_id = "listApiKeys",
+    params(PageParameters, IfNoneMatch),
+    responses(
+        (status = 200, description = "A page of them.", body = List<'_>),
+    ),
+)]
 pub(in crate::http) async fn list(
     request: HttpRequest,
     query: Query<PageParameters>,
@@ -56,7 +81,17 @@ pub(in crate::http) async fn list(
     etag::json(&request, &List { api_keys, next_cursor: page.next_cursor })
 }
 
-/// One of them, without its secret.
+/// One key, without its secret.
+#[utoipa::path(
+    get,
+    path = "/api/v1/api-keys/{name}",
+    tag = "api-keys",
+    operation_id = "getApiKey",
+    params(("name" = String, Path, description = "The key.", example = "garage-opener"), IfNoneMatch),
+    responses(
+        (status = 200, description = "The key.", body = AccountView<'_>),
+    ),
+)]
 pub(in crate::http) async fn get(
     request: HttpRequest,
     name: Path<String>,
@@ -66,7 +101,18 @@ pub(in crate::http) async fn get(
     etag::json(&request, &AccountView::of(&*find(&services, &name)?))
 }
 
-/// Makes a key; the answer alone shows its secret.
+/// Makes a key; this answer alone shows its secret.
+#[utoipa::path(
+    post,
+    path = "/api/v1/api-keys",
+    tag = "api-keys",
+    operation_id = "addApiKey",
+    request_body(content = NewKey),
+    responses(
+        (status = 201, description = "The key, and its secret this once.", body = Made<'_>, headers(("Location" = String, description = "Where it is."))),
+        (status = 409, description = "The name is taken."),
+    ),
+)]
 pub(in crate::http) async fn post(
     request: HttpRequest,
     caller: Caller,
@@ -125,6 +171,16 @@ pub(in crate::http) async fn post(
 }
 
 /// Removes a key, which lets nobody in from then on.
+#[utoipa::path(
+    delete,
+    path = "/api/v1/api-keys/{name}",
+    tag = "api-keys",
+    operation_id = "removeApiKey",
+    params(("name" = String, Path, description = "The key.", example = "garage-opener")),
+    responses(
+        (status = 204, description = "It lets nobody in any more."),
+    ),
+)]
 pub(in crate::http) async fn delete(
     caller: Caller,
     name: Path<String>,

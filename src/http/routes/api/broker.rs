@@ -3,10 +3,21 @@
 use actix_web::web::{Data, Query};
 use actix_web::{HttpRequest, HttpResponse};
 
+use crate::http::openapi::IfNoneMatch;
 use crate::http::query::NoQuery;
-use crate::http::{ApiError, Services, etag};
+use crate::http::{ApiError, BrokerAddress, Services, etag};
 
-/// The broker's URL, whether it is the server's own, and the prefix.
+/// Where devices and the server meet.
+#[utoipa::path(
+    get,
+    path = "/api/v1/broker",
+    tag = "joining",
+    operation_id = "getBroker",
+    params(IfNoneMatch),
+    responses(
+        (status = 200, description = "The broker.", body = BrokerAddress),
+    ),
+)]
 pub(in crate::http) async fn get(
     request: HttpRequest,
     _: Query<NoQuery>,

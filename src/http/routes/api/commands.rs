@@ -6,10 +6,21 @@ use actix_web::{HttpRequest, HttpResponse};
 use crate::commands::CommandId;
 use crate::http::auth::Caller;
 use crate::http::command_view::CommandView;
+use crate::http::openapi::IfNoneMatch;
 use crate::http::query::NoQuery;
 use crate::http::{ApiError, Services, etag};
 
-/// Where the command is in its life.
+/// One command: how far it came, or how it ended.
+#[utoipa::path(
+    get,
+    path = "/api/v1/commands/{id}",
+    tag = "devices",
+    operation_id = "getCommand",
+    params(("id" = CommandId, Path, description = "The command."), IfNoneMatch),
+    responses(
+        (status = 200, description = "The command.", body = CommandView<'_>),
+    ),
+)]
 pub(in crate::http) async fn get(
     request: HttpRequest,
     caller: Caller,

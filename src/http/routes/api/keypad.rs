@@ -7,11 +7,13 @@
 use actix_web::web::{Data, Payload};
 use actix_web::{HttpMessage as _, HttpRequest, HttpResponse};
 use serde::Deserialize;
+use utoipa::ToSchema;
 
 use crate::commands::{CommandHandle, Verb};
 use crate::device_interface::{Operation, Selection};
 use crate::http::auth::Caller;
 use crate::http::connection::Usage;
+use crate::http::openapi::CommandAnswers;
 use crate::http::operate;
 use crate::http::query::Wait;
 use crate::http::stopping::Stopping;
@@ -21,17 +23,39 @@ use crate::identity::pins::ShownCode;
 use crate::keypads::Wish;
 use crate::state::DeviceId;
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = TypedCode)]
 struct Body {
+    /// What was typed.
+    #[schema(value_type = String, example = "402863")]
     code: ShownCode,
+    /// Which device it is to operate.
     device: DeviceId,
+    /// What it is to do.
     verb: Verb,
+    /// For how many seconds the answer may wait for the device: 2.
     #[serde(default)]
+    #[schema(minimum = 0, maximum = 300, example = 5)]
     wait: Option<f64>,
 }
 
+/// A keypad asks whether a code opens a door; yes does it.
+///
 /// Yes is the command's answer, as of any other route; no is always the same.
+/// The keypad shows its own id and password, as over MQTT.
+#[utoipa::path(
+    post,
+    path = "/api/v1/keypad",
+    tag = "operate",
+    operation_id = "keypad",
+    request_body(content = Body),
+    responses(
+        CommandAnswers,
+        (status = 403, description = "No: the code is wrong, or good for nothing here and now; which, is not said. Also where it did not come over TLS."),
+        (status = 429, description = "Too many wrong codes: the keypad is paused."),
+    ),
+)]
 pub(in crate::http) async fn post(
     request: HttpRequest,
     Caller(principal): Caller,

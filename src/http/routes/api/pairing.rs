@@ -6,6 +6,7 @@ use actix_web::http::header::CACHE_CONTROL;
 use actix_web::web::{Data, Payload, Query};
 use actix_web::{HttpRequest, HttpResponse};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::events::{Event, Kind};
 use crate::http::auth::Caller;
@@ -17,30 +18,69 @@ use crate::identity::devices::PairingStatus;
 const SECONDS: u64 = 180;
 const MOST_SECONDS: u64 = 3600;
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = NewPairing)]
 struct Body {
+    /// For how long: 180.
+    #[schema(minimum = 1, maximum = 3600, example = 180)]
     seconds: Option<u64>,
 }
 
 /// All that a device needs to join; the code is told here and nowhere else.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = BegunPairing)]
 struct Begun {
+    /// What the device shows as its name at CONNECT.
+    #[schema(example = "join")]
     username: &'static str,
+    /// What it shows as its password; told here and nowhere else.
+    #[schema(example = "K7QX2-9MTPD")]
     code: String,
+    /// For so long.
+    #[schema(example = 180)]
     seconds: u64,
+    /// Where the broker is.
+    #[schema(example = "mqtt://192.168.1.10:1883")]
     broker: String,
+    /// The first level, or levels, of every topic.
+    #[schema(example = "latchlight")]
     prefix: String,
+    /// All of it in one, for a QR code.
+    #[schema(
+        example = "latchlight://join?broker=mqtt%3A%2F%2F192.168.1.10%3A1883&prefix=latchlight&code=K7QX2-9MTPD"
+    )]
     uri: String,
 }
 
-/// How it stands.
+/// How pairing stands: whether a device may join by a code now.
+#[utoipa::path(
+    get,
+    path = "/api/v1/pairing",
+    tag = "joining",
+    operation_id = "getPairing",
+    responses(
+        (status = 200, description = "How it stands.", body = PairingStatus),
+    ),
+)]
 pub(in crate::http) async fn get(_: Query<NoQuery>, services: Data<Services>) -> HttpResponse {
     let status: PairingStatus = services.pairing.status();
     HttpResponse::Ok().insert_header((CACHE_CONTROL, "no-store")).json(status)
 }
 
-/// Begins, in the place of what is open.
+/// Opens pairing, in the place of what is open.
+///
+/// For so long, one device may join by the code that this answer tells.
+#[utoipa::path(
+    post,
+    path = "/api/v1/pairing",
+    tag = "joining",
+    operation_id = "beginPairing",
+    request_body(content = Body),
+    responses(
+        (status = 201, description = "All that a device needs to join, the code this once.", body = Begun),
+    ),
+)]
 pub(in crate::http) async fn post(
     caller: Caller,
     request: HttpRequest,
@@ -75,7 +115,17 @@ pub(in crate::http) async fn post(
     Ok(HttpResponse::Created().insert_header((CACHE_CONTROL, "no-store")).json(begun))
 }
 
-/// Ends it.
+/// Ends pairing.
+#[utoipa::path(
+    delete,
+    path = "/api/v1/pairing",
+    tag = "joining",
+    operation_id = "endPairing",
+    responses(
+        (status = 204, description = "It is closed."),
+        (status = 404, description = "It was not open."),
+    ),
+)]
 pub(in crate::http) async fn delete(
     caller: Caller,
     _: Query<NoQuery>,

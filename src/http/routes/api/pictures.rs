@@ -9,9 +9,11 @@ use bytes::{Bytes, BytesMut};
 use futures_util::TryStreamExt as _;
 use serde::{Deserialize, Serialize};
 use tokio::sync::Semaphore;
+use utoipa::{IntoParams, ToSchema};
 
 use crate::events::{Event, Kind};
 use crate::http::auth::Caller;
+use crate::http::openapi::{IfNoneMatch, Range};
 use crate::http::picture_answer::{self, PictureView};
 use crate::http::query::{Limit, NoQuery};
 use crate::http::{ApiError, Services, body, etag};
@@ -31,39 +33,72 @@ impl Default for Uploads {
     }
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub(in crate::http) struct Parameters {
+    /// The camera that it is from.
     device: Option<DeviceId>,
+    /// What it is called: 1 to 128 of letters, digits, `.`, `_` and `-`.
+    #[param(example = "door.jpg")]
     name: Option<String>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub(in crate::http) struct PageParameters {
     /// Those that show a stranger alone, the last said to do so first.
     #[serde(default)]
     strangers: bool,
+    /// The most of a page.
     #[serde(default)]
     limit: Limit,
     /// The last id of the page before.
+    #[param(value_type = Option<PictureId>)]
     cursor: Option<String>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub(in crate::http) struct SizeParameter {
+    /// How large: as it is kept, or small enough for a list.
     #[serde(default)]
     size: PictureSize,
 }
 
-#[derive(Debug, Serialize)]
+/// A picture as a form has it.
+#[derive(ToSchema)]
+#[schema(as = PictureForm)]
+#[allow(dead_code)] // Reason: it is read part by part; this describes it.
+pub(in crate::http) struct Parts {
+    /// The file.
+    #[schema(value_type = String, format = Binary, content_media_type = "image/jpeg")]
+    picture: Vec<u8>,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = PicturePage)]
 struct Page<'a> {
+    /// Each of them.
     pictures: Vec<PictureView<'a>>,
+    /// What to show as `cursor` for the next page; none after the last.
     next_cursor: Option<PictureId>,
 }
 
 /// A page of pictures, newest first.
+#[utoipa::path(
+    get,
+    path = "/api/v1/pictures",
+    tag = "pictures",
+    operation_id = "listPictures",
+    params(PageParameters, IfNoneMatch),
+    responses(
+        (status = 200, description = "A page of them.", body = Page<'_>),
+        (status = 404, description = "There is no picture of the id that `cursor` has."),
+    ),
+)]
 pub(in crate::http) async fn list(
     request: HttpRequest,
     caller: Caller,
@@ -85,8 +120,25 @@ pub(in crate::http) async fn list(
     etag::json(&request, &Page { pictures, next_cursor })
 }
 
-/// Takes a picture in: the body itself, or its part `picture`. Its name is
-/// `?name=`, else the file name of the part.
+/// Takes a picture in, as from a camera.
+///
+/// The body is the picture, or a form whose part `picture` is. It is decoded and
+/// encoded anew, without what the camera wrote beside it. Its name is `name`,
+/// else the file name of the part.
+#[utoipa::path(
+    post,
+    path = "/api/v1/pictures",
+    tag = "pictures",
+    operation_id = "addPicture",
+    params(Parameters),
+    request_body(description = "A JPEG or a PNG: the bytes themselves, or as the one part `picture` of a form.", content(
+        (Vec<u8> = "image/jpeg"), (Vec<u8> = "image/png"), (Vec<u8> = "application/octet-stream"), (Parts = "multipart/form-data"),
+    )),
+    responses(
+        (status = 201, description = "It is kept.", body = PictureView<'_>, headers(("Location" = String, description = "Where it is."))),
+        (status = 404, description = "There is no such device."),
+    ),
+)]
 pub(in crate::http) async fn post(
     request: HttpRequest,
     caller: Caller,
@@ -183,7 +235,19 @@ async fn read_picture(
     picture.ok_or_else(|| ApiError::Invalid("the multipart body has no part `picture`".to_owned()))
 }
 
-/// The picture, or what is known of it for who asks for `application/json`.
+/// A picture, or what is known of it for `Accept: application/json`.
+#[utoipa::path(
+    get,
+    path = "/api/v1/pictures/{id}",
+    tag = "pictures",
+    operation_id = "getPicture",
+    params(("id" = PictureId, Path, description = "The picture."), SizeParameter, IfNoneMatch, Range),
+    responses(
+        (status = 200, description = "The picture as it is kept, or what is known of it for `Accept: application/json`.", content(
+            (Vec<u8> = "image/jpeg"), (Vec<u8> = "image/png"), (PictureView<'_> = "application/json"),
+        )),
+    ),
+)]
 pub(in crate::http) async fn get(
     request: HttpRequest,
     caller: Caller,
@@ -196,6 +260,16 @@ pub(in crate::http) async fn get(
 }
 
 /// Deletes a picture; when this answers, it is gone from disk and database.
+#[utoipa::path(
+    delete,
+    path = "/api/v1/pictures/{id}",
+    tag = "pictures",
+    operation_id = "deletePicture",
+    params(("id" = PictureId, Path, description = "The picture.")),
+    responses(
+        (status = 204, description = "It is gone, from disk and database."),
+    ),
+)]
 pub(in crate::http) async fn delete(
     caller: Caller,
     id: Path<String>,

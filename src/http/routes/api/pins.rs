@@ -3,21 +3,36 @@
 use actix_web::web::{Data, Path, Payload, Query};
 use actix_web::{HttpRequest, HttpResponse};
 use serde::Deserialize;
+use utoipa::ToSchema;
 
 use crate::events::Kind;
 use crate::http::auth::Caller;
+use crate::http::openapi::IfNoneMatch;
 use crate::http::pin_view::{self, PinList, PinView, missing};
 use crate::http::query::NoQuery;
 use crate::http::{ApiError, Services, body, etag};
-use crate::identity::pins::Pin;
+use crate::identity::pins::{Pin, PinId};
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = PinChange)]
 struct Change {
+    /// Good for nothing, for now.
+    #[schema(example = true)]
     disabled: bool,
 }
 
-/// What is kept of them, in the order in which they were made.
+/// What is kept of everybody's codes, in the order in which they were made.
+#[utoipa::path(
+    get,
+    path = "/api/v1/pins",
+    tag = "pins",
+    operation_id = "listPins",
+    params(IfNoneMatch),
+    responses(
+        (status = 200, description = "All of them.", body = PinList),
+    ),
+)]
 pub(in crate::http) async fn list(
     request: HttpRequest,
     _: Query<NoQuery>,
@@ -27,7 +42,17 @@ pub(in crate::http) async fn list(
     etag::json(&request, &PinList::of(&services, pins))
 }
 
-/// What is kept of one.
+/// What is kept of one code.
+#[utoipa::path(
+    get,
+    path = "/api/v1/pins/{id}",
+    tag = "pins",
+    operation_id = "getPin",
+    params(("id" = PinId, Path, description = "The code's id, which is not the code."), IfNoneMatch),
+    responses(
+        (status = 200, description = "What is kept of it.", body = PinView),
+    ),
+)]
 pub(in crate::http) async fn get(
     request: HttpRequest,
     id: Path<String>,
@@ -38,7 +63,18 @@ pub(in crate::http) async fn get(
     etag::json(&request, &PinView::of(&services, pin))
 }
 
-/// Has one be good for nothing for a while, and again.
+/// Has a code be good for nothing for a while, and good again.
+#[utoipa::path(
+    patch,
+    path = "/api/v1/pins/{id}",
+    tag = "pins",
+    operation_id = "changePin",
+    params(("id" = PinId, Path, description = "The code's id, which is not the code.")),
+    request_body(content = Change),
+    responses(
+        (status = 200, description = "As it is now.", body = PinView),
+    ),
+)]
 pub(in crate::http) async fn patch(
     request: HttpRequest,
     caller: Caller,
@@ -64,7 +100,17 @@ pub(in crate::http) async fn patch(
     Ok(HttpResponse::Ok().json(PinView::of(&services, Pin { disabled, ..pin })))
 }
 
-/// Removes one: it is good for nothing from then on.
+/// Removes a code: it is good for nothing from then on.
+#[utoipa::path(
+    delete,
+    path = "/api/v1/pins/{id}",
+    tag = "pins",
+    operation_id = "removePin",
+    params(("id" = PinId, Path, description = "The code's id, which is not the code.")),
+    responses(
+        (status = 204, description = "It is good for nothing."),
+    ),
+)]
 pub(in crate::http) async fn delete(
     caller: Caller,
     id: Path<String>,

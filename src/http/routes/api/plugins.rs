@@ -5,27 +5,63 @@ use actix_web::web::{Data, Path, Payload, Query};
 use actix_web::{HttpMessage as _, HttpRequest, HttpResponse};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use serde_json::json;
+use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::http::auth::Caller;
+use crate::http::openapi::IfNoneMatch;
 use crate::http::query::NoQuery;
 use crate::http::{ApiError, Services, body, etag};
+use crate::plugin_host::{Installed, PluginReport};
 
 /// The header with the signature: the `.minisig` file in base64.
 const SIGNATURE: &str = "plugin-signature";
 
-/// A report on each plugin: those that config.json names, in its order, then
-/// those that were installed, then what else lies in the folder.
+/// The plugins.
+#[derive(Serialize, ToSchema)]
+#[schema(as = PluginList)]
+struct List {
+    /// A report on each.
+    plugins: Vec<PluginReport>,
+}
+
+/// A report on each plugin: how far it came, and why not further.
+///
+/// First those that config.json names, in its order, then those that were
+/// installed, then what else lies in the folder.
+#[utoipa::path(
+    get,
+    path = "/api/v1/plugins",
+    tag = "plugins",
+    operation_id = "listPlugins",
+    params(IfNoneMatch),
+    responses(
+        (status = 200, description = "All of them.", body = List),
+    ),
+)]
 pub(in crate::http) async fn list(
     request: HttpRequest,
     _: Query<NoQuery>,
     services: Data<Services>,
 ) -> Result<HttpResponse, ApiError> {
-    etag::json(&request, &json!({ "plugins": services.plugins.reports() }))
+    etag::json(&request, &List { plugins: services.plugins.reports() })
 }
 
-/// Installs a plugin, or a newer version in the place of the one that runs:
-/// the body is the library.
+/// Installs a signed plugin from afar, where config.json lets it.
+///
+/// Or a newer version in the place of the one that runs.
+#[utoipa::path(
+    put,
+    path = "/api/v1/plugins/{name}",
+    tag = "plugins",
+    operation_id = "installPlugin",
+    params(("name" = String, Path, description = "The plugin.", example = "house"), ("Plugin-Signature" = String, Header, description = "The `.minisig` file in base64, in one line.", example = "dW50cnVzdGVkIGNvbW1lbnQ6IGhvdXNlCg==")),
+    request_body(content = Vec<u8>, description = "The library.", content_type = "application/octet-stream"),
+    responses(
+        (status = 200, description = "It runs, in the place of an older version.", body = Installed),
+        (status = 201, description = "It runs.", body = Installed),
+    ),
+)]
 pub(in crate::http) async fn put(
     request: HttpRequest,
     caller: Caller,
@@ -68,6 +104,16 @@ fn signature(request: &HttpRequest) -> Result<String, ApiError> {
 }
 
 /// Removes a plugin that was installed from afar.
+#[utoipa::path(
+    delete,
+    path = "/api/v1/plugins/{name}",
+    tag = "plugins",
+    operation_id = "removePlugin",
+    params(("name" = String, Path, description = "The plugin.", example = "house")),
+    responses(
+        (status = 204, description = "It is gone."),
+    ),
+)]
 pub(in crate::http) async fn delete(
     caller: Caller,
     name: Path<String>,

@@ -5,6 +5,7 @@ use std::time::Duration;
 use actix_web::http::{StatusCode, header};
 use actix_web::{HttpResponse, HttpResponseBuilder};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::http::ApiError;
 use crate::identity::SignInError;
@@ -20,9 +21,14 @@ pub(super) struct OauthError {
     retry_after: Option<u64>,
 }
 
-#[derive(Serialize)]
-struct Body<'a> {
+#[derive(Serialize, ToSchema)]
+#[schema(as = OauthProblem)]
+pub(super) struct Body<'a> {
+    /// The word of RFC 6749 for it.
+    #[schema(example = "invalid_grant")]
     error: &'a str,
+    /// What is wrong, for people.
+    #[schema(example = "the name or the password is wrong")]
     error_description: &'a str,
 }
 

@@ -4,21 +4,39 @@ use actix_web::http::StatusCode;
 use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use serde::Deserialize;
+use utoipa::ToSchema;
 
 use super::cookie;
+use super::error;
 use super::error::{OauthError, not_stored};
 use super::form;
 use crate::http::Services;
 use crate::http::peer::Peer;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
+#[schema(as = RevokeForm)]
 struct Form {
+    /// The refresh token, whose sign-in ends, or an access token.
+    #[schema(example = "llr_1f3870be274f6c49b3e31a0c6728957f")]
     token: Option<String>,
     /// `cookie`: the token is in the page's cookie.
+    #[schema(example = json!(null))]
     refresh_token_in: Option<String>,
 }
 
-/// 200, also where there was nothing to revoke.
+/// Ends a sign-in by its refresh token, or makes one access token void.
+#[utoipa::path(
+    post,
+    path = "/oauth/revoke",
+    tag = "sign-in",
+    operation_id = "revoke",
+    request_body(content = Form, content_type = "application/x-www-form-urlencoded"),
+    responses(
+        (status = 200, description = "It is good for nothing, also where it never was."),
+        (status = 400, description = "Nothing was revoked, and why.", body = error::Body<'_>),
+        (status = 503, description = "Nobody can be let out now.", body = error::Body<'_>),
+    ),
+)]
 pub(in crate::http) async fn post(
     request: HttpRequest,
     payload: Payload,

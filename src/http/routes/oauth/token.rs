@@ -5,8 +5,10 @@ use actix_web::http::StatusCode;
 use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::cookie;
+use super::error;
 use super::error::{OauthError, not_stored};
 use super::form;
 use crate::http::Services;
@@ -15,31 +17,76 @@ use crate::http::peer::Peer;
 use crate::identity::{Granted, RefreshToken, Scopes, ShownPassword};
 
 /// The fields of RFC 6749; a secret among them is in no log.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
+#[schema(as = TokenForm)]
 struct Form {
+    /// `password`, `refresh_token` or `client_credentials`.
+    #[schema(example = "password")]
     grant_type: String,
+    /// For `password`: the name.
+    #[schema(example = "ann")]
     username: Option<String>,
+    /// For `password`.
+    #[schema(value_type = Option<String>, format = Password, example = "correct horse battery")]
     password: Option<ShownPassword>,
+    /// For `client_credentials`: the API key's name.
+    #[schema(example = json!(null))]
     client_id: Option<String>,
+    /// For `client_credentials`: the API key.
+    #[schema(example = json!(null))]
     client_secret: Option<String>,
+    /// For `refresh_token`: the one that came last.
+    #[schema(example = json!(null))]
     refresh_token: Option<String>,
+    /// What the token is to be good for; without it, all that may be.
+    #[schema(example = "devices:read locks:operate")]
     scope: Option<String>,
     /// `cookie`: the refresh token is in a cookie, which the page's scripts
     /// cannot read, and not in the answer.
+    #[schema(example = json!(null))]
     refresh_token_in: Option<String>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Token)]
 struct Body {
+    /// To be shown as `Authorization: Bearer …`.
+    #[schema(example = "eyJhbGciOiJFZERTQSJ9.eyJzdWIiOiJhbm4ifQ.c2lnbmF0dXJl")]
     access_token: String,
+    /// `Bearer`.
+    #[schema(example = "Bearer")]
     token_type: &'static str,
+    /// For how many seconds it is good.
+    #[schema(example = 600)]
     expires_in: u64,
+    /// Good once, for the next one.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "llr_1f3870be274f6c49b3e31a0c6728957f")]
     refresh_token: Option<String>,
+    /// What it is good for.
     scope: Scopes,
 }
 
-/// Lets somebody in, or says why not.
+/// Lets somebody in: an access token for a password, a key or a refresh token.
+///
+/// `grant_type` is `password` with `username` and `password`; `refresh_token`
+/// with the `refresh_token` that came before, good once; or `client_credentials`
+/// with the name and the secret of an API key, as `client_id` and
+/// `client_secret` or by HTTP Basic. `scope` asks for less than all.
+#[utoipa::path(
+    post,
+    path = "/oauth/token",
+    tag = "sign-in",
+    operation_id = "token",
+    request_body(content = Form, content_type = "application/x-www-form-urlencoded"),
+    responses(
+        (status = 200, description = "A token.", body = Body),
+        (status = 400, description = "It lets nobody in, and why, in the words of RFC 6749.", body = error::Body<'_>),
+        (status = 401, description = "A program showed a secret which is not its own.", body = error::Body<'_>),
+        (status = 429, description = "Too many attempts: `Retry-After`.", body = error::Body<'_>),
+        (status = 503, description = "Too many at once, or nobody can be let in now.", body = error::Body<'_>),
+    ),
+)]
 pub(in crate::http) async fn post(
     request: HttpRequest,
     payload: Payload,

@@ -3,46 +3,70 @@
 use actix_web::web::{Data, Path, Payload, Query};
 use actix_web::{HttpRequest, HttpResponse};
 use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
 
 use super::{missing, parse, parse_seen};
 use crate::commands::{CommandId, Verb};
 use crate::device_interface::Selection;
 use crate::http::auth::Caller;
 use crate::http::command_view::CommandView;
+use crate::http::openapi::{CommandAnswers, IdempotencyKey, IfNoneMatch};
 use crate::http::operate::{self, Ask, Wish};
 use crate::http::query::{Limit, Wait};
 use crate::http::{ApiError, Services, body, etag};
+use crate::state::DeviceId;
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub(in crate::http) struct PageParameters {
+    /// The most of a page.
     #[serde(default)]
     limit: Limit,
     /// The last id of the page before.
     cursor: Option<CommandId>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub(in crate::http) struct Parameters {
+    /// For how many seconds the answer may wait for the devices.
     #[serde(default)]
     wait: Wait,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = NewCommand)]
 struct Body {
+    /// What it is to do.
     verb: Verb,
+    /// The id that the command is to have, a UUIDv7: asked for twice, it is
+    /// given once.
     id: Option<CommandId>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = CommandPage)]
 struct Page<'a> {
+    /// Each of them.
     commands: Vec<CommandView<'a>>,
+    /// What to show as `cursor` for the next page; none after the last.
     next_cursor: Option<CommandId>,
 }
 
 /// A page of the device's commands, newest first.
+#[utoipa::path(
+    get,
+    path = "/api/v1/devices/{id}/commands",
+    tag = "devices",
+    operation_id = "listCommands",
+    params(("id" = DeviceId, Path, description = "The device."), PageParameters, IfNoneMatch),
+    responses(
+        (status = 200, description = "A page of them.", body = Page<'_>),
+    ),
+)]
 pub(in crate::http) async fn list(
     request: HttpRequest,
     caller: Caller,
@@ -64,6 +88,19 @@ pub(in crate::http) async fn list(
 }
 
 /// Tells the device to do something; with an `id`, once for that id.
+///
+/// The answer waits for the device, `wait` seconds at the most.
+#[utoipa::path(
+    post,
+    path = "/api/v1/devices/{id}/commands",
+    tag = "operate",
+    operation_id = "command",
+    params(("id" = DeviceId, Path, description = "The device."), Parameters, IdempotencyKey),
+    request_body(content = Body),
+    responses(
+        CommandAnswers,
+    ),
+)]
 pub(in crate::http) async fn post(
     request: HttpRequest,
     id: Path<String>,

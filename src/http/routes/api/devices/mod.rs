@@ -8,39 +8,52 @@ use std::sync::Arc;
 use actix_web::web::{Data, Path, Query};
 use actix_web::{HttpRequest, HttpResponse};
 use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
 
 use crate::events::{Event, Kind};
 use crate::http::auth::Caller;
+use crate::http::openapi::IfNoneMatch;
 use crate::http::query::{Limit, NoQuery};
 use crate::http::{ApiError, Services, etag};
 use crate::identity::devices::DeviceCredential;
 use crate::state::{Device, DeviceId, DeviceKind};
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub(in crate::http) struct Parameters {
+    /// Those of this kind alone.
     kind: Option<DeviceKind>,
+    /// The most of a page.
     #[serde(default)]
     limit: Limit,
     /// The last id of the page before.
     cursor: Option<DeviceId>,
+    /// Whether `total` is wanted.
     #[serde(default)]
     count: bool,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = DevicePage)]
 struct Page {
+    /// Each of them.
     devices: Vec<WithCredentials>,
+    /// What to show as `cursor` for the next page; none after the last.
     next_cursor: Option<DeviceId>,
+    /// How many there are on all pages.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = 1)]
     total: Option<usize>,
 }
 
 /// One device, and whether it has credentials.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = DeviceWithCredentials)]
 struct WithCredentials {
     #[serde(flatten)]
     device: Arc<Device>,
+    /// What is kept of its credentials, if it has any.
     credentials: Option<Arc<DeviceCredential>>,
 }
 
@@ -52,6 +65,16 @@ impl WithCredentials {
 }
 
 /// A page of the roster, by id.
+#[utoipa::path(
+    get,
+    path = "/api/v1/devices",
+    tag = "devices",
+    operation_id = "listDevices",
+    params(Parameters, IfNoneMatch),
+    responses(
+        (status = 200, description = "A page of them.", body = Page),
+    ),
+)]
 pub(in crate::http) async fn list(
     request: HttpRequest,
     caller: Caller,
@@ -76,7 +99,17 @@ pub(in crate::http) async fn list(
     etag::json(&request, &Page { devices, next_cursor, total })
 }
 
-/// One device.
+/// One device: what it is, and what it last said.
+#[utoipa::path(
+    get,
+    path = "/api/v1/devices/{id}",
+    tag = "devices",
+    operation_id = "getDevice",
+    params(("id" = DeviceId, Path, description = "The device."), IfNoneMatch),
+    responses(
+        (status = 200, description = "The device.", body = WithCredentials),
+    ),
+)]
 pub(in crate::http) async fn get(
     request: HttpRequest,
     caller: Caller,
@@ -89,8 +122,19 @@ pub(in crate::http) async fn get(
     etag::json(&request, &WithCredentials::of(device, &services))
 }
 
-/// Forgets a device and revokes its credentials; when this answers, both are
-/// gone on disk.
+/// Forgets a device and revokes its credentials.
+///
+/// When this answers, both are gone on disk.
+#[utoipa::path(
+    delete,
+    path = "/api/v1/devices/{id}",
+    tag = "devices",
+    operation_id = "removeDevice",
+    params(("id" = DeviceId, Path, description = "The device.")),
+    responses(
+        (status = 204, description = "It is gone, and its credentials with it."),
+    ),
+)]
 pub(in crate::http) async fn delete(
     caller: Caller,
     id: Path<String>,

@@ -7,8 +7,9 @@ use actix_web::web::{Data, Query};
 use bytes::Bytes;
 use futures_util::stream;
 use serde::Deserialize;
+use utoipa::IntoParams;
 
-use crate::events::{Event, EventError, Events, Filter, Format, Kind};
+use crate::events::{Event, EventError, Events, Filter, Format, Kind, Recorded};
 use crate::http::auth::Caller;
 use crate::http::query::Moment;
 use crate::http::{ApiError, Services};
@@ -18,15 +19,23 @@ use crate::state::DeviceId;
 /// the client has taken these.
 const AT_A_TIME: u32 = 500;
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub(in crate::http) struct Parameters {
+    /// Whose: `app:ann`, `device:front-door`.
     actor: Option<String>,
+    /// About what.
     kind: Option<Kind>,
+    /// About which device.
     device: Option<DeviceId>,
+    /// With which result: `ok`, `refused`, `failed`, or a command's ending.
     result: Option<String>,
+    /// At this moment or later; a day begins at midnight UTC.
     from: Option<Moment>,
+    /// Earlier than this.
     to: Option<Moment>,
+    /// How it is written.
     #[serde(default)]
     format: Format,
 }
@@ -41,7 +50,22 @@ struct Rest {
     last: i64,
 }
 
+/// All events that are like this, as a file, the oldest first.
+///
 /// Up to the newest event of this moment. That it was asked for is an event.
+#[utoipa::path(
+    get,
+    path = "/api/v1/events/export",
+    tag = "events",
+    operation_id = "exportEvents",
+    params(Parameters),
+    responses(
+        (status = 200, description = "The file, as a stream: whoever does not get its end has not got all.", content(
+            (String = "text/csv", example = "seq,at,kind,actor,through,address,device,command,action,result,detail,times\r\n"),
+            (Recorded = "application/x-ndjson"),
+        )),
+    ),
+)]
 pub(in crate::http) async fn get(
     caller: Caller,
     query: Query<Parameters>,

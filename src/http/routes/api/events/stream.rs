@@ -31,7 +31,29 @@ struct Wanted {
     after: Option<i64>,
 }
 
-/// Events, as long as the reader reads and is let in.
+/// Events as they happen, as long as the reader reads and is let in.
+///
+/// Server-sent events: `id` is the event's number, `event` its kind, `data` the
+/// event as `/api/v1/events/{seq}` has it, on one line. Whoever comes back says
+/// what they had last, and gets what happened since first. Who may not see
+/// everything gets what is about the devices that they see. A reader that does
+/// not read is cut off, and may come back.
+#[utoipa::path(
+    get,
+    path = "/api/v1/events/stream",
+    tag = "events",
+    operation_id = "followEvents",
+    params(
+        ("kind" = Option<String>, Query, description = "Of these kinds alone, with commas between; may stand several times.", example = "device,command"),
+        ("device" = Option<String>, Query, description = "About these devices alone, with commas between, at most 100; may stand several times.", example = "front-door"),
+        ("after" = Option<i64>, Query, description = "What happened behind this event first.", minimum = 0, example = 4711),
+        ("Last-Event-ID" = Option<i64>, Header, description = "The same, as browsers say it; it counts before `after`.", minimum = 0, example = 4711),
+    ),
+    responses(
+        (status = 200, description = "Events, without end.", body = String, content_type = "text/event-stream", example = "id: 4712\nevent: device\ndata: {\"seq\":4712,\"kind\":\"device\",\"device\":\"front-door\",\"action\":\"state\",\"result\":\"ok\",\"detail\":\"locked\"}\n\n"),
+        (status = 429, description = "Too many streams are open, of the caller or of all."),
+    ),
+)]
 pub(in crate::http) async fn get(
     request: HttpRequest,
     caller: Caller,

@@ -7,46 +7,70 @@ use actix_web::web::{Data, Query};
 use actix_web::{HttpRequest, HttpResponse};
 use latchlight_plugin_api as plugin_api;
 use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
 
 use crate::commands::Verb;
 use crate::http::auth::Caller;
+use crate::http::openapi::IfNoneMatch;
 use crate::http::query::Limit;
 use crate::http::{ApiError, Services, etag};
 use crate::identity::{AccountGrant, Principal, Role, Scope, Scopes, Who};
 use crate::state::{Device, DeviceId, DeviceKind};
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub(in crate::http) struct Parameters {
+    /// The most of a page.
     #[serde(default)]
     limit: Limit,
     /// The last device of the page before.
     cursor: Option<DeviceId>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 struct Me {
     /// `app:<name>`, as in records.
+    #[schema(example = "app:ann")]
     identity: String,
+    /// The name alone.
+    #[schema(example = "ann")]
     name: String,
+    /// What they are in the house.
     role: Role,
     /// What this request was let in for, as far as it holds now.
     scopes: Scopes,
+    /// What they may do to which devices; an owner needs none.
     grants: Vec<AccountGrant>,
     /// A page of the devices that may be seen now, by id.
     devices: Vec<Allowed>,
+    /// What to show as `cursor` for the next page; none after the last.
     next_cursor: Option<DeviceId>,
 }
 
 /// A device, and what may be done to it now.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = AllowedDevice)]
 struct Allowed {
+    /// The device.
     id: DeviceId,
+    /// What it is.
     kind: DeviceKind,
+    /// What may be done to it now.
     actions: Vec<Verb>,
 }
 
-/// Who asks, as the server knows them at this moment.
+/// Who asks, and what they may do to which devices at this moment.
+#[utoipa::path(
+    get,
+    path = "/api/v1/me",
+    tag = "me",
+    operation_id = "getMe",
+    params(Parameters, IfNoneMatch),
+    responses(
+        (status = 200, description = "Who asks.", body = Me),
+    ),
+)]
 pub(in crate::http) async fn get(
     request: HttpRequest,
     caller: Caller,

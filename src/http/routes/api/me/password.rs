@@ -3,6 +3,7 @@
 use actix_web::web::{Data, Payload, Query};
 use actix_web::{HttpRequest, HttpResponse};
 use serde::Deserialize;
+use utoipa::ToSchema;
 
 use crate::events::{Event, Kind};
 use crate::http::auth::Caller;
@@ -10,15 +11,33 @@ use crate::http::query::NoQuery;
 use crate::http::{ApiError, Services, body};
 use crate::identity::{Account, AccountKind, NewPassword, ShownPassword, Who};
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = ChangedPassword)]
 struct Body {
+    /// The one that holds.
+    #[schema(value_type = String, format = Password, example = "correct horse battery")]
     old: ShownPassword,
+    /// The one that is to hold.
+    #[schema(value_type = String, format = Password, min_length = 8, max_length = 200, example = "a new word for ann")]
     new: NewPassword,
 }
 
-/// The new password holds, and every token is void, when this answers: also
-/// the one that asked.
+/// Changes one's own password.
+///
+/// Every token is void when this answers, also the one that asked.
+#[utoipa::path(
+    post,
+    path = "/api/v1/me/password",
+    tag = "me",
+    operation_id = "changePassword",
+    request_body(content = Body),
+    responses(
+        (status = 204, description = "The new password holds, and every token is void."),
+        (status = 409, description = "Somebody else has changed it meanwhile."),
+        (status = 429, description = "Too many wrong ones."),
+    ),
+)]
 pub(in crate::http) async fn post(
     request: HttpRequest,
     caller: Caller,

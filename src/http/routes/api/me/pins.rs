@@ -7,12 +7,24 @@ use actix_web::web::{Data, Path, Payload, Query};
 use actix_web::{HttpRequest, HttpResponse};
 
 use crate::http::auth::Caller;
-use crate::http::pin_view::{self, PinBody, PinList, missing};
+use crate::http::openapi::IfNoneMatch;
+use crate::http::pin_view::{self, Made, PinBody, PinList, missing};
 use crate::http::query::NoQuery;
 use crate::http::{ApiError, Services, body, etag};
+use crate::identity::pins::PinId;
 use crate::identity::{Account, AccountKind, Role, Scope, Who};
 
-/// What is kept of them.
+/// What is kept of one's own codes for keypads.
+#[utoipa::path(
+    get,
+    path = "/api/v1/me/pins",
+    tag = "pins",
+    operation_id = "listOwnPins",
+    params(IfNoneMatch),
+    responses(
+        (status = 200, description = "All of them.", body = PinList),
+    ),
+)]
 pub(in crate::http) async fn list(
     request: HttpRequest,
     caller: Caller,
@@ -24,7 +36,20 @@ pub(in crate::http) async fn list(
     etag::json(&request, &PinList::of(&services, pins))
 }
 
-/// Makes one more, and tells it: this once.
+/// Makes one more code for oneself, and tells it: this once.
+///
+/// The server makes it up: whoever may choose one learns which are taken.
+#[utoipa::path(
+    post,
+    path = "/api/v1/me/pins",
+    tag = "pins",
+    operation_id = "addOwnPin",
+    request_body(content = PinBody),
+    responses(
+        (status = 201, description = "The code, this once.", body = Made<'_>, headers(("Location" = String, description = "Where it is."))),
+        (status = 409, description = "There are too many."),
+    ),
+)]
 pub(in crate::http) async fn post(
     request: HttpRequest,
     caller: Caller,
@@ -49,7 +74,17 @@ pub(in crate::http) async fn post(
     pin_view::make(&services, caller, &account, body).await
 }
 
-/// Removes one: it is good for nothing from then on.
+/// Removes one of one's own codes: it is good for nothing from then on.
+#[utoipa::path(
+    delete,
+    path = "/api/v1/me/pins/{id}",
+    tag = "pins",
+    operation_id = "removeOwnPin",
+    params(("id" = PinId, Path, description = "The code's id, which is not the code.")),
+    responses(
+        (status = 204, description = "It is good for nothing."),
+    ),
+)]
 pub(in crate::http) async fn delete(
     caller: Caller,
     id: Path<String>,

@@ -10,11 +10,13 @@ use actix_web::web::{Data, Path, Payload, Query};
 use actix_web::{HttpRequest, HttpResponse};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::events::Kind;
 use crate::http::account_list::PageParameters;
 use crate::http::account_view::{self, AccountView};
 use crate::http::auth::Caller;
+use crate::http::openapi::IfNoneMatch;
 use crate::http::query::NoQuery;
 use crate::http::{ApiError, Services, body, etag};
 use crate::identity::oidc::Subject;
@@ -22,42 +24,75 @@ use crate::identity::{
     Account, AccountGrant, AccountId, AccountKind, NewPassword, Proof, Role, Scopes,
 };
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = UserPage)]
 struct List<'a> {
+    /// Each of them.
     users: Vec<AccountView<'a>>,
+    /// What to show as `cursor` for the next page; none after the last.
+    #[schema(example = "mia")]
     next_cursor: Option<String>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct NewUser {
+    /// 1 to 64 of letters, digits, `.`, `_`, `@` and `-`.
+    #[schema(pattern = "^[A-Za-z0-9._@-]{1,64}$", example = "ann")]
     name: String,
+    /// What they are in the house.
+    #[schema(example = "member")]
     role: Role,
     /// Without one, nobody can sign in by it.
+    #[schema(value_type = Option<String>, format = Password, min_length = 8, max_length = 200, example = "a word for ann")]
     password: Option<NewPassword>,
     /// Without them, what the role allows.
     scopes: Option<Scopes>,
     /// Without them, a member may do everything, and a guest nothing.
     grants: Option<Vec<AccountGrant>>,
+    /// Who it is at the OpenID Connect provider: its issuer, a space, and the
+    /// person's `sub` there; or `mailto:` and an address.
     subject: Option<Subject>,
+    /// Until when the account is good; for ever without.
+    #[schema(example = json!(null))]
     expires_at: Option<Timestamp>,
 }
 
 /// What is left out stays as it is.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = UserChange)]
 struct Change {
+    /// What they are in the house.
+    #[schema(example = "member")]
     role: Option<Role>,
+    /// What their tokens may be good for at the most.
     scopes: Option<Scopes>,
+    /// All of them anew.
     grants: Option<Vec<AccountGrant>>,
+    /// Let in by nothing, for now.
     disabled: Option<bool>,
+    /// Who it is at the OpenID Connect provider; `null`: nobody.
     #[serde(default, deserialize_with = "account_view::given")]
+    #[schema(value_type = Option<Subject>, example = json!(null))]
     subject: Option<Option<Subject>>,
+    /// Until when the account is good; `null`: for ever.
     #[serde(default, deserialize_with = "account_view::given")]
+    #[schema(value_type = Option<Timestamp>, example = json!(null))]
     expires_at: Option<Option<Timestamp>>,
 }
 
 /// A page of the people, by name.
+#[utoipa::path(
+    get,
+    path = "/api/v1/users",
+    tag = "users",
+    operation_id = "listUsers",
+    params(PageParameters, IfNoneMatch),
+    responses(
+        (status = 200, description = "A page of them.", body = List<'_>),
+    ),
+)]
 pub(in crate::http) async fn list(
     request: HttpRequest,
     query: Query<PageParameters>,
@@ -70,7 +105,17 @@ pub(in crate::http) async fn list(
     etag::json(&request, &List { users, next_cursor: page.next_cursor })
 }
 
-/// One of them.
+/// One person.
+#[utoipa::path(
+    get,
+    path = "/api/v1/users/{name}",
+    tag = "users",
+    operation_id = "getUser",
+    params(("name" = String, Path, description = "The person.", example = "ann"), IfNoneMatch),
+    responses(
+        (status = 200, description = "The person.", body = AccountView<'_>),
+    ),
+)]
 pub(in crate::http) async fn get(
     request: HttpRequest,
     name: Path<String>,
@@ -81,6 +126,17 @@ pub(in crate::http) async fn get(
 }
 
 /// Makes an account for somebody.
+#[utoipa::path(
+    post,
+    path = "/api/v1/users",
+    tag = "users",
+    operation_id = "addUser",
+    request_body(content = NewUser),
+    responses(
+        (status = 201, description = "The account is there.", body = AccountView<'_>, headers(("Location" = String, description = "Where it is."))),
+        (status = 409, description = "The name or the `subject` is taken."),
+    ),
+)]
 pub(in crate::http) async fn post(
     request: HttpRequest,
     caller: Caller,
@@ -132,7 +188,21 @@ pub(in crate::http) async fn post(
     Ok(HttpResponse::Created().insert_header((LOCATION, link)).json(AccountView::of(&account)))
 }
 
-/// Changes what somebody is and may; what it takes away is gone at once.
+/// Changes what somebody is and may; what is left out stays as it is.
+///
+/// What it takes away is gone at once.
+#[utoipa::path(
+    patch,
+    path = "/api/v1/users/{name}",
+    tag = "users",
+    operation_id = "changeUser",
+    params(("name" = String, Path, description = "The person.", example = "ann")),
+    request_body(content = Change),
+    responses(
+        (status = 200, description = "As it is now.", body = AccountView<'_>),
+        (status = 409, description = "There would be no owner left, or the `subject` is taken."),
+    ),
+)]
 pub(in crate::http) async fn patch(
     request: HttpRequest,
     caller: Caller,
@@ -166,6 +236,17 @@ pub(in crate::http) async fn patch(
 }
 
 /// Removes somebody, who is let in by nothing from then on.
+#[utoipa::path(
+    delete,
+    path = "/api/v1/users/{name}",
+    tag = "users",
+    operation_id = "removeUser",
+    params(("name" = String, Path, description = "The person.", example = "ann")),
+    responses(
+        (status = 204, description = "They are let in by nothing any more."),
+        (status = 409, description = "There would be no owner left."),
+    ),
+)]
 pub(in crate::http) async fn delete(
     caller: Caller,
     name: Path<String>,

@@ -3,6 +3,7 @@
 use actix_web::web::{Data, Path, Payload, Query};
 use actix_web::{HttpRequest, HttpResponse};
 use serde::Deserialize;
+use utoipa::ToSchema;
 
 use super::find;
 use crate::events::Kind;
@@ -11,13 +12,29 @@ use crate::http::query::NoQuery;
 use crate::http::{ApiError, Services, body};
 use crate::identity::{Account, NewPassword};
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = NewPassword)]
 struct Body {
+    /// The one that is to hold.
+    #[schema(value_type = String, format = Password, min_length = 8, max_length = 200, example = "a new word for ann")]
     password: NewPassword,
 }
 
-/// The new password holds, and every token is void, when this answers.
+/// Gives somebody a new password.
+///
+/// Every token of theirs is void when this answers.
+#[utoipa::path(
+    post,
+    path = "/api/v1/users/{name}/password",
+    tag = "users",
+    operation_id = "setPassword",
+    params(("name" = String, Path, description = "The person.", example = "ann")),
+    request_body(content = Body),
+    responses(
+        (status = 204, description = "The new password holds, and every token is void."),
+    ),
+)]
 pub(in crate::http) async fn post(
     request: HttpRequest,
     caller: Caller,

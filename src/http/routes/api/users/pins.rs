@@ -5,11 +5,22 @@ use actix_web::{HttpRequest, HttpResponse};
 
 use super::find;
 use crate::http::auth::Caller;
-use crate::http::pin_view::{self, PinBody, PinList};
+use crate::http::openapi::IfNoneMatch;
+use crate::http::pin_view::{self, Made, PinBody, PinList};
 use crate::http::query::NoQuery;
 use crate::http::{ApiError, Services, body, etag};
 
-/// What is kept of them.
+/// What is kept of somebody's codes.
+#[utoipa::path(
+    get,
+    path = "/api/v1/users/{name}/pins",
+    tag = "pins",
+    operation_id = "listPinsOf",
+    params(("name" = String, Path, description = "The person.", example = "ann"), IfNoneMatch),
+    responses(
+        (status = 200, description = "All of them.", body = PinList),
+    ),
+)]
 pub(in crate::http) async fn list(
     request: HttpRequest,
     name: Path<String>,
@@ -21,7 +32,19 @@ pub(in crate::http) async fn list(
     etag::json(&request, &PinList::of(&services, pins))
 }
 
-/// Makes one more, and tells it: this once.
+/// Makes somebody one more code, and tells it: this once.
+#[utoipa::path(
+    post,
+    path = "/api/v1/users/{name}/pins",
+    tag = "pins",
+    operation_id = "addPinOf",
+    params(("name" = String, Path, description = "The person.", example = "ann")),
+    request_body(content = PinBody),
+    responses(
+        (status = 201, description = "The code, this once.", body = Made<'_>, headers(("Location" = String, description = "Where it is."))),
+        (status = 409, description = "The code is taken, or there are too many."),
+    ),
+)]
 pub(in crate::http) async fn post(
     request: HttpRequest,
     caller: Caller,

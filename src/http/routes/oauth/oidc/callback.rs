@@ -7,6 +7,7 @@ use actix_web::{HttpRequest, HttpResponse};
 use super::super::cookie;
 use super::super::error::not_stored;
 use super::{page, provider};
+use crate::http::error::Problem;
 use crate::http::peer::Peer;
 use crate::http::{ApiError, Services};
 use crate::identity::RefreshToken;
@@ -16,7 +17,30 @@ use crate::identity::oidc::Answer;
 /// request decides where else somebody is sent.
 const BOARD: &str = "/#signed-in";
 
-/// 303 to the board, with the same cookie that its own sign-in gives.
+/// A browser comes back from the OpenID Connect provider.
+///
+/// It gets the cookie that the board's own sign-in gives, too. What goes wrong
+/// is a page for people.
+#[utoipa::path(
+    get,
+    path = "/oauth/oidc/callback",
+    tag = "sign-in",
+    operation_id = "comeBackFromProvider",
+    params(Answer),
+    responses(
+        (status = 303, description = "To the board.", headers(("Location" = String, description = "The board."))),
+        (status = 400, description = "The sign-in was not begun in this browser, or is over.", content(
+            (String = "text/html", example = "<!doctype html>"), (Problem<'_> = "application/problem+json"),
+        )),
+        (status = 403, description = "The provider did not let them in, or the house does not know them.", content(
+            (String = "text/html", example = "<!doctype html>"), (Problem<'_> = "application/problem+json"),
+        )),
+        (status = 404, description = "There is no provider (`oidc.issuer`)."),
+        (status = 429, description = "Too many attempts.", body = String, content_type = "text/html", example = "<!doctype html>"),
+        (status = 502, description = "The provider's words cannot be believed.", body = String, content_type = "text/html", example = "<!doctype html>"),
+        (status = 503, description = "The provider is away, or the server is busy.", body = String, content_type = "text/html", example = "<!doctype html>"),
+    ),
+)]
 pub(in crate::http) async fn get(
     request: HttpRequest,
     answer: Query<Answer>,

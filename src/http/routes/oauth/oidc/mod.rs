@@ -9,18 +9,28 @@ use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use actix_web::web::Data;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::error::not_stored;
 use crate::http::{ApiError, Services};
 use crate::identity::oidc::Provider;
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Provider)]
 struct Body<'a> {
     /// What the provider is called; `null`: there is none.
+    #[schema(example = "Sign in with id.example")]
     button: Option<&'a str>,
 }
 
-/// Whether there is a provider, for the board.
+/// Whether people can sign in through an OpenID Connect provider.
+#[utoipa::path(
+    get,
+    path = "/oauth/oidc",
+    tag = "sign-in",
+    operation_id = "getProvider",
+    responses((status = 200, description = "What the provider is called.", body = Body<'_>)),
+)]
 pub(in crate::http) async fn get(services: Data<Services>) -> HttpResponse {
     let button = services.provider.as_ref().map(Provider::button);
     not_stored(StatusCode::OK).json(Body { button })

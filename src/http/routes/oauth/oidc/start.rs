@@ -15,8 +15,22 @@ use crate::http::{ApiError, Origins, Services};
 /// Where the provider sends people back to.
 const BACK: &str = "/oauth/oidc/callback";
 
-/// 303 to the provider, with a cookie by which the browser is known when it
-/// comes back.
+/// Sends a browser to the OpenID Connect provider.
+///
+/// With a cookie by which the browser is known when it comes back.
+#[utoipa::path(
+    get,
+    path = "/oauth/oidc/start",
+    tag = "sign-in",
+    operation_id = "signInAtProvider",
+    responses(
+        (status = 303, description = "To the provider.", headers(("Location" = String, description = "The provider's page."))),
+        (status = 404, description = "There is no provider (`oidc.issuer`)."),
+        (status = 429, description = "Too many attempts: a page that says so.", body = String, content_type = "text/html", example = "<!doctype html>"),
+        (status = 502, description = "The provider's words cannot be believed: a page that says so.", body = String, content_type = "text/html", example = "<!doctype html>"),
+        (status = 503, description = "The provider is away, or the server is busy: a page that says so.", body = String, content_type = "text/html", example = "<!doctype html>"),
+    ),
+)]
 pub(in crate::http) async fn get(
     request: HttpRequest,
     _: Query<NoQuery>,
