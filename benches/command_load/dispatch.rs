@@ -123,11 +123,13 @@ async fn parts(
 ) -> anyhow::Result<Parts> {
     let (topics, presence) = (Arc::new(Topics::new(settings)), Arc::new(Presence::default()));
     let link: Arc<dyn Link> = Arc::new(Nowhere);
+    let events = Events::open(database, &settings.events);
     let outbox = LinkOutbox {
         topics: topics.clone(),
         link: link.clone(),
         state: state.clone(),
         presence: presence.clone(),
+        events: events.clone(),
     };
     let keys = KeyFolder::open(pictures)?;
     let credentials = DeviceCredentials::open(database, &keys).await?;
@@ -140,7 +142,6 @@ async fn parts(
         settings: settings.commands.clone(),
     };
     let commands = Commands::open(database, commands).await?;
-    let events = Events::open(database, &settings.events);
     let pictures = Pictures::open(database, pictures, &settings.pictures, events.clone()).await?;
     let context = Context {
         state: state.clone(),

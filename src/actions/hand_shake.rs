@@ -9,7 +9,7 @@ use serde::Deserialize;
 use super::request::parse;
 use super::{Action, Answer, Context, Request};
 use crate::events::{Event, Kind};
-use crate::state::{DeviceKind, Features, Joining, StateError};
+use crate::state::{DeviceKind, DeviceState, Features, Joining, StateError};
 
 pub(super) struct HandShake;
 
@@ -108,8 +108,15 @@ impl Action for HandShake {
             return Err(to_action_error(error));
         }
         let online = outbox.presence(&id);
-        if let Some(online) = online {
-            context.state.set_online(&id, online);
+        if let Some(online) = online
+            && context.state.set_online(&id, online)
+        {
+            context.events.observed(Event::of_presence(&id, online));
+        }
+        let before = known.as_ref().map(|known| &known.state);
+        if let Some(before) = before.filter(|before| **before != DeviceState::Unknown) {
+            let event = Event::of(Kind::State, &request.principal, "unknown").device(&id);
+            context.events.observed(event.detail(&format!("was {before}, and began anew")));
         }
         if known.is_none() {
             let event = Event::of(Kind::Device, &request.principal, "join").device(&id);

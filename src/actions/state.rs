@@ -8,6 +8,7 @@ use serde_json::json;
 
 use super::request::parse;
 use super::{Action, Answer, Context, Request};
+use crate::events::{Event, Kind};
 use crate::state::{DeviceId, DeviceState};
 use crate::timestamp;
 
@@ -49,6 +50,13 @@ impl Action for StateAction {
             .state
             .report(&id, word, more.battery)
             .map_err(|error| ActionError::bad_input(error.to_string()))?;
+        if before.as_ref() != Some(&state) {
+            let event = Event::of(Kind::State, &request.principal, state.as_str()).device(&id);
+            let before = before.as_ref().map_or("unknown", DeviceState::as_str);
+            let battery = more.battery.map(|battery| format!(", battery {battery} %"));
+            let battery = battery.unwrap_or_default();
+            context.events.observed(event.detail(&format!("was {before}{battery}")));
+        }
         context.commands.observe(&id, state.clone());
         if state == DeviceState::Jammed && before != Some(DeviceState::Jammed) {
             alert("jammed", &id, context).await;

@@ -146,7 +146,9 @@ impl Actor {
             LinkEvent::Down => {
                 for device in self.parts.state.devices() {
                     self.parts.presence.forget(&device.id);
-                    self.parts.state.set_online(&device.id, false);
+                    if self.parts.state.set_online(&device.id, false) {
+                        self.parts.context.events.observed(Event::of_presence(&device.id, false));
+                    }
                 }
             }
         }
@@ -173,7 +175,7 @@ impl Actor {
         let online = presence.of(&device, link.as_ref());
         drop(device);
         if state.set_online(id, online) {
-            tell_presence(id, online);
+            self.tell_presence(id, online);
         }
     }
 
@@ -181,8 +183,14 @@ impl Actor {
         let Parts { state, presence, link, .. } = &*self.parts;
         let online = presence.of_speaker(id, link.as_ref());
         if state.heard(id, online) {
-            tell_presence(id, online);
+            self.tell_presence(id, online);
         }
+    }
+
+    fn tell_presence(&self, id: &DeviceId, online: bool) {
+        let how = if online { "online" } else { "offline" };
+        tracing::info!(device = %id, "device is {how}");
+        self.parts.context.events.observed(Event::of_presence(id, online));
     }
 
     fn on_presence(&self, id: &DeviceId, online: bool) {
@@ -477,9 +485,4 @@ impl Actor {
         let parts = self.parts.clone();
         tokio::spawn(async move { dispatch::say(&parts, &to, word, &rest).await });
     }
-}
-
-fn tell_presence(id: &DeviceId, online: bool) {
-    let how = if online { "online" } else { "offline" };
-    tracing::info!(device = %id, "device is {how}");
 }

@@ -79,9 +79,11 @@ mod tests {
     use crate::actions::Outbox;
     use crate::commands::{Dispatch, Flight, FlightEnd};
     use crate::config::Settings;
+    use crate::database::Database;
     use crate::device_interface::link::Link;
     use crate::device_interface::topics::{Adopted, CommandMessage, Destination, Source};
     use crate::device_interface::{LinkOutbox, Presence, state_topics};
+    use crate::events::Events;
     use crate::state::{ConfigFile, Device, DeviceKind, Features};
 
     const UP: &str = "yard/garage/up";
@@ -160,11 +162,14 @@ mod tests {
         });
         tokio::spawn(state_topics::run(state.clone(), topics.clone(), link.clone()));
         let presence = Arc::new(Presence::default());
+        let settings = Settings::default();
+        let database = Database::open(&settings.database, folder.path()).await.unwrap();
         let outbox = LinkOutbox {
             topics: topics.clone(),
             link: link.clone(),
             state: state.clone(),
             presence,
+            events: Events::open(&database, &settings.events),
         };
         let garage: DeviceId = "garage".parse().unwrap();
         join(outbox.clone(), garage.clone()).await;

@@ -12,6 +12,7 @@ use super::presence::Presence;
 use super::topics::{AnswerWord, Topics};
 use crate::actions::Outbox;
 use crate::commands::{Dispatch, Flight, Launcher};
+use crate::events::{Event, Events, Kind};
 use crate::state::{Device, DeviceId, State};
 
 /// Listens no more where a device spoke, unless another has come to speak there
@@ -37,6 +38,26 @@ pub struct LinkOutbox {
     pub state: State,
     /// Who can be reached.
     pub presence: Arc<Presence>,
+    /// That there was an alert.
+    pub events: Events,
+}
+
+/// What of an alert's body is on record: a link would be good for whoever reads
+/// it, and what a plugin says may be anything.
+const RECORDED: [&str; 4] = ["by", "why", "picture", "wrong"];
+
+fn alert_event(what: &str, body: &Value) -> Event {
+    let word = |key: &&str| match &body[*key] {
+        Value::String(text) => Some(format!("{key} {text}")),
+        Value::Number(number) => Some(format!("{key} {number}")),
+        _ => None,
+    };
+    let said: Vec<_> = RECORDED.iter().filter_map(word).collect();
+    let mut event = Event::of_server(Kind::Alert, what);
+    if let Some(Ok(device)) = body["device"].as_str().map(str::parse) {
+        event = event.device(&device);
+    }
+    if said.is_empty() { event } else { event.detail(&said.join(", ")) }
 }
 
 #[async_trait]
@@ -51,6 +72,7 @@ impl Launcher for LinkOutbox {
 impl Outbox for LinkOutbox {
     async fn alert(&self, what: &str, body: Value) -> Result<(), String> {
         let to = self.topics.alert(what).map_err(|error| error.to_string())?;
+        self.events.observed(alert_event(what, &body));
         let text = body.to_string();
         let sent = self.link.publish(&to, text.clone().into(), false).await;
         for device in self.state.devices() {

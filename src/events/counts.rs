@@ -18,6 +18,7 @@ pub(super) struct Counts {
     /// Those among them that the record has not been told of.
     untold: AtomicU64,
     gathered: Counter,
+    observations: Counter,
 }
 
 impl Counts {
@@ -44,6 +45,10 @@ impl Counts {
         self.gathered.inc();
     }
 
+    pub(super) fn observation_gathered(&self) {
+        self.observations.inc();
+    }
+
     pub(super) fn register(&self, registry: &mut Registry) {
         let help = "Events that are on record, by what they are about";
         registry.register("events", help, self.recorded.clone());
@@ -53,5 +58,7 @@ impl Counts {
         registry.register("events_lost", help, self.lost.clone());
         let help = "Refusals that are on record as a number, for they were like others";
         registry.register("refusals_gathered", help, self.gathered.clone());
+        let help = "Changes of states, comings, goings and alerts that are on record as a number";
+        registry.register("observations_gathered", help, self.observations.clone());
     }
 }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::commands::CommandId;
-use crate::identity::{Principal, Through};
+use crate::identity::{Principal, Through, Who};
 use crate::state::DeviceId;
 
 /// The most characters of an actor and an action, which strangers may choose.
@@ -28,13 +28,19 @@ pub enum Kind {
     Account,
     /// A password, a key or a device's secret was made, changed or revoked.
     Credential,
-    /// A device joined, came, went or was removed.
+    /// A device joined or was removed.
     Device,
+    /// A device's state is another one than before.
+    State,
+    /// A device came, or went.
+    Presence,
+    /// Something that everybody is told at once.
+    Alert,
     /// Pairing was opened, used or closed.
     Pairing,
     /// A picture was deleted.
     Picture,
-    /// A plugin was installed, loaded or removed.
+    /// A plugin was started, or could not be; was installed, called for, removed.
     Plugin,
     /// Something that somebody may not, and that is none of the others.
     Refusal,
@@ -74,15 +80,18 @@ pub struct Event {
 
 impl Kind {
     /// Those that whoever may see a device may see of it.
-    pub const OF_DEVICES: [Self; 1] = [Self::Command];
+    pub const OF_DEVICES: [Self; 4] = [Self::Command, Self::State, Self::Presence, Self::Alert];
 
     /// Every kind.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 14] = [
         Self::Command,
         Self::SignIn,
         Self::Account,
         Self::Credential,
         Self::Device,
+        Self::State,
+        Self::Presence,
+        Self::Alert,
         Self::Pairing,
         Self::Picture,
         Self::Plugin,
@@ -99,6 +108,9 @@ impl Kind {
             Self::Account => "account",
             Self::Credential => "credential",
             Self::Device => "device",
+            Self::State => "state",
+            Self::Presence => "presence",
+            Self::Alert => "alert",
             Self::Pairing => "pairing",
             Self::Picture => "picture",
             Self::Plugin => "plugin",
@@ -129,6 +141,13 @@ impl Event {
     /// Somebody who was not let in.
     pub fn of_nobody(kind: Kind, through: Through, address: Option<IpAddr>, action: &str) -> Self {
         Self::new(kind, "nobody", through, address, action)
+    }
+
+    /// A device has come, or gone.
+    pub fn of_presence(device: &DeviceId, online: bool) -> Self {
+        let who = Principal::over_mqtt(Who::Device(device.clone()));
+        let action = if online { "online" } else { "offline" };
+        Self::of(Kind::Presence, &who, action).device(device)
     }
 
     /// The server by itself.

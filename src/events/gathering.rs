@@ -8,16 +8,12 @@ use std::time::{Duration, Instant};
 
 use latchlight_broker::Network;
 
+use super::lines::Lines;
 use super::{Event, Kind};
 use crate::identity::Through;
 
 /// For so long equal ones are gathered.
 const WINDOW: Duration = Duration::from_secs(10 * 60);
-
-/// How many lines of a kind an actor has in reserve, and how long one takes to
-/// be there again. Strangers are one actor.
-const RESERVE: u32 = 50;
-const LINE_EVERY: Duration = Duration::from_secs(60);
 
 /// How many actors have lines of their own, kind by kind; yet others share theirs.
 const ACTORS: usize = 1000;
@@ -41,11 +37,6 @@ struct Gathered {
     /// The last of those that are not on record.
     last: Option<Event>,
     times: u64,
-}
-
-struct Lines {
-    left: u32,
-    since: Instant,
 }
 
 /// What was refused lately.
@@ -89,19 +80,13 @@ impl Gathering {
 
     fn has_line(&mut self, kind: Kind, actor: &str, now: Instant) -> bool {
         if self.lines.len() >= ACTORS {
-            self.lines.retain(|_, lines| lines.at(now) < RESERVE);
+            self.lines.retain(|_, lines| !lines.is_full(now));
         }
         let mut key = (kind, actor.to_owned());
         if self.lines.len() >= ACTORS && !self.lines.contains_key(&key) {
             key.1.clear();
         }
-        let lines = self.lines.entry(key).or_insert(Lines { left: RESERVE, since: now });
-        let left = lines.at(now);
-        if left == RESERVE || left > lines.left {
-            lines.since = now;
-        }
-        lines.left = left.saturating_sub(1);
-        left > 0
+        self.lines.entry(key).or_insert_with(|| Lines::new(now)).take(now)
     }
 
     /// What was gathered long enough; with `all`, whatever there is.
@@ -125,18 +110,10 @@ impl Gathering {
     }
 }
 
-impl Lines {
-    /// How many there are by now.
-    fn at(&self, now: Instant) -> u32 {
-        let more = now.duration_since(self.since).as_secs() / LINE_EVERY.as_secs();
-        let more = u32::try_from(more).unwrap_or(u32::MAX);
-        self.left.saturating_add(more).min(RESERVE)
-    }
-}
-
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
+    use super::super::lines::RESERVE;
     use super::*;
 
     fn wrong_password(address: &str, why: &str) -> Event {

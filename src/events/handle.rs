@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use super::counts::Counts;
 use super::feed::{self, Feed, Following, NEAR};
 use super::gathering::Gathering;
+use super::observations::Observations;
 use super::retention::Retention;
 use super::writer::{self, Entry, Message};
 use super::{Event, EventError, Filter, Frame, Recorded, Which, rows};
@@ -41,6 +42,7 @@ struct Inner {
 #[derive(Default)]
 pub(super) struct Shared {
     pub(super) gathering: Mutex<Gathering>,
+    pub(super) observations: Mutex<Observations>,
     pub(super) counts: Counts,
 }
 
@@ -94,6 +96,19 @@ impl Events {
         match event {
             Some(event) => self.record(event),
             None => self.0.shared.counts.gathered(),
+        }
+    }
+
+    /// Records what a device brought about by itself, up to so much of it;
+    /// beyond, it is counted, and the newest is on record later. It takes no
+    /// more than half of what may wait for the disk.
+    pub fn observed(&self, event: Event) {
+        let room = self.0.sender.capacity() > WAITING / 2;
+        let now = Instant::now();
+        let event = self.0.shared.observations.lock().take(event, room, now);
+        match event {
+            Some(event) => self.record(event),
+            None => self.0.shared.counts.observation_gathered(),
         }
     }
 

@@ -25,6 +25,9 @@
 //! let address = "192.0.2.7".parse().ok();
 //! let stranger = Event::of_nobody(Kind::SignIn, Through::Http, address, "token");
 //! events.refused(stranger.refused("wrong name or password, for `bob`"));
+//!
+//! // What a device brings about by itself, and may over and over.
+//! events.observed(Event::of(Kind::State, principal, "locked").detail("was unlocked"));
 //! # Ok(())
 //! # }
 //! ```
@@ -45,6 +48,8 @@ mod feed;
 mod frame;
 mod gathering;
 mod handle;
+mod lines;
+mod observations;
 mod recorded;
 mod retention;
 mod rows;

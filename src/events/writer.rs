@@ -109,7 +109,9 @@ impl Batch {
     }
 
     async fn write(&mut self, writer: &Writer) {
-        let due = self.shared.gathering.lock().due(Instant::now(), self.closing.is_some());
+        let (now, all) = (Instant::now(), self.closing.is_some());
+        let mut due = self.shared.gathering.lock().due(now, all);
+        due.extend(self.shared.observations.lock().due(now, all));
         self.entries.extend(due.into_iter().map(|event| Entry { event, done: None }));
         let lost = self.shared.counts.take_lost();
         if lost > 0 {

@@ -28,7 +28,7 @@ use super::transfers::Transfers;
 use super::{HostServices, PluginReport, PluginState};
 use crate::actions::{Origin, Registered, Registry};
 use crate::config::{AllowedPlugin, PluginName, PluginsSettings};
-use crate::events::Events;
+use crate::events::{Event, Events, Kind};
 use crate::identity::Permissions;
 use crate::state::State;
 
@@ -38,6 +38,9 @@ const MOST_STRANGERS: usize = 100;
 /// How many libraries may be received whole at once; who comes later is told
 /// that the server is busy.
 const MOST_UPLOADS: usize = 2;
+
+/// What is on record of each plugin at each start of the server.
+const START: &str = "start";
 
 /// What the host works with.
 pub struct HostParts {
@@ -115,6 +118,7 @@ impl PluginHost {
                 registry.add(actions(&plugin)).map_err(LoadError::Unfit)?;
                 Ok(plugin)
             });
+            inner.record_start(&allowed, &running);
             inner.enter(&allowed, running);
         }
         inner.start_installed().await;
@@ -122,6 +126,9 @@ impl PluginHost {
             tracing::warn!(%file, "a library in the plugin folder is not allowed, and not loaded");
             let error = "config.json does not allow it: `latchlight plugin allow FILE` prints the \
                          line to add";
+            let why = format!("{file}: config.json does not allow it");
+            let event = Event::of_server(Kind::Plugin, START);
+            inner.parts.events.record(event.refused(&why));
             let report = PluginReport::of_absent(&file, PluginState::NotAllowed, error.to_owned());
             inner.plugins.write().push(Entry::Absent(Box::new(report)));
         }
@@ -191,6 +198,22 @@ impl Inner {
             Entry::Absent(_) => None,
         });
         running.into_iter().find(|plugin| plugin.name() == name).cloned()
+    }
+
+    /// Records what became of a plugin when the server started.
+    pub(super) fn record_start(
+        &self,
+        allowed: &AllowedPlugin,
+        running: &Result<Arc<Plugin>, LoadError>,
+    ) {
+        let (event, file) = (Event::of_server(Kind::Plugin, START), &allowed.file);
+        self.parts.events.record(match running {
+            Ok(plugin) => {
+                let (name, version) = (plugin.name(), &plugin.record.version);
+                event.detail(&format!("{name} {version}, {file}"))
+            }
+            Err(error) => event.failed(&format!("{file}: {error}")),
+        });
     }
 
     /// Enters what became of a plugin, in the place of what was there of its

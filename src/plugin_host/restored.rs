@@ -27,6 +27,7 @@ impl Inner {
             let sha256 = sha256.unwrap_or_else(|_| Sha256Hex::of(b""));
             let allowed = self.allowed(&name, &sha256);
             let failed = started.is_err();
+            self.record_start(&allowed, &started);
             self.enter(&allowed, started);
             if failed && let Some(Entry::Absent(report)) = self.plugins.write().last_mut() {
                 report.installed = true;

@@ -43,6 +43,7 @@ impl Acting {
             link: link.clone(),
             state: state.clone(),
             presence: presence.clone(),
+            events: known.events.clone(),
         };
         let parts = CommandParts {
             launcher: Arc::new(outbox.clone()),

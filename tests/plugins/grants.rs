@@ -171,6 +171,7 @@ async fn c27_what_a_plugin_may_not_and_what_it_is_asked_for_is_on_record() {
     assert_eq!(
         events,
         [
+            "server start ok -".to_owned(),
             "device:keypad unlock refused front-door".to_owned(),
             format!("{plugin} unlock refused hall"),
             format!("{caller} unlock ok front-door"),

@@ -1,6 +1,7 @@
 //! The record of what happened: that nothing takes it back, and what stands in it.
 
 mod commands;
+mod devices;
 mod record;
 mod refusals;
 mod routes;
