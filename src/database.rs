@@ -66,8 +66,9 @@ impl Database {
                 let kept = sqlite::keep_aside(data).context("keep the torn database aside")?;
                 tracing::error!(
                     kept = %kept.display(), error = one_line(&error),
-                    "the database is torn: it is kept aside and begun anew, without what was \
-                     recorded of events, commands, retries and pictures"
+                    "the database is torn: it is kept aside and begun anew, without accounts, \
+                     credentials, codes, and what was recorded of events, commands and pictures: \
+                     docs/guides/operators.md says how to restore a backup"
                 );
                 Self::open_as_it_is(&connector).await
             }

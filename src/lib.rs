@@ -4,6 +4,7 @@
 //! through them.
 
 pub mod actions;
+pub mod backup;
 pub mod commands;
 pub mod config;
 pub mod console;

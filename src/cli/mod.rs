@@ -3,6 +3,7 @@
 mod account;
 mod apikey;
 mod audit;
+mod backup;
 mod device;
 mod grants;
 mod moment;
@@ -10,6 +11,7 @@ mod pair;
 mod password;
 mod pin;
 mod plugin;
+mod restore;
 mod serve;
 mod server;
 mod stop;
@@ -33,6 +35,10 @@ pub(crate) struct Cli {
 enum Command {
     /// Run the server until Ctrl-C or SIGTERM.
     Serve(serve::ServeArgs),
+    /// Copy all that a server has into a folder; it may run meanwhile.
+    Backup(backup::BackupArgs),
+    /// Make a server from such a copy.
+    Restore(restore::RestoreArgs),
     /// Play locks, lights and cameras, to try the server without hardware.
     Simulate(simulate::SimulateArgs),
     /// People who may sign in, and what they may do.
@@ -81,6 +87,8 @@ impl Cli {
         match self.command {
             Command::Serve(args) => serve::run(args).await,
             Command::Simulate(args) => simulate::run(args, stop_on_signal()?).await,
+            Command::Backup(args) => backup::run(args).await,
+            Command::Restore(args) => restore::run(args).await,
             Command::User(command) => user::run(command).await,
             Command::Apikey(command) => apikey::run(command).await,
             Command::Audit(command) => audit::run(command).await,

@@ -5,6 +5,7 @@
 mod accounts;
 mod audit;
 mod authority;
+mod backup;
 mod clock;
 mod commands;
 mod doors;

@@ -3,8 +3,9 @@
 use std::collections::BTreeSet;
 
 use serde_json::Value;
+use tokio::time::Instant;
 
-use crate::harness::Server;
+use crate::harness::{PATIENCE, Server};
 use crate::page::Page;
 use crate::process::Process;
 use crate::terminal::Terminal;
@@ -59,9 +60,10 @@ async fn an_app_by_curl_does_what_the_guide_says() {
     assert_eq!(sent.status(), 201);
     let blocks = |mark: &str| PAGE.blocks(mark).concat();
     let said = terminal
-        .run(&[blocks("sh curl"), blocks("sh pictures"), blocks("sh errors")].concat())
+        .run(&["sh curl", "sh stream", "sh pictures", "sh errors"].map(blocks).concat())
         .await;
     assert_eq!(said.matches(r#""outcome":"confirmed""#).count(), 2, "{said}");
+    assert!(said.contains("\nevent: command\ndata: {"), "{said}");
     let tokens = std::fs::read_to_string(terminal.folder().join("tokens.json")).unwrap();
     let answered = [answers(&said), answers(&tokens)].concat();
     let shown = answers(&blocks("json"));
@@ -95,16 +97,37 @@ async fn the_apps_in_python_and_javascript_do_what_the_guide_says() {
     }
 }
 
+#[tokio::test]
+async fn the_display_in_the_hall_tells_what_happens() {
+    let (server, terminal, _simulator) = house().await;
+    terminal.write("follow.py", PAGE.block("python follow.py"));
+    let commands = "export KEY=$(latchlight apikey add hall --scopes devices:read)\n\
+                    exec python3 follow.py";
+    let _display = terminal.begin(commands, "hall.log");
+    let end = Instant::now() + PATIENCE;
+    loop {
+        // It may begin to follow in the middle of them.
+        server.post("/lock?device=lock-1&wait=5").await;
+        let said = std::fs::read_to_string(terminal.folder().join("hall.log")).unwrap();
+        if said.contains("lock-1 lock confirmed") {
+            return;
+        }
+        assert!(Instant::now() < end, "{said}");
+    }
+}
+
 #[test]
 fn every_block_of_the_guide_is_run_or_shown() {
     let known = BTreeSet::from([
         "js app.mjs",
         "json",
         "python app.py",
+        "python follow.py",
         "sh curl",
         "sh errors",
         "sh pictures",
         "sh start",
+        "sh stream",
     ]);
     assert_eq!(PAGE.marks().into_iter().collect::<BTreeSet<_>>(), known);
 }

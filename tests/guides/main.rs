@@ -11,6 +11,7 @@ mod device_makers;
 mod free_port;
 #[path = "../device/harness.rs"]
 mod harness;
+mod operators;
 mod page;
 #[path = "../device/process.rs"]
 mod process;

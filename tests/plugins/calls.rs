@@ -2,7 +2,9 @@
 
 use futures_util::future::join_all;
 use latchlight::identity::Who;
+use latchlight_broker::prometheus_text;
 use latchlight_plugin_api::ErrorKind;
+use prometheus_client::registry::Registry;
 use serde_json::json;
 
 use crate::house::{Furnishing, House};
@@ -51,6 +53,34 @@ async fn a_panic_is_an_error_to_the_caller_and_the_next_call_is_performed() {
     assert!(house.say("rude_echo").await.is_ok());
     let report = house.report("librude.so");
     assert_eq!((report.calls, report.failed, report.panics), (2, 1, 1));
+}
+
+#[tokio::test]
+async fn calls_are_counted_under_the_names_that_the_documentation_has() {
+    let house = rude().await;
+    house.say("rude_panic").await.unwrap_err();
+    house.say("rude_echo").await.unwrap();
+    let mut registry = Registry::default();
+    house.host.register_counts(registry.sub_registry_with_prefix("latchlight"));
+    let text = prometheus_text(&registry);
+    for line in [
+        r#"latchlight_plugins{state="started"} 1"#,
+        r#"latchlight_plugins{state="quarantined"} 0"#,
+        r#"latchlight_plugin_calls_total{plugin="rude"} 2"#,
+        r#"latchlight_plugin_calls_failed_total{plugin="rude"} 1"#,
+        r#"latchlight_plugin_panics_total{plugin="rude"} 1"#,
+        r#"latchlight_plugin_requests_refused_total{plugin="rude"} 0"#,
+        r#"latchlight_plugin_call_duration_seconds_count{plugin="rude"} 2"#,
+    ] {
+        assert!(text.lines().any(|there| there == line), "{line}\n{text}");
+    }
+    let page = include_str!("../../docs/metrics.md");
+    let rows = page.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next());
+    let rows: Vec<_> = rows.filter(|name| name.starts_with("latchlight_plugin")).collect();
+    assert_eq!(rows.len(), text.matches("# TYPE ").count());
+    for name in rows {
+        assert!(text.contains(&format!("# TYPE {name} ")), "{name}\n{text}");
+    }
 }
 
 #[tokio::test]
