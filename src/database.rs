@@ -4,6 +4,7 @@
 //! What is bound and read is `i64`, text, bytes, `f64`, and nothing else; a
 //! truth value is an `i64`, 0 or 1 (docs/adr/0009).
 
+mod backlog;
 mod connector;
 mod counts;
 mod dialect;
@@ -12,6 +13,7 @@ mod sqlite;
 mod statement;
 mod writer;
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
@@ -22,6 +24,7 @@ use sqlx::Any;
 
 use crate::config::DatabaseSettings;
 use crate::telemetry::one_line;
+use backlog::Backlog;
 use connector::Connector;
 
 pub use dialect::{Dialect, Wording};
@@ -60,8 +63,12 @@ impl Database {
     pub async fn open(settings: &DatabaseSettings, data: &Path) -> anyhow::Result<Self> {
         sqlx::any::install_default_drivers();
         let connector = Connector::new(settings, data)?;
+        if connector.dialect == Dialect::Postgres {
+            let backlog = Backlog::open(data).context("open what waited for the database")?;
+            return Self::open_as_it_is(&connector, Some(backlog)).await;
+        }
         let file = settings.url.is_none().then(|| data.join(FILE));
-        let opened = match Self::open_as_it_is(&connector).await {
+        let opened = match Self::open_as_it_is(&connector, None).await {
             Err(error) if sqlite::is_torn(&error) && settings.url.is_none() => {
                 let kept = sqlite::keep_aside(data).context("keep the torn database aside")?;
                 tracing::error!(
@@ -70,19 +77,23 @@ impl Database {
                      credentials, codes, and what was recorded of events, commands and pictures: \
                      docs/guides/operators.md says how to restore a backup"
                 );
-                Self::open_as_it_is(&connector).await
+                Self::open_as_it_is(&connector, None).await
             }
             opened => opened,
         };
         Ok(Self { file, ..opened? })
     }
 
-    async fn open_as_it_is(connector: &Connector) -> anyhow::Result<Self> {
-        let connect = connector.connect().await;
+    async fn open_as_it_is(
+        connector: &Connector,
+        backlog: Option<Backlog>,
+    ) -> anyhow::Result<Self> {
+        let connect = connector.connect_at_start().await;
         let mut connection = connect.with_context(|| format!("open {}", connector.name()))?;
         connector.prepare(&mut connection).await?;
-        let pool = connector.pool();
-        Ok(Self { pool, writer: Writer::new(connector.clone(), connection), file: None })
+        let writer = Writer::new(connector.clone(), connection, backlog);
+        writer.catch_up().await?;
+        Ok(Self { pool: connector.pool(), writer, file: None })
     }
 
     /// Whether the database answers.
@@ -124,6 +135,15 @@ impl Database {
         self.writer.close().await;
         self.pool.close().await;
     }
+}
+
+/// Whether a PostgreSQL cannot be opened because it is away, for now; what else
+/// is wrong with it does not mend itself.
+pub fn is_away(error: &anyhow::Error) -> bool {
+    error.chain().filter_map(|cause| cause.downcast_ref::<sqlx::Error>()).any(|error| {
+        let used = matches!(error, sqlx::Error::Io(io) if io.kind() == ErrorKind::ResourceBusy);
+        postgres::is_away(error) && !used
+    })
 }
 
 /// Begins a transaction that reads and then writes: no other such one is under

@@ -5,6 +5,7 @@ mod broker;
 mod entrances;
 mod ground;
 mod known;
+mod waiting;
 
 use std::net::SocketAddr;
 use std::sync::Arc;

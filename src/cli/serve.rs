@@ -38,7 +38,10 @@ pub(super) async fn run(args: ServeArgs) -> anyhow::Result<()> {
         Err(VarError::NotUnicode(_)) => bail!("{PASSWORD_VARIABLE} is not UTF-8"),
     };
     let give_back = latchlight_allocator::give_back;
-    let application = Application::build(settings, file, give_back, owner_password).await?;
+    let building = Application::build(settings, file, give_back, owner_password);
+    // It may wait for its database for ever.
+    let Some(application) = stop.run_until_cancelled(building).await else { return Ok(()) };
+    let application = application?;
     if let FirstOwner::MadeUp { name, password } = application.first_owner() {
         // Not by the log, which is kept and sent to other machines.
         println!(

@@ -56,6 +56,7 @@ impl From<sqlx::Error> for JournalError {
 /// The record of all commands.
 pub(super) struct Journal {
     pool: Pool,
+    writer: Writer,
     sender: mpsc::Sender<Entry>,
 }
 
@@ -84,7 +85,7 @@ impl Journal {
         }
         let (sender, receiver) = mpsc::channel(WAITING);
         tokio::spawn(write_batches(database.writer.clone(), receiver));
-        Ok(Self { pool, sender })
+        Ok(Self { pool, writer: database.writer.clone(), sender })
     }
 
     /// Writes these commands as they stand; on disk when this returns.
@@ -95,8 +96,12 @@ impl Journal {
         written.await.map_err(|_| gone())?
     }
 
-    /// One command.
+    /// One command. While some wait for the database, it is not known whether
+    /// there is one: it may be among them.
     pub(super) async fn get(&self, id: CommandId) -> Result<Option<Command>, JournalError> {
+        if self.writer.waiting() > 0 {
+            return Err(JournalError("the database is away".into()));
+        }
         let row = sqlx::query("SELECT * FROM commands WHERE id = $1")
             .bind(id.to_string())
             .fetch_optional(&self.pool)

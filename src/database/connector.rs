@@ -1,6 +1,7 @@
 //! How connections are made: the writer's, and the pool's.
 
 use std::fmt;
+use std::io::ErrorKind;
 use std::path::Path;
 use std::time::Duration;
 
@@ -15,8 +16,14 @@ use crate::config::DatabaseSettings;
 const OF_SQLITE: u32 = 4;
 const OF_POSTGRES: u32 = 8;
 
-/// How long somebody waits for one of them, and for the writer's.
+/// How long somebody waits for one of them, and for the writer's; of a server
+/// that is away it is soon known.
 const PATIENCE: Duration = Duration::from_secs(5);
+const PATIENCE_AFAR: Duration = Duration::from_secs(2);
+
+/// How often it is looked whether another server has let go of the database.
+const TRIES: usize = 5;
+const PAUSE: Duration = Duration::from_millis(300);
 
 /// Makes connections; cheap enough to clone.
 #[derive(Clone)]
@@ -68,6 +75,19 @@ impl Connector {
         tokio::time::timeout(PATIENCE, connect).await.map_err(late)?
     }
 
+    /// The same, where another server may have ended a moment ago, and
+    /// PostgreSQL may not know it yet.
+    pub(super) async fn connect_at_start(&self) -> Result<Connection, sqlx::Error> {
+        for _ in 0..TRIES {
+            match self.connect().await {
+                Err(sqlx::Error::Io(error)) if error.kind() == ErrorKind::ResourceBusy => {}
+                connected => return connected,
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+        self.connect().await
+    }
+
     /// Brings the schema up to date.
     pub(super) async fn prepare(&self, connection: &mut Connection) -> anyhow::Result<()> {
         let migrations = match self.dialect {
@@ -82,13 +102,15 @@ impl Connector {
 
     /// The other connections, which are made when they are needed.
     pub(super) fn pool(&self) -> Pool {
-        let options = AnyPoolOptions::new().acquire_timeout(PATIENCE);
+        let options = AnyPoolOptions::new();
         let options = match self.dialect {
             Dialect::Sqlite => options
+                .acquire_timeout(PATIENCE)
                 .max_connections(OF_SQLITE)
                 .after_connect(|connection, _| Box::pin(sqlite::set_up(connection)))
                 .after_release(|connection, _| Box::pin(sqlite::is_whole(connection))),
             Dialect::Postgres => options
+                .acquire_timeout(PATIENCE_AFAR)
                 .max_connections(OF_POSTGRES)
                 .after_connect(|connection, _| Box::pin(postgres::set_up(connection))),
         };

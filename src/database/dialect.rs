@@ -28,12 +28,3 @@ impl Dialect {
         }
     }
 }
-
-impl Wording {
-    pub(super) fn for_(&self, dialect: Dialect) -> &'static str {
-        match dialect {
-            Dialect::Sqlite => self.sqlite,
-            Dialect::Postgres => self.postgres,
-        }
-    }
-}

@@ -34,6 +34,13 @@ const SET_UP: &str = "SET tcp_keepalives_idle = 10; SET tcp_keepalives_interval 
     SELECT set_config('synchronous_commit', 'on', false) \
     WHERE current_setting('synchronous_commit') = 'off'";
 
+/// Put before a batch's statement, so that they are one transaction: which
+/// batch was the last, `$2`.
+pub(super) const MARK: &str = "WITH mark AS (UPDATE writer_mark SET batch = $2) ";
+
+/// Which one that is.
+pub(super) const LAST_BATCH: &str = "SELECT batch FROM writer_mark";
+
 /// Where the server is. What is wrong with the URL is said without it: it may
 /// hold a password.
 pub(super) fn options(url: &str) -> anyhow::Result<AnyConnectOptions> {
@@ -62,6 +69,21 @@ pub(super) fn name(options: &AnyConnectOptions) -> String {
 /// What every connection is told.
 pub(super) async fn set_up(connection: &mut Connection) -> Result<(), sqlx::Error> {
     connection.execute(SET_UP).await.map(|_| ())
+}
+
+/// Whether an error says that the server is away, for now: not there, going or
+/// coming, full, or a replica. What it says of a statement is not that.
+pub(super) fn is_away(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Database(error) => error.code().is_some_and(|code| {
+            matches!(&code[..2.min(code.len())], "08" | "53" | "57" | "58") || code == "25006"
+        }),
+        sqlx::Error::Io(_)
+        | sqlx::Error::Tls(_)
+        | sqlx::Error::Protocol(_)
+        | sqlx::Error::PoolTimedOut => true,
+        _ => false,
+    }
 }
 
 /// Takes the database for this server.

@@ -39,6 +39,7 @@ mod server;
 mod services;
 mod stopping;
 mod streams;
+mod waiting;
 
 use actix_web::web::{self, ServiceConfig};
 
@@ -48,6 +49,7 @@ pub use origin::Origins;
 pub use resource::RouteInfo;
 pub use server::{Listening, listen, run};
 pub use services::{BrokerAddress, Services};
+pub use waiting::{Waiting, answer_while_waiting};
 
 use crate::identity::Scope::{
     self, Admin, DevicesRead, EventsRead, LightsOperate, LocksOperate, MetricsRead, PicturesRead,

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 
+use super::waiting;
 use crate::config::Settings;
 use crate::database::{self, Database};
 use crate::key_folder::KeyFolder;
@@ -39,7 +40,7 @@ impl Ground {
         let data = data_folder(&settings.data, &beside)?;
         let of_data = SoleUse::of(&data.join(database::FILE))?;
         let state = State::open(file).context("restore the state")?;
-        let database = Database::open(&settings.database, &data).await?;
+        let database = waiting::database(settings, &data).await?;
         let keys = KeyFolder::open(&data).context("open the folder of keys")?;
         Ok(Self { beside, data, files, state, database, keys, sole_use: [of_config, of_data] })
     }

@@ -23,6 +23,10 @@ mod outside_away;
 mod outside_broker;
 mod outside_quick;
 mod outside_restarts;
+mod postgres;
+#[allow(dead_code)] // Reason: the tests of the API use the rest of it.
+#[path = "../support/postgres.rs"]
+mod postgres_server;
 mod process;
 mod real_clients;
 mod restart;

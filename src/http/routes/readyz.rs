@@ -25,7 +25,11 @@ const PATIENCE: Duration = Duration::from_secs(2);
 pub(in crate::http) async fn get(services: Data<Services>) -> Result<Json<Value>, ApiError> {
     let link =
         if services.handle.link_up() { Ok(()) } else { Err("the broker is away".to_owned()) };
+    let waiting = services.database.writer.waiting();
     let database = match tokio::time::timeout(PATIENCE, services.database.ping()).await {
+        _ if waiting > 0 => Err(format!(
+            "it is away, and {waiting} bytes of records wait for it in the data folder"
+        )),
         Ok(Ok(())) => Ok(()),
         Ok(Err(error)) => {
             tracing::warn!(%error, "the database does not answer");

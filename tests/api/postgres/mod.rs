@@ -1,5 +1,6 @@
 //! PostgreSQL as the database: a real one. What is the same as on SQLite is in
 //! the other tests, which `script/test` runs on both.
 
+mod away;
 mod records;
 mod start;
