@@ -1,7 +1,9 @@
-// The board: asks the server every second what its devices say, and shows
-// that and nothing else. A command shows its outcome; a state changes only
+// The board: asks the server what its devices say whenever it tells that
+// something happened, and every second while it cannot tell; shows that and
+// nothing else. A command shows its outcome; a state changes only
 // when the device has said so. Text goes into the page by textContent alone.
 
+import { isListening, leave, listen } from "./live.js";
 import {
   SignedOut, comeBack, isAllowed, mayBeSignedIn, providerName, request, signIn, signOut,
 } from "./session.js";
@@ -11,6 +13,8 @@ import {
 } from "./words.js";
 
 const EVERY_MS = 1000;
+// What is no event, such as a battery's charge, comes so often.
+const EVERY_MS_FOLLOWING = 5000;
 const EVERY_MS_HIDDEN = 10_000;
 const EVERY_MS_UNREACHABLE = 3000;
 const ASK_AGAIN_MS = 400;
@@ -383,6 +387,7 @@ function showBoard() {
 // Nothing of the house is left on the page.
 function showSignIn() {
   poll.stop();
+  leave({ forget: true });
   seen.clear();
   showDevices([]);
   document.querySelector(".empty")?.remove();
@@ -461,21 +466,33 @@ function showUnreachable() {
   showConnection("lost", "Unreachable");
 }
 
+function pace() {
+  if (document.hidden) return EVERY_MS_HIDDEN;
+  return isListening() ? EVERY_MS_FOLLOWING : EVERY_MS;
+}
+
 const poll = {
   timer: null,
   running: false,
   stopped: false,
+  isDue: false,
+  again: false,
   async now() {
+    this.isDue = false;
+    // What is being asked may be older than what has happened.
+    this.again = this.running;
     if (this.running || this.stopped) return;
     this.running = true;
     clearTimeout(this.timer);
-    let next = document.hidden ? EVERY_MS_HIDDEN : EVERY_MS;
+    let next = null;
     try {
       await refresh();
       await showStranger();
       if (!this.stopped) {
         showBoard();
         showReachable();
+        // A browser has few connections to a server: hidden pages leave them.
+        if (!document.hidden) listen(() => poll.soon());
       }
     } catch (error) {
       if (error instanceof SignedOut) showSignIn();
@@ -483,10 +500,14 @@ const poll = {
       next = EVERY_MS_UNREACHABLE;
     }
     this.running = false;
-    if (!this.stopped) this.timer = setTimeout(() => this.now(), next);
+    document.body.dataset.follows = isListening() ? "stream" : "poll";
+    if (this.stopped || this.isDue) return;
+    if (this.again) this.soon();
+    else this.timer = setTimeout(() => this.now(), next ?? pace());
   },
   stop() {
     this.stopped = true;
+    this.isDue = false;
     clearTimeout(this.timer);
   },
   begin() {
@@ -494,13 +515,17 @@ const poll = {
     this.soon();
   },
   soon() {
-    if (this.stopped) return;
+    if (this.stopped || this.isDue) return;
+    this.isDue = true;
     clearTimeout(this.timer);
     this.timer = setTimeout(() => this.now(), 50);
   },
 };
 
-document.addEventListener("visibilitychange", () => document.hidden || poll.soon());
+document.addEventListener("visibilitychange", () => {
+  if (document.hidden) leave();
+  else poll.soon();
+});
 comeBack();
 if (mayBeSignedIn()) poll.now();
 else showSignIn();

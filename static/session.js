@@ -18,6 +18,8 @@ let scopes = new Set();
 let renewing = null;
 
 export const mayBeSignedIn = () => localStorage.getItem(MARK) !== null;
+// After how many milliseconds a new token is due.
+export const renewsIn = () => Math.max(0, renewAt - performance.now());
 export const isAllowed = (scope) => scopes.has(scope);
 
 async function grant(fields) {

@@ -134,6 +134,7 @@ fn resources() -> Vec<Resource> {
         resource("/").read(Nothing, board::index),
         resource("/board.css").read(Nothing, board::style),
         resource("/board.js").read(Nothing, board::script),
+        resource("/live.js").read(Nothing, board::live),
         resource("/session.js").read(Nothing, board::session),
         resource("/words.js").read(Nothing, board::words),
         resource("/favicon.svg").read(Nothing, board::icon),

@@ -40,6 +40,41 @@ async fn a_click_on_lock_locks_the_door_and_the_board_shows_what_the_door_says()
 }
 
 #[tokio::test]
+async fn the_board_follows_what_happens_without_asking_again_and_again() {
+    let server = Server::start().await;
+    let door = server.lock("front-door", Manner::Obeys).await;
+    let browser = open(&server, DESKTOP, false).await;
+    browser.find("body[data-follows=stream]").await;
+    // From now on it asks for nothing by itself.
+    let no_long_timers = "const set = window.setTimeout;
+        window.setTimeout = (work, ms) => (ms < 500 ? set(work, ms) : 0); return null";
+    browser.run(no_long_timers).await;
+    for state in ["locked", "jammed", "unlocked"] {
+        door.say(&format!("state {state}")).await;
+        browser.find(&format!("[data-device=front-door][data-state={state}]")).await;
+    }
+    browser.close().await;
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_board_without_a_stream_asks_by_itself_and_follows_when_it_can() {
+    let server = Server::start_with(json!({ "http": { "streams": 1 } })).await;
+    let door = server.lock("front-door", Manner::Obeys).await;
+    let other = server.stream("").await;
+    let browser = open(&server, DESKTOP, false).await;
+    door.say("state locked").await;
+    browser.find("[data-device=front-door][data-state=locked]").await;
+    assert_eq!(browser.count("body[data-follows=poll]").await, 1);
+    drop(other);
+    browser.find("body[data-follows=stream]").await;
+    door.say("state unlocked").await;
+    browser.find("[data-device=front-door][data-state=unlocked]").await;
+    browser.close().await;
+    server.stop().await;
+}
+
+#[tokio::test]
 async fn c8_a_door_that_says_nothing_is_shown_as_it_was_and_that_it_may_be_open() {
     let server = Server::start_with(json!({ "commands": { "expires_in": 5 } })).await;
     let _door = server.lock("front-door", Manner::Silent).await;

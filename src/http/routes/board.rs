@@ -34,6 +34,12 @@ pub(in crate::http) async fn session(request: HttpRequest) -> HttpResponse {
     etag::answer(&request, "text/javascript; charset=utf-8", session)
 }
 
+/// How it follows what happens.
+pub(in crate::http) async fn live(request: HttpRequest) -> HttpResponse {
+    let live = include_str!("../../../static/live.js");
+    etag::answer(&request, "text/javascript; charset=utf-8", live)
+}
+
 /// Its icon.
 pub(in crate::http) async fn icon(request: HttpRequest) -> HttpResponse {
     let icon = include_str!("../../../static/favicon.svg");

@@ -184,6 +184,7 @@ fn c19_nothing_but_what_everybody_may_know_needs_nothing() {
         "GET /",
         "GET /board.css",
         "GET /board.js",
+        "GET /live.js",
         "GET /session.js",
         "GET /words.js",
         "GET /favicon.svg",

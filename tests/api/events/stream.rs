@@ -193,13 +193,15 @@ async fn c19_a_guest_follows_the_devices_that_they_may_see_and_nothing_else() {
     // What was is no more to them than what comes.
     let mut all = server.stream_as(token, "?after=0").await;
     for stream in [&mut live, &mut all] {
-        let event = loop {
+        // The state, and the end of the command that brought it about, in no order.
+        let (mut command, mut locked) = (None, false);
+        while command.is_none() || !locked {
             let event = stream.event().await;
             assert_eq!(event.json()["device"], "back", "{event:?}");
-            if event.event == "command" {
-                break event.json();
-            }
-        };
+            locked |= event.event == "state" && event.json()["action"] == "locked";
+            command = command.or(Some(event.json()).filter(|_| event.event == "command"));
+        }
+        let event = command.unwrap();
         assert_eq!((&event["action"], &event["result"]), (&json!("lock"), &json!("confirmed")));
         // As the device's commands have it: neither from where, nor through what.
         assert_eq!(event["actor"], "app:owner");
