@@ -4,6 +4,8 @@
 #![allow(clippy::unwrap_used)]
 
 mod harness;
+#[path = "../support/leaks.rs"]
+mod leaks;
 #[allow(dead_code)] // Reason: not every test stops it or has it stand still.
 #[path = "../support/postgres.rs"]
 mod postgres_server;
@@ -25,6 +27,7 @@ mod health;
 mod hello;
 mod idempotency;
 mod keypad;
+mod leaks_found;
 mod limits;
 mod lists;
 mod metrics;

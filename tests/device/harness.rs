@@ -19,7 +19,7 @@ use tempfile::TempDir;
 use tokio::sync::{Mutex, mpsc};
 use tokio::time::{Instant, timeout};
 
-use crate::secrets;
+use crate::{leaks, secrets};
 
 /// Longer than anything takes that works.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
@@ -36,6 +36,8 @@ pub(crate) struct Server {
     /// Where else it listens, by `https`, `mqtts`, `ws`, `wss`.
     ready: Value,
     log: Mutex<mpsc::UnboundedReceiver<Value>>,
+    /// Everything that it has logged, to be searched for secrets.
+    whole_log: Arc<std::sync::Mutex<String>>,
     close_log: Arc<AtomicBool>,
     app: reqwest::Client,
     token: Mutex<Option<String>>,
@@ -62,8 +64,11 @@ impl Server {
         program.env("LATCHLIGHT_OWNER_PASSWORD", PASSWORD);
         let mut child = program.stderr(Stdio::piped()).spawn().unwrap();
         // What a plugin writes there by itself is no JSON.
-        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines().map(|line| {
+        let whole = Arc::new(std::sync::Mutex::new(String::new()));
+        let kept = whole.clone();
+        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines().map(move |line| {
             let line = line.unwrap();
+            kept.lock().unwrap().extend([&*line, "\n"]);
             serde_json::from_str::<Value>(&line).unwrap_or(Value::String(line))
         });
         let (logged, log) = mpsc::unbounded_channel();
@@ -85,6 +90,7 @@ impl Server {
                 }
             }
         });
+        leaks::note(folder.path(), PASSWORD);
         let http = ready["board"].as_str().unwrap().trim_end_matches('/').to_owned();
         Self {
             child,
@@ -93,6 +99,7 @@ impl Server {
             mqtt: ready["mqtt"].as_str().map(str::to_owned),
             ready,
             log: Mutex::new(log),
+            whole_log: whole,
             close_log,
             app: reqwest::Client::new(),
             token: Mutex::default(),
@@ -169,6 +176,7 @@ impl Server {
     pub(crate) fn kill(mut self) -> TempDir {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
+        self.look_for_secrets();
         std::mem::replace(&mut self.folder, TempDir::new().unwrap())
     }
 
@@ -189,14 +197,26 @@ impl Server {
             }
         };
         timeout(PATIENCE, read).await.expect("the server stops");
+        drop(log);
+        self.look_for_secrets();
         rest
     }
 
     /// Ends it by SIGTERM, and gives what it leaves.
     pub(crate) fn stop(mut self) -> TempDir {
+        leaks::look_in(self.folder.path());
         self.begin_to_stop();
         assert!(self.child.wait().unwrap().success(), "a graceful stop ends with 0");
+        self.look_for_secrets();
         std::mem::replace(&mut self.folder, TempDir::new().unwrap())
+    }
+
+    /// Nothing that it wrote has a secret in it.
+    #[track_caller]
+    fn look_for_secrets(&self) {
+        let folder = self.folder.path();
+        leaks::look_in(folder);
+        leaks::look_at(folder, "the log", self.whole_log.lock().unwrap().as_bytes());
     }
 
     /// A request that shows that it is the owner's.
@@ -223,33 +243,46 @@ impl Server {
         let form = [("grant_type", "password"), ("username", "owner"), ("password", PASSWORD)];
         let request = self.app.post(format!("{}/oauth/token", self.http)).form(&form);
         let granted: Value = request.send().await.unwrap().json().await.unwrap();
-        granted["access_token"].as_str().unwrap_or_else(|| panic!("{granted}")).to_owned()
+        let token = granted["access_token"].as_str().unwrap_or_else(|| panic!("{granted}"));
+        leaks::note(self.folder.path(), token);
+        token.to_owned()
     }
 
     pub(crate) async fn get(&self, path: &str) -> (u16, Value) {
-        answer(self.request(Method::GET, path).await).await
+        self.answer(self.request(Method::GET, path).await).await
     }
 
     pub(crate) async fn post(&self, path: &str) -> (u16, Value) {
-        answer(self.request(Method::POST, path).await).await
+        self.answer(self.request(Method::POST, path).await).await
     }
 
     /// The same with an Idempotency-Key.
     pub(crate) async fn post_once(&self, path: &str, key: &str) -> (u16, Value) {
-        answer(self.request(Method::POST, path).await.header("idempotency-key", key)).await
+        self.answer(self.request(Method::POST, path).await.header("idempotency-key", key)).await
     }
 
     pub(crate) async fn delete(&self, path: &str) -> u16 {
-        answer(self.request(Method::DELETE, path).await).await.0
+        self.answer(self.request(Method::DELETE, path).await).await.0
     }
 
     pub(crate) async fn post_json(&self, path: &str, body: Value) -> (u16, Value) {
-        answer(self.request(Method::POST, path).await.json(&body)).await
+        self.answer(self.request(Method::POST, path).await.json(&body)).await
     }
 
     pub(crate) async fn bytes(&self, path: &str) -> (u16, Bytes) {
         let response = self.request(Method::GET, path).await.send().await.unwrap();
         (response.status().as_u16(), response.bytes().await.unwrap())
+    }
+
+    async fn answer(&self, request: RequestBuilder) -> (u16, Value) {
+        let (app, request) = request.build_split();
+        let request = request.unwrap();
+        leaks::note_request(self.folder.path(), &request);
+        let response = app.execute(request).await.unwrap();
+        let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        let body = response.bytes().await.unwrap_or_default();
+        leaks::note_answer(self.folder.path(), status, &headers, &body);
+        (status, serde_json::from_slice(&body).unwrap_or(Value::Null))
     }
 
     /// Waits for the next line of the log with this message.
@@ -298,11 +331,6 @@ impl Server {
     }
 }
 
-async fn answer(request: RequestBuilder) -> (u16, Value) {
-    let response = request.send().await.unwrap();
-    (response.status().as_u16(), response.json().await.unwrap_or(Value::Null))
-}
-
 impl Drop for Server {
     fn drop(&mut self) {
         let _ = self.child.kill();
@@ -316,7 +344,7 @@ pub(crate) fn configured(settings: Value) -> TempDir {
     let mut all = json!({
         "http": { "listen": "127.0.0.1:0" },
         "mqtt": { "listen": "127.0.0.1:0" },
-        "log": { "format": "json" },
+        "log": { "format": "json", "level": "info,latchlight=trace" },
     });
     merge(&mut all, settings);
     let config = json!({ "settings": all, "state": {} });

@@ -88,7 +88,7 @@ async fn who_makes_a_mistake_is_named_in_the_log_and_what_it_was() {
 
 #[tokio::test]
 async fn a_flood_of_mistakes_is_a_few_lines_of_the_log() {
-    let server = Server::start();
+    let server = Server::start_with(json!({ "log": { "level": "info" } }));
     let mut door = Device::join(&server, "front", "lock").await;
     for _ in 0..1000 {
         door.say("state purple").await;
@@ -104,7 +104,7 @@ async fn a_flood_of_mistakes_is_a_few_lines_of_the_log() {
 
 #[tokio::test]
 async fn a_flood_of_publishes_that_are_refused_is_a_few_lines_of_the_log() {
-    let server = Server::start();
+    let server = Server::start_with(json!({ "log": { "level": "info" } }));
     let mut mallory = Device::connect(server.mqtt(), server.device("mallory").await).await;
     for _ in 0..100 {
         mallory.publish("latchlight/devices/front/down", "unlock", false).await;

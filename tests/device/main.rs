@@ -13,6 +13,8 @@ mod firmware;
 mod harness;
 mod identities;
 mod keypad;
+#[path = "../support/leaks.rs"]
+mod leaks;
 mod log;
 mod meanwhile;
 mod memory;

@@ -11,6 +11,8 @@ mod device_makers;
 mod free_port;
 #[path = "../device/harness.rs"]
 mod harness;
+#[path = "../support/leaks.rs"]
+mod leaks;
 mod operators;
 mod page;
 #[path = "../device/process.rs"]

@@ -8,6 +8,9 @@ mod grants;
 #[path = "../device/harness.rs"]
 mod harness;
 mod house;
+#[allow(dead_code)] // Reason: the tests of the API and of devices use the rest of it.
+#[path = "../support/leaks.rs"]
+mod leaks;
 mod libraries;
 mod loading;
 mod quarantine;

@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 use latchlight::console::Console;
 use serde_json::{Value, json};
 
+use crate::leaks;
+
 /// The password of a device of the server that runs on this config.json.
 pub(crate) async fn of_device(config: &Path, id: &str) -> String {
     let path = format!("/api/v1/devices/{id}/credentials");
@@ -29,10 +31,12 @@ async fn kept_or_made(config: &Path, path: &str, make: &str, body: &Value, membe
     if console.get(path).await.is_ok()
         && let Ok(kept) = std::fs::read_to_string(&file)
     {
+        leaks::note(config.parent().unwrap(), &kept);
         return kept;
     }
     let made = console.post(make, body).await.unwrap();
     let secret = made[member].as_str().unwrap_or_else(|| panic!("{made}")).to_owned();
+    leaks::note(config.parent().unwrap(), &secret);
     std::fs::create_dir_all(file.parent().unwrap()).unwrap();
     std::fs::write(file, &secret).unwrap();
     secret

@@ -5,6 +5,7 @@ mod answer;
 mod authority;
 mod browser;
 mod device;
+mod log;
 mod picture;
 mod raw;
 mod server;

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use latchlight::config::Settings;
+use latchlight::console::Console;
 use latchlight::startup::Application;
 use latchlight::state::ConfigFile;
 use reqwest::header::{AUTHORIZATION, HeaderMap};
@@ -12,9 +13,9 @@ use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::{postgres_server, secrets};
+use crate::{leaks, postgres_server, secrets};
 
-use super::{Answer, Device, EventStream, Manner, PATIENCE};
+use super::{Answer, Device, EventStream, Manner, PATIENCE, log};
 
 /// The password of `owner`.
 pub(crate) const PASSWORD: &str = "a door of one's own";
@@ -29,6 +30,7 @@ pub(crate) struct Server {
     pub(crate) stranger: reqwest::Client,
     /// The owner's access token.
     pub(crate) token: String,
+    logged: log::Since,
     stop: CancellationToken,
     running: JoinHandle<anyhow::Result<()>>,
 }
@@ -60,10 +62,7 @@ impl Server {
     pub(crate) async fn start_in(folder: Arc<tempfile::TempDir>) -> Self {
         let file = ConfigFile::new(folder.path().join("config.json"));
         let settings = Settings::load(&file.read().unwrap().settings).unwrap();
-        // TEST_LOG=1 shows what the server says.
-        if std::env::var_os("TEST_LOG").is_some() {
-            latchlight::telemetry::init(&settings.log);
-        }
+        let logged = log::begin(&settings.log);
         let application = Application::build(settings, file, || {}, Some(PASSWORD.to_owned()));
         let application = application.await.unwrap();
         let http = application.http_address().expect("HTTP listens");
@@ -77,8 +76,10 @@ impl Server {
         let token = request.header("connection", "close").send();
         let token: Value = token.await.unwrap().json().await.unwrap();
         let token = token["access_token"].as_str().unwrap().to_owned();
+        leaks::note(folder.path(), PASSWORD);
+        leaks::note(folder.path(), &token);
         let client = client_with(Some(&token));
-        Self { folder, http, mqtt, client, stranger, token, stop, running }
+        Self { folder, http, mqtt, client, stranger, token, logged, stop, running }
     }
 
     /// What a device shows to be let in.
@@ -150,7 +151,16 @@ impl Server {
     }
 
     pub(crate) async fn send(&self, request: reqwest::RequestBuilder) -> Answer {
-        Answer::read(request.send().await.unwrap()).await
+        let (client, request) = request.build_split();
+        let request = request.unwrap();
+        leaks::note_request(self.folder(), &request);
+        let is_record = request.url().path().starts_with("/api/v1/events");
+        let answer = Answer::read(client.execute(request).await.unwrap()).await;
+        leaks::note_answer(self.folder(), answer.status, &answer.headers, &answer.body);
+        if is_record {
+            leaks::look_at(self.folder(), "the record", &answer.body);
+        }
+        answer
     }
 
     /// A lock that has joined and said that it is unlocked.
@@ -170,6 +180,7 @@ impl Server {
 
     /// Stops as a signal would, and waits until it has.
     pub(crate) async fn stop(self) {
+        self.look_at_record().await;
         self.begin_to_stop();
         self.stopped().await;
     }
@@ -179,8 +190,21 @@ impl Server {
     }
 
     pub(crate) async fn stopped(self) {
+        // The database's newest is in its WAL, which the stop takes away.
+        leaks::look_in(self.folder.path());
         let stopped = tokio::time::timeout(PATIENCE * 2, self.running).await;
         stopped.expect("the server stops").unwrap().unwrap();
+        leaks::look_in(self.folder.path());
+        leaks::look_at(self.folder.path(), "the log", &log::read(&self.logged));
+    }
+
+    /// The whole record, where the server can still be asked for it.
+    async fn look_at_record(&self) {
+        let config = self.folder().join("config.json");
+        let Ok(console) = Console::connect(&config).await else { return };
+        if let Ok(record) = console.get("/api/v1/events?limit=1000").await {
+            leaks::look_at(self.folder(), "the record", record.to_string().as_bytes());
+        }
     }
 }
 
