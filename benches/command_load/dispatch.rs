@@ -124,16 +124,17 @@ async fn parts(
     let (topics, presence) = (Arc::new(Topics::new(settings)), Arc::new(Presence::default()));
     let link: Arc<dyn Link> = Arc::new(Nowhere);
     let events = Events::open(database, &settings.events);
+    let permissions = Permissions::new(Directory::open(database).await?, settings.devices.clone());
     let outbox = LinkOutbox {
         topics: topics.clone(),
         link: link.clone(),
         state: state.clone(),
+        permissions: permissions.clone(),
         presence: presence.clone(),
         events: events.clone(),
     };
     let keys = KeyFolder::open(pictures)?;
     let credentials = DeviceCredentials::open(database, &keys).await?;
-    let permissions = Permissions::new(Directory::open(database).await?, settings.devices.clone());
     let commands = CommandParts {
         launcher: Arc::new(outbox.clone()),
         state: state.clone(),

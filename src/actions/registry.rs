@@ -18,6 +18,11 @@ pub trait Action: Send + Sync {
     /// Its name, what it does, and who may call it.
     fn info(&self) -> ActionInfo;
 
+    /// Whether it has its refusals recorded itself.
+    fn records_refusals(&self) -> bool {
+        false
+    }
+
     /// Does it.
     ///
     /// # Errors

@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::value;
+use super::{GrantedDevice, value};
 use crate::commands::Verb;
 use crate::state::DeviceId;
 
@@ -14,6 +14,10 @@ pub struct DeviceSettings {
     /// Which other devices it may operate.
     #[serde(deserialize_with = "value::list")]
     pub grants: Vec<Grant>,
+    /// Of which devices it is told the alerts, where it asks for them, beside its
+    /// own and those of devices that it may operate; `*` is all that there are.
+    #[serde(deserialize_with = "value::list")]
+    pub alerts: Vec<GrantedDevice>,
     /// Its own pair of topics.
     pub topics: Option<DeviceTopics>,
 }
@@ -52,6 +56,15 @@ impl DeviceSettings {
     /// it shows.
     pub fn grants_with_pin(&self, verb: Verb, device: &DeviceId) -> bool {
         self.grants.iter().any(|grant| grant.is_about(verb, device))
+    }
+}
+
+impl DeviceSettings {
+    /// Whether the device hears alerts about that one, or about none.
+    pub fn hears_alerts_about(&self, device: Option<&DeviceId>) -> bool {
+        let Some(device) = device else { return self.alerts.contains(&GrantedDevice::Every) };
+        self.alerts.iter().any(|granted| granted.is(device))
+            || self.grants.iter().any(|grant| grant.devices.contains(device))
     }
 }
 

@@ -90,6 +90,10 @@ pub(super) async fn perform(parts: Arc<Parts>, job: Job) {
         (Some(_), Work::Join(_, rest)) => Codes::said_in(rest),
         _ => Codes::default(),
     };
+    let is_recorded = match &job.work {
+        Work::Action(registered, _) => registered.action.records_refusals(),
+        Work::Picture(..) | Work::Join(..) => false,
+    };
     let result = AssertUnwindSafe(work(&parts, job.work)).catch_unwind().await;
     let result = result.unwrap_or_else(|_| {
         tracing::error!(%action, "the action panicked");
@@ -105,6 +109,7 @@ pub(super) async fn perform(parts: Arc<Parts>, job: Job) {
     }
     if let Err(error) = &result
         && error.kind == ErrorKind::NotAllowed
+        && !is_recorded
         && let Some(caller) = caller
     {
         let event = Event::of(Kind::Refusal, &caller, word).refused(&error.message);

@@ -39,13 +39,18 @@ pub(super) async fn perform(
         Ok(issued) => issued,
         Err(error) => {
             // Without credentials it could never come back.
-            if let Err(error) = context.state.remove(id).await {
-                tracing::error!(device = %id, %error, "take it out of the roster again");
-            }
+            take_out(parts, id).await;
             return Err(ActionError::unavailable(error.to_string()));
         }
     };
-    context.pairing.finish(id);
+    // Whoever has closed pairing meanwhile was told that nobody joins any more.
+    if !context.pairing.finish(id) {
+        if let Err(error) = context.credentials.revoke(id).await {
+            tracing::error!(device = %id, %error, "revoke what nobody was told");
+        }
+        take_out(parts, id).await;
+        return Err(ActionError::not_allowed("pairing is over"));
+    }
     let event = Event::of(Kind::Credential, &principal, "pair").device(id);
     context.events.record(event);
     tracing::info!(device = %id, "device joined by a code");
@@ -59,4 +64,11 @@ pub(super) async fn perform(
         told["command_key"] = key.reveal().into();
     }
     Ok(Answer::text(told.to_string()))
+}
+
+/// It has not joined after all.
+async fn take_out(parts: &Parts, id: &DeviceId) {
+    if let Err(error) = parts.context.state.remove(id).await {
+        tracing::error!(device = %id, %error, "take it out of the roster again");
+    }
 }

@@ -84,6 +84,7 @@ mod tests {
     use crate::device_interface::topics::{Adopted, CommandMessage, Destination, Source};
     use crate::device_interface::{LinkOutbox, Presence, state_topics};
     use crate::events::Events;
+    use crate::identity::{Directory, Permissions};
     use crate::state::{ConfigFile, Device, DeviceKind, Features};
 
     const UP: &str = "yard/garage/up";
@@ -164,17 +165,19 @@ mod tests {
         let presence = Arc::new(Presence::default());
         let settings = Settings::default();
         let database = Database::open(&settings.database, folder.path()).await.unwrap();
+        let directory = Directory::open(&database).await.unwrap();
         let outbox = LinkOutbox {
             topics: topics.clone(),
             link: link.clone(),
             state: state.clone(),
+            permissions: Permissions::new(directory, Default::default()),
             presence,
             events: Events::open(&database, &settings.events),
         };
         let garage: DeviceId = "garage".parse().unwrap();
         join(outbox.clone(), garage.clone()).await;
 
-        let again = tokio::spawn(join(outbox, garage.clone()));
+        let again = tokio::spawn(join(outbox.clone(), garage.clone()));
         link.waiting.subscribe().wait_for(|waiting| *waiting == 2).await.unwrap();
         assert!(state.remove(&garage).await.unwrap());
         let is_told = |published: &Vec<Bytes>| published.iter().any(Bytes::is_empty);
@@ -190,5 +193,12 @@ mod tests {
         link.heard.subscribe().wait_for(Vec::is_empty).await.unwrap();
         assert_eq!(topics.source(UP), None);
         assert!(topics.joins.0.lock().is_empty());
+
+        // What cannot be listened on is nobody's.
+        link.may_listen.close();
+        assert!(outbox.adopt(&garage, Some("yard/garage")).await.is_err());
+        assert_eq!(topics.source(UP), None);
+        let shed: DeviceId = "shed".parse().unwrap();
+        assert!(topics.adopt_base(&shed, "yard/garage").is_ok());
     }
 }

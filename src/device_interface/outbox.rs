@@ -13,6 +13,7 @@ use super::topics::{AnswerWord, Topics};
 use crate::actions::Outbox;
 use crate::commands::{Dispatch, Flight, Launcher};
 use crate::events::{Event, Events, Kind};
+use crate::identity::Permissions;
 use crate::state::{Device, DeviceId, State};
 
 /// Listens no more where a device spoke, unless another has come to speak there
@@ -36,6 +37,8 @@ pub struct LinkOutbox {
     pub link: Arc<dyn Link>,
     /// Who asked for alerts.
     pub state: State,
+    /// Who hears alerts about which devices.
+    pub permissions: Permissions,
     /// Who can be reached.
     pub presence: Arc<Presence>,
     /// That there was an alert.
@@ -60,6 +63,31 @@ fn alert_event(what: &str, body: &Value) -> Event {
     if said.is_empty() { event } else { event.detail(&said.join(", ")) }
 }
 
+impl LinkOutbox {
+    /// Passes on an alert to those who hear only some: the accounts that see the
+    /// device that it is about, and not every one, and the devices that asked.
+    async fn pass_on(&self, alert: &str, about: Option<DeviceId>) {
+        let told = about.as_ref().map(|about| self.permissions.told_of_alerts_about(about));
+        let mut passed_on: Vec<_> = told
+            .unwrap_or_default()
+            .iter()
+            .map(|name| self.topics.answer_app(name, AnswerWord::Alert, alert))
+            .collect();
+        for device in self.state.devices() {
+            let asked = device.features.alerts && device.online;
+            if asked && self.permissions.is_told_of_alerts(&device.id, about.as_ref()) {
+                passed_on.push(self.topics.answer(&device, AnswerWord::Alert, alert));
+            }
+        }
+        for (to, payload) in passed_on {
+            if let Err(error) = self.link.publish(&to, payload.into(), false).await {
+                let error = format!("{error:#}");
+                tracing::warn!(topic = to.as_str(), error, "pass on an alert");
+            }
+        }
+    }
+}
+
 #[async_trait]
 impl Launcher for LinkOutbox {
     async fn launch(&self, device: &Device, dispatch: Dispatch) -> Flight {
@@ -75,16 +103,8 @@ impl Outbox for LinkOutbox {
         self.events.observed(alert_event(what, &body));
         let text = body.to_string();
         let sent = self.link.publish(&to, text.clone().into(), false).await;
-        for device in self.state.devices() {
-            if !(device.features.alerts && device.online) {
-                continue;
-            }
-            let rest = format!("{what} {text}");
-            let (to, payload) = self.topics.answer(&device, AnswerWord::Alert, &rest);
-            if let Err(error) = self.link.publish(&to, payload.into(), false).await {
-                tracing::warn!(device = %device.id, error = format!("{error:#}"), "pass on an alert");
-            }
-        }
+        let about = body["device"].as_str().and_then(|device| device.parse().ok());
+        self.pass_on(&format!("{what} {text}"), about).await;
         sent.map_err(|error| format!("raise the alert `{what}`: {error:#}"))
     }
 
@@ -99,6 +119,9 @@ impl Outbox for LinkOutbox {
     }
 
     async fn adopt(&self, device: &DeviceId, base: Option<&str>) -> Result<(), String> {
+        if let Some(why) = base.and_then(|base| self.link.why_not_base(base)) {
+            return Err(why);
+        }
         let adopted = base.map(|base| self.topics.adopt_base(device, base)).transpose()?;
         let left = match &adopted {
             None => self.topics.drop_base(device),
@@ -110,6 +133,15 @@ impl Outbox for LinkOutbox {
         let Some(adopted) = adopted.flatten() else { return Ok(()) };
         self.link.adopted(device, &adopted);
         let heard = self.link.subscribe(&adopted.up).await;
+        if heard.is_err() {
+            // What nobody listens on is nobody's: it has what the roster says.
+            let before = self.state.device(device).and_then(|known| known.base_topic.clone());
+            let again = before.map(|base| self.topics.adopt_base(device, &base));
+            match again.transpose().ok().flatten().flatten() {
+                Some(before) => drop(self.link.subscribe(&before.up).await),
+                None => drop(self.topics.drop_base(device)),
+            }
+        }
         heard.map_err(|error| format!("listen on `{}`: {error:#}", adopted.up))
     }
 

@@ -104,6 +104,11 @@ impl Account {
         self.role == Role::Owner || self.grants.iter().any(|grant| grant.shows(device, now))
     }
 
+    /// Whether it sees every device at this moment, also one that joins later.
+    pub fn sees_every_device(&self, now: Timestamp) -> bool {
+        self.role == Role::Owner || self.grants.iter().any(|grant| grant.shows_every(now))
+    }
+
     /// Makes every token void that it has.
     pub fn revoke_tokens(&mut self) {
         self.epoch = self.epoch.wrapping_add(1);

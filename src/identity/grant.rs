@@ -43,6 +43,11 @@ impl AccountGrant {
         self.is_about(device) && self.window.holds(now)
     }
 
+    /// Whether every device may be seen at this moment.
+    pub fn shows_every(&self, now: Timestamp) -> bool {
+        self.devices.contains(&GrantedDevice::Every) && self.window.holds(now)
+    }
+
     /// Whether it is about this device, now or at another time.
     pub fn is_about(&self, device: &DeviceId) -> bool {
         self.devices.iter().any(|granted| granted.is(device))

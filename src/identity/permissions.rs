@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use latchlight_plugin_api::ActionInfo;
 
 use super::account::operating_scope;
-use super::{Account, AccountId, Directory, Principal, Role, Scope, Scopes, Who};
+use super::{Account, AccountId, Directory, Identity, Principal, Role, Scope, Scopes, Who};
 use crate::commands::Verb;
 use crate::config::DeviceSettings;
 use crate::state::{Device, DeviceId};
@@ -157,6 +157,45 @@ impl Permissions {
             }
             Who::Device(_) | Who::Plugin(_) | Who::Topic(_) => false,
         }
+    }
+
+    /// Whether somebody sees every device at this moment, also one that joins
+    /// later.
+    pub fn sees_every_device(&self, principal: &Principal) -> bool {
+        match &principal.who {
+            Who::Operator => true,
+            Who::Account { id, epoch, .. } => {
+                let account = self.account(*id, *epoch);
+                account.is_ok_and(|account| account.sees_every_device(Timestamp::now()))
+            }
+            Who::Device(_) | Who::Plugin(_) | Who::Topic(_) => false,
+        }
+    }
+
+    /// The accounts that are told of alerts about this device by themselves: they
+    /// see it, and not every one.
+    pub fn told_of_alerts_about(&self, device: &DeviceId) -> Vec<Identity> {
+        let now = Timestamp::now();
+        let mut accounts = self.directory.list();
+        accounts.retain(|account| {
+            let scopes = account.allowed_scopes();
+            account.is_open(now)
+                && scopes.has(Scope::DevicesRead)
+                && scopes.has(Scope::PicturesRead)
+                && !account.sees_every_device(now)
+                && account.may_see(device, now)
+        });
+        accounts.iter().map(|account| account.name.clone()).collect()
+    }
+
+    /// Whether a device that asks for alerts is told of one about that device,
+    /// or about none.
+    pub fn is_told_of_alerts(&self, device: &DeviceId, about: Option<&DeviceId>) -> bool {
+        if about == Some(device) {
+            return true;
+        }
+        let settings = self.devices.get(device.as_str());
+        settings.is_some_and(|settings| settings.hears_alerts_about(about))
     }
 
     /// The account, if it is still let in as it was.

@@ -39,6 +39,10 @@ impl Action for InstallPlugin {
         }
     }
 
+    fn records_refusals(&self) -> bool {
+        true
+    }
+
     async fn perform(&self, request: Request, _: &Context) -> Result<Answer, ActionError> {
         let stopped = || ActionError::unavailable("the server is stopping");
         let host = self.0.upgrade().ok_or_else(stopped)?;

@@ -23,6 +23,10 @@ impl Action for LoadPlugin {
         }
     }
 
+    fn records_refusals(&self) -> bool {
+        true
+    }
+
     async fn perform(&self, request: Request, _: &Context) -> Result<Answer, ActionError> {
         let stopped = || ActionError::unavailable("the server is stopping");
         let host = self.0.upgrade().ok_or_else(stopped)?;

@@ -25,6 +25,10 @@ use crate::state::SavedPlugin;
 /// unloaded, so each takes memory.
 const MOST_LOADS: usize = 100;
 
+/// Of how many removed plugins the versions are remembered: none is forgotten,
+/// or an older one could come back.
+const MOST_REMOVED: usize = 1000;
+
 /// What the record calls it to install a plugin, and to remove one.
 pub(super) const INSTALL: &str = "install";
 const REMOVE: &str = "remove";
@@ -201,7 +205,14 @@ impl Inner {
             if installed.len() >= most {
                 return unfit(format!("there are {most} installed plugins, as many as may be"));
             }
-            return Ok(None);
+            let removed = self.parts.state.removed_plugins();
+            let highest = removed.get(name.as_str()).and_then(|known| known.parse().ok());
+            return match highest {
+                Some(highest) if version < highest => {
+                    unfit(format!("{name} {highest} was removed, and {version} is older"))
+                }
+                _ => Ok(None),
+            };
         };
         let same = known.sha256 == sha256.as_str();
         if !same && known.version.parse().is_ok_and(|known: Version| version <= known) {
@@ -250,7 +261,7 @@ impl Inner {
             );
             self.record(Event::of(Kind::Plugin, principal, INSTALL).detail(&what)).await?;
             let saved = SavedPlugin { version, sha256: sha256.as_str().to_owned(), signature };
-            let saved = state.set_plugin(name, Some(saved)).await;
+            let saved = state.set_plugin(name, saved).await;
             saved.map_err(|error| InstallError::Storage(error.to_string()))?;
             self.parts.registry.apply(change);
             Ok(plugin)
@@ -279,9 +290,19 @@ impl Inner {
         let known = state.plugins().remove(name.as_str()).ok_or_else(|| {
             InstallError::Unknown(format!("no plugin {name} was installed from afar"))
         })?;
+        let removed = state.removed_plugins();
+        let before = removed.get(name.as_str());
+        if before.is_none() && removed.len() >= MOST_REMOVED {
+            return Err(InstallError::Busy(format!(
+                "{MOST_REMOVED} plugins were removed, and the versions of no more are remembered"
+            )));
+        }
+        let version = |text: &String| text.parse::<Version>().ok();
+        let highest = before.filter(|before| version(before) > version(&known.version));
+        let highest = highest.unwrap_or(&known.version).clone();
         let what = format!("{name} {}, SHA-256 {}", known.version, known.sha256);
         self.record(Event::of(Kind::Plugin, principal, REMOVE).detail(&what)).await?;
-        let saved = state.set_plugin(name.as_str(), None).await;
+        let saved = state.remove_plugin(name.as_str(), highest).await;
         saved.map_err(|error| InstallError::Storage(error.to_string()))?;
         if self.running(name.as_str()).is_some_and(|plugin| plugin.installed)
             && let Ok(change) = registry.change(Some(name.as_str()), Vec::new())

@@ -42,6 +42,7 @@ impl Acting {
             topics: topics.clone(),
             link: link.clone(),
             state: state.clone(),
+            permissions: known.permissions.clone(),
             presence: presence.clone(),
             events: known.events.clone(),
         };

@@ -32,6 +32,7 @@ struct Inner {
     devices: RwLock<HashMap<DeviceId, Arc<Device>>>,
     actions: Mutex<BTreeMap<String, String>>,
     plugins: Mutex<BTreeMap<String, SavedPlugin>>,
+    removed_plugins: Mutex<BTreeMap<String, String>>,
     writer: Writer,
     changed: Mutex<HashSet<DeviceId>>,
     change: Notify,
@@ -124,6 +125,7 @@ impl State {
             devices: RwLock::new(devices),
             actions: Mutex::new(saved.actions),
             plugins: Mutex::new(saved.plugins),
+            removed_plugins: Mutex::new(saved.removed_plugins),
             writer: Writer::new(file),
             changed: Mutex::new(changed),
             change: Notify::new(),
@@ -192,10 +194,12 @@ impl State {
         };
         if let Err(error) = saved {
             let mut devices = self.inner.devices.write();
-            match before {
-                Some(before) => devices.insert(joining.id, before),
-                None => devices.remove(joining.id.as_str()),
-            };
+            match (devices.get_mut(joining.id.as_str()), before) {
+                (Some(joined), Some(before)) => *joined = before,
+                (Some(_), None) => drop(devices.remove(joining.id.as_str())),
+                // Somebody has removed it meanwhile.
+                (None, _) => {}
+            }
             return Err(StateError::NotSaved(error));
         }
         self.mark_changed(&device.id);
@@ -253,7 +257,8 @@ impl State {
             return Ok(false);
         };
         if let Err(error) = self.inner.writer.changed().await {
-            self.inner.devices.write().insert(id.clone(), before);
+            // It may have joined anew meanwhile.
+            self.inner.devices.write().entry(id.clone()).or_insert(before);
             return Err(StateError::NotSaved(error));
         }
         self.mark_changed(id);
@@ -330,26 +335,35 @@ impl State {
         self.inner.plugins.lock().clone()
     }
 
-    /// Notes that a plugin was installed from afar, or, with `None`, removed.
-    /// It is on disk when this returns. One caller at a time.
+    /// The highest versions of the plugins from afar that were removed, by name.
+    pub fn removed_plugins(&self) -> BTreeMap<String, String> {
+        self.inner.removed_plugins.lock().clone()
+    }
+
+    /// Notes that a plugin was installed from afar. It is on disk when this
+    /// returns. One caller at a time, of this and of [`State::remove_plugin`].
     ///
     /// # Errors
     /// It could not be saved, and was taken back.
-    pub async fn set_plugin(
-        &self,
-        name: &str,
-        plugin: Option<SavedPlugin>,
-    ) -> Result<(), StateError> {
-        let put = |plugin: Option<SavedPlugin>| {
-            let mut plugins = self.inner.plugins.lock();
-            match plugin {
-                Some(plugin) => plugins.insert(name.to_owned(), plugin),
-                None => plugins.remove(name),
-            }
-        };
-        let before = put(plugin);
+    pub async fn set_plugin(&self, name: &str, plugin: SavedPlugin) -> Result<(), StateError> {
+        let before = put(&self.inner.plugins, name, Some(plugin));
         self.inner.writer.changed().await.map_err(|error| {
-            put(before);
+            put(&self.inner.plugins, name, before);
+            StateError::NotSaved(error)
+        })
+    }
+
+    /// Notes that a plugin from afar was removed, and that no version older than
+    /// this one comes back.
+    ///
+    /// # Errors
+    /// It could not be saved, and was taken back.
+    pub async fn remove_plugin(&self, name: &str, highest: String) -> Result<(), StateError> {
+        let plugin = put(&self.inner.plugins, name, None);
+        let version = put(&self.inner.removed_plugins, name, Some(highest));
+        self.inner.writer.changed().await.map_err(|error| {
+            put(&self.inner.plugins, name, plugin);
+            put(&self.inner.removed_plugins, name, version);
             StateError::NotSaved(error)
         })
     }
@@ -392,7 +406,18 @@ impl State {
     fn snapshot(&self) -> Snapshot {
         let devices = self.inner.devices.read().values().cloned().collect();
         let actions = self.inner.actions.lock().clone();
-        Snapshot { devices, actions, plugins: self.inner.plugins.lock().clone() }
+        let plugins = self.inner.plugins.lock().clone();
+        let removed_plugins = self.inner.removed_plugins.lock().clone();
+        Snapshot { devices, actions, plugins, removed_plugins }
+    }
+}
+
+/// Gives what stood there.
+fn put<T>(map: &Mutex<BTreeMap<String, T>>, name: &str, value: Option<T>) -> Option<T> {
+    let mut map = map.lock();
+    match value {
+        Some(value) => map.insert(name.to_owned(), value),
+        None => map.remove(name),
     }
 }
 

@@ -21,6 +21,10 @@ pub(super) struct SavedState {
     /// The plugins that were installed from afar, by name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub(super) plugins: BTreeMap<String, SavedPlugin>,
+    /// The highest version of each plugin from afar that was removed: no older
+    /// one comes back.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(super) removed_plugins: BTreeMap<String, String>,
 }
 
 /// A plugin that was installed from afar: what is loaded at the next start,

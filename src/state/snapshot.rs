@@ -12,13 +12,15 @@ pub(super) struct Snapshot {
     pub(super) devices: Vec<Arc<Device>>,
     pub(super) actions: BTreeMap<String, String>,
     pub(super) plugins: BTreeMap<String, SavedPlugin>,
+    pub(super) removed_plugins: BTreeMap<String, String>,
 }
 
 impl Snapshot {
     /// The `state` section.
     pub(super) fn into_saved(self) -> SavedState {
-        let Self { devices, actions, plugins } = self;
+        let Self { devices, actions, plugins, removed_plugins } = self;
         let saved = |device: Arc<Device>| (device.id.clone(), SavedDevice::of(&device));
-        SavedState { devices: devices.into_iter().map(saved).collect(), actions, plugins }
+        let devices = devices.into_iter().map(saved).collect();
+        SavedState { devices, actions, plugins, removed_plugins }
     }
 }

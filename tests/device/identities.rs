@@ -133,7 +133,7 @@ async fn c9_a_device_says_nothing_beside_its_own_topics() {
 }
 
 /// What a SUBACK says.
-async fn subscribe(device: &mut Device, filter: &str) -> ReasonCode {
+pub(crate) async fn subscribe(device: &mut Device, filter: &str) -> ReasonCode {
     let filters = vec![SubscribeFilter {
         filter: filter.try_into().unwrap(),
         options: SubscriptionOptions::qos(QoS::AtLeastOnce),

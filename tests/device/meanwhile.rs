@@ -8,6 +8,7 @@ use latchlight_client::{Connection, ConnectionError};
 use latchlight_mqtt::{Connect, ProtocolVersion, QoS, ReasonCode};
 use reqwest::Method;
 use serde_json::{Value, json};
+use sqlx::ConnectOptions as _;
 
 use crate::harness::{Device, PASSWORD, PATIENCE, Server, command_of, open_house, outcome_of};
 use crate::identities::{joining, pair, shows, walk};
@@ -190,4 +191,73 @@ async fn c10_nobody_of_another_sort_takes_a_session_over_whoever_both_are() {
         let answer = holder.connection.receive_within(PATIENCE).await.unwrap();
         assert_eq!(answer, latchlight_mqtt::Packet::PingResp, "its session is whole");
     }
+}
+
+/// Holds the database's one place for writers, as a disk does that is slow.
+struct SlowDisk(sqlx::SqliteConnection);
+
+impl SlowDisk {
+    async fn hold(server: &Server) -> Self {
+        let file = server.folder.path().join("data/latchlight.db");
+        let options = sqlx::sqlite::SqliteConnectOptions::new().filename(file);
+        let mut connection = options.connect().await.unwrap();
+        sqlx::query("BEGIN IMMEDIATE").execute(&mut connection).await.unwrap();
+        Self(connection)
+    }
+
+    async fn release(mut self) {
+        sqlx::query("ROLLBACK").execute(&mut self.0).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn c21_nobody_joins_after_pairing_was_closed_not_even_who_waited_for_the_disk() {
+    let server = Server::start();
+    let code = pair(&server).await;
+    let mut shed = Device::connect(server.mqtt(), joining("shed", &code)).await;
+    shed.subscribe("latchlight/join/shed/down", QoS::AtLeastOnce).await;
+    server.get("/api/v1/pairing").await;
+    let disk = SlowDisk::hold(&server).await;
+    shed.publish("latchlight/join/shed/up", "hand_shake lock", false).await;
+    server.device_when("shed", |_| true).await;
+    let closing = server.delete("/api/v1/pairing");
+    let releasing = async {
+        while server.get("/api/v1/pairing").await.1["open"] == true {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        disk.release().await;
+    };
+    let (status, ()) = tokio::join!(closing, releasing);
+    assert_eq!(status, 204);
+    shed.connection.closed_within(PATIENCE).await.unwrap();
+    let end = tokio::time::Instant::now() + PATIENCE;
+    while server.get("/api/v1/devices/shed").await.0 != 404 {
+        assert!(tokio::time::Instant::now() < end, "it has joined");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    assert_eq!(server.get("/api/v1/devices/shed/credentials").await.0, 404);
+}
+
+#[tokio::test]
+async fn c9_no_device_takes_a_base_topic_that_the_ledger_gives_to_others() {
+    let folder = tempfile::TempDir::new().unwrap();
+    let ledger = folder.path().join("ledger.yaml");
+    let rules = "auth: [{remote: 127.0.0.1, allow: true}]\n\
+                 acl: [{filters: {'heating/#': read-write, 'sensors/+/up': write-only, \
+                 '#': read-only}}]\n";
+    std::fs::write(&ledger, rules).unwrap();
+    let server = Server::start_with(json!({ "mqtt": { "ledger": ledger } }));
+    let mut garage = Device::join(&server, "garage", "lock").await;
+    for base in ["heating", "heating/boiler", "sensors/garage"] {
+        garage.say(&format!("hand_shake lock {{\"base\": \"{base}\"}}")).await;
+        let why = format!(
+            "error hand_shake the base topic `{base}` is one that mqtt.ledger gives to others"
+        );
+        assert_eq!(garage.hear().await, why);
+    }
+    let mut boiler = Device::connect(server.mqtt(), of_ledger("boiler")).await;
+    assert!(!boiler.publish("heating/boiler/up", "62", false).await.is_error());
+    // What is read by a wildcard alone is nobody's.
+    garage.say("hand_shake lock {\"base\": \"yard/garage\"}").await;
+    assert_eq!(garage.hear().await, "ok hand_shake");
 }

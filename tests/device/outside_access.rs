@@ -40,11 +40,13 @@ impl Guarded {
     }
 
     fn server(&self) -> Server {
-        Server::start_with(json!({ "mqtt": {
+        let mqtt = json!({
             "broker": format!("mqtt://{}", self.mosquitto.address()),
             "username": "latchlight",
             "password": secret("latchlight"),
-        } }))
+        });
+        let devices = json!({ "front": { "alerts": ["porch"] } });
+        Server::start_with(json!({ "mqtt": mqtt, "devices": devices }))
     }
 
     async fn sign_in(&self, user: &str) -> Device {

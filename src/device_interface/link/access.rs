@@ -174,9 +174,13 @@ impl LinkAccess {
         self.admission.permissions.may_see(&principal, &device)
     }
 
-    /// An alert tells of any device, and links to what cameras see.
+    /// An alert tells of any device, and links to what cameras see. Who sees some
+    /// devices alone is told of theirs by itself (`outbox.rs`).
     fn may_hear_alerts(&self, account: &str) -> bool {
-        self.has(account, Scope::DevicesRead) && self.has(account, Scope::PicturesRead)
+        let sees = |one| self.admission.permissions.sees_every_device(&one);
+        self.has(account, Scope::DevicesRead)
+            && self.has(account, Scope::PicturesRead)
+            && self.principal(account).is_some_and(sees)
     }
 }
 

@@ -9,6 +9,7 @@ use anyhow::{Context as _, anyhow};
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::stream::{self, BoxStream, StreamExt as _};
+use latchlight_broker::ledger::Ledger;
 use latchlight_broker::{
     Broker, ClientInfo, InlineClient, InlineFilters, InlinePublish, InlineSubscription,
     LivePublish, LiveReceipt, LiveStatus, Metrics, Options, QoS, ReasonCode, RetainHandling,
@@ -57,6 +58,7 @@ pub struct InlineLink {
     broker: Broker,
     inline: InlineClient,
     credentials: DeviceCredentials,
+    ledger: Option<Ledger>,
     filters: InlineFilters,
     listening: JoinHandle<()>,
     /// Looks at sessions again when somebody may do less.
@@ -99,7 +101,7 @@ impl InlineLink {
         }
         let broker = builder.serve().context("start the embedded broker")?;
         let topics_changed = Arc::new(Notify::new());
-        let credentials = admission.credentials.clone();
+        let (credentials, ledger) = (admission.credentials.clone(), admission.ledger.clone());
         let reviewing = accounts::keep_current(broker.clone(), admission, topics_changed.clone());
         let reviewing = tokio::spawn(reviewing);
         let inline = broker.inline();
@@ -115,6 +117,7 @@ impl InlineLink {
             inline,
             broker,
             credentials,
+            ledger,
             filters: messages.filters().clone(),
             listening: tokio::spawn(pass_messages_on(messages, events.clone())),
             reviewing,
@@ -197,6 +200,12 @@ impl Link for InlineLink {
     fn admitted(&self, device: &DeviceId) -> Result<Admitted, NotAdmitted> {
         let kept = self.credentials.get(device.as_str());
         kept.map(|kept| Admitted(Some(kept))).ok_or(NotAdmitted)
+    }
+
+    fn why_not_base(&self, base: &str) -> Option<String> {
+        let ledger = self.ledger.as_ref()?;
+        let is_named = ["up", "down"].iter().any(|leaf| ledger.names(&format!("{base}/{leaf}")));
+        is_named.then(|| format!("the base topic `{base}` is one that mqtt.ledger gives to others"))
     }
 
     fn joined(&self, device: &DeviceId) {

@@ -68,6 +68,13 @@ pub trait Link: Send + Sync {
         Ok(Admitted::default())
     }
 
+    /// Why a device may not bring this base topic along, as far as the broker has
+    /// rules of its own for it.
+    fn why_not_base(&self, base: &str) -> Option<String> {
+        let _ = base;
+        None
+    }
+
     /// A device has joined by a code: its connection for that is over soon.
     fn joined(&self, device: &DeviceId) {
         let _ = device;

@@ -208,11 +208,18 @@ impl Pairing {
         joined || self.is_joining(device)
     }
 
-    /// It has joined: the code is used up.
-    pub fn finish(&self, device: &DeviceId) {
+    /// It has joined, and the code is used up; false: pairing is over, and it has
+    /// not.
+    #[must_use]
+    pub fn finish(&self, device: &DeviceId) -> bool {
         let mut state = self.0.state.lock();
+        let open = state.open(Instant::now());
+        if open.is_none_or(|open| open.bound.as_ref() != Some(device)) {
+            return false;
+        }
         state.end(Ended::Joined);
         state.joined = Some(device.clone());
+        true
     }
 
     /// Waits until wrong codes have closed it.
@@ -244,7 +251,8 @@ mod tests {
         assert!(!pairing.show(code.reveal().as_bytes(), &id("back")), "it is bound");
         assert!(pairing.show(code.reveal().as_bytes(), &id("front")), "it may come again");
         assert!(pairing.is_joining("front") && !pairing.is_joining("back"));
-        pairing.finish(&id("front"));
+        assert!(!pairing.finish(&id("back")));
+        assert!(pairing.finish(&id("front")));
         assert!(!pairing.show(code.reveal().as_bytes(), &id("front")));
         assert!(!pairing.is_joining("front") && pairing.may_stay("front"));
         let status = pairing.status();
@@ -270,8 +278,10 @@ mod tests {
         assert!(!pairing.show(code.reveal().as_bytes(), &id("front")));
         assert_eq!(pairing.status().ended, Some(Ended::TimeOver));
         assert!(!pairing.close());
-        pairing.begin(LONG).unwrap();
+        let code = pairing.begin(LONG).unwrap();
+        assert!(pairing.show(code.reveal().as_bytes(), &id("front")));
         assert!(pairing.close());
+        assert!(!pairing.finish(&id("front")), "it was about to join");
         assert_eq!(pairing.status().ended, Some(Ended::Closed));
     }
 }

@@ -29,6 +29,7 @@ fn keypads() -> Value {
         all.insert(format!("keypad-{number}"), grant("front"));
     }
     all.insert("elsewhere".to_owned(), grant("back"));
+    all.insert("siren".to_owned(), json!({ "alerts": ["*"] }));
     json!({ "devices": all })
 }
 

@@ -26,6 +26,17 @@ async fn c29_nothing_is_installed_or_removed_unless_config_json_says_so() {
         let said = owner.hear().await;
         assert!(said.starts_with("error ") && said.contains("is off in config.json"), "{said}");
     }
+    // It stands once in the record: as what was wished of plugins.
+    let of_app = async |kind: &str| {
+        let path = format!("/api/v1/events?kind={kind}&actor=app:owner-app");
+        let (_, body) = server.get(&path).await;
+        body["events"].as_array().unwrap_or_else(|| panic!("{body}")).clone()
+    };
+    while of_app("plugin").await.is_empty() {
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    }
+    let twice = of_app("refusal").await;
+    assert!(twice.is_empty(), "{twice:?}");
     assert!(files(&server.folder).is_empty());
     assert_eq!(remembered(&server.folder), Value::Null);
 }

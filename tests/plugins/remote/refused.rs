@@ -151,6 +151,21 @@ async fn c29_an_older_version_that_is_replayed_is_refused_also_after_a_restart()
 }
 
 #[tokio::test]
+async fn c29_an_older_version_of_a_removed_plugin_does_not_come_back_also_after_a_restart() {
+    let signer = Signer::new();
+    let mut server = signer.server();
+    let (old, new) = (signer.far("1.9.0"), signer.far("1.10.0"));
+    for _ in 0..2 {
+        assert_eq!(put(&server, "far", &new).await.0, 201);
+        assert_eq!(server.delete("/api/v1/plugins/far").await, 204);
+        server = Server::start_in(server.stop());
+        let (status, problem) = put(&server, "far", &old).await;
+        let detail = problem["detail"].as_str().unwrap();
+        assert!(status == 422 && detail.contains("far 1.10.0 was removed"), "{problem}");
+    }
+}
+
+#[tokio::test]
 async fn c29_a_plugin_of_config_json_is_not_replaced_from_afar() {
     let signer = Signer::new();
     let library = far("1.0.0");

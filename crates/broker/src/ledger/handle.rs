@@ -153,6 +153,12 @@ impl Ledger {
         Ok(())
     }
 
+    /// Whether some rule grants somebody something of this topic by name: by a
+    /// filter that does not begin with a wildcard.
+    pub fn names(&self, topic: &str) -> bool {
+        self.inner.rules.load().names(topic)
+    }
+
     /// Whether the password of a request is the right one; a refusal takes the
     /// same time whoever there is.
     async fn verify(

@@ -201,6 +201,14 @@ impl LedgerRules {
         granted || (self.default_access == DefaultAccess::Allow && !limited)
     }
 
+    /// Whether a rule grants somebody something of this topic by name.
+    pub(super) fn names(&self, topic: &str) -> bool {
+        let of_users = self.users.values().map(|user| &user.acl);
+        let of_all = self.acl.iter().map(|rule| &rule.filters);
+        let mut rules = of_users.chain(of_all).flatten();
+        rules.any(|(rule, access)| *access != TopicAccess::Deny && rule.names(topic))
+    }
+
     /// The rules for topics that mean this client.
     fn topic_rules<'a>(
         &'a self,

@@ -54,6 +54,15 @@ impl Template {
         Some(Cow::Owned(resolved))
     }
 
+    /// Whether this text is meant for somebody: a name may be any.
+    pub(super) fn may_be(&self, text: &str) -> bool {
+        match self.0.as_slice() {
+            [] => text.is_empty(),
+            [Part::Text(own)] => own == text,
+            _ => true,
+        }
+    }
+
     /// Whether this very text is meant.
     pub(super) fn is(&self, text: &str, who: &Who<'_>) -> bool {
         self.resolve(who).is_some_and(|resolved| resolved == text)

@@ -96,6 +96,23 @@ impl TopicRule {
         }
     }
 
+    /// Whether this topic is meant for somebody, and not by a wildcard from the
+    /// first level on, which means whatever there is.
+    pub(super) fn names(&self, topic: &str) -> bool {
+        if !matches!(self.levels[0], Level::Text(_)) {
+            return false;
+        }
+        let (mut own, mut asked) = (self.levels.iter(), topic.split('/'));
+        loop {
+            match (own.next(), asked.next()) {
+                (Some(Level::Multi), _) | (None, None) => return true,
+                (Some(Level::Single), Some(_)) => {}
+                (Some(Level::Text(text)), Some(level)) if text.may_be(level) => {}
+                _ => return false,
+            }
+        }
+    }
+
     /// Whether some topic that a filter stands for is meant. A leading
     /// wildcard of the rule reaches `$SYS` here: this is asked in order to
     /// refuse.
@@ -127,6 +144,18 @@ mod tests {
 
     fn rule(text: &str) -> TopicRule {
         TopicRule::try_from(text.to_owned()).unwrap()
+    }
+
+    #[test]
+    fn a_rule_names_what_it_means_for_anybody() {
+        for (own, topic) in
+            [("a/#", "a/up"), ("a/+/up", "a/b/up"), ("a/%u/up", "a/b/up"), ("a/x-%c", "a/x-1")]
+        {
+            assert!(rule(own).names(topic), "{own} {topic}");
+        }
+        for (own, topic) in [("#", "a/up"), ("+/up", "a/up"), ("b/#", "a/up"), ("a/up/x", "a/up")] {
+            assert!(!rule(own).names(topic), "{own} {topic}");
+        }
     }
 
     #[test]
