@@ -120,6 +120,10 @@ impl Database {
         let connections = labelled("state", [("idle", idle), ("busy", busy)]);
         let help = "Connections to the database, but for the one that writes records";
         registry.register("database_connections", help, connections);
+        let backlog = Gauge::<i64>::default();
+        backlog.set(i64::try_from(self.writer.waiting()).unwrap_or(i64::MAX));
+        let help = "Bytes of records that wait for a PostgreSQL that is away";
+        registry.register("database_backlog_bytes", help, backlog);
         let Some(file) = &self.file else { return };
         let size = |end: &str| {
             let mut path = file.as_os_str().to_owned();

@@ -28,7 +28,7 @@ const SOLE_USE: &str =
 /// that its locks are free again; nobody waits longer for a lock than with
 /// SQLite; a transaction that was forgotten ends. Where the server's operator
 /// has switched off that what is committed is on disk, it is switched on again.
-const SET_UP: &str = "SET tcp_keepalives_idle = 10; SET tcp_keepalives_interval = 5; \
+const SET_UP: &str = "SET client_min_messages = warning; SET tcp_keepalives_idle = 10; SET tcp_keepalives_interval = 5; \
     SET tcp_keepalives_count = 3; SET tcp_user_timeout = 25000; SET lock_timeout = '5s'; \
     SET idle_in_transaction_session_timeout = '60s'; \
     SELECT set_config('synchronous_commit', 'on', false) \

@@ -5,6 +5,7 @@ use std::time::Duration;
 use actix_web::web::{Data, Json};
 use serde_json::{Map, Value, json};
 
+use crate::database::Database;
 use crate::http::{ApiError, Services};
 use crate::tls::Status;
 
@@ -25,18 +26,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
 pub(in crate::http) async fn get(services: Data<Services>) -> Result<Json<Value>, ApiError> {
     let link =
         if services.handle.link_up() { Ok(()) } else { Err("the broker is away".to_owned()) };
-    let waiting = services.database.writer.waiting();
-    let database = match tokio::time::timeout(PATIENCE, services.database.ping()).await {
-        _ if waiting > 0 => Err(format!(
-            "it is away, and {waiting} bytes of records wait for it in the data folder"
-        )),
-        Ok(Ok(())) => Ok(()),
-        Ok(Err(error)) => {
-            tracing::warn!(%error, "the database does not answer");
-            Err("it does not answer".to_owned())
-        }
-        Err(_) => Err("it does not answer in time".to_owned()),
-    };
+    let database = database(&services.database).await;
     let state = services.state.writable().map_err(|error| {
         tracing::warn!(%error, "the state file could not be written");
         "config.json could not be written".to_owned()
@@ -61,6 +51,23 @@ pub(in crate::http) async fn get(services: Data<Services>) -> Result<Json<Value>
         Ok(Json(body))
     } else {
         Err(ApiError::NotReady(parts))
+    }
+}
+
+/// What is wrong with the database. One that is known to be away is not asked.
+async fn database(database: &Database) -> Result<(), String> {
+    let waiting = database.writer.waiting();
+    if waiting > 0 {
+        let wait = format!("{waiting} bytes of records wait for it in the data folder");
+        return Err(format!("it is away, and {wait}"));
+    }
+    match tokio::time::timeout(PATIENCE, database.ping()).await {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(error)) => {
+            tracing::warn!(%error, "the database does not answer");
+            Err("it does not answer".to_owned())
+        }
+        Err(_) => Err("it does not answer in time".to_owned()),
     }
 }
 
