@@ -77,7 +77,7 @@ pub(super) struct Body<'a> {
 #[schema(as = Said)]
 pub(super) struct Said<'a> {
     /// What it says, if anything.
-    #[schema(example = "the house is locked")]
+    #[schema(example = "the house is locked", required = true)]
     text: Option<&'a str>,
 }
 

@@ -49,11 +49,13 @@ pub(super) struct PinBody {
     #[serde(default)]
     one_time: bool,
     /// What it is good for; `lock` and `unlock`.
+    #[schema(min_items = 1)]
     actions: Option<Vec<Verb>>,
     /// For which devices; every one.
+    #[schema(min_items = 1, max_items = 100)]
     devices: Option<Vec<GrantedDevice>>,
     /// When; always.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "crate::identity::object::object")]
     window: Window,
 }
 

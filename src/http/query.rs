@@ -79,7 +79,7 @@ impl TryFrom<String> for Limit {
 /// begins at midnight UTC.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, ToSchema)]
 #[serde(try_from = "String")]
-#[schema(value_type = String, example = "2026-11-22T00:00:00Z")]
+#[schema(value_type = String, format = DateTime, example = "2026-11-22T00:00:00Z")]
 pub(super) struct Moment(pub(super) Timestamp);
 
 impl TryFrom<String> for Moment {

@@ -16,9 +16,10 @@ pub struct AccountGrant {
     /// What may be done: `lock`, `unlock`, `on`, `off`; none: see them only.
     pub actions: Vec<Verb>,
     /// To which devices; `*` is every one, also one that joins later.
+    #[schema(min_items = 1)]
     pub devices: Vec<GrantedDevice>,
     /// When; without it, always.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "super::object::object")]
     pub window: Window,
 }
 

@@ -74,7 +74,7 @@ impl Day {
 fn hours() -> Schema {
     let time = ObjectBuilder::new()
         .schema_type(Type::String)
-        .pattern(Some("^([01][0-9]|2[0-3]):[0-5][0-9]$"));
+        .pattern(Some(r"^([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9](\.[0-9]{1,9})?)?$"));
     ArrayBuilder::new()
         .schema_type(SchemaType::from_iter([Type::Array, Type::Null]))
         .items(time)

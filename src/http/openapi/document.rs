@@ -5,6 +5,7 @@ use utoipa::OpenApi as _;
 
 use super::paths::Paths;
 use super::{answers, examples, security};
+use crate::config::HttpSettings;
 use crate::http::routes;
 
 /// What the document begins with.
@@ -46,8 +47,8 @@ const TAGS: [(&str, &str); 12] = [
     ("server", "Whether it is up, and what it counts."),
 ];
 
-/// The document of a server that can be reached at this URL, if it says so.
-pub fn document(public_url: Option<&str>) -> Value {
+/// The document of a server with these settings.
+pub fn document(settings: &HttpSettings) -> Value {
     let mut document = serde_json::to_value(Paths::openapi()).unwrap_or_default();
     document["info"] = json!({
         "title": "Latchlight",
@@ -56,7 +57,7 @@ pub fn document(public_url: Option<&str>) -> Value {
         "description": DESCRIPTION,
         "license": { "name": "Apache-2.0", "identifier": "Apache-2.0" },
     });
-    document["servers"] = servers(public_url);
+    document["servers"] = servers(settings.public_url.as_deref());
     let tag = |(name, description)| json!({ "name": name, "description": description });
     document["tags"] = TAGS.into_iter().map(tag).collect();
     document["components"]["securitySchemes"] = security::schemes();
@@ -69,9 +70,31 @@ pub fn document(public_url: Option<&str>) -> Value {
         security::add(operation, route.needs);
         answers::add(operation, &route);
     }
+    if !settings.get_commands {
+        for path in ["/lock", "/unlock"] {
+            document["paths"][path].as_object_mut().and_then(|methods| methods.remove("get"));
+        }
+    }
+    open_parts(&mut document);
     examples::add(&mut document);
     join_lines(&mut document);
     document
+}
+
+/// What is a part of a larger object has more fields beside it than its own.
+fn open_parts(document: &mut Value) {
+    let schemas = document["components"]["schemas"].clone();
+    let whole = document["components"]["schemas"].as_object_mut().into_iter().flatten();
+    let parts = whole.filter_map(|(_, schema)| schema.get_mut("allOf")?.as_array_mut()).flatten();
+    for part in parts {
+        let name = part["$ref"].as_str().unwrap_or_default();
+        let closed = &schemas[name.trim_start_matches("#/components/schemas/")];
+        if closed["additionalProperties"] == false {
+            let mut open = closed.clone();
+            open.as_object_mut().and_then(|schema| schema.remove("additionalProperties"));
+            *part = open;
+        }
+    }
 }
 
 /// Paragraphs of one line each: what stands in a comment is broken where the

@@ -14,7 +14,7 @@ pub(in crate::http) struct Document(Bytes);
 
 impl Document {
     pub(in crate::http) fn of(settings: &HttpSettings) -> Self {
-        let document = openapi::document(settings.public_url.as_deref());
+        let document = openapi::document(settings);
         Self(format!("{document:#}").into())
     }
 }

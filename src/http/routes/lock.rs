@@ -19,7 +19,7 @@ use crate::http::{ApiError, Origins, Services, body, operate};
     tag = "operate",
     operation_id = "lock",
     params(operate::Target, IdempotencyKey),
-    responses(CommandAnswers,)
+    responses(CommandAnswers, (status = 404, description = "There is no such device."))
 )]
 pub(in crate::http) async fn post(
     request: HttpRequest,
@@ -43,6 +43,7 @@ pub(in crate::http) async fn post(
     params(operate::Target, IdempotencyKey),
     responses(
         CommandAnswers,
+        (status = 404, description = "There is no such device."),
         (status = 404, description = "There is no such device."),
         (status = 422, description = "The Idempotency-Key stands for another request."),
         (status = 405, description = "`http.get_commands` is off, as it is unless set."),

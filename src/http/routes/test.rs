@@ -54,6 +54,7 @@ enum Action {
     request_body(content((Body = "application/json"), (String = "text/plain", example = "lock front-door"))),
     responses(
         CommandAnswers,
+        (status = 404, description = "There is no such device."),
     ),
 )]
 pub(in crate::http) async fn post(

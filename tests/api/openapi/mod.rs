@@ -1,6 +1,8 @@
 //! The API as a document, and as a page.
 
 mod document;
+mod page;
+mod schemathesis;
 
 /// Whether this is a page for people, or a part of one: no route of the API.
 fn is_page(path: &str) -> bool {
