@@ -3,10 +3,11 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use openidconnect::url::Url;
 use serde::Deserialize;
 
 use super::listener::{self, Listener};
-use super::value;
+use super::{TrustedProxies, value};
 
 /// The settings of the API and the board.
 #[derive(Debug, Clone, Deserialize)]
@@ -29,6 +30,15 @@ pub struct HttpSettings {
     /// own; without it, `http://` and the listening address, or `https://`
     /// where only that is listened on.
     pub public_url: Option<String>,
+    /// The origins whose pages may ask this server, and read what it answers,
+    /// beside its own.
+    #[serde(deserialize_with = "value::list")]
+    pub cors_origins: Vec<String>,
+    /// The proxies that are believed who a client is, and whether it came by
+    /// TLS.
+    pub trusted_proxies: TrustedProxies,
+    /// Whom to tell of a hole: a `mailto:` or `https:` URL.
+    pub security_contact: Option<String>,
     /// Whether `GET /lock` and `GET /unlock` operate devices too, as the
     /// oldest apps send them.
     pub get_commands: bool,
@@ -61,6 +71,9 @@ impl Default for HttpSettings {
             allow_plain: false,
             hosts: ["localhost", "127.0.0.1", "[::1]"].map(str::to_owned).to_vec(),
             public_url: None,
+            cors_origins: Vec::new(),
+            trusted_proxies: TrustedProxies::default(),
+            security_contact: None,
             get_commands: false,
             max_body_bytes: 64 * 1024,
             max_connections: 4096,
@@ -150,6 +163,22 @@ impl HttpSettings {
                 ));
             }
         }
+        if let Some(origin) = self.cors_origins.iter().find(|origin| !is_origin(origin)) {
+            return Err(format!(
+                "http.cors_origins: `{}` is not an origin, such as https://app.example or http://localhost:3000: no path, no `*`, no `null`",
+                origin.escape_default()
+            ));
+        }
+        let is_contact = |url: &Url| ["mailto", "https"].contains(&url.scheme());
+        match &self.security_contact {
+            Some(contact) if !contact.parse().as_ref().is_ok_and(is_contact) => {
+                return Err(format!(
+                    "http.security_contact: `{}` is not a URL such as mailto:me@home.example or https://home.example/security",
+                    contact.escape_default()
+                ));
+            }
+            _ => {}
+        }
         for (key, value, least) in [
             ("max_body_bytes", self.max_body_bytes as u64, 256),
             ("max_connections", self.max_connections as u64, 1),
@@ -164,6 +193,15 @@ impl HttpSettings {
         }
         Ok(())
     }
+}
+
+/// Whether this is an origin as browsers write it.
+fn is_origin(text: &str) -> bool {
+    let Ok(url) = text.parse::<Url>() else { return false };
+    let is_one = !text.contains('*');
+    is_one
+        && ["http", "https"].contains(&url.scheme())
+        && url.origin().ascii_serialization() == text
 }
 
 /// Whether a host, as in a `Host` header, has a port with it.
@@ -194,6 +232,27 @@ mod tests {
             (&own, None, at("0.0.0.0:1"), "https://0.0.0.0:1"),
         ] {
             assert_eq!(settings.public_url(plain, tls), url);
+        }
+    }
+
+    #[test]
+    fn an_origin_is_a_scheme_a_host_and_perhaps_a_port() {
+        for origin in ["https://app.example", "http://localhost:3000", "https://[::1]:8443"] {
+            assert!(is_origin(origin), "{origin}");
+        }
+        for text in [
+            "*",
+            "null",
+            "",
+            "app.example",
+            "https://app.example/",
+            "https://app.example:443",
+            "https://APP.example",
+            "https://*.example",
+            "https://me@app.example",
+            "ftp://app.example",
+        ] {
+            assert!(!is_origin(text), "{text}");
         }
     }
 }

@@ -20,6 +20,7 @@ mod mqtt;
 mod oidc;
 mod pictures;
 mod plugins;
+mod proxies;
 mod remote_plugins;
 mod section;
 mod tls;
@@ -45,6 +46,7 @@ pub use plugins::{
     AllowedPlugin, CommandGrant, GrantedDevice, PluginGrants, PluginsSettings, Sha256Hex,
     TopicGrant,
 };
+pub use proxies::TrustedProxies;
 pub use remote_plugins::{InstalledPlugin, PluginName, SigningKey};
 pub use tls::TlsSettings;
 

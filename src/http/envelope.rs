@@ -17,7 +17,7 @@ use super::connection::Usage;
 use super::counts::Counts;
 use super::peer::Peer;
 use super::request_id::{RequestId, X_REQUEST_ID};
-use super::{ApiError, Origins, Services};
+use super::{ApiError, Origins, Services, cors};
 use crate::identity::{Principal, Through};
 
 /// The board's own files and this server's pictures, and nothing from
@@ -53,7 +53,8 @@ pub(super) async fn envelope(
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
     let usage = request.conn_data::<Usage>();
-    let is_tls = Peer::see(&request).is_tls;
+    let seen = see(&request);
+    let is_tls = seen.as_ref().is_ok_and(|peer| peer.is_tls);
     let _answering = usage.map(Usage::begin);
     let id = RequestId::of(request.headers());
     let span = tracing::info_span!(
@@ -62,7 +63,7 @@ pub(super) async fn envelope(
         method = %request.method(),
         path = request.path()
     );
-    let mut response = answer(request, next, id).instrument(span).await?;
+    let mut response = answer(request, next, id, seen.err()).instrument(span).await?;
     if is_tls && is_https_only(&response) {
         response.headers_mut().insert(header::STRICT_TRANSPORT_SECURITY, A_YEAR);
     }
@@ -79,9 +80,11 @@ async fn answer(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
     id: RequestId,
+    odd: Option<ApiError>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
     let began = Instant::now();
     let checked = match request.app_data::<web::Data<Origins>>() {
+        _ if odd.is_some() => odd.map_or(Ok(()), Err),
         // No browser reaches the server's own socket.
         _ if is_console(&request) => Ok(()),
         Some(origins) => origins.check(request.method(), request.uri(), request.headers()),
@@ -107,6 +110,13 @@ async fn answer(
     Ok(response)
 }
 
+fn see(request: &ServiceRequest) -> Result<Peer, ApiError> {
+    let services = request.app_data::<web::Data<Services>>();
+    let services = services
+        .ok_or_else(|| ApiError::Internal(anyhow::anyhow!("no services are configured")))?;
+    Peer::see(request, &services.settings.trusted_proxies)
+}
+
 fn is_console(request: &ServiceRequest) -> bool {
     let known = request.conn_data::<Principal>();
     known.is_some_and(|principal| principal.through == Through::Console)
@@ -120,6 +130,8 @@ fn explain(response: ServiceResponse<BoxBody>, id: &RequestId) -> ServiceRespons
         Some(error) => error.response_to(instance, id.as_str()),
         None => ApiError::of_framework(error).response_to(instance, id.as_str()),
     };
+    let mut problem = problem;
+    cors::keep(response.headers(), problem.headers_mut());
     response.into_response(problem)
 }
 

@@ -6,8 +6,8 @@
 //! which is found from its URL below `routes/`.
 //!
 //! Absent by design: nothing here names a topic; devices are operated through
-//! the device interface's handle only. No CORS headers: what comes through
-//! foreign pages is refused (`origin.rs`).
+//! the device interface's handle only. Other origins' pages are
+//! let in where the settings list them (`cors.rs`), and refused else (`origin.rs`).
 
 mod accept;
 mod account_list;
@@ -17,6 +17,7 @@ mod authorization;
 mod body;
 mod command_view;
 mod connection;
+mod cors;
 mod counts;
 mod entrance;
 mod envelope;
@@ -62,7 +63,8 @@ use routes::api::{
     plugins, users,
 };
 use routes::{
-    api_docs, board, docs, get_pic, healthz, hello, lock, metrics, oauth, readyz, test, unlock,
+    api_docs, board, docs, get_pic, healthz, hello, lock, metrics, oauth, readyz, security_txt,
+    test, unlock,
 };
 
 /// To have devices operated: which of them, is decided device by device.
@@ -96,6 +98,7 @@ fn resources() -> Vec<Resource> {
         resource("/oauth/oidc").read(Nothing, oauth::oidc::get),
         resource("/oauth/oidc/start").read(Nothing, oauth::oidc::start::get),
         resource("/oauth/oidc/callback").read(Nothing, oauth::oidc::callback::get),
+        resource("/.well-known/security.txt").read(Nothing, security_txt::get),
         resource("/api/v1/actions").read(DevicesRead, actions::list),
         resource("/api/v1/actions/{name}").post(OPERATE, actions::post),
         resource("/api/v1/api-keys").read(Admin, api_keys::list).post(Admin, api_keys::post),

@@ -7,7 +7,8 @@
 //! - What changes something or streams must not come from a foreign `Origin`,
 //!   and not with `Sec-Fetch-Site: cross-site` or `same-site`.
 //!
-//! No answer carries CORS headers: a foreign page reads nothing.
+//! A page of an origin in `http.cors_origins` may; `cors.rs` tells its browser
+//! so. No other foreign page reads anything: there are no CORS headers for it.
 
 use std::net::SocketAddr;
 
@@ -26,6 +27,8 @@ pub struct Origins {
     hosts: Vec<String>,
     /// As they may stand in `Origin`, in lower case.
     origins: Vec<String>,
+    /// Those of others whose pages may ask.
+    listed: Vec<String>,
 }
 
 impl Origins {
@@ -38,7 +41,8 @@ impl Origins {
 
     /// The same for addresses, each with whether TLS is spoken there.
     fn new(settings: &HttpSettings, addresses: &[(SocketAddr, bool)]) -> Self {
-        let mut ours = Self { hosts: Vec::new(), origins: Vec::new() };
+        let listed = settings.cors_origins.clone();
+        let mut ours = Self { hosts: Vec::new(), origins: Vec::new(), listed };
         for host in &settings.hosts {
             ours.add_host(&host.to_ascii_lowercase(), addresses);
         }
@@ -127,6 +131,18 @@ impl Origins {
     /// Refuses what a foreign page asks for, for requests that change
     /// something although they are a GET.
     pub(super) fn check_origin(&self, headers: &HeaderMap) -> Result<(), ApiError> {
+        if self.is_listed(headers) { Ok(()) } else { self.check_own(headers) }
+    }
+
+    /// Whether it comes from a page of another origin that may ask.
+    pub(super) fn is_listed(&self, headers: &HeaderMap) -> bool {
+        let mut origins = headers.get_all(header::ORIGIN).map(HeaderValue::as_bytes);
+        let listed = |origin: &[u8]| self.listed.iter().any(|ours| ours.as_bytes() == origin);
+        origins.next().is_some_and(listed) && origins.next().is_none()
+    }
+
+    /// Refuses what any page asks for that is not the server's own.
+    fn check_own(&self, headers: &HeaderMap) -> Result<(), ApiError> {
         let foreign = |what: &str, value: &HeaderValue| {
             let shown = String::from_utf8_lossy(value.as_bytes());
             let shown: String = shown.chars().take(100).flat_map(char::escape_default).collect();

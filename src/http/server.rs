@@ -10,7 +10,7 @@ use actix_http::HttpService;
 use actix_http::error::DispatchError;
 use actix_service::{IntoServiceFactory as _, ServiceFactoryExt as _, map_config};
 use actix_web::dev::{AppConfig, Server, fn_service};
-use actix_web::middleware::from_fn;
+use actix_web::middleware::{Condition, from_fn};
 use actix_web::{App, web};
 use anyhow::Context as _;
 use socket2::SockRef;
@@ -22,7 +22,7 @@ use super::counts::{Counts, Entry};
 use super::entrance::{Entrance, LetIn};
 use super::stopping::Stopping;
 use super::streams::Streams;
-use super::{Origins, Services, envelope, query, routes};
+use super::{Origins, Services, cors, envelope, query, routes};
 use crate::config::HttpSettings;
 use crate::identity::Principal;
 use crate::tls::Certificates;
@@ -122,6 +122,7 @@ fn build(
     let workers = std::thread::available_parallelism().map_or(2, usize::from);
     // Each worker has its share, and at least one connection.
     let workers = workers.min(settings.max_connections);
+    let of_app = settings.clone();
     let app = move || {
         App::new()
             .app_data(origins.clone())
@@ -132,6 +133,7 @@ fn build(
             .app_data(streams.clone())
             .app_data(stopping.clone())
             .app_data(query::config())
+            .wrap(Condition::new(!of_app.cors_origins.is_empty(), cors::cors(&of_app)))
             .wrap(from_fn(envelope::envelope))
             .configure(super::configure)
     };

@@ -11,7 +11,7 @@ use crate::http::routes::api::{
     plugins, users,
 };
 use crate::http::routes::{
-    api_docs, get_pic, healthz, hello, lock, metrics, oauth, readyz, test, unlock,
+    api_docs, get_pic, healthz, hello, lock, metrics, oauth, readyz, security_txt, test, unlock,
 };
 use crate::pictures::PictureSize;
 
@@ -80,6 +80,7 @@ use crate::pictures::PictureSize;
         oauth::revoke::post,
         oauth::token::post,
         readyz::get,
+        security_txt::get,
         test::post,
         unlock::post,
         unlock::get,

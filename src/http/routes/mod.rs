@@ -11,6 +11,7 @@ pub(super) mod lock;
 pub(super) mod metrics;
 pub(super) mod oauth;
 pub(super) mod readyz;
+pub(super) mod security_txt;
 pub(super) mod test;
 pub(super) mod unlock;
 

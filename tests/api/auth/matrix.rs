@@ -176,6 +176,7 @@ fn c19_nothing_but_what_everybody_may_know_needs_nothing() {
         "GET /oauth/oidc",
         "GET /oauth/oidc/start",
         "GET /oauth/oidc/callback",
+        "GET /.well-known/security.txt",
         "GET /api-docs/openapi.json",
         "GET /docs",
         "GET /docs/start.js",

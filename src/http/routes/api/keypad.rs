@@ -15,6 +15,7 @@ use crate::http::auth::Caller;
 use crate::http::connection::Usage;
 use crate::http::openapi::CommandAnswers;
 use crate::http::operate;
+use crate::http::peer::Peer;
 use crate::http::query::Wait;
 use crate::http::stopping::Stopping;
 use crate::http::{ApiError, Services, body};
@@ -122,7 +123,8 @@ async fn operate(
 fn is_private(request: &HttpRequest) -> bool {
     let is_tls = request.conn_data::<Usage>().is_some_and(Usage::is_tls);
     let is_here = request.peer_addr().is_none_or(|peer| peer.ip().to_canonical().is_loopback());
-    is_tls || is_here
+    // Behind a proxy that is trusted, the way there counts, too.
+    (is_tls || is_here) && Peer::of(request).is_private()
 }
 
 fn odd() -> ApiError {

@@ -2,7 +2,10 @@
 
 use actix_web::HttpRequest;
 use actix_web::http::header::{self, HeaderMap, HeaderValue};
+use actix_web::web::Data;
 
+use super::error::OauthError;
+use crate::http::Origins;
 use crate::http::peer::Peer;
 
 /// A cookie, and where it goes.
@@ -53,6 +56,16 @@ impl Cookie {
             format!("Path={path}; Max-Age={seconds}; HttpOnly; SameSite={same_site}{secure}");
         (header::SET_COOKIE, format!("{name}={value}; {kept}"))
     }
+}
+
+/// Refuses a page of another origin that may ask the server: apps keep their
+/// tokens by themselves, and the board's sign-in is the board's.
+pub(super) fn check_page(request: &HttpRequest) -> Result<(), OauthError> {
+    let origins = request.app_data::<Data<Origins>>();
+    if origins.is_none_or(|origins| origins.is_listed(request.headers())) {
+        return Err(OauthError::request("the cookie is for the server's own pages"));
+    }
+    Ok(())
 }
 
 /// Whether the page came by TLS.

@@ -61,6 +61,7 @@ async fn answer(
     let mut response = not_stored(StatusCode::OK);
     let kept = cookie::REFRESH.read(request.headers()).filter(|_| in_cookie);
     if in_cookie {
+        cookie::check_page(request)?;
         response.insert_header(cookie::REFRESH.clear(request));
     }
     let Some(token) = form.token.as_deref().or(kept) else {

@@ -112,6 +112,9 @@ async fn answer(
         Some("cookie") => true,
         Some(_) => return Err(OauthError::request("refresh_token_in: it can be `cookie` alone")),
     };
+    if in_cookie {
+        cookie::check_page(request)?;
+    }
     let granted = grant(request, form, in_cookie, services).await?;
     let mut response = not_stored(StatusCode::OK);
     let mut refresh_token = granted.refresh_token.as_ref().map(RefreshToken::reveal);
