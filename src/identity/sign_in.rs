@@ -142,6 +142,7 @@ impl SignIn {
         let right = inner.passwords.verify(hash, password).await?;
         let account = account.filter(|account| right && account.is_open(Timestamp::now()));
         let account = account.ok_or(SignInError::Wrong)?;
+        inner.throttle.let_in(name, address);
         let scopes = narrowed(account.allowed_scopes(), wanted)?;
         let token = inner.refresh.begin(account.id, account.epoch, scopes).await?;
         self.grant(account.id, account.epoch, scopes, Some(token))

@@ -8,10 +8,15 @@ use std::time::Duration;
 use governor::clock::{Clock as _, DefaultClock};
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 use latchlight_broker::Network;
+use quick_cache::sync::Cache;
 
 /// From how many addresses, and to how many accounts, attempts are remembered;
 /// when there are more, nobody new may try until the oldest are forgotten.
 const REMEMBERED: usize = 100_000;
+
+/// Of how many accounts and addresses it is remembered that one was let in from
+/// the other; what was used least gives way.
+const AT_HOME: usize = 10_000;
 
 /// So many at once, and then one each so often.
 const OF_ADDRESS: (u32, Duration) = (30, Duration::from_secs(2));
@@ -32,6 +37,9 @@ pub(super) struct Throttle {
     of_account: Limiter,
     refreshes: Limiter,
     at_provider: Limiter,
+    /// Who was let in from where: what others try of an account from elsewhere
+    /// does not hold them up there.
+    at_home: Cache<u64, ()>,
     /// What an attempt is counted by is no longer than this, whatever was sent.
     hasher: RandomState,
 }
@@ -50,6 +58,7 @@ impl Default for Throttle {
             of_account: limiter(OF_ACCOUNT),
             refreshes: limiter(REFRESHES_OF_ADDRESS),
             at_provider: limiter(AT_PROVIDER_FROM_ADDRESS),
+            at_home: Cache::new(AT_HOME),
             hasher: RandomState::new(),
         }
     }
@@ -62,7 +71,16 @@ impl Throttle {
         let account = account.to_ascii_lowercase();
         self.check(&self.of_address, &address)?;
         self.check(&self.of_account_from_address, &(&account, address))?;
+        if self.at_home.get(&self.hasher.hash_one((&account, address))).is_some() {
+            return Ok(());
+        }
         self.check(&self.of_account, &account)
+    }
+
+    /// Somebody was let in as this account, from there.
+    pub(super) fn let_in(&self, account: &str, address: Option<IpAddr>) {
+        let account = account.to_ascii_lowercase();
+        self.at_home.insert(self.hasher.hash_one((&account, address.map(Network::from))), ());
     }
 
     /// An attempt to use a refresh token.
@@ -138,6 +156,22 @@ mod tests {
             throttle.sign_in("ada", Some(from)).is_ok()
         };
         assert_eq!((0..1000).filter(|n| tries(*n)).count(), 50);
+    }
+
+    #[test]
+    fn c17_many_addresses_do_not_shut_out_who_was_let_in_from_theirs() {
+        let throttle = Throttle::default();
+        let home = address("192.0.2.1");
+        throttle.sign_in("ada", home).unwrap();
+        throttle.let_in("Ada", home);
+        for n in 0..100 {
+            let from = IpAddr::from(std::net::Ipv4Addr::from(0x0A00_0000 + n));
+            let _ = throttle.sign_in("ada", Some(from));
+        }
+        assert!(throttle.sign_in("ada", address("198.51.100.1")).is_err());
+        assert_eq!(throttle.sign_in("ADA", home), Ok(()));
+        let tries = (0..100).filter(|_| throttle.sign_in("ada", home).is_ok()).count();
+        assert_eq!(tries, 8, "though not without an end");
     }
 
     #[test]
