@@ -107,7 +107,9 @@ async fn add(args: AddArgs) -> anyhow::Result<()> {
     let made = console.post(&path_of(&user), &body).await?;
     server.show(&made, || {
         let code = made["code"].as_str().context("read the server's answer")?;
-        Ok(format!("{code}\n\nThis is shown once. {}", line(&made)?))
+        // The code alone is for scripts: the rest is for who looks on.
+        eprintln!("{}\ncode, shown this once:", line(&made)?);
+        Ok(code.to_owned())
     })
 }
 

@@ -39,7 +39,7 @@ pub(super) async fn run(args: RestoreArgs) -> anyhow::Result<()> {
     }
     eprintln!(
         "What changed since then is not in it: who was removed or revoked since is let in again. \
-         After the start, look at `latchlight user list`, `apikey list` and `device list`."
+         After the start, look at `latchlight user list`, `apikey list`, `device list` and `pin list`."
     );
     Ok(())
 }

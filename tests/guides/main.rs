@@ -13,6 +13,7 @@ mod free_port;
 mod harness;
 #[path = "../support/leaks.rs"]
 mod leaks;
+mod newcomer;
 mod operators;
 mod page;
 #[path = "../device/process.rs"]
