@@ -17,8 +17,8 @@ async fn line(file: &Path, before: &str) -> String {
         let said = std::fs::read_to_string(file).unwrap_or_default();
         // One that is whole.
         let lines = said.split_inclusive('\n').filter(|line| line.ends_with('\n'));
-        let found = lines.filter_map(|line| Some(line.split_once(before)?.1.trim().to_owned()));
-        if let Some(found) = found.last() {
+        let mut found = lines.filter_map(|line| Some(line.split_once(before)?.1.trim().to_owned()));
+        if let Some(found) = found.next_back() {
             return found;
         }
         assert!(Instant::now() < end, "no `{before}` in {said}");
