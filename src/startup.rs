@@ -158,12 +158,16 @@ impl Application {
         let stop_actor = CancellationToken::new();
         let actor: JoinHandle<()> = tokio::spawn(actor.run(stop_actor.clone()));
         let (commands, events) = (services.commands.clone(), services.events.clone());
+        let pictures = services.pictures.clone();
         let version = concat!("version ", env!("CARGO_PKG_VERSION"));
         events.record(Event::of_server(Kind::Server, "start").detail(version));
         let housekeeping = tokio::spawn({
             let (commands, events) = (commands.clone(), events.clone());
-            let sign_in = services.sign_in.clone();
-            async move { tokio::join!(commands.keep_house(), events.keep_house(), sign_in.keep_house()) }
+            let (pictures, sign_in) = (pictures.clone(), services.sign_in.clone());
+            async move {
+                let (records, kept) = (commands.keep_house(), pictures.keep_house());
+                tokio::join!(records, kept, events.keep_house(), sign_in.keep_house())
+            }
         });
         let watching = (services.certificates.clone(), events.clone());
         let watching = tokio::spawn(async move {
@@ -200,6 +204,7 @@ impl Application {
         link.close().await;
         writer.abort();
         let saved = state.flush().await.context("save the state");
+        pictures.close().await;
         events.record(Event::of_server(Kind::Server, "stop"));
         events.close().await;
         database.close().await;
@@ -256,6 +261,7 @@ async fn services(
         registry: acting.registry.clone(),
         plugins: acting.start_plugins(settings, ground, known).await,
         pictures: acting.pictures.clone(),
+        links: acting.links.clone(),
         broker: Arc::new(broker),
         database: database.clone(),
         runtime: tokio::runtime::Handle::current(),

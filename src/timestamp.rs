@@ -25,7 +25,12 @@ pub(crate) fn milliseconds_or_null<S: Serializer>(
 
 /// This moment, as text.
 pub(crate) fn now() -> String {
-    format!("{:.3}", Timestamp::now())
+    text(&Timestamp::now())
+}
+
+/// A moment, as text.
+pub(crate) fn text(moment: &Timestamp) -> String {
+    format!("{moment:.3}")
 }
 
 #[cfg(test)]

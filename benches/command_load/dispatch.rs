@@ -19,7 +19,7 @@ use latchlight::events::Events;
 use latchlight::identity::devices::{DeviceCredentials, Pairing};
 use latchlight::identity::{Directory, Permissions};
 use latchlight::key_folder::KeyFolder;
-use latchlight::pictures::Pictures;
+use latchlight::pictures::{PictureLinks, Pictures};
 use latchlight::state::{ConfigFile, Device, DeviceId, State};
 use latchlight_contest::accounting;
 use tokio::sync::mpsc;
@@ -152,7 +152,7 @@ async fn parts(
         credentials,
         pairing: Pairing::default(),
         permissions,
-        public_url: String::new(),
+        links: PictureLinks::open(&keys, String::new(), &settings.pictures)?,
         outbox: Box::new(outbox),
     };
     Ok(Parts {

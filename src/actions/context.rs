@@ -7,7 +7,7 @@ use crate::commands::Commands;
 use crate::events::Events;
 use crate::identity::Permissions;
 use crate::identity::devices::{DeviceCredentials, Pairing};
-use crate::pictures::Pictures;
+use crate::pictures::{PictureLinks, Pictures};
 use crate::state::{Device, DeviceId, State};
 
 /// Everything that an action may use, shared by all.
@@ -26,8 +26,8 @@ pub struct Context {
     pub pairing: Pairing,
     /// Who may do what.
     pub permissions: Permissions,
-    /// What links to pictures start with, without a slash at the end.
-    pub public_url: String,
+    /// Makes links to pictures.
+    pub links: PictureLinks,
     /// The way out for what is neither answer nor command.
     pub outbox: Box<dyn Outbox>,
 }

@@ -1,13 +1,15 @@
 //! `find_stranger [<picture>]`: a camera saw somebody. The alert carries the
-//! picture's link to everyone, and to the devices that asked for alerts.
+//! picture's link to everyone who is told of alerts about the camera.
 
 use async_trait::async_trait;
 use latchlight_plugin_api::{ActionError, ActionInfo, Callers};
 use serde_json::json;
 
 use super::{Action, Answer, Context, Request};
-use crate::pictures::PictureError;
 use crate::timestamp;
+
+/// The alert. Whoever hears it may open the picture by its link, for a while.
+const STRANGER: &str = "stranger";
 
 pub(super) struct FindStranger;
 
@@ -25,25 +27,24 @@ impl Action for FindStranger {
     async fn perform(&self, request: Request, context: &Context) -> Result<Answer, ActionError> {
         let device = request.device()?;
         let reference = Some(request.rest.as_str()).filter(|rest| !rest.is_empty());
-        let picture = context.pictures.find(&device, reference).await.map_err(to_action_error)?;
-        context.pictures.mark_stranger(&picture.id).await.map_err(to_action_error)?;
-        let link = format!("{}/get_pic?id={}", context.public_url, picture.id);
-        let body = json!({
+        let picture = context.pictures.find(&device, reference).await?;
+        context.pictures.mark_stranger(&picture.id).await?;
+        let mut body = json!({
             "device": device,
             "picture": picture.id,
-            "link": link,
             "at": timestamp::now(),
         });
-        context.outbox.alert("stranger", body).await.map_err(ActionError::unavailable)?;
+        let link = match context.links.signed(&picture.id) {
+            Some(signed) => {
+                body["thumbnail"] = signed.thumbnail.into();
+                body["expires_at"] = timestamp::text(&signed.expires_at).into();
+                signed.link
+            }
+            None => context.links.plain(&picture.id),
+        };
+        body["link"] = link.clone().into();
+        context.outbox.alert(STRANGER, body).await.map_err(ActionError::unavailable)?;
         tracing::info!(%device, picture = %picture.id, "a stranger was seen");
         Ok(Answer::text(link))
-    }
-}
-
-fn to_action_error(error: PictureError) -> ActionError {
-    match error {
-        PictureError::NotFound(_) => ActionError::not_found(error.to_string()),
-        PictureError::Storage(_) => ActionError::unavailable(error.to_string()),
-        _ => ActionError::bad_input(error.to_string()),
     }
 }

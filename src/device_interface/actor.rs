@@ -5,6 +5,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use futures_util::{Future, FutureExt as _};
 use latchlight_plugin_api::{ActionError, Caller};
@@ -232,12 +233,7 @@ impl Actor {
             self.hear(id);
         }
         let (speaker, answer_to) = match source {
-            Source::Picture(id) => {
-                let work = Work::Picture(id.clone(), incoming.payload);
-                // The lane of its words: what it says of the picture comes after it.
-                let speaker = Speaker::Device(id.clone());
-                return self.enter(speaker, None, work, AnswerTo::Device(id));
-            }
+            Source::Picture(id) => return self.on_picture(id, incoming.payload),
             Source::Device(id) => (Speaker::Device(id.clone()), AnswerTo::Device(id)),
             Source::App(app) => (Speaker::App(app.clone()), AnswerTo::App(app)),
             Source::Join(id) => return self.on_join(id, &incoming),
@@ -255,6 +251,31 @@ impl Actor {
                 if let Some((word, rest)) = answer {
                     self.say_aside(answer_to, word, rest);
                 }
+            }
+        }
+    }
+
+    /// A camera sends a picture.
+    fn on_picture(&mut self, id: DeviceId, bytes: Bytes) {
+        let pictures = &self.parts.context.pictures;
+        let speaker = Speaker::Device(id.clone());
+        let held = if self.parts.state.is_known(id.as_str()) {
+            let admitted = pictures.admit(&id).and_then(|()| pictures.hold(&id, bytes.len()));
+            admitted.map_err(|error| (Reason::Busy, error.to_string()))
+        } else {
+            let why = format!("`{id}` has not joined: say `hand_shake <kind>` first");
+            Err((Reason::NotAllowed, why))
+        };
+        match held {
+            Ok(held) => {
+                let work = Work::Picture(id.clone(), bytes, held);
+                // The lane of its words: what it says of the picture comes after it.
+                self.enter(speaker, None, work, AnswerTo::Device(id));
+            }
+            Err((reason, why)) => {
+                let why = format!("picture {why}");
+                self.note(&speaker.to_string(), reason, &why);
+                self.say_aside(AnswerTo::Device(id), AnswerWord::Error, why);
             }
         }
     }

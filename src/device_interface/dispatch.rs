@@ -19,7 +19,7 @@ use crate::actions::{Answer, Registered, Request, unknown};
 use crate::commands::{CommandHandle, Status};
 use crate::events::{Event, Kind};
 use crate::identity::{Identity, Principal, Who};
-use crate::pictures::Upload;
+use crate::pictures::{Held, Upload};
 use crate::state::DeviceId;
 
 /// What is to be done, and who waits for the answer.
@@ -35,8 +35,8 @@ pub(super) struct Job {
 pub(super) enum Work {
     /// An action, permitted.
     Action(Arc<Registered>, Request),
-    /// A picture that a camera sent.
-    Picture(DeviceId, Bytes),
+    /// A picture that a camera sent, and its place among those that wait.
+    Picture(DeviceId, Bytes, Held),
     /// The hand shake of somebody who has shown a join code, and what followed
     /// its first word.
     Join(DeviceId, String),
@@ -123,10 +123,9 @@ async fn work(parts: &Parts, work: Work) -> Result<Answer, ActionError> {
         Work::Action(registered, request) => {
             registered.action.perform(request, &parts.context).await
         }
-        Work::Picture(device, bytes) => {
+        Work::Picture(device, bytes, _held) => {
             let upload = Upload { bytes, device: Some(device), name: None };
-            let picture = parts.context.pictures.save(upload).await;
-            let picture = picture.map_err(|error| ActionError::bad_input(error.to_string()))?;
+            let picture = parts.context.pictures.save(upload).await?;
             Ok(Answer::text(picture.id.to_string()))
         }
         Work::Join(id, rest) => {

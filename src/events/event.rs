@@ -38,7 +38,7 @@ pub enum Kind {
     Alert,
     /// Pairing was opened, used or closed.
     Pairing,
-    /// A picture was deleted.
+    /// A picture was deleted, a link to it was made, or old ones were removed.
     Picture,
     /// A plugin was started, or could not be; was installed, called for, removed.
     Plugin,

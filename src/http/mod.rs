@@ -63,8 +63,8 @@ use routes::api::{
     plugins, users,
 };
 use routes::{
-    api_docs, board, docs, get_pic, healthz, hello, lock, metrics, oauth, readyz, security_txt,
-    test, unlock,
+    api_docs, board, docs, get_pic, healthz, hello, lock, metrics, oauth, picture, readyz,
+    security_txt, test, unlock,
 };
 
 /// To have devices operated: which of them, is decided device by device.
@@ -90,6 +90,7 @@ fn resources() -> Vec<Resource> {
         resource("/unlock").post(OPERATE, unlock::post).oldest_get(OPERATE, unlock::get),
         resource("/test").post(OPERATE, test::post),
         resource("/get_pic").read(PicturesRead, get_pic::get),
+        resource("/picture/{id}").read(Nothing, picture::get),
         resource("/healthz").read(Nothing, healthz::get),
         resource("/readyz").read(Nothing, readyz::get),
         resource("/metrics").read(METRICS, metrics::get),
@@ -119,8 +120,9 @@ fn resources() -> Vec<Resource> {
         resource("/api/v1/me/pins").read(LocksOperate, me::pins::list).post(LocksOperate, me::pins::post),
         resource("/api/v1/me/pins/{id}").delete(LocksOperate, me::pins::delete),
         resource("/api/v1/pairing").read(Admin, pairing::get).post(Admin, pairing::post).delete(Admin, pairing::delete),
-        resource("/api/v1/pictures").read(PicturesRead, pictures::list).post(PicturesWrite, pictures::post),
+        resource("/api/v1/pictures").read(PicturesRead, pictures::list).post(Needs::device_or(PicturesWrite), pictures::upload::post),
         resource("/api/v1/pictures/{id}").read(PicturesRead, pictures::get).delete(Admin, pictures::delete),
+        resource("/api/v1/pictures/{id}/link").post(PicturesRead, pictures::link::post),
         resource("/api/v1/pins").read(Admin, pins::list),
         resource("/api/v1/pins/{id}").read(Admin, pins::get).patch(Admin, pins::patch).delete(Admin, pins::delete),
         resource("/api/v1/plugins").read(Admin, plugins::list),

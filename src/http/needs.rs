@@ -14,9 +14,17 @@ pub enum Needs {
     /// A device, which has shown its credentials: a keypad. What it may, is
     /// another question.
     Device,
+    /// A device that has shown its credentials, such as a camera; or one of
+    /// these scopes.
+    DeviceOr(Scopes),
 }
 
 impl Needs {
+    /// A device, or somebody with this scope.
+    pub(super) fn device_or(scope: Scope) -> Self {
+        Self::DeviceOr(Scopes::from_iter([scope]))
+    }
+
     /// Whether this is enough of somebody.
     ///
     /// # Errors
@@ -27,8 +35,10 @@ impl Needs {
         principal: &Principal,
     ) -> Result<(), ApiError> {
         let scopes = match (self, &principal.who) {
-            (Self::AnyOf(scopes), _) => scopes,
-            (Self::Device, Who::Device(_)) | (Self::Nothing, _) => return Ok(()),
+            (Self::Nothing, _) | (Self::Device | Self::DeviceOr(_), Who::Device(_)) => {
+                return Ok(());
+            }
+            (Self::AnyOf(scopes) | Self::DeviceOr(scopes), _) => scopes,
             (Self::Device, _) => {
                 let why = "only a keypad asks here, and shows its credentials by HTTP Basic";
                 return Err(ApiError::NotAllowed(why.to_owned()));

@@ -18,7 +18,7 @@ use crate::identity::devices::{DeviceCredentials, Pairing};
 use crate::identity::oidc::Provider;
 use crate::identity::{Directory, Passwords, Permissions, SignIn};
 use crate::keypads::Keypads;
-use crate::pictures::Pictures;
+use crate::pictures::{PictureLinks, Pictures};
 use crate::plugin_host::PluginHost;
 use crate::state::State;
 use crate::tls::Certificates;
@@ -56,6 +56,8 @@ pub struct Services {
     pub plugins: PluginHost,
     /// What cameras saw.
     pub pictures: Pictures,
+    /// Links to it, for whoever has them.
+    pub links: PictureLinks,
     /// Where devices and the server meet.
     pub broker: Arc<BrokerAddress>,
     /// Asked by `/readyz` whether it answers.

@@ -45,7 +45,7 @@ impl Counts {
                 self.bytes.inc_by(bytes);
                 "kept"
             }
-            Err(PictureError::Busy) => "busy",
+            Err(PictureError::Busy | PictureError::TooSoon { .. }) => "busy",
             Err(PictureError::Storage(_)) => "failed",
             Err(_) => "refused",
         };

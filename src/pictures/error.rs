@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use latchlight_plugin_api::ActionError;
+
 /// Why a picture is not taken, or not there.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PictureError {
@@ -55,6 +57,19 @@ pub enum PictureError {
     /// The disk or the database failed; the picture is not kept.
     #[error("keep the picture: {0}")]
     Storage(String),
+}
+
+impl From<PictureError> for ActionError {
+    fn from(error: PictureError) -> Self {
+        let why = error.to_string();
+        match error {
+            PictureError::NotFound(_) => Self::not_found(why),
+            PictureError::Busy | PictureError::TooSoon { .. } | PictureError::Storage(_) => {
+                Self::unavailable(why)
+            }
+            _ => Self::bad_input(why),
+        }
+    }
 }
 
 impl From<sqlx::Error> for PictureError {

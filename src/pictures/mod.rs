@@ -8,10 +8,12 @@
 //!
 //! Absent by design: nothing here knows who may see a picture.
 
+mod arrivals;
 mod counts;
 mod error;
 mod files;
 mod id;
+mod links;
 mod media_type;
 mod picture;
 mod reencode;
@@ -25,8 +27,10 @@ mod tests;
 mod thumbnail;
 mod upload;
 
+pub use arrivals::Held;
 pub use error::PictureError;
 pub use id::{InvalidPictureId, PictureId};
+pub use links::{LinkError, PictureLinks, ShownLink, SignedLinks};
 pub use media_type::MediaType;
 pub use picture::Picture;
 pub use size::PictureSize;

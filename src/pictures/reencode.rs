@@ -173,6 +173,17 @@ mod tests {
     }
 
     #[test]
+    fn few_bytes_that_become_too_many_are_refused() {
+        // Its thumbnail alone has more than four times the bytes.
+        let mut bytes = Vec::new();
+        let plain = image::GrayImage::new(16, 16);
+        plain.write_to(&mut Cursor::new(&mut bytes), MediaType::Png.format()).unwrap();
+        let limits = PictureSettings { max_bytes: bytes.len(), ..limits() };
+        let error = reencode(&bytes, &limits).unwrap_err();
+        assert_eq!(error, PictureError::TooManyKeptBytes { max: limits.max_kept_bytes() });
+    }
+
+    #[test]
     fn mutated_bytes_never_panic() {
         for media_type in [MediaType::Jpeg, MediaType::Png] {
             let whole = picture(12, 12, media_type);

@@ -7,9 +7,11 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 use bytes::Bytes;
 use jiff::Timestamp;
+use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Registry;
 use tokio::sync::Semaphore;
 
+use super::arrivals::{Arrivals, Held};
 use super::counts::Counts;
 use super::reencode::{Reencoded, reencode};
 use super::retention::Retention;
@@ -41,6 +43,7 @@ pub(super) struct Inner {
     pub(super) folder: PathBuf,
     pub(super) settings: Arc<PictureSettings>,
     pub(super) retention: Retention,
+    arrivals: Arrivals,
     decoding: Semaphore,
     in_hand: Semaphore,
     counts: Counts,
@@ -66,6 +69,7 @@ impl Pictures {
                 folder: folder.to_owned(),
                 settings: Arc::new(settings.clone()),
                 retention: Retention::new(events),
+                arrivals: Arrivals::new(settings),
                 decoding: Semaphore::new(DECODING),
                 in_hand: Semaphore::new(DECODING + WAITING),
                 counts: Counts::default(),
@@ -81,17 +85,37 @@ impl Pictures {
         self.inner.settings.max_bytes
     }
 
+    /// Lets one more picture of this device come.
+    ///
+    /// # Errors
+    /// Too many come of it.
+    pub fn admit(&self, device: &DeviceId) -> Result<(), PictureError> {
+        self.refused(self.inner.arrivals.admit(device))
+    }
+
+    /// Lets so many bytes of this device wait.
+    ///
+    /// # Errors
+    /// Too many wait already.
+    pub fn hold(&self, device: &DeviceId, bytes: usize) -> Result<Held, PictureError> {
+        self.refused(self.inner.arrivals.hold(device, bytes))
+    }
+
     /// Takes a picture in. When this returns, files and row are on disk.
     ///
     /// # Errors
     /// It is no picture within the limits, or it could not be kept.
     pub async fn save(&self, upload: Upload) -> Result<Picture, PictureError> {
-        let saved = self.try_save(upload).await;
+        let saved = self.take_in(upload).await;
         self.inner.counts.received(saved.as_ref().map(|picture| picture.size));
         saved
     }
 
-    async fn try_save(&self, upload: Upload) -> Result<Picture, PictureError> {
+    fn refused<T>(&self, result: Result<T, PictureError>) -> Result<T, PictureError> {
+        result.inspect_err(|error| self.inner.counts.received(Err(error)))
+    }
+
+    async fn take_in(&self, upload: Upload) -> Result<Picture, PictureError> {
         upload.check_name()?;
         let inner = &self.inner;
         let _in_hand = inner.in_hand.try_acquire().map_err(|_| PictureError::Busy)?;
@@ -247,6 +271,11 @@ impl Pictures {
     /// What is counted of pictures, for Prometheus.
     pub fn register_counts(&self, registry: &mut Registry) {
         self.inner.counts.register(registry);
+        let (count, bytes) = self.kept();
+        let gauge = |number: u64| ConstGauge::new(i64::try_from(number).unwrap_or(i64::MAX));
+        registry.register("pictures", "Pictures that are kept", gauge(count));
+        let help = "Bytes of the pictures that are kept and of their thumbnails";
+        registry.register("pictures_bytes", help, gauge(bytes));
     }
 
     /// Removes files and row.

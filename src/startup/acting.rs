@@ -14,13 +14,14 @@ use crate::commands::{CommandParts, Commands};
 use crate::config::Settings;
 use crate::device_interface::link::Link;
 use crate::device_interface::{Actor, Counts, Handle, LinkOutbox, Mistakes, Parts, Presence};
-use crate::pictures::Pictures;
+use crate::pictures::{PictureLinks, Pictures};
 use crate::plugin_host::{HostParts, PluginHost, ServerServices};
 
 pub(super) struct Acting {
     pub(super) registry: Arc<Registry>,
     pub(super) commands: Commands,
     pub(super) pictures: Pictures,
+    pub(super) links: PictureLinks,
     pub(super) outbox: LinkOutbox,
     pub(super) link: Arc<dyn Link>,
     pub(super) actor: Actor,
@@ -57,6 +58,8 @@ impl Acting {
         let commands = commands.await.context("open the record of commands")?;
         let (folder, record) = (ground.data.join("pictures"), known.events.clone());
         let pictures = Pictures::open(database, &folder, &settings.pictures, record).await?;
+        let links = PictureLinks::open(&ground.keys, public_url.to_owned(), &settings.pictures)
+            .context("open the key of links to pictures")?;
         let registry = Arc::new(Registry::built_in());
         let context = Context {
             state: state.clone(),
@@ -66,7 +69,7 @@ impl Acting {
             credentials: known.credentials.clone(),
             pairing: known.pairing.clone(),
             permissions: known.permissions.clone(),
-            public_url: public_url.to_owned(),
+            links: links.clone(),
             outbox: Box::new(outbox.clone()),
         };
         let parts = Parts {
@@ -81,7 +84,7 @@ impl Acting {
             tellers: TaskTracker::new(),
         };
         let (actor, handle) = Actor::new(parts, incoming);
-        Ok(Self { registry, commands, pictures, outbox, link, actor, handle })
+        Ok(Self { registry, commands, pictures, links, outbox, link, actor, handle })
     }
 
     /// Loads the plugins, whose actions join the registry.

@@ -103,8 +103,12 @@ fn outside_link(
 /// The embedded broker's limits.
 fn options(settings: &Settings, files: OpenFiles) -> Options {
     let default = Options::default();
+    // With what stands around its bytes.
+    let largest_picture = settings.pictures.max_bytes + 64 * 1024;
+    let largest_picture = u32::try_from(largest_picture).unwrap_or(u32::MAX);
     Options {
         max_connections: default.max_connections.min(files.for_devices()),
+        max_packet_size: default.max_packet_size.max(largest_picture),
         // In a group of others, one would take what is meant for another.
         max_shared_subscriptions: 0,
         max_accept_rate_per_address: settings.limits.accept_rate_per_address,

@@ -16,7 +16,7 @@ use latchlight::identity::{
     Account, AccountId, AccountKind, Directory, Permissions, Principal, Proof, Role, Who,
 };
 use latchlight::key_folder::KeyFolder;
-use latchlight::pictures::Pictures;
+use latchlight::pictures::{PictureLinks, Pictures};
 use latchlight::plugin_host::{HostParts, HostServices, PluginHost, PluginReport};
 use latchlight::state::{ConfigFile, Device, DeviceId, DeviceKind, Features, Joining, State};
 use latchlight_plugin_api::{self as api, ActionError, CommandOutcome};
@@ -214,7 +214,7 @@ async fn context(folder: &TempDir, settings: &Settings) -> (Context, Directory) 
         credentials,
         pairing: Pairing::default(),
         permissions,
-        public_url: String::new(),
+        links: PictureLinks::open(&keys, String::new(), &settings.pictures).unwrap(),
         outbox: Box::new(Nowhere),
     };
     (context, directory)

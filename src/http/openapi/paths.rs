@@ -11,7 +11,8 @@ use crate::http::routes::api::{
     plugins, users,
 };
 use crate::http::routes::{
-    api_docs, get_pic, healthz, hello, lock, metrics, oauth, readyz, security_txt, test, unlock,
+    api_docs, get_pic, healthz, hello, lock, metrics, oauth, picture, readyz, security_txt, test,
+    unlock,
 };
 use crate::pictures::PictureSize;
 
@@ -50,7 +51,8 @@ use crate::pictures::PictureSize;
         pairing::post,
         pairing::delete,
         pictures::list,
-        pictures::post,
+        pictures::link::post,
+        pictures::upload::post,
         pictures::get,
         pictures::delete,
         pins::list,
@@ -74,6 +76,7 @@ use crate::pictures::PictureSize;
         lock::post,
         lock::get,
         metrics::get,
+        picture::get,
         oauth::oidc::get,
         oauth::oidc::callback::get,
         oauth::oidc::start::get,

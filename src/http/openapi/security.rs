@@ -57,13 +57,15 @@ pub(super) fn add(operation: &mut Value, needs: Needs) {
         Needs::AnyOf(scopes) if scopes == Scopes::all() => {
             (json!([{ "oauth2": [] }, { "bearer": [] }]), "Needs any scope.".to_owned())
         }
-        Needs::AnyOf(scopes) => {
+        Needs::AnyOf(scopes) | Needs::DeviceOr(scopes) => {
             let with = |scheme: &'static str| {
                 scopes.iter().map(move |scope| json!({ (scheme): [scope.as_str()] }))
             };
             let names: Vec<_> = scopes.iter().map(|scope| format!("`{scope}`")).collect();
-            let security = with("oauth2").chain(with("bearer")).collect();
-            (security, format!("Needs the scope {}.", names.join(" or ")))
+            let device = (needs == Needs::DeviceOr(scopes)).then(|| json!({ "device": [] }));
+            let or_device = if device.is_some() { ", or a device's password" } else { "" };
+            let security = with("oauth2").chain(with("bearer")).chain(device).collect();
+            (security, format!("Needs the scope {}{or_device}.", names.join(" or ")))
         }
     };
     operation["security"] = security;

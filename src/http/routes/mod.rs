@@ -10,10 +10,11 @@ pub(super) mod hello;
 pub(super) mod lock;
 pub(super) mod metrics;
 pub(super) mod oauth;
+pub(super) mod picture;
 pub(super) mod readyz;
 pub(super) mod security_txt;
 pub(super) mod test;
 pub(super) mod unlock;
 
-pub(super) use api::pictures::Uploads;
+pub(super) use api::pictures::upload::Uploads;
 pub(super) use api_docs::Document;

@@ -90,7 +90,10 @@ impl Somebody {
                 assert_eq!((status, &*kind), (401, "unknown-caller"), "{what}");
                 return;
             }
-            (_, Needs::AnyOf(scopes)) => !self.scopes.both(scopes).is_empty(),
+            (Shows::Device(_), Needs::DeviceOr(_)) => true,
+            (_, Needs::AnyOf(scopes) | Needs::DeviceOr(scopes)) => {
+                !self.scopes.both(scopes).is_empty()
+            }
             (shows, _) => matches!(shows, Shows::Device(_)),
         };
         if !let_in {
@@ -169,6 +172,7 @@ fn c19_nothing_but_what_everybody_may_know_needs_nothing() {
     let open: Vec<_> = open.map(|route| format!("{} {}", route.method, route.path)).collect();
     let known = [
         "GET /hello",
+        "GET /picture/{id}",
         "GET /healthz",
         "GET /readyz",
         "POST /oauth/token",

@@ -1,4 +1,7 @@
-//! Pictures: C26, `/api/v1/pictures` and `/get_pic`.
+//! Pictures: C26, `/api/v1/pictures`, `/get_pic` and `/picture`.
+
+mod cameras;
+mod links;
 
 use serde_json::json;
 
@@ -206,8 +209,8 @@ async fn the_alerts_link_leads_to_the_picture() {
         Some(words.rsplit(' ').next()?.to_owned())
     })
     .await;
-    assert!(link.starts_with(&server.url("/")), "{link}");
-    let given = server.send(server.client.get(&link)).await;
+    assert!(link.starts_with(&server.url("/picture/")), "{link}");
+    let given = server.send(server.stranger.get(&link)).await;
     assert_eq!(given.body, server.get(picture["link"].as_str().unwrap()).await.body);
     server.stop().await;
 }

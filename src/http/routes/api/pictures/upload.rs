@@ -1,36 +1,49 @@
-//! `/api/v1/pictures`: a camera or an app uploads, and what there is; and
-//! `/api/v1/pictures/{id}`.
+//! `POST /api/v1/pictures`: a camera sends a picture, or an app does in its
+//! place.
+
+use std::collections::HashMap;
 
 use actix_multipart::Multipart;
 use actix_web::http::header::LOCATION;
-use actix_web::web::{Data, Path, Payload, Query};
+use actix_web::web::{Data, Payload, Query};
 use actix_web::{HttpMessage as _, HttpRequest, HttpResponse};
 use bytes::{Bytes, BytesMut};
 use futures_util::TryStreamExt as _;
-use serde::{Deserialize, Serialize};
-use tokio::sync::Semaphore;
+use parking_lot::Mutex;
+use serde::Deserialize;
 use utoipa::{IntoParams, ToSchema};
 
-use crate::events::{Event, Kind};
 use crate::http::auth::Caller;
-use crate::http::openapi::{IfNoneMatch, Range};
-use crate::http::picture_answer::{self, PictureView};
-use crate::http::query::{Limit, NoQuery};
-use crate::http::{ApiError, Services, body, etag};
-use crate::pictures::{PictureId, PictureSize, Upload};
+use crate::http::picture_answer::PictureView;
+use crate::http::{ApiError, Services, body};
+use crate::identity::Who;
+use crate::pictures::Upload;
 use crate::state::DeviceId;
 
 /// What the parts of a multipart body may have beside the picture's bytes.
 const AROUND_THE_PICTURE: usize = 16 * 1024;
 
-/// How many uploads may be in hand, each with its bytes in memory; who comes
-/// later is told that the server is busy.
-pub(in crate::http) struct Uploads(Semaphore);
+/// How many uploads may be in hand, each with its bytes in memory, and how many
+/// of them may be one camera's, which shows its own credentials; who comes later
+/// is told that the server is busy.
+const IN_HAND: usize = 16;
+const IN_HAND_OF_ONE: usize = 2;
 
-impl Default for Uploads {
-    fn default() -> Self {
-        Self(Semaphore::new(16))
-    }
+/// The uploads that are in hand.
+#[derive(Default)]
+pub(in crate::http) struct Uploads(Mutex<InHand>);
+
+#[derive(Default)]
+struct InHand {
+    all: usize,
+    /// As many as there are uploads, at the most.
+    by_camera: HashMap<DeviceId, usize>,
+}
+
+/// An upload's place; given back when it is dropped.
+struct Place<'a> {
+    uploads: &'a Uploads,
+    camera: Option<DeviceId>,
 }
 
 #[derive(Debug, Deserialize, IntoParams)]
@@ -44,30 +57,6 @@ pub(in crate::http) struct Parameters {
     name: Option<String>,
 }
 
-#[derive(Debug, Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-pub(in crate::http) struct PageParameters {
-    /// Those that show a stranger alone, the last said to do so first.
-    #[serde(default)]
-    strangers: bool,
-    /// The most of a page.
-    #[serde(default)]
-    limit: Limit,
-    /// The last id of the page before.
-    #[param(value_type = Option<PictureId>)]
-    cursor: Option<String>,
-}
-
-#[derive(Debug, Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-pub(in crate::http) struct SizeParameter {
-    /// How large: as it is kept, or small enough for a list.
-    #[serde(default)]
-    size: PictureSize,
-}
-
 /// A picture as a form has it.
 #[derive(ToSchema)]
 #[schema(as = PictureForm)]
@@ -78,50 +67,9 @@ pub(in crate::http) struct Parts {
     picture: Vec<u8>,
 }
 
-#[derive(Debug, Serialize, ToSchema)]
-#[schema(as = PicturePage)]
-struct Page<'a> {
-    /// Each of them.
-    pictures: Vec<PictureView<'a>>,
-    /// What to show as `cursor` for the next page; none after the last.
-    next_cursor: Option<PictureId>,
-}
-
-/// A page of pictures, newest first.
-#[utoipa::path(
-    get,
-    path = "/api/v1/pictures",
-    tag = "pictures",
-    operation_id = "listPictures",
-    params(PageParameters, IfNoneMatch),
-    responses(
-        (status = 200, description = "A page of them.", body = Page<'_>),
-        (status = 404, description = "There is no picture of the id that `cursor` has."),
-    ),
-)]
-pub(in crate::http) async fn list(
-    request: HttpRequest,
-    caller: Caller,
-    query: Query<PageParameters>,
-    services: Data<Services>,
-) -> Result<HttpResponse, ApiError> {
-    let PageParameters { strangers, limit: Limit(limit), cursor } = query.into_inner();
-    let after = match &cursor {
-        Some(cursor) => Some(picture_answer::find(&services, &caller, cursor).await?.id),
-        None => None,
-    };
-    let limit = limit as usize;
-    let mut pictures =
-        picture_answer::page(&services, &caller, strangers, after, limit + 1).await?;
-    let more = pictures.len() > limit;
-    pictures.truncate(limit);
-    let next_cursor = pictures.last().filter(|_| more).map(|picture| picture.id);
-    let pictures = pictures.iter().map(PictureView::of).collect();
-    etag::json(&request, &Page { pictures, next_cursor })
-}
-
-/// Takes a picture in, as from a camera.
+/// Takes a picture in, from a camera or as from one.
 ///
+/// A camera shows its own id and password, as over MQTT, and uploads as itself.
 /// The body is the picture, or a form whose part `picture` is. It is decoded and
 /// encoded anew, without what the camera wrote beside it. Its name is `name`,
 /// else the file name of the part.
@@ -137,6 +85,7 @@ pub(in crate::http) async fn list(
     responses(
         (status = 201, description = "It is kept.", body = PictureView<'_>, headers(("Location" = String, description = "Where it is."))),
         (status = 404, description = "There is no such device."),
+        (status = 429, description = "The device sends too many: `Retry-After` says in how many seconds there may be another."),
     ),
 )]
 pub(in crate::http) async fn post(
@@ -148,15 +97,17 @@ pub(in crate::http) async fn post(
     uploads: Data<Uploads>,
 ) -> Result<HttpResponse, ApiError> {
     let Parameters { device, name } = query.into_inner();
-    if let Some(device) = &device
-        && !(caller.sees(&services, device) && services.state.is_known(device.as_str()))
-    {
-        return Err(ApiError::NotFound(format!("there is no device {device}")));
+    let camera = match &caller.0.who {
+        Who::Device(camera) => Some(camera.clone()),
+        _ => None,
+    };
+    let device = of_device(&services, &caller, camera.as_ref(), device)?;
+    if let Some(device) = &device {
+        services.pictures.admit(device)?;
     }
     let _in_hand = uploads
-        .0
-        .try_acquire()
-        .map_err(|_| ApiError::Busy("too many pictures come at once".to_owned()))?;
+        .begin(camera)
+        .ok_or_else(|| ApiError::Busy("too many pictures come at once".to_owned()))?;
     let media_type = request.content_type().to_ascii_lowercase();
     let (bytes, file_name) = match media_type.as_str() {
         "multipart/form-data" => read_parts(&request, payload, &services).await?,
@@ -181,6 +132,60 @@ pub(in crate::http) async fn post(
     );
     let view = PictureView::of(&picture);
     Ok(HttpResponse::Created().insert_header((LOCATION, view.link.clone())).json(view))
+}
+
+/// Whose picture it is: a camera's own, whatever it says; an app's, or that of a
+/// device that it names and sees.
+fn of_device(
+    services: &Services,
+    caller: &Caller,
+    camera: Option<&DeviceId>,
+    named: Option<DeviceId>,
+) -> Result<Option<DeviceId>, ApiError> {
+    let missing = |device: &DeviceId| ApiError::NotFound(format!("there is no device {device}"));
+    let is_known = |device: &DeviceId| services.state.is_known(device.as_str());
+    match (camera, named) {
+        (Some(camera), Some(named)) if named != *camera => Err(missing(&named)),
+        (Some(camera), _) if !is_known(camera) => Err(ApiError::NotAllowed(format!(
+            "`{camera}` has not joined: say `hand_shake <kind>` over MQTT first"
+        ))),
+        (Some(camera), _) => Ok(Some(camera.clone())),
+        (None, Some(named)) if !(caller.sees(services, &named) && is_known(&named)) => {
+            Err(missing(&named))
+        }
+        (None, named) => Ok(named),
+    }
+}
+
+impl Uploads {
+    fn begin(&self, camera: Option<DeviceId>) -> Option<Place<'_>> {
+        let mut in_hand = self.0.lock();
+        let of_one = camera.as_ref().and_then(|camera| in_hand.by_camera.get(camera));
+        if in_hand.all >= IN_HAND || of_one.is_some_and(|uploads| *uploads >= IN_HAND_OF_ONE) {
+            return None;
+        }
+        in_hand.all += 1;
+        if let Some(camera) = &camera {
+            *in_hand.by_camera.entry(camera.clone()).or_default() += 1;
+        }
+        drop(in_hand);
+        Some(Place { uploads: self, camera })
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        let mut in_hand = self.uploads.0.lock();
+        in_hand.all -= 1;
+        if let Some(camera) = &self.camera
+            && let Some(uploads) = in_hand.by_camera.get_mut(camera)
+        {
+            *uploads -= 1;
+            if *uploads == 0 {
+                in_hand.by_camera.remove(camera);
+            }
+        }
+    }
 }
 
 async fn read_raw(
@@ -233,56 +238,4 @@ async fn read_picture(
         picture = Some((bytes.freeze(), file_name));
     }
     picture.ok_or_else(|| ApiError::Invalid("the multipart body has no part `picture`".to_owned()))
-}
-
-/// A picture, or what is known of it for `Accept: application/json`.
-#[utoipa::path(
-    get,
-    path = "/api/v1/pictures/{id}",
-    tag = "pictures",
-    operation_id = "getPicture",
-    params(("id" = PictureId, Path, description = "The picture."), SizeParameter, IfNoneMatch, Range),
-    responses(
-        (status = 200, description = "The picture as it is kept, or what is known of it for `Accept: application/json`.", content(
-            (Vec<u8> = "image/jpeg"), (Vec<u8> = "image/png"), (PictureView<'_> = "application/json"),
-        )),
-    ),
-)]
-pub(in crate::http) async fn get(
-    request: HttpRequest,
-    caller: Caller,
-    id: Path<String>,
-    query: Query<SizeParameter>,
-    services: Data<Services>,
-) -> Result<HttpResponse, ApiError> {
-    let picture = picture_answer::find(&services, &caller, &id).await?;
-    picture_answer::answer(&request, &services, &picture, query.size).await
-}
-
-/// Deletes a picture; when this answers, it is gone from disk and database.
-#[utoipa::path(
-    delete,
-    path = "/api/v1/pictures/{id}",
-    tag = "pictures",
-    operation_id = "deletePicture",
-    params(("id" = PictureId, Path, description = "The picture.")),
-    responses(
-        (status = 204, description = "It is gone, from disk and database."),
-    ),
-)]
-pub(in crate::http) async fn delete(
-    caller: Caller,
-    id: Path<String>,
-    _: Query<NoQuery>,
-    services: Data<Services>,
-) -> Result<HttpResponse, ApiError> {
-    let picture = picture_answer::find(&services, &caller, &id).await?;
-    if !services.pictures.delete(&picture.id).await? {
-        return Err(picture_answer::missing());
-    }
-    tracing::info!(picture = %picture.id, "picture deleted");
-    let event = Event::of(Kind::Picture, &caller.0, "delete").detail(&picture.id.to_string());
-    let event = picture.device.iter().fold(event, Event::device);
-    services.events.record_and_wait(event).await;
-    Ok(HttpResponse::NoContent().finish())
 }

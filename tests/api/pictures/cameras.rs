@@ -1,0 +1,129 @@
+//! Cameras that show their own credentials.
+
+use reqwest::RequestBuilder;
+use serde_json::json;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+use crate::harness::{Server, png, raw_request, raw_response, until};
+
+fn upload(server: &Server, query: &str) -> RequestBuilder {
+    let request = server.stranger.post(server.url(&format!("/api/v1/pictures{query}")));
+    request.header("content-type", "image/png").body(png(8, 8))
+}
+
+#[tokio::test]
+async fn a_camera_uploads_as_itself_and_its_stranger_is_that_picture() {
+    let server = Server::start().await;
+    let porch = server.camera("porch").await;
+    let secret = server.device_secret("porch").await;
+    let request = upload(&server, "?name=door.png").basic_auth("porch", Some(&secret));
+    let answer = server.send(request).await;
+    let picture = answer.json();
+    assert_eq!((answer.status, &picture["device"]), (201, &"porch".into()), "{picture}");
+    let again = upload(&server, "?device=porch").basic_auth("porch", Some(&secret));
+    assert_eq!(server.send(again).await.status, 201);
+    porch.say("find_stranger door.png").await;
+    let seen = until("the stranger", async || {
+        let request =
+            server.client.get(server.url("/get_pic")).header("accept", "application/json");
+        let answer = server.send(request).await;
+        (answer.status == 200).then(|| answer.json())
+    });
+    assert_eq!(seen.await["id"], picture["id"]);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn c19_a_camera_uploads_for_no_other_and_sees_nothing() {
+    let server = Server::start().await;
+    let _porch = server.camera("porch").await;
+    let _yard = server.camera("yard").await;
+    let secret = server.device_secret("porch").await;
+    let as_porch = |request: RequestBuilder| request.basic_auth("porch", Some(&secret));
+    let other = server.send(as_porch(upload(&server, "?device=yard"))).await;
+    other.problem(404, "not-found");
+    let spare = server.device_secret("spare").await;
+    let not_joined = upload(&server, "").basic_auth("spare", Some(&spare));
+    let why = server.send(not_joined).await.problem(403, "not-allowed");
+    assert!(why.contains("has not joined"), "{why}");
+    for (name, secret) in [("porch", "wrong"), ("yard", &*secret), ("nobody", &secret)] {
+        let request = upload(&server, "").basic_auth(name, Some(secret));
+        server.send(request).await.problem(401, "unknown-caller");
+    }
+    let picture = server.send(as_porch(upload(&server, ""))).await.json();
+    let path = picture["link"].as_str().unwrap();
+    for path in ["/api/v1/pictures", path, "/get_pic"] {
+        let get = server.send(as_porch(server.stranger.get(server.url(path)))).await;
+        get.problem(403, "insufficient-scope");
+    }
+    let delete = server.send(as_porch(server.stranger.delete(server.url(path)))).await;
+    delete.problem(403, "insufficient-scope");
+    let revoke = "/api/v1/devices/porch/credentials";
+    assert_eq!(server.delete(revoke).await.status, 204);
+    server.send(as_porch(upload(&server, ""))).await.problem(401, "unknown-caller");
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn one_picture_too_many_in_a_minute_is_429_however_it_comes() {
+    let server = Server::start_with(json!({ "pictures": { "per_minute": 2 } })).await;
+    let porch = server.camera("porch").await;
+    let secret = server.device_secret("porch").await;
+    let as_porch = || upload(&server, "").basic_auth("porch", Some(&secret));
+    porch.upload(png(8, 8)).await;
+    until("the picture", async || porch.told().iter().find(|told| told.starts_with("ok")).cloned())
+        .await;
+    assert_eq!(server.send(as_porch()).await.status, 201);
+    let refused = server.send(as_porch()).await;
+    refused.problem(429, "too-soon");
+    assert!(refused.header("retry-after").parse::<u64>().unwrap() <= 31);
+    let for_it = server.client.post(server.url("/api/v1/pictures?device=porch")).body(png(8, 8));
+    server.send(for_it).await.problem(429, "too-soon");
+    // An app's own pictures are not a camera's.
+    for _ in 0..3 {
+        let own = server.client.post(server.url("/api/v1/pictures")).body(png(8, 8));
+        assert_eq!(server.send(own).await.status, 201);
+    }
+    let metrics = String::from_utf8(server.get("/metrics").await.body.to_vec()).unwrap();
+    for line in [
+        "latchlight_pictures 5",
+        "latchlight_pictures_received_total{outcome=\"kept\"} 5",
+        "latchlight_pictures_received_total{outcome=\"busy\"} 2",
+    ] {
+        assert!(metrics.lines().any(|said| said == line), "{line}: {metrics}");
+    }
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn slow_uploads_of_one_camera_hold_up_no_other() {
+    let server = Server::start_with(json!({ "http": { "request_timeout_ms": 60_000 } })).await;
+    let _cameras = [server.camera("porch").await, server.camera("yard").await];
+    let secret = server.device_secret("porch").await;
+    let picture = png(4, 4);
+    let basic = data_encoding::BASE64.encode(format!("porch:{secret}").as_bytes());
+    let head = format!(
+        "POST /api/v1/pictures HTTP/1.1\r\nhost: localhost\r\nContent-Type: image/png\r\n\
+         Authorization: Basic {basic}\r\nConnection: close\r\nContent-Length: {}\r\n\
+         Expect: 100-continue\r\n\r\n",
+        picture.len()
+    );
+    let mut slow = Vec::new();
+    for _ in 0..2 {
+        let mut upload = raw_request(&server, &head).await;
+        let mut told = [0; 25];
+        upload.read_exact(&mut told).await.unwrap();
+        slow.push(upload);
+    }
+    let third = upload(&server, "").basic_auth("porch", Some(&secret));
+    server.send(third).await.problem(503, "busy");
+    let yards = server.device_secret("yard").await;
+    let other = upload(&server, "").basic_auth("yard", Some(&yards));
+    assert_eq!(server.send(other).await.status, 201);
+    let mut first = slow.remove(0);
+    first.write_all(&picture).await.unwrap();
+    assert!(raw_response(first).await.starts_with("HTTP/1.1 201"));
+    let third = upload(&server, "").basic_auth("porch", Some(&secret));
+    assert_eq!(server.send(third).await.status, 201);
+    server.stop().await;
+}
