@@ -56,7 +56,7 @@ async fn the_shell_script_is_a_lock() {
 async fn the_micropython_device_is_a_lock() {
     let server = Server::start();
     let password = secrets::of_device(&server.config_path(), "gate").await;
-    let terminal = Terminal::beside(&server).replace("…", &password);
+    let terminal = Terminal::beside(&server).on_a_device().replace("…", &password);
     let library = terminal.folder().join("lib/umqtt");
     std::fs::create_dir_all(&library).unwrap();
     let find = "python -c 'import importlib.util as i; print(i.find_spec(\"umqtt\").origin)'";
@@ -73,7 +73,8 @@ async fn the_micropython_device_is_a_lock() {
 async fn the_arduino_sketch_is_a_lock() {
     let server = Server::start();
     let password = secrets::of_device(&server.config_path(), "porch").await;
-    let terminal = Terminal::beside(&server).replace("\"…\"", &format!("\"{password}\""));
+    let terminal =
+        Terminal::beside(&server).on_a_device().replace("\"…\"", &format!("\"{password}\""));
     terminal.write("lock.ino", PAGE.block("cpp lock.ino"));
     terminal.write("config.h", PAGE.block("cpp config.h"));
     let board = Path::new(ROOT).join("tests/guides/arduino");

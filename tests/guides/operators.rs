@@ -56,7 +56,7 @@ async fn nginx_stands_before_the_server_as_the_guide_says() {
     let port = free_port();
     let server = Server::start_with(json!({ "http": { "public_url": "https://home.example" } }));
     let terminal = Terminal::beside(&server)
-        .replace("443", &port.to_string())
+        .replace("listen 443", &format!("listen {port}"))
         .replace("/etc/latchlight/tls", "tls");
     terminal.run("latchlight tls init --name home.example").await;
     let block = PAGE.block("nginx").replace("/etc/latchlight/tls", "tls");

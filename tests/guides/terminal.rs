@@ -26,13 +26,23 @@ impl Terminal {
         for (from, name) in links {
             let _ = std::os::unix::fs::symlink(from, folder.join(name));
         }
-        let mut replaced = vec![("http://127.0.0.1:8080".to_owned(), server.http.clone())];
+        let mut replaced = Vec::new();
+        // First, for the digits may stand in the other ports, too.
         if let Some(mqtt) = &server.mqtt {
             let port = mqtt.rsplit_once(':').unwrap().1;
             replaced.push(("1883".to_owned(), port.to_owned()));
         }
+        replaced.push(("http://127.0.0.1:8080".to_owned(), server.http.clone()));
         replaced.push(("127.0.0.1:8080".to_owned(), server.http.replace("http://", "")));
         Self { folder, replaced }
+    }
+
+    /// In a folder that is a device's, and has its secrets: not one of what the
+    /// server writes.
+    pub(crate) fn on_a_device(self) -> Self {
+        let folder = self.folder.join("secrets-of-tests/device");
+        std::fs::create_dir_all(&folder).unwrap();
+        Self { folder, ..self }
     }
 
     pub(crate) fn folder(&self) -> &Path {
