@@ -49,6 +49,7 @@ async fn the_docs_page_signs_in_and_tries_a_route_out_and_wants_nothing_from_els
     browser.click("#operations-devices-listDevices .execute").await;
     let answer = "#operations-devices-listDevices .live-responses-table";
     browser.text_with(&format!("{answer} tbody .response-col_status"), "200").await;
+    browser.text_with(answer, "front-door").await;
     browser.screenshot("docs-tried-out").await;
     assert_eq!(browser.run("return window.refused").await, json!([]));
     let origins = "return [...new Set(performance.getEntriesByType('resource')
