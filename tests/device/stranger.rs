@@ -21,7 +21,7 @@ fn picture_of(width: u32, height: u32) -> Vec<u8> {
 
 #[tokio::test]
 async fn an_alert_has_a_link_to_the_picture_and_reaches_who_asked_for_it() {
-    let server = Server::start();
+    let server = Server::start_with(json!({ "devices": { "siren": { "alerts": ["porch"] } } }));
     let mut camera = Device::join(&server, "porch", "camera").await;
     let mut siren = Device::join(&server, "siren", "other {\"features\": [\"alerts\"]}").await;
     let mut watcher = Device::connect(server.mqtt(), server.app("watcher").await).await;
