@@ -2,17 +2,6 @@
 //! `unlock <id> <expires> <counter> <hmac>`: words with one space between
 //! them, the last one the HMAC-SHA-256 of all that stands before the space in
 //! front of it, as 64 of `0-9a-f`.
-//!
-//! ```
-//! use latchlight_client::{CommandKey, InvalidCommand};
-//!
-//! let key: CommandKey =
-//!     "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f".parse().unwrap();
-//! // What the device remembers, and the time by its clock.
-//! let (last, now) = (0, 1_790_000_000);
-//! let payload = b"unlock 019a0000-0000-7000-8000-000000000001 1790000010 41 00";
-//! assert_eq!(key.check(payload, last, now), Err(InvalidCommand::Form));
-//! ```
 
 use std::fmt;
 use std::str::FromStr;
@@ -21,6 +10,17 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
 
 /// A device's key, as its server told it once: 64 of `0-9a-f`.
+///
+/// ```
+/// use latchlight_client::{CommandKey, InvalidCommand};
+//!
+/// let key: CommandKey =
+///     "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f".parse().unwrap();
+/// // What the device remembers, and the time by its clock.
+/// let (last, now) = (0, 1_790_000_000);
+/// let payload = b"unlock 019a0000-0000-7000-8000-000000000001 1790000010 41 00";
+/// assert_eq!(key.check(payload, last, now), Err(InvalidCommand::Form));
+/// ```
 #[derive(Clone, PartialEq, Eq)]
 pub struct CommandKey([u8; 32]);
 
