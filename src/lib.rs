@@ -15,6 +15,7 @@ pub mod http;
 pub mod identity;
 pub mod key_folder;
 pub mod keypads;
+pub mod messages;
 pub mod open_files;
 pub mod pictures;
 pub mod plugin_host;

@@ -159,14 +159,18 @@ impl Application {
         let actor: JoinHandle<()> = tokio::spawn(actor.run(stop_actor.clone()));
         let (commands, events) = (services.commands.clone(), services.events.clone());
         let pictures = services.pictures.clone();
+        let messages = services.messages.clone();
+        messages.resume();
         let version = concat!("version ", env!("CARGO_PKG_VERSION"));
         events.record(Event::of_server(Kind::Server, "start").detail(version));
         let housekeeping = tokio::spawn({
             let (commands, events) = (commands.clone(), events.clone());
-            let (pictures, sign_in) = (pictures.clone(), services.sign_in.clone());
+            let (pictures, messages) = (pictures.clone(), messages.clone());
+            let sign_in = services.sign_in.clone();
             async move {
                 let (records, kept) = (commands.keep_house(), pictures.keep_house());
-                tokio::join!(records, kept, events.keep_house(), sign_in.keep_house())
+                let (events, messages) = (events.keep_house(), messages.keep_house());
+                tokio::join!(records, kept, events, messages, sign_in.keep_house())
             }
         });
         let watching = (services.certificates.clone(), events.clone());
@@ -201,6 +205,7 @@ impl Application {
         if actor.await.is_err() {
             tracing::error!("the device interface failed");
         }
+        messages.close().await;
         link.close().await;
         writer.abort();
         let saved = state.flush().await.context("save the state");
@@ -258,6 +263,8 @@ async fn services(
         permissions: permissions.clone(),
         commands: acting.commands.clone(),
         events: events.clone(),
+        messages: acting.messages.clone(),
+        message_settings: settings.messages.clone(),
         registry: acting.registry.clone(),
         plugins: acting.start_plugins(settings, ground, known).await,
         pictures: acting.pictures.clone(),

@@ -30,8 +30,8 @@ pub(super) struct AddArgs {
     /// 1 to 64 of letters, digits, `.`, `_`, `@` and `-`
     name: Identity,
     /// What it is good for: some of devices:read, locks:operate,
-    /// lights:operate, messages:send, pictures:read, pictures:write,
-    /// events:read, metrics:read, admin
+    /// lights:operate, messages:send, messages:read, pictures:read,
+    /// pictures:write, events:read, metrics:read, admin
     #[arg(long, value_name = "SCOPES")]
     scopes: Scopes,
     /// From when on it lets nobody in any more: 2026-12-31, or 90d from now

@@ -19,7 +19,7 @@ fn keys() -> BTreeSet<String> {
     add_keys("", &|value| value, &mut keys);
     for part in [
         "http", "mqtt", "tls", "oidc", "limits", "database", "log", "commands", "events",
-        "pictures", "devices", "plugins",
+        "messages", "pictures", "devices", "plugins",
     ] {
         assert!(keys.remove(part), "{part}");
     }

@@ -90,6 +90,7 @@ impl Settings {
         self.commands.check()?;
         self.events.check()?;
         self.pictures.check()?;
+        self.messages.check()?;
         self.plugins.check()?;
         self.check_topics()
     }

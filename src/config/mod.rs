@@ -16,6 +16,7 @@ mod limits;
 mod listener;
 mod load;
 mod log;
+mod messages;
 mod mqtt;
 mod oidc;
 mod pictures;
@@ -39,6 +40,7 @@ pub use http::HttpSettings;
 pub use limits::LimitSettings;
 pub use load::{ENVIRONMENT_PREFIX, InvalidSettings};
 pub use log::{LogFormat, LogSettings};
+pub use messages::MessageSettings;
 pub use mqtt::{MqttProtocol, MqttSettings};
 pub use oidc::OidcSettings;
 pub use pictures::PictureSettings;
@@ -79,6 +81,8 @@ pub struct Settings {
     pub events: EventSettings,
     /// What cameras may send, what is kept of it, and links to it.
     pub pictures: PictureSettings,
+    /// The message gateway.
+    pub messages: MessageSettings,
     /// What a device may do beyond its kind, and topics of another shape.
     pub devices: BTreeMap<DeviceId, DeviceSettings>,
     /// Which libraries are loaded, and what they may ask of the server.
@@ -99,6 +103,7 @@ impl Default for Settings {
             commands: CommandSettings::default(),
             events: EventSettings::default(),
             pictures: PictureSettings::default(),
+            messages: MessageSettings::default(),
             devices: BTreeMap::new(),
             plugins: PluginsSettings::default(),
         }

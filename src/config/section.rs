@@ -9,7 +9,7 @@ use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visi
 
 /// Where an object stands; `[]` is an item of a list, `<id>` a device's or a
 /// plugin's name.
-pub(super) const OBJECTS: [&str; 23] = [
+pub(super) const OBJECTS: [&str; 24] = [
     "",
     "commands",
     "database",
@@ -21,6 +21,7 @@ pub(super) const OBJECTS: [&str; 23] = [
     "http",
     "limits",
     "log",
+    "messages",
     "mqtt",
     "oidc",
     "pictures",

@@ -80,7 +80,7 @@ mod tests {
     use crate::commands::{Dispatch, Flight, FlightEnd};
     use crate::config::Settings;
     use crate::database::Database;
-    use crate::device_interface::link::Link;
+    use crate::device_interface::link::{Link, NotTaken, Outgoing};
     use crate::device_interface::topics::{Adopted, CommandMessage, Destination, Source};
     use crate::device_interface::{LinkOutbox, Presence, state_topics};
     use crate::events::Events;
@@ -114,6 +114,11 @@ mod tests {
         async fn publish(&self, _: &Destination, payload: Bytes, _: bool) -> anyhow::Result<()> {
             self.published.send_modify(|published| published.push(payload));
             Ok(())
+        }
+
+        async fn deliver(&self, to: &Destination, message: Outgoing) -> Result<(), NotTaken> {
+            let sent = self.publish(to, message.payload, message.retain).await;
+            sent.map_err(|error| NotTaken::Away(error.to_string()))
         }
 
         async fn launch(&self, _: &Device, _: CommandMessage, _: Dispatch) -> Flight {

@@ -58,14 +58,20 @@ pub(super) async fn read_json<T: DeserializeOwned>(
     payload: web::Payload,
     settings: &HttpSettings,
 ) -> Result<T, ApiError> {
-    let media_type = request.content_type().to_ascii_lowercase();
-    if media_type != "application/json" {
-        return Err(ApiError::WrongType(format!(
-            "Content-Type must be application/json, and is `{}`",
-            media_type.escape_default()
-        )));
-    }
+    expect_json(request)?;
     parse_json(&read_small(request, payload, settings).await?)
+}
+
+/// Refuses a body that says itself that it is no JSON.
+pub(super) fn expect_json(request: &HttpRequest) -> Result<(), ApiError> {
+    let media_type = request.content_type().to_ascii_lowercase();
+    if media_type == "application/json" {
+        return Ok(());
+    }
+    Err(ApiError::WrongType(format!(
+        "Content-Type must be application/json, and is `{}`",
+        media_type.escape_default()
+    )))
 }
 
 /// What was said to an action: words, or a JSON object.

@@ -71,11 +71,16 @@ impl<'a> CommandView<'a> {
     }
 }
 
-/// The link of the one command in an answer; also in an answer that was kept.
+/// The link of the one command, or of the message, in an answer; also in an
+/// answer that was kept.
 pub(super) fn link_to_only(body: &str) -> Option<String> {
     let body: serde_json::Value = serde_json::from_str(body).ok()?;
-    match body["devices"].as_array()?.as_slice() {
-        [only] => only["link"].as_str().map(str::to_owned),
-        _ => None,
-    }
+    let only = match body.get("devices") {
+        None => &body,
+        Some(devices) => match devices.as_array()?.as_slice() {
+            [only] => only,
+            _ => return None,
+        },
+    };
+    only["link"].as_str().map(str::to_owned)
 }

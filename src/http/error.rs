@@ -12,6 +12,7 @@
 //! | no such route | `NoRoute` | 404 |
 //! | no such device, command, picture | `NotFound` | 404 |
 //! | the route is there for other methods | `WrongMethod` | 405 |
+//! | the broker did not take the message | `NotSent` | 406 |
 //! | the body did not come in time | `TooSlow` | 408 |
 //! | the same request is being worked on, or was interrupted | `InProgress`, `Interrupted` | 409 |
 //! | what is there already is in the way | `Conflict` | 409 |
@@ -45,6 +46,7 @@ use crate::commands::JournalError;
 use crate::events::EventError;
 use crate::identity::Scopes;
 use crate::identity::devices::CredentialsError;
+use crate::messages::MessageId;
 use crate::pictures::PictureError;
 use crate::plugin_host::InstallError;
 use crate::state::StateError;
@@ -71,6 +73,8 @@ pub enum ApiError {
     NotFound(String),
     /// The route is there for these methods only.
     WrongMethod(String),
+    /// The broker did not take the message with this id, and why.
+    NotSent(MessageId, String),
     /// The body did not come in time.
     TooSlow,
     /// The same request, by its Idempotency-Key, is being worked on.
@@ -129,7 +133,7 @@ pub(super) struct Problem<'a> {
     request_id: &'a str,
     #[serde(flatten)]
     #[schema(ignore)]
-    more: Option<&'a Map<String, Value>>,
+    more: Option<Map<String, Value>>,
 }
 
 impl ApiError {
@@ -155,6 +159,8 @@ impl ApiError {
             Self::WrongMethod(_) => {
                 ("wrong-method", StatusCode::METHOD_NOT_ALLOWED, "The route takes another method")
             }
+            // As the older services say it.
+            Self::NotSent(..) => ("not-sent", StatusCode::NOT_ACCEPTABLE, "Something went wrong"),
             Self::TooSlow => {
                 ("too-slow", StatusCode::REQUEST_TIMEOUT, "The body did not come in time")
             }
@@ -212,6 +218,7 @@ impl ApiError {
             | Self::Invalid(detail)
             | Self::TooMany(detail)
             | Self::Unavailable(detail)
+            | Self::NotSent(_, detail)
             | Self::Busy(detail) => detail.clone(),
             Self::Unknown(None) => "show an access token or an API key: \
                 `Authorization: Bearer …`; `POST /oauth/token` gives one for name and password"
@@ -255,10 +262,21 @@ impl ApiError {
         }
     }
 
+    /// The problem, by itself: within an answer to several wishes.
+    pub(super) fn to_item(&self) -> Value {
+        serde_json::to_value(self.problem("", "")).unwrap_or_default()
+    }
+
     /// What the client reads who asked for this path, with this id.
     pub(super) fn problem<'a>(&'a self, instance: &'a str, request_id: &'a str) -> Problem<'a> {
         let (kind, status, title) = self.describe();
-        let more = if let Self::NotReady(checks) = self { Some(checks) } else { None };
+        let more = match self {
+            Self::NotReady(checks) => Some(checks.clone()),
+            Self::NotSent(id, _) => {
+                Some(Map::from_iter([("id".to_owned(), id.to_string().into())]))
+            }
+            _ => None,
+        };
         Problem {
             kind: format!("urn:latchlight:problem:{kind}"),
             title,

@@ -24,7 +24,11 @@ mod envelope;
 mod error;
 mod etag;
 mod event_stream;
+mod message_answer;
+mod message_body;
+mod message_view;
 mod needs;
+mod once;
 pub mod openapi;
 mod operate;
 mod origin;
@@ -53,18 +57,18 @@ pub use services::{BrokerAddress, Services};
 pub use waiting::{Waiting, answer_while_waiting};
 
 use crate::identity::Scope::{
-    self, Admin, DevicesRead, EventsRead, LightsOperate, LocksOperate, MetricsRead, PicturesRead,
-    PicturesWrite,
+    self, Admin, DevicesRead, EventsRead, LightsOperate, LocksOperate, MessagesRead, MessagesSend,
+    MetricsRead, PicturesRead, PicturesWrite,
 };
 use Needs::Nothing;
 use resource::{Resource, resource};
 use routes::api::{
-    actions, api_keys, broker, commands, devices, events, keypad, me, pairing, pictures, pins,
-    plugins, users,
+    actions, api_keys, broker, commands, devices, events, keypad, me, messages, pairing, pictures,
+    pins, plugins, users,
 };
 use routes::{
-    api_docs, board, docs, get_pic, healthz, hello, lock, metrics, oauth, picture, readyz,
-    security_txt, test, unlock,
+    api_docs, board, docs, get_pic, healthz, hello, lock, messaging, metrics, oauth, picture,
+    readyz, reporting, security_txt, test, unlock,
 };
 
 /// To have devices operated: which of them, is decided device by device.
@@ -81,6 +85,9 @@ const FOLLOW: [Scope; 2] = [EventsRead, DevicesRead];
 /// first, and whoever manages the server need not ask for it.
 const METRICS: [Scope; 2] = [MetricsRead, Admin];
 
+/// To see messages: one's own, or with the second all of them.
+const MESSAGES: [Scope; 2] = [MessagesSend, MessagesRead];
+
 /// Every route, with what each of its methods needs.
 #[rustfmt::skip]
 fn resources() -> Vec<Resource> {
@@ -91,6 +98,9 @@ fn resources() -> Vec<Resource> {
         resource("/test").post(OPERATE, test::post),
         resource("/get_pic").read(PicturesRead, get_pic::get),
         resource("/picture/{id}").read(Nothing, picture::get),
+        resource("/messaging/send").post(MessagesSend, messaging::send::post),
+        resource("/messaging/send/batch").post(MessagesSend, messaging::send::batch::post),
+        resource("/reporting/all").read(MESSAGES, reporting::all::get),
         resource("/healthz").read(Nothing, healthz::get),
         resource("/readyz").read(Nothing, readyz::get),
         resource("/metrics").read(METRICS, metrics::get),
@@ -119,6 +129,8 @@ fn resources() -> Vec<Resource> {
         resource("/api/v1/me/password").post(Scope::ALL, me::password::post),
         resource("/api/v1/me/pins").read(LocksOperate, me::pins::list).post(LocksOperate, me::pins::post),
         resource("/api/v1/me/pins/{id}").delete(LocksOperate, me::pins::delete),
+        resource("/api/v1/messages").read(MESSAGES, messages::list),
+        resource("/api/v1/messages/{id}").read(MESSAGES, messages::get),
         resource("/api/v1/pairing").read(Admin, pairing::get).post(Admin, pairing::post).delete(Admin, pairing::delete),
         resource("/api/v1/pictures").read(PicturesRead, pictures::list).post(Needs::device_or(PicturesWrite), pictures::upload::post),
         resource("/api/v1/pictures/{id}").read(PicturesRead, pictures::get).delete(Admin, pictures::delete),

@@ -5,27 +5,24 @@
 //! Several: 200 all confirmed, 202 some pending, 207 all ended, but not all
 //! confirmed. An action that commands no device itself: 200, with what it says.
 
-use actix_web::http::{StatusCode, header};
+use actix_web::http::StatusCode;
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use futures_util::future::join_all;
 use serde::{Deserialize, Serialize};
-use tracing::Instrument as _;
 use utoipa::{IntoParams, ToSchema};
 
 use super::auth::Caller;
-use super::command_view::{self, CommandView};
+use super::command_view::CommandView;
+use super::once::{self, Asked, Outcome};
 use super::query::Wait;
 use super::stopping::Stopping;
 use super::{ApiError, Services};
 use crate::actions::{Answer, Request};
-use crate::commands::{Begin, Command, CommandHandle, CommandId, Status, Ticket, Verb};
+use crate::commands::{Command, CommandHandle, CommandId, Status, Verb};
 use crate::device_interface::{Operation, Selection};
 use crate::identity::Principal;
 use crate::state::{DeviceId, DeviceKind};
-
-/// The longest Idempotency-Key.
-const LONGEST_KEY: usize = 255;
 
 /// The query of the routes that operate devices.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -59,13 +56,6 @@ pub(super) enum Ask {
     Perform { action: String, rest: String },
 }
 
-/// An answer, as it is sent and kept.
-pub(super) struct Outcome {
-    status: StatusCode,
-    body: String,
-    replayed: bool,
-}
-
 #[derive(Serialize, ToSchema)]
 #[schema(as = CommandOutcomes)]
 pub(super) struct Body<'a> {
@@ -91,78 +81,13 @@ pub(super) async fn operate(
     let stopping = request.app_data::<Data<Stopping>>().cloned();
     let stopping = stopping
         .ok_or_else(|| ApiError::Internal(anyhow::anyhow!("nobody told how the server stops")))?;
-    let key = key_of(request)?;
-    let services = services.clone();
-    let runtime = services.runtime.clone();
-    // A client that gives up waiting may ask again with its key: the answer
-    // must be there by then, so the work goes on without it.
-    let work = async move {
-        match key {
-            None => perform(&services, &stopping, &principal, wish).await,
-            Some(key) => perform_once(&services, &stopping, &principal, &key, wish).await,
-        }
-    };
-    let done = runtime.spawn(work.in_current_span()).await;
-    let outcome = done.map_err(|error| ApiError::Internal(anyhow::Error::new(error)))??;
-    Ok(outcome.into_response())
-}
-
-fn key_of(request: &HttpRequest) -> Result<Option<String>, ApiError> {
-    let mut keys = request.headers().get_all("idempotency-key");
-    let Some(key) = keys.next() else { return Ok(None) };
-    let key = key.to_str().unwrap_or_default();
-    let fits = (1..=LONGEST_KEY).contains(&key.len()) && key.bytes().all(|b| b.is_ascii_graphic());
-    if fits && keys.next().is_none() {
-        return Ok(Some(key.to_owned()));
-    }
-    Err(ApiError::Malformed(format!(
-        "Idempotency-Key must be one key of 1 to {LONGEST_KEY} visible ASCII characters"
-    )))
-}
-
-async fn perform_once(
-    services: &Services,
-    stopping: &Stopping,
-    principal: &Principal,
-    key: &str,
-    wish: Wish,
-) -> Result<Outcome, ApiError> {
-    let asked = wish.fingerprint();
-    let identity = principal.key();
-    let begun = services.commands.begin_once(&identity, wish.route, key, asked.as_bytes());
-    let ticket: Ticket = match begun.await? {
-        Begin::New(ticket) => ticket,
-        Begin::Replay { status, body } => {
-            let status = StatusCode::from_u16(status).unwrap_or(StatusCode::OK);
-            return Ok(Outcome { status, body, replayed: true });
-        }
-        Begin::BodyDiffers => return Err(ApiError::KeyReused),
-        Begin::InProgress => return Err(ApiError::InProgress),
-        Begin::Interrupted => return Err(ApiError::Interrupted),
-    };
+    let asked = Asked { route: wish.route, fingerprint: wish.fingerprint() };
     // A plugin's action may have told devices before it failed.
-    let is_action = matches!(wish.ask, Ask::Perform { .. });
-    let done = perform(services, stopping, principal, wish).await;
-    let failed = |error| matches!(error, &ApiError::Internal(_) | &ApiError::Unavailable(_));
-    let may_be_half_done = is_action && done.as_ref().is_err_and(failed);
-    match done {
-        Ok(outcome) => {
-            // The devices were told: an answer that cannot be kept is still one.
-            if let Err(error) = ticket.finish(outcome.status.as_u16(), &outcome.body).await {
-                tracing::error!(%error, "keep the answer of an Idempotency-Key");
-            }
-            Ok(outcome)
-        }
-        Err(error) => {
-            // Where nothing was done, the same key may try again.
-            if may_be_half_done {
-                ticket.interrupt().await?
-            } else {
-                ticket.release().await?
-            }
-            Err(error)
-        }
-    }
+    let may_half_fail = matches!(wish.ask, Ask::Perform { .. });
+    let (own, asker) = (services.clone(), principal.clone());
+    let work = async move { perform(&own, &stopping, &asker, wish).await };
+    let outcome = once::perform(request, services, &principal, asked, may_half_fail, work).await?;
+    Ok(outcome.into_response())
 }
 
 async fn perform(
@@ -186,7 +111,7 @@ async fn perform(
     if handles.is_empty() {
         let said = serde_json::to_string(&Said { text: answer.text.as_deref() });
         let body = said.map_err(internal)?;
-        return Ok(Outcome { status: StatusCode::OK, body, replayed: false });
+        return Ok(Outcome::new(StatusCode::OK, body));
     }
     outcome_of(&handles, wish.wait, stopping).await
 }
@@ -205,7 +130,7 @@ pub(super) async fn outcome_of(
     let devices = commands.iter().map(CommandView::of).collect();
     let body = serde_json::to_string(&Body { devices });
     let body = body.map_err(|error| ApiError::Internal(error.into()))?;
-    Ok(Outcome { status: status_of(&commands), body, replayed: false })
+    Ok(Outcome::new(status_of(&commands), body))
 }
 
 /// Waits until all have ended, as long as the app wants to, and never past
@@ -246,29 +171,14 @@ impl Target {
 impl Wish {
     /// What must be the same when a key comes again; not how long the app
     /// waits.
-    fn fingerprint(&self) -> String {
+    fn fingerprint(&self) -> Vec<u8> {
         let route = self.route;
-        match &self.ask {
+        let asked = match &self.ask {
             Ask::Operate { verb, selection, command_id } => {
                 format!("{route} {verb} {selection:?} {command_id:?}")
             }
             Ask::Perform { action, rest } => format!("{route} {action} {rest}"),
-        }
-    }
-}
-
-impl Outcome {
-    pub(super) fn into_response(self) -> HttpResponse {
-        let mut response = HttpResponse::build(self.status);
-        response.insert_header((header::CONTENT_TYPE, "application/json"));
-        if self.status == StatusCode::ACCEPTED
-            && let Some(link) = command_view::link_to_only(&self.body)
-        {
-            response.insert_header((header::LOCATION, link));
-        }
-        if self.replayed {
-            response.insert_header(("idempotency-replayed", "true"));
-        }
-        response.body(self.body)
+        };
+        asked.into_bytes()
     }
 }

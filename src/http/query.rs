@@ -7,10 +7,12 @@ use actix_web::web;
 use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
+use latchlight_mqtt::TopicFilter;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::ApiError;
+use crate::messages::{InvalidMessageId, MessageId};
 
 /// Longer than any command lives.
 const LONGEST_WAIT: f64 = 300.0;
@@ -64,6 +66,13 @@ impl Default for Limit {
     }
 }
 
+impl Limit {
+    /// The largest there is, where a list had no pages before.
+    pub(super) fn largest() -> Self {
+        Self(LARGEST_PAGE)
+    }
+}
+
 impl TryFrom<String> for Limit {
     type Error = String;
 
@@ -94,6 +103,36 @@ impl TryFrom<String> for Moment {
         moment.map(Self).ok_or_else(|| {
             format!("`{}` is no moment such as 2026-05-04T18:03:09Z, and no day", shown(&text))
         })
+    }
+}
+
+/// `cursor` among messages: where the page before said that this one begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, ToSchema)]
+#[serde(try_from = "String")]
+#[schema(value_type = String, pattern = "^[0-7][0-9a-f]{15}$", example = "19ab3f0c6d2a41c7")]
+pub(super) struct Cursor(pub(super) MessageId);
+
+impl TryFrom<String> for Cursor {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        text.parse().map(Self).map_err(|error: InvalidMessageId| format!("cursor: {error}"))
+    }
+}
+
+/// `topic`: a topic, or a filter with wildcards.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, ToSchema)]
+#[serde(try_from = "String")]
+#[schema(value_type = String, min_length = 1, example = "messages/garden/#")]
+pub(super) struct TopicQuery(pub(super) TopicFilter);
+
+impl TryFrom<String> for TopicQuery {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        let filter = TopicFilter::try_from(text.as_str()).ok();
+        let filter = filter.filter(|filter| filter.shared().is_none());
+        filter.map(Self).ok_or_else(|| format!("topic: `{}` is no topic filter", shown(&text)))
     }
 }
 

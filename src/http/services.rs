@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 use super::ApiError;
 use crate::actions::Registry;
 use crate::commands::Commands;
-use crate::config::{HttpSettings, LimitSettings};
+use crate::config::{HttpSettings, LimitSettings, MessageSettings};
 use crate::database::Database;
 use crate::device_interface::Handle;
 use crate::events::Events;
@@ -18,6 +18,7 @@ use crate::identity::devices::{DeviceCredentials, Pairing};
 use crate::identity::oidc::Provider;
 use crate::identity::{Directory, Passwords, Permissions, SignIn};
 use crate::keypads::Keypads;
+use crate::messages::Messages;
 use crate::pictures::{PictureLinks, Pictures};
 use crate::plugin_host::PluginHost;
 use crate::state::State;
@@ -50,6 +51,10 @@ pub struct Services {
     pub commands: Commands,
     /// The record of what happened.
     pub events: Events,
+    /// The message gateway.
+    pub messages: Messages,
+    /// The section `messages`.
+    pub message_settings: MessageSettings,
     /// The actions.
     pub registry: Arc<Registry>,
     /// The plugins, and what became of them.

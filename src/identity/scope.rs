@@ -16,8 +16,10 @@ pub enum Scope {
     LocksOperate,
     /// Switch lights and whatever is no lock, and perform other actions.
     LightsOperate,
-    /// Send messages, and see what was sent.
+    /// Send messages, and see what became of them.
     MessagesSend,
+    /// See every message that was sent or received.
+    MessagesRead,
     /// See what cameras saw.
     PicturesRead,
     /// Send pictures in, as a camera does over HTTP.
@@ -43,11 +45,12 @@ pub struct InvalidScope(String);
 
 impl Scope {
     /// Every scope.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::DevicesRead,
         Self::LocksOperate,
         Self::LightsOperate,
         Self::MessagesSend,
+        Self::MessagesRead,
         Self::PicturesRead,
         Self::PicturesWrite,
         Self::EventsRead,
@@ -62,6 +65,7 @@ impl Scope {
             Self::LocksOperate => "locks:operate",
             Self::LightsOperate => "lights:operate",
             Self::MessagesSend => "messages:send",
+            Self::MessagesRead => "messages:read",
             Self::PicturesRead => "pictures:read",
             Self::PicturesWrite => "pictures:write",
             Self::EventsRead => "events:read",

@@ -14,6 +14,7 @@ use crate::commands::{CommandParts, Commands};
 use crate::config::Settings;
 use crate::device_interface::link::Link;
 use crate::device_interface::{Actor, Counts, Handle, LinkOutbox, Mistakes, Parts, Presence};
+use crate::messages::Messages;
 use crate::pictures::{PictureLinks, Pictures};
 use crate::plugin_host::{HostParts, PluginHost, ServerServices};
 
@@ -22,6 +23,7 @@ pub(super) struct Acting {
     pub(super) commands: Commands,
     pub(super) pictures: Pictures,
     pub(super) links: PictureLinks,
+    pub(super) messages: Messages,
     pub(super) outbox: LinkOutbox,
     pub(super) link: Arc<dyn Link>,
     pub(super) actor: Actor,
@@ -72,6 +74,8 @@ impl Acting {
             links: links.clone(),
             outbox: Box::new(outbox.clone()),
         };
+        let messages = Messages::open(database, &settings.messages, topics.clone(), link.clone());
+        let messages = messages.await.context("open the record of messages")?;
         let parts = Parts {
             registry: registry.clone(),
             context,
@@ -84,7 +88,7 @@ impl Acting {
             tellers: TaskTracker::new(),
         };
         let (actor, handle) = Actor::new(parts, incoming);
-        Ok(Self { registry, commands, pictures, links, outbox, link, actor, handle })
+        Ok(Self { registry, commands, pictures, links, messages, outbox, link, actor, handle })
     }
 
     /// Loads the plugins, whose actions join the registry.

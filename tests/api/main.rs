@@ -31,6 +31,7 @@ mod keypad;
 mod leaks_found;
 mod limits;
 mod lists;
+mod messages;
 mod metrics;
 mod oidc;
 mod openapi;

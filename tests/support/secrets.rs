@@ -17,8 +17,8 @@ pub(crate) async fn of_device(config: &Path, id: &str) -> String {
 
 /// The secret of an app, which may do everything that there is.
 pub(crate) async fn of_app(config: &Path, name: &str) -> String {
-    let scopes = "devices:read locks:operate lights:operate messages:send pictures:read \
-                  pictures:write events:read metrics:read admin";
+    let scopes = "devices:read locks:operate lights:operate messages:send messages:read \
+                  pictures:read pictures:write events:read metrics:read admin";
     let body = json!({ "name": name, "scopes": scopes });
     let path = format!("/api/v1/api-keys/{name}");
     kept_or_made(config, &path, "/api/v1/api-keys", &body, "secret").await

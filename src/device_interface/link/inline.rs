@@ -23,7 +23,9 @@ use super::accounts;
 use super::client::Client;
 use super::listeners::{MqttAddresses, MqttListeners};
 use super::sessions::{Sessions, Watch};
-use super::{Admission, Admitted, Incoming, Link, LinkEvent, NotAdmitted, store};
+use super::{
+    Admission, Admitted, Incoming, Link, LinkEvent, NotAdmitted, NotTaken, Outgoing, store,
+};
 use crate::commands::{Dispatch, Flight, FlightEnd, FlightEvent, Receipt};
 use crate::config::MqttSettings;
 use crate::device_interface::topics::{Adopted, CommandMessage, Destination, Topics};
@@ -37,6 +39,9 @@ const SUBSCRIPTION: SubscriptionOptions = SubscriptionOptions {
     retain_as_published: true,
     retain_handling: RetainHandling::DoNotSend,
 };
+
+/// How long the store may take for a message of the gateway.
+const STORING: Duration = Duration::from_secs(10);
 
 /// How long a device that has joined by a code may take to hear so.
 const JOINED: Duration = Duration::from_secs(3);
@@ -206,6 +211,32 @@ impl Link for InlineLink {
         let ledger = self.ledger.as_ref()?;
         let is_named = ["up", "down"].iter().any(|leaf| ledger.names(&format!("{base}/{leaf}")));
         is_named.then(|| format!("the base topic `{base}` is one that mqtt.ledger gives to others"))
+    }
+
+    async fn deliver(&self, to: &Destination, message: Outgoing) -> Result<(), NotTaken> {
+        let refused = |why: String| NotTaken::Refused(format!("the broker refuses it: {why}"));
+        let topic = TopicName::try_from(to.as_str()).map_err(|error| refused(error.to_string()))?;
+        let Outgoing { payload, qos, retain, expires_in, content_type, properties } = message;
+        let mut publish = InlinePublish::new(topic, payload);
+        (publish.qos, publish.retain) = (qos, retain);
+        let of = publish.properties.make_mut();
+        of.message_expiry_interval = expires_in;
+        of.content_type = content_type.map(Into::into);
+        of.user_properties =
+            properties.into_iter().map(|(name, value)| (name.into(), value.into())).collect();
+        match self.inline.publish(publish) {
+            // Its store does not keep up, or too much waits: not for ever.
+            reason @ (ReasonCode::QuotaExceeded | ReasonCode::ServerBusy) => {
+                return Err(NotTaken::Away(format!("the broker does not take it now: {reason}")));
+            }
+            reason if reason.is_error() => return Err(refused(reason.to_string())),
+            _ => {}
+        }
+        match tokio::time::timeout(STORING, self.broker.persisted()).await {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(NotTaken::Away("the broker stops".to_owned())),
+            Err(_) => Err(NotTaken::Away("the broker's store does not take it".to_owned())),
+        }
     }
 
     fn joined(&self, device: &DeviceId) {

@@ -7,6 +7,7 @@ mod client;
 mod dial;
 mod inline;
 mod listeners;
+mod outgoing;
 mod paho;
 mod paho_options;
 mod paho_session;
@@ -23,6 +24,7 @@ use latchlight_broker::Metrics;
 
 pub use inline::{Embedding, InlineLink};
 pub use listeners::{MqttAddresses, MqttListeners};
+pub use outgoing::{NotTaken, Outgoing};
 pub use paho::PahoLink;
 pub use sign_in::Admission;
 
@@ -74,6 +76,18 @@ pub trait Link: Send + Sync {
         let _ = base;
         None
     }
+
+    /// Publishes a message of the gateway; done when the broker took it, and
+    /// has on disk what it keeps of it.
+    async fn deliver(&self, to: &Destination, message: Outgoing) -> Result<(), NotTaken>;
+
+    /// Whether a message may have properties.
+    fn has_properties(&self) -> bool {
+        true
+    }
+
+    /// Waits until the broker can be reached.
+    async fn until_up(&self) {}
 
     /// A device has joined by a code: its connection for that is over soon.
     fn joined(&self, device: &DeviceId) {

@@ -7,7 +7,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
@@ -20,7 +20,7 @@ use paho_mqtt::{
     Properties, PropertyCode, QoS, ReasonCode, RetainHandling, SubscribeOptionsBuilder,
 };
 use parking_lot::Mutex;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -28,7 +28,7 @@ use tokio_util::sync::CancellationToken;
 use super::dial::Dial;
 use super::paho_session::{PATIENCE, Session};
 use super::relay::{Door, Relay};
-use super::{Incoming, Link, LinkEvent, paho_options};
+use super::{Incoming, Link, LinkEvent, NotTaken, Outgoing, paho_options};
 use crate::commands::{Dispatch, Flight, FlightEnd, FlightEvent, NoReceipt, Verb};
 use crate::config::{MqttProtocol, MqttSettings};
 use crate::device_interface::topics::{Adopted, CommandMessage, Destination};
@@ -44,7 +44,7 @@ pub struct PahoLink {
     /// and starts its threads when it has no client at all.
     session: Mutex<Option<Arc<Session>>>,
     filters: Mutex<BTreeSet<String>>,
-    up: AtomicBool,
+    up: watch::Sender<bool>,
     settings: MqttSettings,
     dial: Dial,
     server_online: Destination,
@@ -74,7 +74,7 @@ impl PahoLink {
         let link = Arc::new(Self {
             session: Mutex::default(),
             filters: Mutex::new(filters.into_iter().collect()),
-            up: AtomicBool::new(false),
+            up: watch::Sender::new(false),
             settings: settings.clone(),
             dial: Dial::new(settings)?,
             server_online,
@@ -94,11 +94,11 @@ impl PahoLink {
             match self.connect().await {
                 Ok((session, incomings)) => {
                     pause = FIRST_PAUSE;
-                    self.up.store(true, Ordering::SeqCst);
+                    self.up.send_replace(true);
                     tracing::info!(%broker, "connected to the broker");
                     let _ = self.events.send(LinkEvent::Up).await;
                     self.take_in(&incomings.stream).await;
-                    self.up.store(false, Ordering::SeqCst);
+                    self.up.send_replace(false);
                     if self.stop.is_cancelled() {
                         self.say_goodbye(&session, incomings.relay).await;
                         return;
@@ -367,6 +367,37 @@ impl Link for Arc<PahoLink> {
         if code as i32 >= 0x80 { Err(anyhow!("the broker refuses it: {code}")) } else { Ok(()) }
     }
 
+    async fn deliver(&self, to: &Destination, message: Outgoing) -> Result<(), NotTaken> {
+        let away = || NotTaken::Away("the broker cannot be reached".to_owned());
+        let session = self.session().ok_or_else(away)?;
+        let message = paho_options::message(&self.settings, to.as_str(), message)
+            .map_err(|error| NotTaken::Refused(error.to_string()))?;
+        let code = session.deliver(message).await.map_err(|error| match error {
+            paho_mqtt::Error::Timeout => {
+                NotTaken::Away("the broker did not take it in time".to_owned())
+            }
+            error => NotTaken::Away(format!("the broker did not take it: {error}")),
+        })?;
+        match code {
+            ReasonCode::ServerBusy | ReasonCode::QuotaExceeded => {
+                Err(NotTaken::Away(format!("the broker does not take it now: {code}")))
+            }
+            code if code as i32 >= 0x80 => {
+                Err(NotTaken::Refused(format!("the broker refuses it: {code}")))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn has_properties(&self) -> bool {
+        self.settings.protocol == MqttProtocol::V5
+    }
+
+    async fn until_up(&self) {
+        // The sender is this link's own.
+        let _ = self.up.subscribe().wait_for(|up| *up).await;
+    }
+
     async fn launch(&self, _: &Device, message: CommandMessage, dispatch: Dispatch) -> Flight {
         if let Some(end) = self.unfit(&dispatch) {
             return Flight::ended(end);
@@ -384,7 +415,7 @@ impl Link for Arc<PahoLink> {
     }
 
     fn is_up(&self) -> bool {
-        self.up.load(Ordering::SeqCst)
+        PahoLink::is_up(self)
     }
 
     async fn close(&self) {
@@ -399,7 +430,7 @@ impl Link for Arc<PahoLink> {
 
 impl PahoLink {
     fn is_up(&self) -> bool {
-        self.up.load(Ordering::SeqCst)
+        *self.up.borrow()
     }
 }
 

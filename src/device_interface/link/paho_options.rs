@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use paho_mqtt::{
     ConnectOptions, ConnectOptionsBuilder, CreateOptions, CreateOptionsBuilder, MQTT_VERSION_3_1_1,
-    MQTT_VERSION_5, Message, QoS, UserData,
+    MQTT_VERSION_5, Message, MessageBuilder, Properties, PropertyCode, QoS, UserData,
 };
 
+use super::Outgoing;
 use crate::config::{MqttProtocol, MqttSettings};
 
 /// How many publishes the library may hold; the window of the link is smaller.
@@ -61,4 +62,36 @@ pub(super) fn connect_options(settings: &MqttSettings, will_topic: &str) -> Conn
         options.password(password.as_str());
     }
     options.finalize()
+}
+
+/// A message of the gateway; over MQTT 3.1.1 without its properties.
+pub(super) fn message(
+    settings: &MqttSettings,
+    topic: &str,
+    message: Outgoing,
+) -> Result<Message, paho_mqtt::Error> {
+    let mut properties = Properties::new();
+    if settings.protocol == MqttProtocol::V5 {
+        if let Some(seconds) = message.expires_in {
+            properties.push_u32(PropertyCode::MessageExpiryInterval, seconds)?;
+        }
+        if let Some(content_type) = &message.content_type {
+            properties.push_string(PropertyCode::ContentType, content_type)?;
+        }
+        for (name, value) in &message.properties {
+            properties.push_string_pair(PropertyCode::UserProperty, name, value)?;
+        }
+    }
+    let qos = match message.qos {
+        latchlight_mqtt::QoS::AtMostOnce => QoS::AtMostOnce,
+        latchlight_mqtt::QoS::AtLeastOnce => QoS::AtLeastOnce,
+        latchlight_mqtt::QoS::ExactlyOnce => QoS::ExactlyOnce,
+    };
+    Ok(MessageBuilder::new()
+        .topic(topic)
+        .payload(message.payload)
+        .qos(qos)
+        .retained(message.retain)
+        .properties(properties)
+        .finalize())
 }

@@ -8,12 +8,13 @@ use serde_json::{Value, json};
 
 use crate::http::{ApiError, Needs, RouteInfo};
 use crate::identity::Scopes;
+use crate::messages::MessageId;
 
 const PROBLEM: &str = "application/problem+json";
 
 /// An error of each status, with the name that it has among the answers and
 /// what it means.
-fn errors() -> [(&'static str, &'static str, ApiError); 14] {
+fn errors() -> [(&'static str, &'static str, ApiError); 15] {
     let said = |what: &str| what.to_owned();
     [
         (
@@ -40,6 +41,11 @@ fn errors() -> [(&'static str, &'static str, ApiError); 14] {
             "WrongMethod",
             "The settings do not offer this method.",
             ApiError::WrongMethod(said("POST")),
+        ),
+        (
+            "NotSent",
+            "The broker did not take the message.",
+            ApiError::NotSent(example_id(), said("the broker cannot be reached")),
         ),
         ("TooSlow", "The body did not come in time.", ApiError::TooSlow),
         (
@@ -79,6 +85,10 @@ fn errors() -> [(&'static str, &'static str, ApiError); 14] {
             ApiError::Unavailable(said("the record of commands does not answer")),
         ),
     ]
+}
+
+fn example_id() -> MessageId {
+    "19ab3f0c6d2a41c7".parse().expect("it is written as an id is")
 }
 
 /// The errors, for operations to refer to.

@@ -32,10 +32,11 @@ next one, until it is null. **Moments** are RFC 3339 in UTC with milliseconds. A
 a field that a route does not know is refused, and not overlooked. HEAD goes wherever GET does.";
 
 /// The tags, in the order in which they are shown, and what is under them.
-const TAGS: [(&str, &str); 12] = [
+const TAGS: [(&str, &str); 13] = [
     ("operate", "Lock and unlock: all devices, some, or one."),
     ("devices", "The roster, what each device is, and what it was told."),
     ("pictures", "What cameras saw."),
+    ("messages", "The message gateway: what is sent for apps, and what was."),
     ("events", "What happened, who did it, and what was refused."),
     ("sign-in", "Tokens for passwords and keys (OAuth 2)."),
     ("me", "Who asks, and what they may."),

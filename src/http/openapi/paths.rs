@@ -5,15 +5,16 @@ use utoipa::OpenApi;
 use crate::events::{Format, Kind};
 use crate::http::error::Problem;
 use crate::http::operate;
-use crate::http::query::{Limit, Moment, Wait};
+use crate::http::query::{Cursor, Limit, Moment, TopicQuery, Wait};
 use crate::http::routes::api::{
-    actions, api_keys, broker, commands, devices, events, keypad, me, pairing, pictures, pins,
-    plugins, users,
+    actions, api_keys, broker, commands, devices, events, keypad, me, messages, pairing, pictures,
+    pins, plugins, users,
 };
 use crate::http::routes::{
-    api_docs, get_pic, healthz, hello, lock, metrics, oauth, picture, readyz, security_txt, test,
-    unlock,
+    api_docs, get_pic, healthz, hello, lock, messaging, metrics, oauth, picture, readyz, reporting,
+    security_txt, test, unlock,
 };
+use crate::messages::{Direction, MessageState};
 use crate::pictures::PictureSize;
 
 /// The annotations of the handlers, and the schemas that they name.
@@ -47,6 +48,8 @@ use crate::pictures::PictureSize;
         me::pins::list,
         me::pins::post,
         me::pins::delete,
+        messages::list,
+        messages::get,
         pairing::get,
         pairing::post,
         pairing::delete,
@@ -75,6 +78,8 @@ use crate::pictures::PictureSize;
         hello::get,
         lock::post,
         lock::get,
+        messaging::send::batch::post,
+        messaging::send::post,
         metrics::get,
         picture::get,
         oauth::oidc::get,
@@ -83,13 +88,14 @@ use crate::pictures::PictureSize;
         oauth::revoke::post,
         oauth::token::post,
         readyz::get,
+        reporting::all::get,
         security_txt::get,
         test::post,
         unlock::post,
         unlock::get,
     ),
     components(schemas(
-        Format, Kind, operate::Body<'_>, Limit, Moment, PictureSize, Problem<'_>, Wait
+        Format, Kind, operate::Body<'_>, Cursor, Direction, Limit, MessageState, Moment, PictureSize, Problem<'_>, TopicQuery, Wait
     ))
 )]
 pub(super) struct Paths;

@@ -101,6 +101,7 @@ fn registry(
     services.plugins.register_counts(own);
     services.pictures.register_counts(own);
     services.sign_in.register_counts(own);
+    services.messages.register_counts(own);
     counts.register(own);
     streams.register(own);
     registry

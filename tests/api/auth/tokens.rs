@@ -37,8 +37,8 @@ async fn a_password_gives_a_token_that_lets_in() {
     assert_eq!(answer.status, 200, "{granted}");
     assert_eq!(answer.header("cache-control"), "no-store");
     assert_eq!((&granted["token_type"], &granted["expires_in"]), (&json!("Bearer"), &json!(600)));
-    let scope = "devices:read locks:operate lights:operate messages:send pictures:read \
-                 pictures:write events:read metrics:read admin";
+    let scope = "devices:read locks:operate lights:operate messages:send messages:read \
+                 pictures:read pictures:write events:read metrics:read admin";
     assert_eq!(granted["scope"], scope);
     assert_eq!(status(&server, &granted["access_token"]).await, 200);
     server.stop().await;

@@ -33,7 +33,7 @@ async fn c19_a_guest_a_member_and_a_key_manage_no_account() {
         console.post("/api/v1/users", &body).await.unwrap();
     }
     let everything_else = "devices:read locks:operate lights:operate messages:send \
-        pictures:read pictures:write events:read";
+        messages:read pictures:read pictures:write events:read";
     let key = json!({ "name": "heating", "scopes": everything_else });
     let key = console.post("/api/v1/api-keys", &key).await.unwrap();
     let before = console.get("/api/v1/users").await.unwrap();

@@ -127,7 +127,7 @@ pub(in crate::http) async fn post(
         return Err(ApiError::Invalid(format!("scopes: some of {}", Scopes::all())));
     }
     account_view::check_end(new.expires_at)?;
-    for scope in [Scope::Admin, Scope::EventsRead, Scope::MetricsRead] {
+    for scope in [Scope::Admin, Scope::EventsRead, Scope::MessagesRead, Scope::MetricsRead] {
         if new.grants.is_some() && new.scopes.has(scope) {
             return Err(ApiError::Invalid(format!(
                 "grants: they do not bind the scope `{scope}`, which is about every device; \

@@ -13,6 +13,7 @@ use crate::commands::{CommandHandle, Verb};
 use crate::device_interface::{Operation, Selection};
 use crate::http::auth::Caller;
 use crate::http::connection::Usage;
+use crate::http::once::Outcome;
 use crate::http::openapi::CommandAnswers;
 use crate::http::operate;
 use crate::http::peer::Peer;
@@ -94,7 +95,7 @@ async fn operate(
     stopping: &Stopping,
     wish: Wish,
     wait: Wait,
-) -> Result<operate::Outcome, ApiError> {
+) -> Result<Outcome, ApiError> {
     let keypads = services.keypads.clone();
     let admitted = keypads.admit(&wish).await?;
     let operation = Operation {

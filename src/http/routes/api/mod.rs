@@ -8,6 +8,7 @@ pub(in crate::http) mod devices;
 pub(in crate::http) mod events;
 pub(in crate::http) mod keypad;
 pub(in crate::http) mod me;
+pub(in crate::http) mod messages;
 pub(in crate::http) mod pairing;
 pub(in crate::http) mod pictures;
 pub(in crate::http) mod pins;

@@ -1,0 +1,97 @@
+//! `messages`: where the gateway may send, what waits, and what is kept.
+
+use std::time::Duration;
+
+use latchlight_mqtt::TopicFilter;
+use serde::Deserialize;
+
+use super::value;
+
+/// The settings of the message gateway.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct MessageSettings {
+    /// The topic filters within which messages may be sent. What is a device's
+    /// or the server's own is never among them.
+    #[serde(deserialize_with = "value::list")]
+    pub topics: Vec<String>,
+    /// What stands before an IMEI in a topic.
+    pub imei_prefix: String,
+    /// The most bytes of a payload.
+    pub max_bytes: usize,
+    /// The most bytes of a request with a batch of messages.
+    pub max_batch_bytes: usize,
+    /// How many messages may wait for the broker.
+    pub outbox: usize,
+    /// How many bytes of payloads may wait for it.
+    pub outbox_bytes: usize,
+    /// For how many days a message is kept on record.
+    pub keep_days: u32,
+    /// How many are kept, at the most; the oldest go.
+    pub keep: u64,
+    /// How many bytes of them are kept, at the most; the oldest go.
+    pub keep_bytes: u64,
+}
+
+impl Default for MessageSettings {
+    fn default() -> Self {
+        Self {
+            topics: vec!["messages/#".to_owned()],
+            imei_prefix: "messages/".to_owned(),
+            max_bytes: 64 * 1024,
+            max_batch_bytes: 8 * 1024 * 1024,
+            outbox: 10_000,
+            outbox_bytes: 64 * 1024 * 1024,
+            keep_days: 90,
+            keep: 10_000_000,
+            keep_bytes: 4 * 1024 * 1024 * 1024,
+        }
+    }
+}
+
+impl MessageSettings {
+    /// From a message to its removal from the record.
+    pub fn kept_for(&self) -> Duration {
+        Duration::from_secs(u64::from(self.keep_days) * 24 * 60 * 60)
+    }
+
+    pub(super) fn check(&self) -> Result<(), String> {
+        for filter in &self.topics {
+            if TopicFilter::try_from(filter.as_str()).is_err() || filter.starts_with('$') {
+                return Err(format!(
+                    "messages.topics: `{}` is not a topic filter without `$`",
+                    filter.escape_debug()
+                ));
+            }
+        }
+        let prefix = &self.imei_prefix;
+        if latchlight_mqtt::TopicName::try_from(format!("{prefix}0")).is_err()
+            || prefix.starts_with('$')
+            || prefix.len() > 256
+        {
+            return Err(format!(
+                "messages.imei_prefix: `{}` is not how a topic begins",
+                prefix.escape_debug()
+            ));
+        }
+        let (few, many) = (1, 1_000_000);
+        for (key, value, least, most) in [
+            ("max_bytes", self.max_bytes, 1, 16 * 1024 * 1024),
+            ("max_batch_bytes", self.max_batch_bytes, 256, 256 * 1024 * 1024),
+            ("outbox", self.outbox, few, many),
+            ("outbox_bytes", self.outbox_bytes, self.max_bytes, 1024 * 1024 * 1024),
+            ("keep_days", self.keep_days as usize, 1, 36_500),
+        ] {
+            if !(least..=most).contains(&value) {
+                return Err(format!("messages.{key}: {value} is not {least} to {most}"));
+            }
+        }
+        if self.keep < 1000 {
+            return Err(format!("messages.keep: {} is less than 1000", self.keep));
+        }
+        if self.keep_bytes < 1024 * 1024 {
+            return Err(format!("messages.keep_bytes: {} is less than 1048576", self.keep_bytes));
+        }
+        Ok(())
+    }
+}

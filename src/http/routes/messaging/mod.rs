@@ -1,0 +1,3 @@
+//! `/messaging`.
+
+pub(in crate::http) mod send;

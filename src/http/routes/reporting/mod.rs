@@ -1,0 +1,3 @@
+//! `/reporting`.
+
+pub(in crate::http) mod all;

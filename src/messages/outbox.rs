@@ -1,0 +1,209 @@
+//! What waits for the broker: on each topic one message after the other, each
+//! published when the one before it has ended.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use parking_lot::Mutex;
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::counts::Counts;
+use super::draft::ID_PROPERTY;
+use super::journal::{Ended, Entry};
+use super::load::Place;
+use super::{Ending, Message};
+use crate::device_interface::link::{Link, NotTaken, Outgoing};
+use crate::device_interface::topics::Topics;
+
+/// How soon a message is tried again that the broker did not take, and how
+/// often it is looked at what else waits behind it.
+const AGAIN: Duration = Duration::from_secs(1);
+
+/// How long a message waits behind others that is not to be queued.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// A message that is on disk, and its place.
+pub(super) struct Waiting {
+    pub(super) message: Message,
+    /// Whether it waits while the broker is away.
+    pub(super) is_queued: bool,
+    pub(super) since: Instant,
+    pub(super) told: Option<oneshot::Sender<Ending>>,
+    pub(super) place: Place,
+}
+
+/// What waits, by topic. There are no more lanes than messages, which are
+/// bounded (`load.rs`).
+pub(super) struct Outbox {
+    topics: Arc<Topics>,
+    link: Arc<dyn Link>,
+    lanes: Mutex<HashMap<Arc<str>, VecDeque<Waiting>>>,
+    journal: mpsc::Sender<Entry>,
+    pub(super) counts: Counts,
+    closing: CancellationToken,
+    tasks: TaskTracker,
+}
+
+impl Outbox {
+    pub(super) fn new(
+        topics: Arc<Topics>,
+        link: Arc<dyn Link>,
+        journal: mpsc::Sender<Entry>,
+    ) -> Self {
+        Self {
+            topics,
+            link,
+            lanes: Mutex::default(),
+            journal,
+            counts: Counts::default(),
+            closing: CancellationToken::new(),
+            tasks: TaskTracker::new(),
+        }
+    }
+
+    /// Whether the broker can be reached.
+    pub(super) fn is_up(&self) -> bool {
+        self.link.is_up()
+    }
+
+    pub(super) fn is_closing(&self) -> bool {
+        self.closing.is_cancelled()
+    }
+
+    /// Has a message sent that is on disk, after those on its topic that came
+    /// before.
+    pub(super) fn enter(this: &Arc<Self>, waiting: Waiting) {
+        let mut lanes = this.lanes.lock();
+        let topic = waiting.message.topic.clone();
+        if let Some(lane) = lanes.get_mut(&topic) {
+            return lane.push_back(waiting);
+        }
+        lanes.insert(topic.clone(), VecDeque::from([waiting]));
+        this.tasks.spawn(this.clone().run(topic));
+    }
+
+    /// Sends nothing more; what has not ended stays on disk for the next run.
+    pub(super) async fn close(&self) {
+        self.closing.cancel();
+        self.tasks.close();
+        self.tasks.wait().await;
+    }
+
+    /// Sends what waits on a topic, until nothing does.
+    async fn run(self: Arc<Self>, topic: Arc<str>) {
+        while !self.is_closing() {
+            let Some(waiting) = self.next(&topic) else { return };
+            let Some(ending) = self.send(&waiting).await else { return };
+            self.end(waiting, ending).await;
+        }
+    }
+
+    /// The next one on a topic; with none, the lane ends.
+    fn next(&self, topic: &Arc<str>) -> Option<Waiting> {
+        let mut lanes = self.lanes.lock();
+        let next = lanes.get_mut(topic).and_then(VecDeque::pop_front);
+        if next.is_none() {
+            lanes.remove(topic);
+        }
+        next
+    }
+
+    /// How a message ends; nothing: the server stops before that.
+    async fn send(&self, waiting: &Waiting) -> Option<Ending> {
+        loop {
+            if waiting.is_over() {
+                return Some(Ending::Expired);
+            }
+            if !waiting.is_queued && waiting.since.elapsed() > PATIENCE {
+                let why = "the broker did not take those before it in time";
+                return Some(Ending::Failed(why.to_owned()));
+            }
+            let why = match self.deliver(&waiting.message).await {
+                Ok(()) => return Some(Ending::Sent),
+                Err(NotTaken::Refused(why)) => return Some(Ending::Failed(why)),
+                Err(NotTaken::Away(why)) if !waiting.is_queued => {
+                    return Some(Ending::Failed(why));
+                }
+                Err(NotTaken::Away(why)) => why,
+            };
+            tracing::debug!(id = %waiting.message.id, why, "a message waits for the broker");
+            let up = async {
+                tokio::time::sleep(AGAIN).await;
+                self.give_up_behind(&waiting.message.topic, &why).await;
+                // It can wait long: what is behind it is looked at meanwhile.
+                while !self.link.is_up() && !waiting.is_over() {
+                    let _ = tokio::time::timeout(AGAIN, self.link.until_up()).await;
+                    self.give_up_behind(&waiting.message.topic, &why).await;
+                }
+            };
+            tokio::select! {
+                () = up => {}
+                () = self.closing.cancelled() => return None,
+            }
+        }
+    }
+
+    async fn deliver(&self, message: &Message) -> Result<(), NotTaken> {
+        // Asked anew: a device may have come to listen there meanwhile.
+        let to = self.topics.reply(&message.topic);
+        let to = to.map_err(|refused| NotTaken::Refused(refused.to_string()))?;
+        let left = message.expires_at.map(|end| {
+            let seconds = end.duration_since(Timestamp::now()).as_secs();
+            u32::try_from(seconds.max(1)).unwrap_or(u32::MAX)
+        });
+        let mut properties = message.properties.clone();
+        properties.push((ID_PROPERTY.to_owned(), message.id.to_string()));
+        let outgoing = Outgoing {
+            payload: message.payload.clone(),
+            qos: message.qos,
+            retain: message.retain,
+            expires_in: left,
+            content_type: message.content_type.clone(),
+            properties,
+        };
+        self.link.deliver(&to, outgoing).await
+    }
+
+    /// Ends, behind a message that waits for the broker, those that do not wait
+    /// for it, and those whose time is over.
+    async fn give_up_behind(&self, topic: &Arc<str>, why: &str) {
+        let mut over = Vec::new();
+        if let Some(lane) = self.lanes.lock().get_mut(topic) {
+            let all = std::mem::take(lane);
+            for waiting in all {
+                if waiting.is_over() {
+                    over.push((waiting, Ending::Expired));
+                } else if waiting.is_queued {
+                    lane.push_back(waiting);
+                } else {
+                    over.push((waiting, Ending::Failed(why.to_owned())));
+                }
+            }
+        }
+        for (waiting, ending) in over {
+            self.end(waiting, ending).await;
+        }
+    }
+
+    async fn end(&self, waiting: Waiting, ending: Ending) {
+        let Waiting { message, told, place, .. } = waiting;
+        self.counts.note(ending.state());
+        if let Ending::Failed(why) = &ending {
+            tracing::warn!(id = %message.id, why, "a message is not sent");
+        }
+        let ended = Ended { id: message.id, ending, at: Timestamp::now(), told, _place: place };
+        // The journal outlives the outbox.
+        let _ = self.journal.send(Entry::Ended(ended)).await;
+    }
+}
+
+impl Waiting {
+    fn is_over(&self) -> bool {
+        self.message.expires_at.is_some_and(|end| end <= Timestamp::now())
+    }
+}

@@ -1,0 +1,107 @@
+//! `GET /api/v1/messages`.
+
+use serde_json::{Value, json};
+
+use crate::harness::Server;
+
+/// The payloads of a page.
+fn payloads(page: &Value) -> Vec<&str> {
+    let messages = page["messages"].as_array().unwrap_or_else(|| panic!("{page}"));
+    messages.iter().map(|message| message["payload"].as_str().unwrap()).collect()
+}
+
+async fn send(server: &Server, topics: &[&str]) {
+    for (n, topic) in topics.iter().enumerate() {
+        let body = json!({ "topic": format!("messages/{topic}"), "payload": n });
+        assert_eq!(server.post_json("/messaging/send", &body).await.status, 201);
+    }
+}
+
+#[tokio::test]
+async fn filters_find_what_they_name_newest_first() {
+    let server = Server::start().await;
+    send(&server, &["a", "a/b", "a/b/c", "A/b", "a_b", "axb", "x/b", "a//b"]).await;
+    for (filter, found) in [
+        ("", vec!["7", "6", "5", "4", "3", "2", "1", "0"]),
+        ("topic=messages/a/b", vec!["1"]),
+        ("topic=messages/a/%23", vec!["7", "2", "1", "0"]),
+        ("topic=messages/%2B/b", vec!["6", "3", "1"]),
+        ("topic=%2B/a/%2B/%2B", vec!["7", "2"]),
+        ("topic=messages/a_b", vec!["4"]),
+        ("topic=%23", vec!["7", "6", "5", "4", "3", "2", "1", "0"]),
+        ("topic=%2B/a_b/%23", vec!["4"]),
+        ("topic=nothing/%23", vec![]),
+        ("device=axb", vec!["5"]),
+        ("device=axb&topic=messages/%23", vec!["5"]),
+        ("device=axb&topic=messages/a/%23", vec![]),
+        ("direction=sent&topic=messages/a/%23&state=sent", vec!["7", "2", "1", "0"]),
+        ("direction=received", vec![]),
+        ("direction=received&state=sent", vec![]),
+        ("state=failed", vec![]),
+        ("state=sent&limit=2", vec!["7", "6"]),
+        ("from=2020-01-01&to=2021-01-01", vec![]),
+        ("from=2020-01-01&to=2100-01-01&limit=1", vec!["7"]),
+    ] {
+        let page = server.get(&format!("/api/v1/messages?count=true&{filter}")).await;
+        assert_eq!(page.status, 200, "{filter}: {page:?}");
+        let page = page.json();
+        assert_eq!(payloads(&page), found, "{filter}");
+        if !filter.contains("limit") {
+            assert_eq!(page["total"], found.len(), "{filter}");
+            assert_eq!(
+                (&page["total_is_exact"], &page["next_cursor"]),
+                (&json!(true), &Value::Null)
+            );
+        }
+    }
+    for bad in
+        ["topic=a/%23/b", "topic=", "state=lost", "direction=up", "cursor=1", "limit=0", "x=1"]
+    {
+        let answer = server.get(&format!("/api/v1/messages?{bad}")).await;
+        answer.problem(400, "malformed");
+    }
+    for none in ["0000000000000000", "x"] {
+        server.get(&format!("/api/v1/messages/{none}")).await.problem(404, "not-found");
+    }
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn pages_follow_each_other_without_a_gap_whatever_comes_meanwhile() {
+    let server = Server::start().await;
+    let topics: Vec<String> = (0..30).map(|n| format!("{}/{n}", n % 3)).collect();
+    let topics: Vec<&str> = topics.iter().map(String::as_str).collect();
+    send(&server, &topics).await;
+    for (filter, expected) in [
+        ("limit=7", (0..30).rev().collect::<Vec<_>>()),
+        ("limit=4&topic=messages/1/%23", (0..30).rev().filter(|n| n % 3 == 1).collect()),
+        ("limit=4&topic=%2B/2/%2B&state=sent", (0..30).rev().filter(|n| n % 3 == 2).collect()),
+    ] {
+        let mut seen: Vec<usize> = Vec::new();
+        let mut cursor = String::new();
+        loop {
+            let page = server.get(&format!("/api/v1/messages?{filter}{cursor}")).await.json();
+            seen.extend(payloads(&page).iter().map(|payload| payload.parse::<usize>().unwrap()));
+            let Some(next) = page["next_cursor"].as_str() else { break };
+            cursor = format!("&cursor={next}");
+            let body = json!({ "topic": "messages/other", "payload": 99 });
+            assert_eq!(server.post_json("/messaging/send", &body).await.status, 201);
+        }
+        seen.retain(|n| *n != 99);
+        assert_eq!(seen, expected, "{filter}");
+    }
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn what_was_sent_is_still_known_after_a_restart() {
+    let server = Server::start().await;
+    send(&server, &["x"]).await;
+    let before = server.get("/api/v1/messages").await.json();
+    let server = Server::start_in(server.stop_and_keep().await).await;
+    assert_eq!(server.get("/api/v1/messages").await.json(), before);
+    send(&server, &["x"]).await;
+    let after = server.get("/api/v1/messages").await.json();
+    assert!(after["messages"][0]["id"].as_str() > before["messages"][0]["id"].as_str());
+    server.stop().await;
+}

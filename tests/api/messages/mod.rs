@@ -1,0 +1,7 @@
+//! The message gateway, from HTTP to whoever listens.
+
+mod batch;
+mod listed;
+mod reader;
+mod refused;
+mod sent;
