@@ -12,7 +12,7 @@ use latchlight::actions::{Context, Registry};
 use latchlight::commands::{CommandId, CommandParts, Commands, Dispatch, Flight, FlightEnd};
 use latchlight::config::Settings;
 use latchlight::database::Database;
-use latchlight::device_interface::link::{Incoming, Link, LinkEvent};
+use latchlight::device_interface::link::{Incoming, Link, LinkEvent, NotTaken, Outgoing};
 use latchlight::device_interface::topics::{Adopted, CommandMessage, Destination, Topics};
 use latchlight::device_interface::{Actor, Counts, LinkOutbox, Mistakes, Parts, Presence};
 use latchlight::events::Events;
@@ -182,6 +182,10 @@ impl Link for Nowhere {
     }
 
     async fn publish(&self, _: &Destination, _: Bytes, _: bool) -> anyhow::Result<()> {
+        Ok(())
+    }
+
+    async fn deliver(&self, _: &Destination, _: Outgoing) -> Result<(), NotTaken> {
         Ok(())
     }
 

@@ -19,6 +19,7 @@ mod leaks;
 mod log;
 mod meanwhile;
 mod memory;
+mod messages;
 mod mosquitto;
 mod on_its_way;
 mod outside_access;

@@ -13,7 +13,7 @@ use sha2::Sha256;
 ///
 /// ```
 /// use latchlight_client::{CommandKey, InvalidCommand};
-//!
+///
 /// let key: CommandKey =
 ///     "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f".parse().unwrap();
 /// // What the device remembers, and the time by its clock.
