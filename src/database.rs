@@ -27,6 +27,7 @@ use crate::telemetry::one_line;
 use backlog::Backlog;
 use connector::Connector;
 
+pub use backlog::FILE as BACKLOG;
 pub use dialect::{Dialect, Wording};
 pub use sqlite::FILE;
 pub use statement::Statement;

@@ -47,6 +47,10 @@ pub async fn make(config: &Path, to: &Path, with_keys: bool) -> anyhow::Result<M
         backup.enter(&path).context("keep the database's copy")?;
     } else {
         left_out.push("the database at database.url".to_owned());
+        let waits = contents.data.join(database::BACKLOG);
+        if std::fs::metadata(&waits).is_ok_and(|file| file.len() > 0) {
+            left_out.push(format!("what waits for that database in {}", waits.display()));
+        }
     }
     copy_broker(&contents, &mut backup).await.context("copy the broker's store")?;
     backup.copy(config, "config.json")?;

@@ -192,15 +192,20 @@ impl Core {
         if !device.online {
             return (Status::Offline, Some("the device is not connected".to_owned()));
         }
-        // C23: it may have waited, and who asked may be a guest no more.
+        let late = || (Status::Expired, Some("its number did not come in time".to_owned()));
+        let signed = self.signer.sign(&device, Dispatch::of(&snapshot));
+        let Some(left) = snapshot.left() else { return late() };
+        let dispatch = match tokio::time::timeout(left, signed).await {
+            Ok(Ok(dispatch)) => dispatch,
+            Ok(Err(why)) => return (Status::Refused, Some(why)),
+            Err(_) => return late(),
+        };
+        // C23: it may have waited, and who asked may be a guest no more. Nothing
+        // is waited for behind this.
         let may = |asked_by| self.permissions.may_operate(asked_by, snapshot.verb, &device);
         if let Some(Err(why)) = snapshot.asked_by.as_ref().map(may) {
             return (Status::Refused, Some(why));
         }
-        let dispatch = match self.signer.sign(&device, Dispatch::of(&snapshot)).await {
-            Ok(dispatch) => dispatch,
-            Err(why) => return (Status::Refused, Some(why)),
-        };
         let flight = self.launcher.launch(&device, dispatch).await;
         let since_issue = snapshot.deadline.map(|end| end.since(self.settings.lifetime()));
         let progress = self.counts.progress(snapshot.verb, since_issue);

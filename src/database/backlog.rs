@@ -12,7 +12,7 @@ use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 
 /// In the data folder: a JSON object per line.
-const FILE: &str = "backlog.jsonl";
+pub const FILE: &str = "backlog.jsonl";
 
 /// What the database refused for good, for a person to look at.
 const REFUSED: &str = "backlog.refused.jsonl";

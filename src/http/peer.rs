@@ -6,7 +6,7 @@
 use std::net::IpAddr;
 
 use actix_web::dev::ServiceRequest;
-use actix_web::http::header::{FORWARDED, HeaderMap, HeaderName};
+use actix_web::http::header::{FORWARDED, HeaderMap, HeaderName, HeaderValue};
 use actix_web::{HttpMessage as _, HttpRequest};
 use latchlight_broker::Network;
 
@@ -24,6 +24,8 @@ pub(super) struct Peer {
     pub(super) address: Option<IpAddr>,
     /// Whether it came by TLS.
     pub(super) is_tls: bool,
+    /// A trusted proxy has said so: it came over a network, wherever from.
+    is_behind_proxy: bool,
 }
 
 /// One step of a request's way, as the proxy after it tells.
@@ -45,7 +47,8 @@ impl Peer {
     ) -> Result<Self, ApiError> {
         let address = request.peer_addr().map(|peer| peer.ip().to_canonical());
         let is_tls = request.conn_data::<Usage>().is_some_and(Usage::is_tls);
-        let peer = Self { address, is_tls }.behind(trusted, request.headers())?;
+        let peer = Self { address, is_tls, is_behind_proxy: false };
+        let peer = peer.behind(trusted, request.headers())?;
         request.extensions_mut().insert(peer);
         Ok(peer)
     }
@@ -57,7 +60,8 @@ impl Peer {
 
     /// Whether nobody on the way can read it: over TLS, or on this machine.
     pub(super) fn is_private(self) -> bool {
-        self.is_tls || self.address.is_none_or(|address| Network::from(address).is_loopback())
+        let is_here = |address| Network::from(address).is_loopback();
+        self.is_tls || !self.is_behind_proxy && self.address.is_none_or(is_here)
     }
 
     fn behind(self, trusted: &TrustedProxies, headers: &HeaderMap) -> Result<Self, ApiError> {
@@ -66,7 +70,7 @@ impl Peer {
             return Ok(self);
         }
         let walk = |steps: Vec<Step>| {
-            let mut peer = self;
+            let mut peer = Self { is_behind_proxy: true, ..self };
             for step in steps.into_iter().rev() {
                 if !is_trusted(peer) {
                     break;
@@ -78,7 +82,8 @@ impl Peer {
             }
             peer
         };
-        let forwarded = headers.contains_key(FORWARDED).then(|| walk(forwarded(headers)));
+        let forwarded =
+            headers.contains_key(FORWARDED).then(|| forwarded(headers)).transpose()?.map(walk);
         let x_forwarded =
             headers.contains_key(X_FORWARDED_FOR).then(|| walk(x_forwarded(headers, self.is_tls)));
         match (forwarded, x_forwarded) {
@@ -91,18 +96,26 @@ impl Peer {
             (Some(peer), _) | (None, Some(peer)) => Ok(peer),
             // A proxy that tells the scheme alone.
             (None, None) => {
-                let proto = last(headers, &X_FORWARDED_PROTO);
-                let is_tls = proto.map_or(self.is_tls, |proto| proto.eq_ignore_ascii_case("https"));
-                Ok(Self { is_tls, ..self })
+                let Some(proto) = last(headers, &X_FORWARDED_PROTO) else { return Ok(self) };
+                let is_tls = proto.eq_ignore_ascii_case("https");
+                Ok(Self { is_tls, is_behind_proxy: true, ..self })
             }
         }
     }
 }
 
 /// The steps of `Forwarded`, the newest last (RFC 7239, 4).
-fn forwarded(headers: &HeaderMap) -> Vec<Step> {
-    let values = headers.get_all(FORWARDED).map(|value| value.to_str().unwrap_or_default());
-    let elements = values.flat_map(|value| split(value, ','));
+///
+/// # Errors
+/// Something quoted has no end: what a client began would hide what the proxy
+/// has put behind it.
+fn forwarded(headers: &HeaderMap) -> Result<Vec<Step>, ApiError> {
+    let values: Vec<String> = headers.get_all(FORWARDED).map(text).collect();
+    if values.iter().any(|value| has_open_quote(value)) {
+        let why = "Forwarded: a quoted string has no end";
+        return Err(ApiError::Malformed(why.to_owned()));
+    }
+    let elements = values.iter().flat_map(|value| split(value, ','));
     let step = |element: &str| {
         let mut step = Step { from: None, is_tls: false };
         for pair in split(element, ';') {
@@ -116,15 +129,16 @@ fn forwarded(headers: &HeaderMap) -> Vec<Step> {
         }
         step
     };
-    elements.map(step).collect()
+    Ok(elements.map(step).collect())
 }
 
 /// The steps of `X-Forwarded-For`; of the schemes there is one for all, or one
 /// for each.
 fn x_forwarded(headers: &HeaderMap, is_tls: bool) -> Vec<Step> {
     let items = |name: &HeaderName| -> Vec<String> {
-        let values = headers.get_all(name).map(|value| value.to_str().unwrap_or_default());
-        values.flat_map(|value| value.split(',')).map(|item| item.trim().to_owned()).collect()
+        let values: Vec<String> = headers.get_all(name).map(text).collect();
+        let items = values.iter().flat_map(|value| value.split(','));
+        items.map(|item| item.trim().to_owned()).collect()
     };
     let (from, protos) = (items(&X_FORWARDED_FOR), items(&X_FORWARDED_PROTO));
     let each = protos.len() == from.len();
@@ -150,20 +164,40 @@ fn node(text: &str) -> Option<IpAddr> {
     address.map(|address| address.to_canonical())
 }
 
+/// A header's value; what is no text in it spoils no more than its own place.
+fn text(value: &HeaderValue) -> String {
+    String::from_utf8_lossy(value.as_bytes()).into_owned()
+}
+
+/// Whether each next character stands within quotes (RFC 9110, 5.6.4).
+fn quoted() -> impl FnMut(char) -> bool {
+    let (mut is_quoted, mut is_escaped) = (false, false);
+    move |char| {
+        if is_escaped {
+            is_escaped = false;
+        } else if is_quoted && char == '\\' {
+            is_escaped = true;
+        } else if char == '"' {
+            is_quoted = !is_quoted;
+        }
+        is_quoted
+    }
+}
+
+/// Whether something quoted has no end.
+fn has_open_quote(text: &str) -> bool {
+    text.chars().map(quoted()).last().unwrap_or(false)
+}
+
 /// Parts of a text, where what is quoted has none.
 fn split(text: &str, by: char) -> impl Iterator<Item = &str> {
-    let mut is_quoted = false;
-    text.split(move |char| {
-        is_quoted ^= char == '"';
-        char == by && !is_quoted
-    })
+    let mut is_quoted = quoted();
+    text.split(move |char| !is_quoted(char) && char == by)
 }
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use actix_web::http::header::HeaderValue;
-
     use super::*;
 
     fn headers(pairs: &[(&str, &'static str)]) -> HeaderMap {
@@ -176,7 +210,8 @@ mod tests {
 
     fn seen(trusted: &str, from: &str, pairs: &[(&str, &'static str)]) -> (String, bool) {
         let trusted: TrustedProxies = serde_json::from_str(trusted).unwrap();
-        let peer = Peer { address: Some(from.parse().unwrap()), is_tls: false };
+        let address = Some(from.parse().unwrap());
+        let peer = Peer { address, ..Peer::default() };
         let peer = peer.behind(&trusted, &headers(pairs)).unwrap();
         (peer.address.unwrap().to_string(), peer.is_tls)
     }
@@ -249,10 +284,50 @@ mod tests {
     #[test]
     fn a_proxy_that_lets_a_clients_own_word_through_is_told_so() {
         let trusted: TrustedProxies = serde_json::from_str(r#"["127.0.0.1"]"#).unwrap();
-        let peer = Peer { address: Some("127.0.0.1".parse().unwrap()), is_tls: false };
+        let peer = Peer { address: Some("127.0.0.1".parse().unwrap()), ..Peer::default() };
         let two = [("forwarded", "for=10.0.0.1"), ("x-forwarded-for", "192.0.2.7")];
         assert!(peer.behind(&trusted, &headers(&two)).is_err());
         let same = [("forwarded", "for=192.0.2.7"), ("x-forwarded-for", "192.0.2.7")];
         assert!(peer.behind(&trusted, &headers(&same)).is_ok());
+    }
+
+    #[test]
+    fn what_a_client_quotes_hides_nothing_that_the_proxy_adds() {
+        let trusted = r#"["127.0.0.1"]"#;
+        let added = r#"for=10.0.0.5;proto=https;x="\"", for=192.0.2.7"#;
+        let seen_as = seen(trusted, "127.0.0.1", &[("forwarded", added)]);
+        assert_eq!(seen_as, ("192.0.2.7".to_owned(), false));
+        let trusted: TrustedProxies = serde_json::from_str(trusted).unwrap();
+        let peer = Peer { address: Some("127.0.0.1".parse().unwrap()), ..Peer::default() };
+        for open in [r#"for=10.0.0.5;x=", for=192.0.2.7"#, r#"for=10.0.0.5;x="\", for=192.0.2.7"#] {
+            assert!(peer.behind(&trusted, &headers(&[("forwarded", open)])).is_err(), "{open}");
+        }
+        for name in ["forwarded", "x-forwarded-for"] {
+            let own = if name == "forwarded" { "for=" } else { "" };
+            let value = [b"\xff, ", own.as_bytes(), b"192.0.2.7"].concat();
+            let mut headers = HeaderMap::new();
+            headers.append(name.parse().unwrap(), HeaderValue::from_bytes(&value).unwrap());
+            let address = peer.behind(&trusted, &headers).unwrap().address.unwrap();
+            assert_eq!(address.to_string(), "192.0.2.7", "{name}");
+        }
+    }
+
+    #[test]
+    fn c22_what_came_over_a_network_is_private_by_tls_alone() {
+        let trusted: TrustedProxies = serde_json::from_str(r#"["127.0.0.1"]"#).unwrap();
+        let peer = Peer { address: Some("127.0.0.1".parse().unwrap()), ..Peer::default() };
+        let is_private =
+            |name, value| peer.behind(&trusted, &headers(&[(name, value)])).unwrap().is_private();
+        assert!(peer.behind(&trusted, &HeaderMap::new()).unwrap().is_private());
+        for (name, value) in [
+            ("forwarded", "for=_hidden;proto=http"),
+            ("forwarded", "for=127.0.0.1"),
+            ("x-forwarded-for", "unknown"),
+            ("x-forwarded-proto", "http"),
+        ] {
+            assert!(!is_private(name, value), "{name}: {value}");
+        }
+        assert!(is_private("forwarded", "for=_hidden;proto=https"));
+        assert!(is_private("x-forwarded-proto", "https"));
     }
 }

@@ -109,7 +109,13 @@ impl Journal {
             Entry::Came { messages, .. } => messages.as_slice(),
             Entry::Ended(_) | Entry::Close(_) => &[],
         });
-        let written = rows::insert(&self.writer, all.map(|(message, _)| message)).await;
+        // What waits for a database that is away is for commands and events: its
+        // room is not to be full of messages.
+        let written = if self.writer.waiting() > 0 {
+            Err(MessageError("the database is away".into()))
+        } else {
+            rows::insert(&self.writer, all.map(|(message, _)| message)).await
+        };
         if let Err(error) = &written {
             self.outbox.counts.record_failed();
             tracing::error!(%error, "messages are not accepted");

@@ -138,7 +138,9 @@ impl Pictures {
     async fn remove_some(&self) -> Result<bool, PictureError> {
         let retention = &self.inner.retention;
         let mut removed = retention.removed.lock().await;
-        for picture in self.inner.rows.oldest(BATCH).await? {
+        let oldest = self.inner.rows.oldest(BATCH).await?;
+        let may_be_more = !oldest.is_empty();
+        for picture in oldest {
             let Some(why) = self.why_not_kept(&picture) else { return Ok(false) };
             if self.remove(&picture).await? {
                 match why {
@@ -148,7 +150,7 @@ impl Pictures {
                 }
             }
         }
-        Ok(retention.kept().count > 0)
+        Ok(may_be_more)
     }
 
     /// Why the oldest one is not kept any longer, if it is not.
