@@ -186,7 +186,7 @@ fn quoted() -> impl FnMut(char) -> bool {
 
 /// Whether something quoted has no end.
 fn has_open_quote(text: &str) -> bool {
-    text.chars().map(quoted()).last().unwrap_or(false)
+    text.chars().map(quoted()).fold(false, |_, is_quoted| is_quoted)
 }
 
 /// Parts of a text, where what is quoted has none.
