@@ -1,9 +1,7 @@
-//! The message gateway, killed between every two of its steps, and with a
-//! broker that goes and comes back: what was accepted arrives.
+//! The message gateway, killed between every two of its steps: what was
+//! accepted arrives.
 
 use std::collections::BTreeMap;
-use std::io::{BufRead as _, BufReader};
-use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use latchlight_mqtt::{Connect, Packet, ProtocolVersion, Publish, QoS};
@@ -12,9 +10,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
 use crate::harness::{Device, PATIENCE, Server, configured, open_house};
-use crate::mosquitto::Mosquitto;
 use crate::outside_broker::Broker;
-use crate::real_clients::host_and_port;
 
 /// The id that a message has with it.
 fn id_of(publish: &Publish) -> String {
@@ -194,49 +190,4 @@ async fn killed_at_any_moment_it_loses_nothing_that_it_acknowledged() {
         let arrived = first_of.get(id.as_str());
         assert_eq!(arrived.map(|(_, arrived)| *arrived), Some(payload.as_str()), "{id} is lost");
     }
-}
-
-#[tokio::test]
-async fn what_waits_while_a_real_mosquitto_is_away_arrives_in_its_order_when_it_is_back() {
-    let mut mosquitto = Mosquitto::start_with("allow_anonymous true\npersistence true", &[]);
-    let broker = format!("mqtt://{}", mosquitto.address());
-    let server = Server::start_with(json!({ "mqtt": { "broker": broker } }));
-    server.logged("connected to the broker").await;
-    let address = mosquitto.address();
-    let (host, port) = host_and_port(&address);
-    let mut listening = Command::new("mosquitto_sub");
-    listening.args(["-h", host, "-p", port, "-V", "5", "-i", "reader", "-c", "-x", "3600"]);
-    listening.args(["-q", "1", "-t", "messages/#", "-F", "%p|%C|%P", "-d"]);
-    let mut listening = listening.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
-    let mut lines = BufReader::new(listening.stdout.take().unwrap()).lines().map(Result::unwrap);
-    assert!(lines.any(|line| line.starts_with("Subscribed")), "it is subscribed");
-    let message = |payload: &str, queue: bool| {
-        let properties = json!({ "who": "ada" });
-        json!({ "topic": "messages/x", "payload": payload, "queue": queue,
-                "content_type": "text/plain", "properties": properties })
-    };
-    let (status, sent) = server.post_json("/messaging/send", message("0", false)).await;
-    assert_eq!(status, 201, "{sent}");
-
-    mosquitto.stop();
-    server.logged("the connection to the broker is lost").await;
-    let (status, refused) = server.post_json("/messaging/send", message("never", false)).await;
-    assert_eq!((status, &refused["title"]), (406, &json!("Something went wrong")));
-    let mut ids = vec![sent["id"].clone()];
-    for payload in ["1", "2", "3"] {
-        let (status, waits) = server.post_json("/messaging/send", message(payload, true)).await;
-        assert_eq!(status, 202, "{waits}");
-        ids.push(waits["id"].clone());
-    }
-    mosquitto.start_again();
-    server.logged("connected to the broker").await;
-    let mut heard = lines.filter(|line| line.contains("|text/plain|"));
-    for (number, id) in ids.iter().enumerate() {
-        let line = heard.next().unwrap();
-        let id = id.as_str().unwrap();
-        assert!(line.starts_with(&format!("{number}|")), "{line}");
-        assert!(line.contains("who:ada") && line.contains(&format!("message-id:{id}")), "{line}");
-    }
-    listening.kill().unwrap();
-    listening.wait().unwrap();
 }
