@@ -12,14 +12,14 @@ use super::{
 use crate::database::{Pool, Statement};
 
 /// How many rows are looked at for a page.
-const LOOKED_AT: i64 = 20_000;
+const LOOKED_AT: i64 = 8_000;
 
 /// How many rows on a filter's topics are sorted for a page; where there are
 /// more, they are met often enough in the order of time.
-const SORTED: usize = 20_000;
+const SORTED: usize = 4_000;
 
 /// How many of these are read for a page, and how many at a time.
-const READ: usize = 4_000;
+const READ: usize = 2_000;
 const CHUNK: usize = 500;
 
 /// How many rows are looked at to count.
@@ -162,6 +162,12 @@ impl<'a> Scan<'a> {
         if let Some(topic) = topic.as_ref().filter(|_| self.index != Index::Topic) {
             asks = true;
             query.push(" AND topic LIKE ").bind(like(topic)).push(" ESCAPE '\\'");
+            if !topic.as_str().ends_with('#') {
+                // So that `+` is one level.
+                let slashes = topic.as_str().matches('/').count();
+                query.push(" AND length(topic) - length(replace(topic, '/', '')) = ");
+                query.bind(i64::try_from(slashes).unwrap_or(i64::MAX));
+            }
         }
         if let Some(device) = device.as_ref().filter(|_| self.index != Index::Device) {
             asks = true;
