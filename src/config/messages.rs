@@ -21,6 +21,9 @@ pub struct MessageSettings {
     pub max_bytes: usize,
     /// The most bytes of a request with a batch of messages.
     pub max_batch_bytes: usize,
+    /// For how many seconds a message waits for the broker that does not say
+    /// itself when it expires.
+    pub queue_for: u32,
     /// How many messages may wait for the broker.
     pub outbox: usize,
     /// How many bytes of payloads may wait for it.
@@ -40,6 +43,7 @@ impl Default for MessageSettings {
             imei_prefix: "messages/".to_owned(),
             max_bytes: 64 * 1024,
             max_batch_bytes: 8 * 1024 * 1024,
+            queue_for: 24 * 60 * 60,
             outbox: 10_000,
             outbox_bytes: 64 * 1024 * 1024,
             keep_days: 90,
@@ -53,6 +57,11 @@ impl MessageSettings {
     /// From a message to its removal from the record.
     pub fn kept_for(&self) -> Duration {
         Duration::from_secs(u64::from(self.keep_days) * 24 * 60 * 60)
+    }
+
+    /// From a message to when it is not sent any more.
+    pub fn queue_for(&self) -> Duration {
+        Duration::from_secs(u64::from(self.queue_for))
     }
 
     pub(super) fn check(&self) -> Result<(), String> {
@@ -78,6 +87,7 @@ impl MessageSettings {
         for (key, value, least, most) in [
             ("max_bytes", self.max_bytes, 1, 16 * 1024 * 1024),
             ("max_batch_bytes", self.max_batch_bytes, 256, 256 * 1024 * 1024),
+            ("queue_for", self.queue_for as usize, 1, 366 * 24 * 60 * 60),
             ("outbox", self.outbox, few, many),
             ("outbox_bytes", self.outbox_bytes, self.max_bytes, 1024 * 1024 * 1024),
             ("keep_days", self.keep_days as usize, 1, 36_500),

@@ -150,6 +150,11 @@ impl Event {
         Self::of(Kind::Presence, &who, action).device(device)
     }
 
+    /// The server, for somebody of this name who asked for it earlier.
+    pub fn on_behalf_of(kind: Kind, actor: &str, action: &str) -> Self {
+        Self::new(kind, actor, Through::Server, None, action)
+    }
+
     /// The server by itself.
     pub fn of_server(kind: Kind, action: &str) -> Self {
         Self::new(kind, "server", Through::Server, None, action)

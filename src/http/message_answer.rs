@@ -75,10 +75,8 @@ pub(super) async fn of(
             (StatusCode::ACCEPTED, MessageState::Waiting, detail)
         }
         Some(Ending::Failed(why)) => return Err(ApiError::NotSent(id, why)),
-        Some(Ending::Expired) => {
-            let why = "its time was over before the broker took it";
-            return Err(ApiError::NotSent(id, why.to_owned()));
-        }
+        Some(Ending::Expired(why)) => return Err(ApiError::NotSent(id, why.to_owned())),
+        Some(Ending::Refused(why)) => return Err(ApiError::NotAllowed(why)),
     };
     let (topic, link) = (topic.to_owned(), format!("/api/v1/messages/{id}"));
     Ok(MessageAnswer { status, id, state, topic, detail, link })

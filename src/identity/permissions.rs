@@ -52,6 +52,24 @@ impl Permissions {
         }
     }
 
+    /// Whether this is still allowed on behalf of whoever asked for it earlier, by
+    /// [`Principal::key`]: as the account is now, through whatever it was let in
+    /// then.
+    ///
+    /// # Errors
+    /// Not, and why.
+    pub fn may_still(&self, key: &str, scope: Scope) -> Result<(), String> {
+        if key == Principal::operator().key() {
+            return Ok(());
+        }
+        let id = key.strip_prefix("account:").and_then(|id| id.parse().ok());
+        let account = id.and_then(|id| self.directory.get(id)).ok_or("the account is gone")?;
+        if !account.is_open(Timestamp::now()) {
+            return Err(format!("the account {} is closed", account.name));
+        }
+        has(account.allowed_scopes(), &account, scope)
+    }
+
     /// Whether somebody may call an action; `joined` tells whether a device is
     /// in the roster.
     ///

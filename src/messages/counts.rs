@@ -17,12 +17,7 @@ impl Default for Counts {
     /// All of them at 0, so that the first of its kind is seen as a change.
     fn default() -> Self {
         let counts = Self { messages: Family::default(), record_errors: Counter::default() };
-        for state in [
-            MessageState::Sent,
-            MessageState::Failed,
-            MessageState::Expired,
-            MessageState::Received,
-        ] {
+        for state in MessageState::ALL.into_iter().filter(|s| *s != MessageState::Waiting) {
             drop(counts.messages.get_or_create(&[("state", state.as_str())]));
         }
         counts

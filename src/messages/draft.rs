@@ -7,7 +7,7 @@ use latchlight_mqtt::{InvalidTopic, QoS, TopicFilter, TopicName};
 
 use super::InvalidDraft;
 use crate::config::MessageSettings;
-use crate::device_interface::topics::{Refused, Topics};
+use crate::device_interface::topics::{Destination, Refused, Topics};
 
 /// The longest topic, in bytes.
 const LONGEST_TOPIC: usize = 1024;
@@ -103,14 +103,7 @@ impl Rules {
     /// A message that can be sent.
     pub(super) fn check(&self, new: NewMessage) -> Result<Draft, InvalidDraft> {
         let topic = self.topic(&new.to)?;
-        if !self.allowed.iter().any(|filter| filter.matches(&topic)) {
-            return Err(InvalidDraft::NotAllowed(shown(&topic)));
-        }
-        match self.topics.reply(&topic) {
-            Ok(_) => {}
-            Err(Refused::NotATopic(why)) => return Err(unfit(format!("`{why}` is no topic"))),
-            Err(refused) => return Err(InvalidDraft::Reserved(refused)),
-        }
+        self.destination(&topic)?;
         if new.payload.len() > self.max_bytes {
             return Err(unfit(format!("a payload has at most {} bytes", self.max_bytes)));
         }
@@ -120,6 +113,18 @@ impl Rules {
         }
         let device = self.device_of(&topic);
         Ok(Draft { topic: topic.into(), device, new })
+    }
+
+    /// Where messages on this topic go, as it is now: the settings of an earlier
+    /// run, and who listened there, may have been others.
+    pub(super) fn destination(&self, topic: &str) -> Result<Destination, InvalidDraft> {
+        if !self.allowed.iter().any(|filter| filter.matches(topic)) {
+            return Err(InvalidDraft::NotAllowed(shown(topic)));
+        }
+        self.topics.reply(topic).map_err(|refused| match refused {
+            Refused::NotATopic(why) => unfit(format!("`{why}` is no topic")),
+            refused => InvalidDraft::Reserved(refused),
+        })
     }
 
     /// Whose topic this is, where it is one of an IMEI.

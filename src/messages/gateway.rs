@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use super::draft::Rules;
 use super::journal::{self, Entry};
 use super::load::Load;
-use super::outbox::{Outbox, Waiting};
+use super::outbox::{Leave, Outbox, Until, Waiting};
 use super::retention::Retention;
 use super::{
     Draft, Ending, Filter, InvalidDraft, Message, MessageError, MessageId, MessageState,
@@ -23,7 +23,8 @@ use crate::config::MessageSettings;
 use crate::database::{Database, Pool};
 use crate::device_interface::link::Link;
 use crate::device_interface::topics::Topics;
-use crate::identity::Principal;
+use crate::events::Events;
+use crate::identity::{Permissions, Principal};
 
 /// How long the stop waits for what is on its way, and for the disk.
 const STOPPING: Duration = Duration::from_secs(5);
@@ -37,12 +38,26 @@ struct Inner {
     journal: mpsc::Sender<Entry>,
     outbox: Arc<Outbox>,
     load: Load,
-    rules: Rules,
+    rules: Arc<Rules>,
+    /// How long a message waits that does not say so itself.
+    queue_for: Duration,
     /// The last id that was given.
     last: Mutex<MessageId>,
     /// What an earlier run has accepted and not marked.
     left: Mutex<Vec<Waiting>>,
     retention: Retention,
+}
+
+/// What the gateway works with.
+pub struct MessageParts {
+    /// Where the broker is.
+    pub link: Arc<dyn Link>,
+    /// Where nobody may send.
+    pub topics: Arc<Topics>,
+    /// Who may still send when a message's turn has come.
+    pub permissions: Permissions,
+    /// Where it stands who might not.
+    pub events: Events,
 }
 
 impl Messages {
@@ -53,21 +68,33 @@ impl Messages {
     pub async fn open(
         database: &Database,
         settings: &MessageSettings,
-        topics: Arc<Topics>,
-        link: Arc<dyn Link>,
+        parts: MessageParts,
     ) -> Result<Self, MessageError> {
-        let pool = database.pool.clone();
+        let MessageParts { link, topics, permissions, events } = parts;
+        let (pool, queue_for) = (database.pool.clone(), settings.queue_for());
         let load = Load::new(settings.outbox, settings.outbox_bytes);
         let left = rows::waiting(&pool).await?;
-        let left = left.into_iter().map(|message| Waiting::left(message, &load)).collect();
+        let left =
+            left.into_iter().map(|message| Waiting::left(message, &load, queue_for)).collect();
         let last = rows::newest(&pool).await?;
-        let rules = Rules::new(settings, topics.clone(), link.has_properties());
+        let rules = Arc::new(Rules::new(settings, topics, link.has_properties()));
+        let leave = Leave { rules: rules.clone(), permissions, events };
         let (journal, entries) = mpsc::channel(journal::WAITING);
-        let outbox = Arc::new(Outbox::new(topics, link, journal.clone()));
+        let outbox = Arc::new(Outbox::new(leave, link, journal.clone()));
         tokio::spawn(journal::run(database.writer.clone(), outbox.clone(), entries));
         let retention = Retention::new(pool.clone(), settings);
         let (last, left) = (Mutex::new(last), Mutex::new(left));
-        Ok(Self(Arc::new(Inner { pool, journal, outbox, load, rules, last, left, retention })))
+        Ok(Self(Arc::new(Inner {
+            pool,
+            journal,
+            outbox,
+            load,
+            rules,
+            queue_for,
+            last,
+            left,
+            retention,
+        })))
     }
 
     /// Sends what an earlier run has left.
@@ -220,9 +247,15 @@ impl Inner {
             let _ = told.send(Ending::Failed(why));
             return Ok((message, None, sending));
         }
-        let told = Some(told);
-        let waiting =
-            Waiting { message: message.clone(), is_queued, since: Instant::now(), told, place };
+        let (told, until) = (Some(told), Until::of(&message, is_queued, self.queue_for));
+        let waiting = Waiting {
+            message: message.clone(),
+            is_queued,
+            until,
+            since: Instant::now(),
+            told,
+            place,
+        };
         Ok((message, Some(waiting), sending))
     }
 }
@@ -253,8 +286,9 @@ impl Draft {
 
 impl Waiting {
     /// One that an earlier run has left: whoever sent it is gone, so it waits.
-    fn left(message: Message, load: &Load) -> Self {
+    fn left(message: Message, load: &Load, queue_for: Duration) -> Self {
         let place = load.place_beyond(message.payload.len());
-        Self { message, is_queued: true, since: Instant::now(), told: None, place }
+        let until = Until::of(&message, true, queue_for);
+        Self { message, is_queued: true, until, since: Instant::now(), told: None, place }
     }
 }

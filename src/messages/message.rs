@@ -56,11 +56,17 @@ pub enum MessageState {
     Failed,
     /// Its time was over before the broker took it.
     Expired,
+    /// Who sent it might not any more when its turn came, or nobody may go there.
+    Refused,
     /// It came from the broker.
     Received,
 }
 
 impl MessageState {
+    /// Every state.
+    pub const ALL: [Self; 6] =
+        [Self::Waiting, Self::Sent, Self::Failed, Self::Expired, Self::Refused, Self::Received];
+
     /// The word, as in the API.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -68,6 +74,7 @@ impl MessageState {
             Self::Sent => "sent",
             Self::Failed => "failed",
             Self::Expired => "expired",
+            Self::Refused => "refused",
             Self::Received => "received",
         }
     }
@@ -77,7 +84,7 @@ impl FromStr for MessageState {
     type Err = String;
 
     fn from_str(word: &str) -> Result<Self, Self::Err> {
-        [Self::Waiting, Self::Sent, Self::Failed, Self::Expired, Self::Received]
+        Self::ALL
             .into_iter()
             .find(|state| state.as_str() == word)
             .ok_or_else(|| format!("`{word}` is no state of a message"))

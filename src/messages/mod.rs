@@ -28,7 +28,7 @@ mod sending;
 pub use draft::{Draft, NewMessage, To};
 pub use error::{InvalidDraft, MessageError, NotAccepted};
 pub use filter::{Direction, Filter, Position, Total};
-pub use gateway::Messages;
+pub use gateway::{MessageParts, Messages};
 pub use message::{Message, MessageState};
 pub use message_id::{InvalidMessageId, MessageId};
 pub use sending::{Ending, Sending};

@@ -13,12 +13,14 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::counts::Counts;
-use super::draft::ID_PROPERTY;
+use super::draft::{ID_PROPERTY, Rules};
 use super::journal::{Ended, Entry};
 use super::load::Place;
 use super::{Ending, Message};
 use crate::device_interface::link::{Link, NotTaken, Outgoing};
-use crate::device_interface::topics::Topics;
+use crate::device_interface::topics::Destination;
+use crate::events::{Event, Events, Kind};
+use crate::identity::{Permissions, Scope};
 
 /// How soon a message is tried again that the broker did not take, and how
 /// often it is looked at what else waits behind it.
@@ -32,15 +34,32 @@ pub(super) struct Waiting {
     pub(super) message: Message,
     /// Whether it waits while the broker is away.
     pub(super) is_queued: bool,
+    /// From when on it is not sent any more.
+    pub(super) until: Option<Until>,
     pub(super) since: Instant,
     pub(super) told: Option<oneshot::Sender<Ending>>,
     pub(super) place: Place,
 }
 
+/// When a message's time is over, and what says so.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Until {
+    end: Timestamp,
+    why: &'static str,
+}
+
+/// By what it is decided anew, when a message's turn has come, whether it is
+/// sent.
+pub(super) struct Leave {
+    pub(super) rules: Arc<Rules>,
+    pub(super) permissions: Permissions,
+    pub(super) events: Events,
+}
+
 /// What waits, by topic. There are no more lanes than messages, which are
 /// bounded (`load.rs`).
 pub(super) struct Outbox {
-    topics: Arc<Topics>,
+    leave: Leave,
     link: Arc<dyn Link>,
     lanes: Mutex<HashMap<Arc<str>, VecDeque<Waiting>>>,
     journal: mpsc::Sender<Entry>,
@@ -50,13 +69,9 @@ pub(super) struct Outbox {
 }
 
 impl Outbox {
-    pub(super) fn new(
-        topics: Arc<Topics>,
-        link: Arc<dyn Link>,
-        journal: mpsc::Sender<Entry>,
-    ) -> Self {
+    pub(super) fn new(leave: Leave, link: Arc<dyn Link>, journal: mpsc::Sender<Entry>) -> Self {
         Self {
-            topics,
+            leave,
             link,
             lanes: Mutex::default(),
             journal,
@@ -116,14 +131,18 @@ impl Outbox {
     /// How a message ends; nothing: the server stops before that.
     async fn send(&self, waiting: &Waiting) -> Option<Ending> {
         loop {
-            if waiting.is_over() {
-                return Some(Ending::Expired);
+            if let Some(why) = waiting.over() {
+                return Some(Ending::Expired(why));
             }
             if !waiting.is_queued && waiting.since.elapsed() > PATIENCE {
                 let why = "the broker did not take those before it in time";
                 return Some(Ending::Failed(why.to_owned()));
             }
-            let why = match self.deliver(&waiting.message).await {
+            let to = match self.leave.of(&waiting.message) {
+                Ok(to) => to,
+                Err(why) => return Some(Ending::Refused(why)),
+            };
+            let why = match self.deliver(to, &waiting.message).await {
                 Ok(()) => return Some(Ending::Sent),
                 Err(NotTaken::Refused(why)) => return Some(Ending::Failed(why)),
                 Err(NotTaken::Away(why)) if !waiting.is_queued => {
@@ -136,7 +155,7 @@ impl Outbox {
                 tokio::time::sleep(AGAIN).await;
                 self.give_up_behind(&waiting.message.topic, &why).await;
                 // It can wait long: what is behind it is looked at meanwhile.
-                while !self.link.is_up() && !waiting.is_over() {
+                while !self.link.is_up() && waiting.over().is_none() {
                     let _ = tokio::time::timeout(AGAIN, self.link.until_up()).await;
                     self.give_up_behind(&waiting.message.topic, &why).await;
                 }
@@ -148,10 +167,7 @@ impl Outbox {
         }
     }
 
-    async fn deliver(&self, message: &Message) -> Result<(), NotTaken> {
-        // Asked anew: a device may have come to listen there meanwhile.
-        let to = self.topics.reply(&message.topic);
-        let to = to.map_err(|refused| NotTaken::Refused(refused.to_string()))?;
+    async fn deliver(&self, to: Destination, message: &Message) -> Result<(), NotTaken> {
         let left = message.expires_at.map(|end| {
             let seconds = end.duration_since(Timestamp::now()).as_secs();
             u32::try_from(seconds.max(1)).unwrap_or(u32::MAX)
@@ -176,8 +192,8 @@ impl Outbox {
         if let Some(lane) = self.lanes.lock().get_mut(topic) {
             let all = std::mem::take(lane);
             for waiting in all {
-                if waiting.is_over() {
-                    over.push((waiting, Ending::Expired));
+                if let Some(why) = waiting.over() {
+                    over.push((waiting, Ending::Expired(why)));
                 } else if waiting.is_queued {
                     lane.push_back(waiting);
                 } else {
@@ -196,6 +212,10 @@ impl Outbox {
         if let Ending::Failed(why) = &ending {
             tracing::warn!(id = %message.id, why, "a message is not sent");
         }
+        if let Ending::Refused(why) = &ending {
+            tracing::warn!(id = %message.id, why, "a message is refused when its turn comes");
+            self.leave.record(&message, why);
+        }
         let ended = Ended { id: message.id, ending, at: Timestamp::now(), told, _place: place };
         // The journal outlives the outbox.
         let _ = self.journal.send(Entry::Ended(ended)).await;
@@ -203,7 +223,39 @@ impl Outbox {
 }
 
 impl Waiting {
-    fn is_over(&self) -> bool {
-        self.message.expires_at.is_some_and(|end| end <= Timestamp::now())
+    /// Why its time is over, if it is.
+    fn over(&self) -> Option<&'static str> {
+        let until = self.until.filter(|until| until.end <= Timestamp::now());
+        until.map(|until| until.why)
+    }
+}
+
+impl Until {
+    /// Of a message that says itself when it is of no use any more, or is not to
+    /// wait for longer than the settings let it.
+    pub(super) fn of(message: &Message, is_queued: bool, queue_for: Duration) -> Option<Self> {
+        if let Some(end) = message.expires_at {
+            return Some(Self { end, why: "its time was over before the broker took it" });
+        }
+        let end = is_queued.then(|| message.id.at().checked_add(queue_for).ok()).flatten()?;
+        Some(Self { end, why: "it has waited as long as messages.queue_for says" })
+    }
+}
+
+impl Leave {
+    /// Where a message goes. A device may have come to listen there since it was
+    /// accepted, and who sent it may be let in no more: what was taken away
+    /// meanwhile is gone (SAFETY C23).
+    fn of(&self, message: &Message) -> Result<Destination, String> {
+        let to = self.rules.destination(&message.topic).map_err(|why| why.to_string())?;
+        let sender = message.account.as_deref().ok_or("nobody is known to have sent it")?;
+        self.permissions.may_still(sender, Scope::MessagesSend)?;
+        Ok(to)
+    }
+
+    fn record(&self, message: &Message, why: &str) {
+        let sender = message.sender.as_deref().unwrap_or("nobody");
+        let event = Event::on_behalf_of(Kind::Refusal, sender, "send a message that waited");
+        self.events.refused(event.refused(why));
     }
 }

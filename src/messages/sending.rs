@@ -13,8 +13,10 @@ pub enum Ending {
     Sent,
     /// The broker did not, and why.
     Failed(String),
-    /// Its time was over.
-    Expired,
+    /// Its time was over, and which.
+    Expired(&'static str),
+    /// It may not go there, or not on behalf of who sent it, and why.
+    Refused(String),
 }
 
 /// A message that is on disk and on its way.
@@ -35,15 +37,17 @@ impl Ending {
         match self {
             Self::Sent => MessageState::Sent,
             Self::Failed(_) => MessageState::Failed,
-            Self::Expired => MessageState::Expired,
+            Self::Expired(_) => MessageState::Expired,
+            Self::Refused(_) => MessageState::Refused,
         }
     }
 
     /// Why it was given up.
     pub fn detail(&self) -> Option<&str> {
         match self {
-            Self::Failed(why) => Some(why),
-            Self::Sent | Self::Expired => None,
+            Self::Failed(why) | Self::Refused(why) => Some(why),
+            Self::Expired(why) => Some(why),
+            Self::Sent => None,
         }
     }
 }

@@ -14,7 +14,7 @@ use crate::commands::{CommandParts, Commands};
 use crate::config::Settings;
 use crate::device_interface::link::Link;
 use crate::device_interface::{Actor, Counts, Handle, LinkOutbox, Mistakes, Parts, Presence};
-use crate::messages::Messages;
+use crate::messages::{MessageParts, Messages};
 use crate::pictures::{PictureLinks, Pictures};
 use crate::plugin_host::{HostParts, PluginHost, ServerServices};
 
@@ -74,7 +74,13 @@ impl Acting {
             links: links.clone(),
             outbox: Box::new(outbox.clone()),
         };
-        let messages = Messages::open(database, &settings.messages, topics.clone(), link.clone());
+        let parts = MessageParts {
+            link: link.clone(),
+            topics: topics.clone(),
+            permissions: known.permissions.clone(),
+            events: known.events.clone(),
+        };
+        let messages = Messages::open(database, &settings.messages, parts);
         let messages = messages.await.context("open the record of messages")?;
         let parts = Parts {
             registry: registry.clone(),

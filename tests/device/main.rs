@@ -49,3 +49,4 @@ mod tls_files;
 mod tls_floods;
 mod tls_listeners;
 mod tour;
+mod waiting_messages;

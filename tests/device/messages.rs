@@ -13,7 +13,7 @@ use crate::harness::{Device, PATIENCE, Server, configured, open_house};
 use crate::outside_broker::Broker;
 
 /// The id that a message has with it.
-fn id_of(publish: &Publish) -> String {
+pub(crate) fn id_of(publish: &Publish) -> String {
     let id = publish.properties.user_properties.iter().find(|(name, _)| &**name == "message-id");
     id.expect("a message-id").1.to_string()
 }
