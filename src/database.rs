@@ -6,6 +6,7 @@
 
 mod backlog;
 mod connector;
+pub mod copy;
 mod counts;
 mod dialect;
 mod postgres;

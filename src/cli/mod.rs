@@ -4,6 +4,7 @@ mod account;
 mod apikey;
 mod audit;
 mod backup;
+mod database;
 mod device;
 mod grants;
 mod moment;
@@ -39,6 +40,9 @@ enum Command {
     Backup(backup::BackupArgs),
     /// Make a server from such a copy.
     Restore(restore::RestoreArgs),
+    /// The database: SQLite or PostgreSQL, and from one to the other.
+    #[command(subcommand)]
+    Database(database::DatabaseCommand),
     /// Play locks, lights and cameras, to try the server without hardware.
     Simulate(simulate::SimulateArgs),
     /// People who may sign in, and what they may do.
@@ -89,6 +93,7 @@ impl Cli {
             Command::Simulate(args) => simulate::run(args, stop_on_signal()?).await,
             Command::Backup(args) => backup::run(args).await,
             Command::Restore(args) => restore::run(args).await,
+            Command::Database(command) => database::run(command).await,
             Command::User(command) => user::run(command).await,
             Command::Apikey(command) => apikey::run(command).await,
             Command::Audit(command) => audit::run(command).await,

@@ -30,7 +30,11 @@ impl DatabaseSettings {
         self.url.as_ref().map(|url| url.split(':').next().unwrap_or_default())
     }
 
-    pub(super) fn check(&self) -> Result<(), String> {
+    /// Looks whether it is one of those that there are.
+    ///
+    /// # Errors
+    /// It is not; this says what would be.
+    pub fn check(&self) -> Result<(), String> {
         match self.scheme() {
             None | Some("sqlite" | "postgres" | "postgresql") => Ok(()),
             Some(scheme) => Err(format!(

@@ -8,6 +8,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use sqlx::ConnectOptions as _;
 use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
+use sqlx::migrate::Migrator;
 
 use super::{Connection, Dialect, Pool, postgres, sqlite};
 use crate::config::DatabaseSettings;
@@ -90,14 +91,18 @@ impl Connector {
 
     /// Brings the schema up to date.
     pub(super) async fn prepare(&self, connection: &mut Connection) -> anyhow::Result<()> {
-        let migrations = match self.dialect {
-            Dialect::Sqlite => {
-                sqlite::check(connection).await.context("check the database")?;
-                &sqlite::MIGRATIONS
-            }
+        if self.dialect == Dialect::Sqlite {
+            sqlite::check(connection).await.context("check the database")?;
+        }
+        self.migrations().run(connection).await.context("migrate the database")
+    }
+
+    /// What makes the schema.
+    pub(super) fn migrations(&self) -> &'static Migrator {
+        match self.dialect {
+            Dialect::Sqlite => &sqlite::MIGRATIONS,
             Dialect::Postgres => &postgres::MIGRATIONS,
-        };
-        migrations.run(connection).await.context("migrate the database")
+        }
     }
 
     /// The other connections, which are made when they are needed.

@@ -11,6 +11,7 @@ use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions as _, Connection as _, Executor as _};
 
 use super::Connection;
+use crate::config::DatabaseSettings;
 
 pub(super) static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
 
@@ -32,6 +33,18 @@ pub(super) fn options(url: Option<&str>, data: &Path) -> anyhow::Result<AnyConne
     let path = options.get_filename().to_string_lossy().replace('%', "%25");
     let url = options.filename(path).create_if_missing(true).to_url_lossy();
     AnyConnectOptions::from_url(&url).context("read database.url")
+}
+
+/// Where the file is; nowhere, where the settings name another database.
+pub(super) fn file(settings: &DatabaseSettings, data: &Path) -> anyhow::Result<Option<PathBuf>> {
+    Ok(match &settings.url {
+        _ if settings.is_postgres() => None,
+        None => Some(data.join(FILE)),
+        Some(url) => {
+            let options = SqliteConnectOptions::from_str(url).context("read database.url")?;
+            Some(options.get_filename().to_owned())
+        }
+    })
 }
 
 /// What every connection is told. What was acknowledged outlives a power cut,

@@ -21,6 +21,7 @@ mod meanwhile;
 mod memory;
 mod messages;
 mod mosquitto;
+mod moved;
 mod on_its_way;
 mod outside_access;
 mod outside_away;
