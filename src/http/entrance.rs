@@ -6,7 +6,7 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -17,7 +17,7 @@ use tokio_rustls::TlsAcceptor;
 
 use super::connection::Stream;
 use super::counts::{Counts, NotLetIn};
-use crate::config::{HttpSettings, LimitSettings};
+use crate::config::{HttpSettings, LimitSettings, TrustedProxies};
 use crate::tls::Certificates;
 
 /// Connections per second from everywhere, ten seconds' worth at once.
@@ -28,6 +28,8 @@ pub(super) struct Entrance {
     rate: Mutex<AcceptRate>,
     since: Instant,
     limit_loopback: bool,
+    /// Each stands for many, who are told apart by their requests.
+    proxies: TrustedProxies,
     /// How long a handshake may take.
     patience: Duration,
     most: Most,
@@ -70,6 +72,7 @@ impl Entrance {
             rate: Mutex::new(AcceptRate::new(RATE_OF_ALL, limits.accept_rate_per_address)),
             since: Instant::now(),
             limit_loopback: limits.loopback,
+            proxies: http.trusted_proxies.clone(),
             patience: http.request_timeout(),
             most: Most {
                 in_all: http.max_connections.div_ceil(2),
@@ -92,12 +95,12 @@ impl Entrance {
     ) -> io::Result<LetIn> {
         // Who is gone already has no address any more.
         let Some(peer) = peer else { return Err(io::ErrorKind::NotConnected.into()) };
-        let network = Network::from(peer.ip());
-        if !self.may_come(network) {
+        let address = peer.ip().to_canonical();
+        if !self.may_come(address) {
             return Err(self.refused(NotLetIn::Rate));
         }
         let Some(certificates) = tls else { return Ok(LetIn::Plain(Box::new(stream))) };
-        let Some(_place) = self.place(network) else {
+        let Some(_place) = self.place(address) else {
             return Err(self.refused(NotLetIn::Handshakes));
         };
         stream.set_nodelay(true)?;
@@ -115,7 +118,11 @@ impl Entrance {
         }
     }
 
-    fn may_come(&self, network: Network) -> bool {
+    fn may_come(&self, address: IpAddr) -> bool {
+        let network = Network::from(address);
+        if self.proxies.has(address) {
+            return true;
+        }
         if network.is_loopback() && !self.limit_loopback {
             return true;
         }
@@ -123,10 +130,15 @@ impl Entrance {
         self.rate.lock().allows(network, now)
     }
 
-    fn place(self: &Arc<Self>, network: Network) -> Option<Place> {
+    fn place(self: &Arc<Self>, address: IpAddr) -> Option<Place> {
+        let network = Network::from(address);
+        let most = match self.proxies.has(address) {
+            true => self.most.in_all,
+            false => self.most.per_network,
+        };
         let mut handshakes = self.handshakes.lock();
         let from_there = handshakes.by_network.get(&network).copied().unwrap_or(0);
-        if handshakes.all >= self.most.in_all || from_there >= self.most.per_network {
+        if handshakes.all >= self.most.in_all || from_there >= most {
             return None;
         }
         handshakes.all += 1;
@@ -159,31 +171,34 @@ impl Drop for Place {
 mod tests {
     use super::*;
 
-    fn entrance(max_connections: usize, limits: &LimitSettings) -> Arc<Entrance> {
-        let http = HttpSettings { max_connections, ..HttpSettings::default() };
+    fn entrance(http: HttpSettings, limits: &LimitSettings) -> Arc<Entrance> {
         Arc::new(Entrance::new(&http, limits, Counts::default()))
     }
 
-    fn network(text: &str) -> Network {
-        Network::from(text.parse::<std::net::IpAddr>().expect("an address"))
+    fn with_places(max_connections: usize) -> HttpSettings {
+        HttpSettings { max_connections, ..HttpSettings::default() }
+    }
+
+    fn address(text: &str) -> IpAddr {
+        text.parse().expect("an address")
     }
 
     #[test]
     fn c15_who_connects_too_fast_is_held_back_and_nobody_else() {
         let limits = LimitSettings { accept_rate_per_address: 1, loopback: false };
-        let entrance = entrance(100, &limits);
-        let come = |from: &str| (0..1000).filter(|_| entrance.may_come(network(from))).count();
+        let entrance = entrance(with_places(100), &limits);
+        let come = |from: &str| (0..1000).filter(|_| entrance.may_come(address(from))).count();
         assert!(come("192.0.2.1") <= 11);
-        assert!(entrance.may_come(network("192.0.2.2")));
+        assert!(entrance.may_come(address("192.0.2.2")));
         // An IPv6 /64 is one.
-        assert!(come("2001:db8::1") <= 11 && !entrance.may_come(network("2001:db8::2")));
+        assert!(come("2001:db8::1") <= 11 && !entrance.may_come(address("2001:db8::2")));
         assert_eq!(come("127.0.0.1"), 1000);
     }
 
     #[test]
     fn c15_handshakes_of_one_address_leave_room_for_others() {
-        let entrance = entrance(16, &LimitSettings::default());
-        let of = |from: &str| entrance.place(network(from));
+        let entrance = entrance(with_places(16), &LimitSettings::default());
+        let of = |from: &str| entrance.place(address(from));
         let held: Vec<_> = (0..10).filter_map(|_| of("192.0.2.1")).collect();
         assert_eq!(held.len(), 2);
         let others: Vec<_> = (0..20).filter_map(|last| of(&format!("198.51.100.{last}"))).collect();
@@ -191,5 +206,20 @@ mod tests {
         drop((held, others));
         assert!(of("192.0.2.1").is_some());
         assert!(entrance.handshakes.lock().by_network.is_empty());
+    }
+
+    #[test]
+    fn c15_a_proxy_that_is_trusted_is_not_one_client_and_what_is_beside_it_is() {
+        let limits = LimitSettings { accept_rate_per_address: 1, loopback: true };
+        let mut http = with_places(16);
+        http.trusted_proxies =
+            serde_json::from_value(serde_json::json!(["192.0.2.1", "::1"])).expect("two addresses");
+        let entrance = entrance(http, &limits);
+        for proxy in ["192.0.2.1", "::1"] {
+            assert!((0..1000).all(|_| entrance.may_come(address(proxy))), "{proxy}");
+        }
+        assert!(!(0..1000).all(|_| entrance.may_come(address("192.0.2.2"))));
+        let held: Vec<_> = (0..20).filter_map(|_| entrance.place(address("192.0.2.1"))).collect();
+        assert_eq!(held.len(), 8, "of handshakes it may have the half that there is of them");
     }
 }

@@ -2,33 +2,27 @@
 //! counted: clients connect anew as often as their network has it, and many of
 //! a ledger's may have one name.
 
-use std::collections::HashMap;
-use std::hash::Hash;
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use latchlight_broker::Network;
 use parking_lot::Mutex;
 
+use super::tally::{Allowance, Tally};
+
 /// How many failures an address may have at once, and how long it takes until
 /// one of them is forgotten.
-const OF_ADDRESS: Allowance = Allowance { failures: 30, each: Duration::from_secs(2) };
+const OF_ADDRESS: Allowance = Allowance { at_once: 30, each: Duration::from_secs(2) };
 
 /// The same of a name from one address, which leaves others theirs.
-const OF_NAME_FROM_ADDRESS: Allowance = Allowance { failures: 10, each: Duration::from_secs(10) };
+const OF_NAME_FROM_ADDRESS: Allowance = Allowance { at_once: 10, each: Duration::from_secs(10) };
 
 /// The same of a name from everywhere.
-const OF_NAME: Allowance = Allowance { failures: 50, each: Duration::from_secs(5) };
+const OF_NAME: Allowance = Allowance { at_once: 50, each: Duration::from_secs(5) };
 
-/// How many of each are remembered: beyond it the ones that have failed longest
-/// ago are forgotten.
+/// How many of each are remembered: beyond it those are forgotten who have
+/// failed least.
 const REMEMBERED: usize = 10_000;
-
-#[derive(Clone, Copy)]
-struct Allowance {
-    failures: u32,
-    each: Duration,
-}
 
 /// The failures to sign in.
 pub struct Failures {
@@ -36,15 +30,9 @@ pub struct Failures {
 }
 
 struct Failed {
-    of_addresses: Tally<Option<Network>>,
-    of_names_from_addresses: Tally<(String, Option<Network>)>,
-    of_names: Tally<String>,
-}
-
-/// When all failures of each are forgotten.
-struct Tally<K> {
-    allowance: Allowance,
-    until: HashMap<K, Instant>,
+    of_addresses: Tally,
+    of_names_from_addresses: Tally,
+    of_names: Tally,
 }
 
 /// Too many have failed: nothing is looked at for now.
@@ -61,9 +49,9 @@ pub struct Attempt<'a> {
 impl Default for Failures {
     fn default() -> Self {
         let failed = Failed {
-            of_addresses: Tally::new(OF_ADDRESS),
-            of_names_from_addresses: Tally::new(OF_NAME_FROM_ADDRESS),
-            of_names: Tally::new(OF_NAME),
+            of_addresses: Tally::new(OF_ADDRESS, REMEMBERED),
+            of_names_from_addresses: Tally::new(OF_NAME_FROM_ADDRESS, REMEMBERED),
+            of_names: Tally::new(OF_NAME, REMEMBERED),
         };
         Self { failed: Mutex::new(failed) }
     }
@@ -94,9 +82,9 @@ impl Failures {
         {
             return Err(TooMany);
         }
-        failed.of_addresses.add(network, now);
-        failed.of_names_from_addresses.add(from, now);
-        failed.of_names.add(name.clone(), now);
+        failed.of_addresses.add(&network, now);
+        failed.of_names_from_addresses.add(&from, now);
+        failed.of_names.add(&name, now);
         drop(failed);
         Ok(Attempt { all: self, name, network })
     }
@@ -109,39 +97,6 @@ impl Attempt<'_> {
         failed.of_addresses.take_back(&self.network);
         failed.of_names.take_back(&self.name);
         failed.of_names_from_addresses.take_back(&(self.name, self.network));
-    }
-}
-
-impl<K: Hash + Eq + Clone> Tally<K> {
-    fn new(allowance: Allowance) -> Self {
-        Self { allowance, until: HashMap::new() }
-    }
-
-    fn is_full(&self, key: &K, now: Instant) -> bool {
-        let Allowance { failures, each } = self.allowance;
-        let until = self.until.get(key);
-        let owed = until.map_or(Duration::ZERO, |until| until.saturating_duration_since(now));
-        owed > each * (failures - 1)
-    }
-
-    fn add(&mut self, key: K, now: Instant) {
-        let is_new = !self.until.contains_key(&key);
-        if is_new && self.until.len() >= REMEMBERED {
-            self.until.retain(|_, until| *until > now);
-        }
-        if is_new && self.until.len() >= REMEMBERED {
-            let oldest = self.until.iter().min_by_key(|(_, until)| **until);
-            let oldest = oldest.map(|(key, _)| key.clone());
-            oldest.and_then(|oldest| self.until.remove(&oldest));
-        }
-        let until = self.until.entry(key).or_insert(now);
-        *until = (*until).max(now) + self.allowance.each;
-    }
-
-    fn take_back(&mut self, key: &K) {
-        if let Some(until) = self.until.get_mut(key) {
-            *until = until.checked_sub(self.allowance.each).unwrap_or(*until);
-        }
     }
 }
 
@@ -181,7 +136,7 @@ mod tests {
     #[test]
     fn c17_an_address_may_fail_so_often_by_whatever_name() {
         let (failures, now) = (Failures::default(), Instant::now());
-        for name in 0..OF_ADDRESS.failures {
+        for name in 0..OF_ADDRESS.at_once {
             let from = address(&format!("2001:db8::{name:x}"));
             assert!(failures.begin_at(&name.to_string(), from, now).is_ok());
         }
@@ -195,15 +150,5 @@ mod tests {
         for _ in 0..1000 {
             failures.begin_at("ada", address("192.0.2.1"), now).unwrap().succeed();
         }
-    }
-
-    #[test]
-    fn only_so_many_are_remembered() {
-        let now = Instant::now();
-        let mut tally = Tally::new(OF_NAME);
-        for name in 0..=REMEMBERED {
-            tally.add(name, now);
-        }
-        assert_eq!(tally.until.len(), REMEMBERED);
     }
 }

@@ -25,6 +25,7 @@ mod role;
 mod rows;
 mod scope;
 mod sign_in;
+mod tally;
 mod throttle;
 mod tokens;
 mod window;

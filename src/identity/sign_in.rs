@@ -423,7 +423,6 @@ impl SignIn {
         let Self(inner) = self;
         loop {
             tokio::time::sleep(PRUNE_EVERY).await;
-            inner.throttle.prune();
             if let Err(error) = inner.access.rotate_keys() {
                 tracing::error!(error = format!("{error:#}"), "change the key that signs tokens");
             }

@@ -2,49 +2,50 @@
 
 use std::hash::{BuildHasher as _, RandomState};
 use std::net::IpAddr;
-use std::num::NonZeroU32;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use governor::clock::{Clock as _, DefaultClock};
-use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 use latchlight_broker::Network;
+use parking_lot::Mutex;
 use quick_cache::sync::Cache;
 
-/// From how many addresses, and to how many accounts, attempts are remembered;
-/// when there are more, nobody new may try until the oldest are forgotten.
+use super::tally::{Allowance, Tally};
+
+/// From how many addresses, and to how many accounts, attempts are remembered.
+/// When there are more, those are forgotten who have tried least: nobody is
+/// refused because others are many.
 const REMEMBERED: usize = 100_000;
 
 /// Of how many accounts and addresses it is remembered that one was let in from
 /// the other; what was used least gives way.
 const AT_HOME: usize = 10_000;
 
-/// So many at once, and then one each so often.
-const OF_ADDRESS: (u32, Duration) = (30, Duration::from_secs(2));
+const OF_ADDRESS: Allowance = Allowance { at_once: 30, each: Duration::from_secs(2) };
 /// What one address takes of an account leaves others their attempts.
-const OF_ACCOUNT_FROM_ADDRESS: (u32, Duration) = (10, Duration::from_secs(10));
-const OF_ACCOUNT: (u32, Duration) = (50, Duration::from_secs(5));
+const OF_ACCOUNT_FROM_ADDRESS: Allowance = Allowance { at_once: 10, each: Duration::from_secs(10) };
+const OF_ACCOUNT: Allowance = Allowance { at_once: 50, each: Duration::from_secs(5) };
 /// Refresh tokens are not guessed; this is for the database.
-const REFRESHES_OF_ADDRESS: (u32, Duration) = (120, Duration::from_secs(1));
+const REFRESHES_OF_ADDRESS: Allowance = Allowance { at_once: 120, each: Duration::from_secs(1) };
 
 /// Each sets somebody out for the provider, or asks it something.
-const AT_PROVIDER_FROM_ADDRESS: (u32, Duration) = (30, Duration::from_secs(3));
+const AT_PROVIDER_FROM_ADDRESS: Allowance = Allowance { at_once: 30, each: Duration::from_secs(3) };
 
 /// Counts attempts, whether they succeed or not: who is told that it would have
 /// been the right password knows it.
 pub(super) struct Throttle {
-    of_address: Limiter,
-    of_account_from_address: Limiter,
-    of_account: Limiter,
-    refreshes: Limiter,
-    at_provider: Limiter,
+    tallies: Mutex<Tallies>,
     /// Who was let in from where: what others try of an account from elsewhere
     /// does not hold them up there.
     at_home: Cache<u64, ()>,
-    /// What an attempt is counted by is no longer than this, whatever was sent.
     hasher: RandomState,
 }
 
-type Limiter = DefaultKeyedRateLimiter<u64>;
+struct Tallies {
+    of_address: Tally,
+    of_account_from_address: Tally,
+    of_account: Tally,
+    refreshes: Tally,
+    at_provider: Tally,
+}
 
 /// Too much at once: not before so long.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,72 +53,74 @@ pub(super) struct TooSoon(pub(super) Duration);
 
 impl Default for Throttle {
     fn default() -> Self {
-        Self {
-            of_address: limiter(OF_ADDRESS),
-            of_account_from_address: limiter(OF_ACCOUNT_FROM_ADDRESS),
-            of_account: limiter(OF_ACCOUNT),
-            refreshes: limiter(REFRESHES_OF_ADDRESS),
-            at_provider: limiter(AT_PROVIDER_FROM_ADDRESS),
-            at_home: Cache::new(AT_HOME),
-            hasher: RandomState::new(),
-        }
+        Self::remembering(REMEMBERED)
     }
 }
 
 impl Throttle {
+    fn remembering(most: usize) -> Self {
+        let tally = |allowance| Tally::new(allowance, most);
+        let tallies = Tallies {
+            of_address: tally(OF_ADDRESS),
+            of_account_from_address: tally(OF_ACCOUNT_FROM_ADDRESS),
+            of_account: tally(OF_ACCOUNT),
+            refreshes: tally(REFRESHES_OF_ADDRESS),
+            at_provider: tally(AT_PROVIDER_FROM_ADDRESS),
+        };
+        let (tallies, at_home) = (Mutex::new(tallies), Cache::new(AT_HOME));
+        Self { tallies, at_home, hasher: RandomState::new() }
+    }
+
     /// An attempt to be let in as this account, whether there is one or not.
     pub(super) fn sign_in(&self, account: &str, address: Option<IpAddr>) -> Result<(), TooSoon> {
-        let address = address.map(Network::from);
-        let account = account.to_ascii_lowercase();
-        self.check(&self.of_address, &address)?;
-        self.check(&self.of_account_from_address, &(&account, address))?;
-        if self.at_home.get(&self.hasher.hash_one((&account, address))).is_some() {
-            return Ok(());
+        let (account, from) = (account.to_ascii_lowercase(), address.map(Network::from));
+        let now = Instant::now();
+        let mut tallies = self.tallies.lock();
+        let Tallies { of_address, of_account_from_address, of_account, .. } = &mut *tallies;
+        of_address.take(&from, now)?;
+        of_account_from_address.take(&(&account, from), now)?;
+        if !self.is_at_home(&account, from) {
+            of_account.take(&account, now)?;
         }
-        self.check(&self.of_account, &account)
+        Ok(())
     }
 
     /// Somebody was let in as this account, from there.
     pub(super) fn let_in(&self, account: &str, address: Option<IpAddr>) {
         let account = account.to_ascii_lowercase();
-        self.at_home.insert(self.hasher.hash_one((&account, address.map(Network::from))), ());
+        self.at_home.insert(self.place(&account, address.map(Network::from)), ());
     }
 
     /// An attempt to use a refresh token.
     pub(super) fn refresh(&self, address: Option<IpAddr>) -> Result<(), TooSoon> {
-        self.check(&self.refreshes, &address.map(Network::from))
+        let from = address.map(Network::from);
+        Ok(self.tallies.lock().refreshes.take(&from, Instant::now())?)
     }
 
     /// An attempt to sign in through the provider: its beginning, or its end.
     pub(super) fn provider(&self, address: Option<IpAddr>) -> Result<(), TooSoon> {
-        self.check(&self.at_provider, &address.map(Network::from))
+        let from = address.map(Network::from);
+        Ok(self.tallies.lock().at_provider.take(&from, Instant::now())?)
     }
 
-    fn check(&self, limiter: &Limiter, key: &impl std::hash::Hash) -> Result<(), TooSoon> {
-        if limiter.len() >= REMEMBERED {
-            limiter.retain_recent();
-            if limiter.len() >= REMEMBERED {
-                return Err(TooSoon(Duration::from_secs(60)));
-            }
-        }
-        let checked = limiter.check_key(&self.hasher.hash_one(key));
-        checked.map_err(|later| TooSoon(later.wait_time_from(DefaultClock::default().now())))
+    /// Whether this account was let in from there, or it is this very machine:
+    /// that is how an owner comes in whom the whole world keeps out. Behind a
+    /// proxy that is not trusted everybody is of this machine, and then what one
+    /// address may try of an account is less than what all may.
+    fn is_at_home(&self, account: &str, from: Option<Network>) -> bool {
+        from.is_none_or(|network| network.is_loopback())
+            || self.at_home.get(&self.place(account, from)).is_some()
     }
 
-    /// Forgets who has not tried for long.
-    pub(super) fn prune(&self) {
-        let of_accounts = [&self.of_account_from_address, &self.of_account];
-        let of_addresses = [&self.of_address, &self.refreshes, &self.at_provider];
-        for limiter in of_accounts.into_iter().chain(of_addresses) {
-            limiter.retain_recent();
-        }
+    fn place(&self, account: &str, from: Option<Network>) -> u64 {
+        self.hasher.hash_one((account, from))
     }
 }
 
-fn limiter((burst, each): (u32, Duration)) -> Limiter {
-    let burst = NonZeroU32::new(burst).expect("more than none");
-    let quota = Quota::with_period(each).expect("longer than no time");
-    RateLimiter::keyed(quota.allow_burst(burst))
+impl From<Duration> for TooSoon {
+    fn from(wait: Duration) -> Self {
+        Self(wait)
+    }
 }
 
 #[cfg(test)]
@@ -183,10 +186,33 @@ mod tests {
     }
 
     #[test]
-    fn who_has_not_tried_for_long_is_forgotten() {
+    fn c17_who_tries_from_more_addresses_than_are_remembered_shuts_nobody_out() {
+        let throttle = Throttle::remembering(1000);
+        let evil = |n: u32| address(&format!("2001:db8:{:x}:{:x}::1", n >> 16, n & 0xFFFF));
+        let first = evil(0);
+        for account in 0..30 {
+            throttle.sign_in(&format!("user{account}"), first).unwrap();
+        }
+        for n in 1..5000 {
+            let _ = throttle.sign_in(&format!("user{n}"), evil(n));
+        }
+        let tallies = throttle.tallies.lock();
+        assert!(tallies.of_address.len() <= 1000 && tallies.of_account.len() <= 1000);
+        drop(tallies);
+        assert_eq!(throttle.sign_in("ada", address("192.0.2.1")), Ok(()), "a new address");
+        assert_eq!(throttle.sign_in("user1", evil(1)), Ok(()), "one that came before");
+        assert!(throttle.sign_in("ada", first).is_err(), "who has had its fill has had it");
+    }
+
+    #[test]
+    fn c17_the_world_does_not_keep_out_whoever_sits_at_the_machine() {
         let throttle = Throttle::default();
-        throttle.sign_in("ada", None).unwrap();
-        throttle.prune();
-        assert_eq!(throttle.of_account.len(), 1, "not so soon");
+        for n in 0..100 {
+            let from = IpAddr::from(std::net::Ipv4Addr::from(0x0A00_0000 + n));
+            let _ = throttle.sign_in("ada", Some(from));
+        }
+        assert!(throttle.sign_in("ada", address("198.51.100.1")).is_err());
+        let tries = (0..100).filter(|_| throttle.sign_in("ada", address("::1")).is_ok()).count();
+        assert_eq!(tries, 10, "though not without an end");
     }
 }

@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::{Answer, Server, until};
+use crate::harness::{Answer, Server, raw_request, raw_response, until};
 
 async fn sign_in(server: &Server, password: &str, headers: &[(&str, &str)]) -> Answer {
     let form = [("grant_type", "password"), ("username", "owner"), ("password", password)];
@@ -106,5 +106,20 @@ async fn a_proxy_that_passes_on_what_clients_say_of_themselves_is_told_so() {
         request.header("forwarded", "for=10.0.0.1").header("x-forwarded-for", "192.0.2.7");
     let said = server.send(request).await.problem(400, "malformed");
     assert!(said.contains("the proxy must take away"), "{said}");
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn c15_whoever_connects_too_fast_through_a_trusted_proxy_locks_nobody_out_behind_it() {
+    let limits = json!({ "accept_rate_per_address": 1, "loopback": true });
+    let server = Server::start_with(json!({
+        "http": { "trusted_proxies": ["127.0.0.1"] }, "limits": limits,
+    }))
+    .await;
+    for _ in 0..50 {
+        let request = "GET /hello HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+        let answer = raw_response(raw_request(&server, request).await).await;
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    }
     server.stop().await;
 }

@@ -22,6 +22,8 @@ use tokio_rustls::TlsAcceptor;
 pub(crate) const CLIENT_ID: &str = "the-house";
 pub(crate) const CLIENT_SECRET: &str = "between-house-and-provider";
 
+const ACCESS_TOKEN: &str = "at-of-provider";
+
 /// How the provider behaves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Twist {
@@ -35,6 +37,12 @@ pub(crate) enum Twist {
     WrongAudience,
     /// It is for this server, and for somebody else, too.
     TwoAudiences,
+    /// It is for this server, and was given to somebody else.
+    OtherParty,
+    /// It was made beside another access token.
+    OtherAccessToken,
+    /// It does not say beside which access token it was made.
+    NoAccessTokenHash,
     /// It is from somebody else.
     WrongIssuer,
     /// It is over.
@@ -347,7 +355,7 @@ impl Shared {
         if self.twist == Twist::NoJson {
             return Ok("<html>".to_owned());
         }
-        let mut tokens = json!({ "access_token": "at-of-provider", "token_type": "Bearer" });
+        let mut tokens = json!({ "access_token": ACCESS_TOKEN, "token_type": "Bearer" });
         if self.twist != Twist::NoIdToken {
             tokens["id_token"] = self.id_token(&asked["nonce"]).into();
         }
@@ -357,7 +365,8 @@ impl Shared {
     fn id_token(&self, nonce: &str) -> String {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
         let mut claims = json!({
-            "iss": self.issuer, "aud": CLIENT_ID, "nonce": nonce, "iat": now, "exp": now + 300,
+            "iss": self.issuer, "aud": CLIENT_ID, "azp": CLIENT_ID, "nonce": nonce, "iat": now,
+            "exp": now + 300, "at_hash": half_hash(ACCESS_TOKEN),
         });
         for (claim, value) in self.person.as_object().unwrap() {
             claims[claim] = value.clone();
@@ -369,6 +378,9 @@ impl Shared {
             Twist::NoNonce => drop(claims.as_object_mut().unwrap().remove("nonce")),
             Twist::WrongAudience => claims["aud"] = json!("another-house"),
             Twist::TwoAudiences => claims["aud"] = json!([CLIENT_ID, "another-house"]),
+            Twist::OtherParty => claims["azp"] = json!("another-house"),
+            Twist::OtherAccessToken => claims["at_hash"] = json!(half_hash("another")),
+            Twist::NoAccessTokenHash => drop(claims.as_object_mut().unwrap().remove("at_hash")),
             Twist::WrongIssuer => claims["iss"] = json!("https://elsewhere.example"),
             Twist::Expired => claims["exp"] = json!(now - 1),
             Twist::NoSubject => claims["sub"] = json!(" "),
@@ -398,6 +410,11 @@ impl Shared {
         }
         key.sign(&header, &claims)
     }
+}
+
+/// The left half of the hash, as ID tokens have it (OpenID Connect Core, 3.1.3.6).
+fn half_hash(token: &str) -> String {
+    BASE64URL_NOPAD.encode(&Sha256::digest(token.as_bytes())[..16])
 }
 
 fn hs256(header: &Value, claims: &Value, secret: &[u8]) -> String {

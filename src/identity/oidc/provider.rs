@@ -7,13 +7,13 @@ use anyhow::Context as _;
 use data_encoding::BASE32_NOPAD;
 use openidconnect::core::{
     CoreAuthDisplay, CoreAuthenticationFlow, CoreClaimName, CoreClaimType, CoreClient,
-    CoreClientAuthMethod, CoreGrantType, CoreIdToken, CoreJsonWebKey,
-    CoreJweContentEncryptionAlgorithm, CoreJweKeyManagementAlgorithm, CoreJwsSigningAlgorithm,
-    CoreResponseMode, CoreResponseType, CoreSubjectIdentifierType,
+    CoreClientAuthMethod, CoreGrantType, CoreJsonWebKey, CoreJweContentEncryptionAlgorithm,
+    CoreJweKeyManagementAlgorithm, CoreJwsSigningAlgorithm, CoreResponseMode, CoreResponseType,
+    CoreSubjectIdentifierType,
 };
 use openidconnect::{
-    AdditionalProviderMetadata, AuthType, AuthorizationCode, ClaimsVerificationError, ClientId,
-    ClientSecret, CsrfToken, EndpointMaybeSet, EndpointNotSet, EndpointSet, IssuerUrl, Nonce,
+    AdditionalProviderMetadata, AuthType, AuthorizationCode, ClientId, ClientSecret, CsrfToken,
+    EndpointMaybeSet, EndpointNotSet, EndpointSet, IssuerUrl, Nonce, OAuth2TokenResponse as _,
     PkceCodeChallenge, ProviderMetadata, RedirectUrl, RequestTokenError, Scope, TokenResponse as _,
 };
 use serde::{Deserialize, Serialize};
@@ -21,6 +21,7 @@ use tokio::sync::{Mutex, Semaphore};
 use utoipa::IntoParams;
 
 use super::https::Https;
+use super::id_token::{IdToken, Unproven};
 use super::pending::{self, Pending, Way};
 use super::{Person, ProviderError};
 use crate::config::OidcSettings;
@@ -219,21 +220,21 @@ impl Provider {
             return Err(ProviderError::Denied(plain(&error)));
         }
         let code = answer.code.ok_or_else(|| ProviderError::Odd("it has no code".to_owned()))?;
-        let (nonce, token) = inner.exchange(&metadata, way, code).await?;
-        let client = inner.client(&metadata);
-        match token.claims(&client.id_token_verifier().set_allowed_algs(ALGORITHMS), &nonce) {
-            Ok(claims) => Person::of(claims),
+        let token = inner.exchange(&metadata, way, code).await?;
+        match inner.person(&metadata, &token) {
+            Ok(person) => Ok(person),
             // The provider may have a new key by now.
-            Err(ClaimsVerificationError::SignatureVerification(why)) => {
+            Err(Unproven::Signature(why)) => {
                 let newer = inner.metadata(Some(asked_at)).await?;
                 if newer.jwks() == metadata.jwks() {
-                    return Err(ProviderError::Odd(format!("its signature: {why}")));
+                    return Err(ProviderError::Odd(why));
                 }
-                let client = inner.client(&newer);
-                let verifier = client.id_token_verifier().set_allowed_algs(ALGORITHMS);
-                Person::of(token.claims(&verifier, &nonce).map_err(odd)?)
+                inner.person(&newer, &token).map_err(|unproven| match unproven {
+                    Unproven::Signature(why) => ProviderError::Odd(why),
+                    Unproven::Odd(error) => error,
+                })
             }
-            Err(error) => Err(odd(error)),
+            Err(Unproven::Odd(error)) => Err(error),
         }
     }
 }
@@ -297,13 +298,20 @@ impl Inner {
         }
     }
 
+    /// Of whom the token speaks, by the keys that are known.
+    fn person(&self, metadata: &Metadata, token: &IdToken) -> Result<Person, Unproven> {
+        let client = self.client(metadata);
+        let verifier = client.id_token_verifier().set_allowed_algs(ALGORITHMS);
+        token.person(&verifier, &self.client_id)
+    }
+
     /// The code for what the provider says of the person.
     async fn exchange(
         &self,
         metadata: &Metadata,
         way: Way,
         code: String,
-    ) -> Result<(Nonce, CoreIdToken), ProviderError> {
+    ) -> Result<IdToken, ProviderError> {
         let client = self.client(metadata).set_redirect_uri(way.back);
         let request = client.exchange_code(AuthorizationCode::new(code));
         let request =
@@ -320,17 +328,8 @@ impl Inner {
         })?;
         let token = tokens.id_token().cloned();
         let token = token.ok_or_else(|| ProviderError::Odd("it has no ID token".to_owned()))?;
-        Ok((way.nonce, token))
+        Ok(IdToken { token, access: tokens.access_token().clone(), nonce: way.nonce })
     }
-}
-
-fn odd(error: ClaimsVerificationError) -> ProviderError {
-    ProviderError::Odd(match error {
-        ClaimsVerificationError::SignatureVerification(why) => format!("its signature: {why}"),
-        // It has the nonce in it.
-        ClaimsVerificationError::InvalidNonce(_) => "the nonce is another one".to_owned(),
-        error => error.to_string(),
-    })
 }
 
 /// A word of the provider's, as errors have them.

@@ -16,6 +16,8 @@ async fn c18_a_token_that_is_not_the_providers_word_lets_nobody_in() {
         (Twist::NoNonce, "the nonce is another one"),
         (Twist::WrongAudience, "Invalid audiences"),
         (Twist::TwoAudiences, "Invalid audiences"),
+        (Twist::OtherParty, "it was given to somebody else (azp)"),
+        (Twist::OtherAccessToken, "the access token is another one (at_hash)"),
         (Twist::WrongIssuer, "Invalid issuer"),
         (Twist::Expired, "Expired"),
         (Twist::AlgNone, "No signature found"),
@@ -33,6 +35,16 @@ async fn c18_a_token_that_is_not_the_providers_word_lets_nobody_in() {
         refuses(&provider, twist, why).await;
     }
     assert_eq!(provider.asked("/elsewhere"), 0);
+}
+
+#[tokio::test]
+async fn a_provider_need_not_say_beside_which_access_token_an_id_token_was_made() {
+    let provider = Provider::start().await;
+    let server = server_of(&provider).await;
+    add(&server, "bob", "member", "mailto:bob@example.org").await;
+    provider.twist(Twist::NoAccessTokenHash);
+    assert_eq!(Way::new().sign_in(&server, &provider).await.status, 303);
+    server.stop().await;
 }
 
 async fn refuses(provider: &Provider, twist: Twist, why: &str) {
