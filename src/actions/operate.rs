@@ -8,6 +8,7 @@ use serde::Deserialize;
 use super::request::parse;
 use super::{Answer, Context, Request, Rest};
 use crate::commands::{CommandId, IssueError, Order, Verb};
+use crate::events::{Event, Kind};
 use crate::state::{Device, DeviceId, DeviceKind};
 
 /// The devices that are meant, and the id of the command.
@@ -33,8 +34,16 @@ pub(super) async fn operate(
     }
     let devices = target.devices(verb, request, context)?;
     let orders = devices.iter().map(|device| order(verb, device, &target, request, context));
-    let commands = context.commands.issue(orders.collect()).await.map_err(to_action_error)?;
-    Ok(Answer::commands(commands))
+    match context.commands.issue(orders.collect()).await {
+        Ok(commands) => Ok(Answer::commands(commands)),
+        Err(error) => {
+            if let IssueError::TooFast(why) = &error {
+                let event = Event::of(Kind::Refusal, &request.principal, verb.as_str());
+                context.events.refused(event.refused(&why.to_string()));
+            }
+            Err(to_action_error(error))
+        }
+    }
 }
 
 fn order(
@@ -57,6 +66,7 @@ fn order(
 fn to_action_error(error: IssueError) -> ActionError {
     match error {
         IssueError::IdTaken(_) => ActionError::bad_input(error.to_string()),
+        IssueError::TooFast(ref why) => ActionError::too_soon(why.seconds(), error.to_string()),
         IssueError::Journal(_) | IssueError::Stopping => {
             ActionError::unavailable(error.to_string())
         }

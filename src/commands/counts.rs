@@ -22,6 +22,7 @@ pub(super) struct Counts {
     durations: Durations,
     steps: Steps,
     record_errors: Counter,
+    too_fast: Counter,
 }
 
 /// How far one command came, and when.
@@ -38,7 +39,7 @@ impl Default for Counts {
         let durations = Durations::new_with_constructor(|| Histogram::new(BOUNDS));
         let steps = Steps::new_with_constructor(|| Histogram::new(BOUNDS));
         let (ended, record_errors) = (Family::default(), Counter::default());
-        let counts = Self { ended, durations, steps, record_errors };
+        let counts = Self { ended, durations, steps, record_errors, too_fast: Counter::default() };
         for verb in Verb::ALL {
             for status in Status::ALL.into_iter().filter(|status| status.is_ended()) {
                 drop(counts.ended.get_or_create(&labels(verb, status)));
@@ -74,11 +75,18 @@ impl Counts {
         self.record_errors.inc();
     }
 
+    /// What was asked for was too much of one principal, and was not issued.
+    pub(super) fn too_fast(&self) {
+        self.too_fast.inc();
+    }
+
     pub(super) fn register(&self, registry: &mut Registry) {
         let help = "Commands that have ended, by how";
         registry.register("commands", help, self.ended.clone());
         let help = "Writes to the record of commands that failed";
         registry.register("command_record_errors", help, self.record_errors.clone());
+        let help = "Requests for commands that were refused: too many of one principal";
+        registry.register("commands_too_fast", help, self.too_fast.clone());
         let help = "From a command's issue to its end";
         let durations = self.durations.clone();
         registry.register_with_unit("command_duration", help, Unit::Seconds, durations);

@@ -17,6 +17,7 @@ use super::deadline::Deadline;
 use super::idempotency::IdempotencyKeys;
 use super::journal::Journal;
 use super::lane::{Lanes, Signal};
+use super::pace::{Pace, TooFast};
 use super::retention::Retention;
 use super::run_clock::RunClock;
 use super::signature::Signer;
@@ -58,6 +59,7 @@ pub(super) struct Core {
     /// What has not ended, by id, so that the same id acts once.
     pub(super) under_way: Mutex<HashMap<CommandId, UnderWay>>,
     keys: IdempotencyKeys,
+    pace: Pace,
     retention: Retention,
     pub(super) counts: Counts,
     closing: AtomicBool,
@@ -98,6 +100,9 @@ pub enum IssueError {
     /// The id belongs to another command.
     #[error("the id {0} belongs to another command")]
     IdTaken(CommandId),
+    /// Whoever asks has given too many.
+    #[error(transparent)]
+    TooFast(#[from] TooFast),
     /// Nothing is sent that is not on record.
     #[error(transparent)]
     Journal(#[from] JournalError),
@@ -117,6 +122,7 @@ impl Commands {
         let retention = Retention::new(database.pool.clone(), clock, &settings);
         let core = Core {
             retention,
+            pace: Pace::new(&settings),
             journal: Journal::open(database).await?,
             lanes: Lanes::default(),
             launcher,
@@ -133,15 +139,17 @@ impl Commands {
     }
 
     /// Issues what is ordered, all on record together before the first one
-    /// leaves. An id that was seen before gives the command that it is.
+    /// leaves. An id that was seen before gives the command that it is. All are
+    /// of one principal.
     ///
     /// # Errors
-    /// An id belongs to another command, the record cannot be written, or the
-    /// server is stopping; then none is issued.
+    /// Whoever asks has given too many, an id belongs to another command, the
+    /// record cannot be written, or the server is stopping; then none is issued.
     pub async fn issue(&self, orders: Vec<Order>) -> Result<Vec<CommandHandle>, IssueError> {
         if self.core.closing.load(Ordering::SeqCst) {
             return Err(IssueError::Stopping);
         }
+        self.core.pace.admit(&orders).inspect_err(|_| self.core.counts.too_fast())?;
         let mut handles = Vec::with_capacity(orders.len());
         let mut new = Vec::with_capacity(orders.len());
         for order in orders {

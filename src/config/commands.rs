@@ -10,6 +10,10 @@ use serde::Deserialize;
 pub struct CommandSettings {
     /// Seconds from the issue of a command to its expiry, 1 to 300.
     pub expires_in: u64,
+    /// How many commands an account, a device or a plugin may give in a minute,
+    /// all of them at once if it likes; those that lock are counted by
+    /// themselves. 0: any number.
+    pub per_minute: u32,
     /// How many commands may wait for one device behind the one that is out.
     pub waiting_per_device: usize,
     /// For how many days a command that has ended is kept on record.
@@ -20,7 +24,13 @@ pub struct CommandSettings {
 
 impl Default for CommandSettings {
     fn default() -> Self {
-        Self { expires_in: 10, waiting_per_device: 8, kept_days: 90, kept: 1_000_000 }
+        Self {
+            expires_in: 10,
+            per_minute: 600,
+            waiting_per_device: 8,
+            kept_days: 90,
+            kept: 1_000_000,
+        }
     }
 }
 
@@ -41,6 +51,9 @@ impl CommandSettings {
                 "commands.expires_in: {} is not 1 to 300 seconds",
                 self.expires_in
             ));
+        }
+        if self.per_minute > 1_000_000 {
+            return Err(format!("commands.per_minute: {} is more than 1000000", self.per_minute));
         }
         if !(1..=1000).contains(&self.waiting_per_device) {
             return Err(format!(

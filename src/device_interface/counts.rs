@@ -103,6 +103,7 @@ pub(super) fn outcome<T>(result: &Result<T, latchlight_plugin_api::ActionError>)
         Err(ErrorKind::NotAllowed) => "not_allowed",
         Err(ErrorKind::NotFound) => "not_found",
         Err(ErrorKind::Unavailable) => "unavailable",
+        Err(ErrorKind::TooSoon(_)) => "too_soon",
         Err(ErrorKind::Internal) => "internal",
     }
 }

@@ -22,6 +22,7 @@
 //! | well-formed, and wrong all the same | `Invalid` | 422 |
 //! | an Idempotency-Key that stands for another request | `KeyReused` | 422 |
 //! | somebody tries too often | `TooSoon` | 429 |
+//! | somebody asks for more than there is in a minute | `TooFast` | 429 |
 //! | somebody has too much at once | `TooMany` | 429 |
 //! | our fault | `Internal` | 500 |
 //! | link, disk or database is away, or the server stops | `Unavailable` | 503 |
@@ -95,6 +96,9 @@ pub enum ApiError {
     KeyReused,
     /// Somebody tries too often: not before so long.
     TooSoon(Duration),
+    /// Somebody asks for more of this than there is in a minute: not before so
+    /// many seconds.
+    TooFast(String, u64),
     /// Somebody has too much of this at once.
     TooMany(String),
     /// Our fault; what it was goes to the log and not to the client.
@@ -191,6 +195,7 @@ impl ApiError {
                 "The Idempotency-Key stands for another request",
             ),
             Self::TooSoon(_) => ("too-soon", StatusCode::TOO_MANY_REQUESTS, "Too many attempts"),
+            Self::TooFast(..) => ("too-fast", StatusCode::TOO_MANY_REQUESTS, "Too fast"),
             Self::TooMany(_) => ("too-many", StatusCode::TOO_MANY_REQUESTS, "Too many at once"),
             Self::Internal(_) => {
                 ("internal", StatusCode::INTERNAL_SERVER_ERROR, "An error inside the server")
@@ -216,6 +221,7 @@ impl ApiError {
             | Self::Conflict(detail)
             | Self::WrongType(detail)
             | Self::Invalid(detail)
+            | Self::TooFast(detail, _)
             | Self::TooMany(detail)
             | Self::Unavailable(detail)
             | Self::NotSent(_, detail)
@@ -308,6 +314,9 @@ impl ApiError {
             Self::TooSoon(wait) => {
                 response.insert_header((header::RETRY_AFTER, wait.as_secs() + 1));
             }
+            Self::TooFast(_, seconds) => {
+                response.insert_header((header::RETRY_AFTER, *seconds));
+            }
             Self::InProgress | Self::TooMany(_) | Self::Busy(_) => {
                 response.insert_header((header::RETRY_AFTER, "1"));
             }
@@ -352,6 +361,7 @@ impl From<ActionError> for ApiError {
             ErrorKind::NotAllowed => Self::NotAllowed(error.message),
             ErrorKind::NotFound => Self::NotFound(error.message),
             ErrorKind::Unavailable => Self::Unavailable(error.message),
+            ErrorKind::TooSoon(seconds) => Self::TooFast(error.message, seconds),
             ErrorKind::Internal => Self::Internal(anyhow::anyhow!("{}", error.message)),
         }
     }

@@ -121,6 +121,29 @@ async fn an_app_over_mqtt_is_told_how_its_command_ended() {
 }
 
 #[tokio::test]
+async fn an_app_over_mqtt_that_gives_too_many_commands_is_told_so_and_can_still_lock() {
+    let server = Server::start_with(json!({ "commands": { "per_minute": 1 } }));
+    let mut door = Device::join(&server, "front", ACKS).await;
+    let connect = latchlight_mqtt::Connect::new(latchlight_mqtt::ProtocolVersion::V311, "ann");
+    let connect = server.as_app(connect).await;
+    let mut phone = Device::connect(server.mqtt(), connect).await;
+    phone.subscribe("latchlight/apps/ann/down", latchlight_mqtt::QoS::AtLeastOnce).await;
+    for verb in ["unlock", "lock"] {
+        phone.publish("latchlight/apps/ann/up", &format!("{verb} front"), false).await;
+        let (heard, id, _) = door.hear_command().await;
+        assert_eq!(heard, verb);
+        door.say(&format!("ack {id} ok")).await;
+        assert_eq!(phone.hear().await, format!("ok {verb} front confirmed {id}"));
+        if verb == "unlock" {
+            phone.publish("latchlight/apps/ann/up", "unlock front", false).await;
+            let said = phone.hear().await;
+            let why = "error unlock app:ann gives more than 1 commands a minute: try again in ";
+            assert!(said.starts_with(why), "{said}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_light_that_is_told_lock_goes_off() {
     let server = Server::start();
     let mut light = Device::join(&server, "lamp", "light").await;

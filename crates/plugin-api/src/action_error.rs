@@ -24,8 +24,17 @@ pub enum ErrorKind {
     NotFound,
     /// It cannot be done now.
     Unavailable,
+    /// Somebody asks too often: not before so many seconds.
+    TooSoon(u64),
     /// The action failed for a reason of its own.
     Internal,
+}
+
+impl ActionError {
+    /// Somebody asks too often: not before so many seconds.
+    pub fn too_soon(seconds: u64, message: impl Into<String>) -> Self {
+        Self { kind: ErrorKind::TooSoon(seconds), message: message.into() }
+    }
 }
 
 macro_rules! constructors {

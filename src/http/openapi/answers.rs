@@ -71,7 +71,7 @@ fn errors() -> [(&'static str, &'static str, ApiError); 15] {
         ),
         (
             "TooSoon",
-            "Too many attempts: `Retry-After` says in how many seconds there may be another.",
+            "Too many attempts, or too many commands: `Retry-After` says in how many seconds there may be another.",
             ApiError::TooSoon(Duration::from_secs(29)),
         ),
         (

@@ -30,11 +30,18 @@ impl IntoResponses for CommandAnswers {
         );
         otherwise["content"]["application/problem+json"] =
             json!({ "schema": { "$ref": "#/components/schemas/Problem" } });
-        let answers = [("200", done), ("202", pending), ("207", several), ("409", otherwise)];
+        let too_fast = json!({ "$ref": "#/components/responses/TooSoon" });
+        let answers = [
+            ("200", done),
+            ("202", pending),
+            ("207", several),
+            ("409", otherwise),
+            ("429", too_fast),
+        ];
         let answers = answers.into_iter().map(|(status, answer)| {
             let answer = serde_json::from_value(answer);
-            let answer: Response = answer.expect("it is written as OpenAPI has it");
-            (status.to_owned(), RefOr::T(answer))
+            let answer: RefOr<Response> = answer.expect("it is written as OpenAPI has it");
+            (status.to_owned(), answer)
         });
         answers.collect()
     }

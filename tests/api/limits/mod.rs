@@ -1,6 +1,7 @@
 //! Limits, at limit + 1.
 
 mod bodies;
+mod commands;
 mod connections;
 mod heads;
 mod pictures;
