@@ -129,7 +129,7 @@ async fn an_app_over_mqtt_that_gives_too_many_commands_is_told_so_and_can_still_
     let mut phone = Device::connect(server.mqtt(), connect).await;
     phone.subscribe("latchlight/apps/ann/down", latchlight_mqtt::QoS::AtLeastOnce).await;
     for verb in ["unlock", "lock"] {
-        phone.publish("latchlight/apps/ann/up", &format!("{verb} front"), false).await;
+        phone.publish("latchlight/apps/ann/up", format!("{verb} front"), false).await;
         let (heard, id, _) = door.hear_command().await;
         assert_eq!(heard, verb);
         door.say(&format!("ack {id} ok")).await;
