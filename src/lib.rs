@@ -16,6 +16,7 @@ pub mod identity;
 pub mod key_folder;
 pub mod keypads;
 pub mod messages;
+mod named_fields;
 pub mod open_files;
 pub mod pictures;
 pub mod plugin_host;

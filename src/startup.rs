@@ -30,7 +30,6 @@ use crate::events::{Event, Events, Kind};
 use crate::http::{self, BrokerAddress, Listening, Services};
 use crate::identity::devices::Pairing;
 use crate::identity::oidc::Provider;
-use crate::identity::pins::Pins;
 use crate::identity::{FirstOwner, SignIn, ensure_owner};
 use crate::keypads::{self, Keypads};
 use crate::sole_use::SoleUse;
@@ -230,10 +229,10 @@ async fn services(
     acting: &Acting,
     mqtt: MqttAddresses,
 ) -> anyhow::Result<Services> {
-    let Known { events, directory, credentials, permissions, passwords, pairing } = known;
+    let Known { events, directory, credentials, permissions, pins, passwords, pairing } = known;
     let Ground { state, database, keys, .. } = ground;
     let keypads = Keypads::new(keypads::Parts {
-        pins: Pins::open(database, keys).await?,
+        pins: pins.clone(),
         directory: directory.clone(),
         permissions: permissions.clone(),
         state: state.clone(),

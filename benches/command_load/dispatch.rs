@@ -17,6 +17,7 @@ use latchlight::device_interface::topics::{Adopted, CommandMessage, Destination,
 use latchlight::device_interface::{Actor, Counts, LinkOutbox, Mistakes, Parts, Presence};
 use latchlight::events::Events;
 use latchlight::identity::devices::{DeviceCredentials, Pairing};
+use latchlight::identity::pins::Pins;
 use latchlight::identity::{Directory, Permissions};
 use latchlight::key_folder::KeyFolder;
 use latchlight::pictures::{PictureLinks, Pictures};
@@ -139,6 +140,7 @@ async fn parts(
         launcher: Arc::new(outbox.clone()),
         state: state.clone(),
         permissions: permissions.clone(),
+        pins: Pins::open(database, &keys).await?,
         credentials: credentials.clone(),
         settings: settings.commands.clone(),
     };

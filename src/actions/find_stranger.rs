@@ -32,6 +32,7 @@ impl Action for FindStranger {
         let mut body = json!({
             "device": device,
             "picture": picture.id,
+            "sender": picture.sender,
             "at": timestamp::now(),
         });
         let link = match context.links.signed(&picture.id) {

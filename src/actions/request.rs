@@ -63,7 +63,7 @@ impl Request {
 /// It is none, or not of this shape.
 pub(crate) fn parse<T: DeserializeOwned>(word: &str, json: &str) -> Result<T, ActionError> {
     let mut deserializer = serde_json::Deserializer::from_str(json);
-    let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
+    let value = crate::named_fields::deserialize(&mut deserializer).map_err(|error| {
         let path = error.path().to_string();
         let what = error.into_inner();
         // Where it is no JSON, there is no path, or half of one.

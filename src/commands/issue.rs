@@ -25,6 +25,7 @@ use super::{Begin, Command, CommandHandle, CommandId, JournalError, Launcher, St
 use crate::config::CommandSettings;
 use crate::database::Database;
 use crate::identity::devices::DeviceCredentials;
+use crate::identity::pins::Pins;
 use crate::identity::{Permissions, Principal};
 use crate::state::{DeviceId, DeviceState, State};
 
@@ -42,6 +43,8 @@ pub struct CommandParts {
     pub state: State,
     /// Who may do what, asked again when a command leaves.
     pub permissions: Permissions,
+    /// What a PIN code is for, asked again when its command leaves.
+    pub pins: Pins,
     /// Whose commands are signed, and by which key.
     pub credentials: DeviceCredentials,
     /// How long they live.
@@ -54,6 +57,7 @@ pub(super) struct Core {
     pub(super) launcher: Arc<dyn Launcher>,
     pub(super) signer: Signer,
     pub(super) permissions: Permissions,
+    pub(super) pins: Pins,
     pub(super) state: State,
     pub(super) settings: CommandSettings,
     /// What has not ended, by id, so that the same id acts once.
@@ -117,7 +121,7 @@ impl Commands {
     /// # Errors
     /// The database does not answer.
     pub async fn open(database: &Database, parts: CommandParts) -> Result<Self, JournalError> {
-        let CommandParts { launcher, state, permissions, credentials, settings } = parts;
+        let CommandParts { launcher, state, permissions, pins, credentials, settings } = parts;
         let clock = RunClock::start();
         let retention = Retention::new(database.pool.clone(), clock, &settings);
         let core = Core {
@@ -128,6 +132,7 @@ impl Commands {
             launcher,
             signer: Signer::new(database, credentials),
             permissions,
+            pins,
             state,
             settings,
             under_way: Mutex::default(),

@@ -192,10 +192,9 @@ impl Core {
         if !device.online {
             return (Status::Offline, Some("the device is not connected".to_owned()));
         }
-        let late = || (Status::Expired, Some("its number did not come in time".to_owned()));
-        let signed = self.signer.sign(&device, Dispatch::of(&snapshot));
+        let late = || (Status::Expired, Some("the database gave no word in time".to_owned()));
         let Some(left) = snapshot.left() else { return late() };
-        let dispatch = match tokio::time::timeout(left, signed).await {
+        let dispatch = match tokio::time::timeout(left, self.ready(&snapshot, &device)).await {
             Ok(Ok(dispatch)) => dispatch,
             Ok(Err(why)) => return (Status::Refused, Some(why)),
             Err(_) => return late(),
@@ -210,6 +209,20 @@ impl Core {
         let since_issue = snapshot.deadline.map(|end| end.since(self.settings.lifetime()));
         let progress = self.counts.progress(snapshot.verb, since_issue);
         Watching::new(command, &device, progress).watch(flight, signals).await
+    }
+
+    /// A command as it leaves, signed where its device wants that.
+    ///
+    /// # Errors
+    /// It is not to leave, and why.
+    async fn ready(&self, command: &Command, device: &Device) -> Result<Dispatch, String> {
+        let dispatch = self.signer.sign(device, Dispatch::of(command)).await?;
+        // C22: it may have waited, and the code may be for this no more. Last of
+        // what the database is asked for, lest that be of a while ago.
+        if let Some(pin) = command.asked_by.as_ref().and_then(|asked_by| asked_by.pin) {
+            self.pins.may_operate(pin, command.verb, &device.id).await?;
+        }
+        Ok(dispatch)
     }
 }
 

@@ -71,7 +71,7 @@ impl Settings {
             .add_source(variables)
             .build()
             .map_err(|error| error.to_string())?;
-        let settings: Self = serde_path_to_error::deserialize(merged).map_err(|error| {
+        let settings: Self = crate::named_fields::deserialize(merged).map_err(|error| {
             let path = error.path().to_string();
             format!("{path}: {}", without_key(error.into_inner()))
         })?;

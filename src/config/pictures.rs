@@ -17,7 +17,7 @@ pub struct PictureSettings {
     pub max_bytes: usize,
     /// The most pixels that it may have.
     pub max_pixels: u64,
-    /// How many pictures a device may send in a minute.
+    /// How many pictures a sender, be it a camera or an account, may send in a minute.
     pub per_minute: u32,
     /// For how many days a picture is kept.
     pub keep_days: u32,

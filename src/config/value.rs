@@ -37,7 +37,7 @@ impl<'de, T: DeserializeOwned> Visitor<'de> for ListVisitor<T> {
     fn visit_str<E: Error>(self, text: &str) -> Result<Self::Value, E> {
         if text.trim_start().starts_with('[') {
             let json = &mut serde_json::Deserializer::from_str(text);
-            return serde_path_to_error::deserialize(json)
+            return crate::named_fields::deserialize(json)
                 .map_err(|error| E::custom(format!("as a JSON list: {error}")));
         }
         let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());

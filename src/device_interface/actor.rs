@@ -260,7 +260,8 @@ impl Actor {
         let pictures = &self.parts.context.pictures;
         let speaker = Speaker::Device(id.clone());
         let held = if self.parts.state.is_known(id.as_str()) {
-            let admitted = pictures.admit(&id).and_then(|()| pictures.hold(&id, bytes.len()));
+            let sender = Principal::over_mqtt(Who::Device(id.clone()));
+            let admitted = pictures.admit(&sender).and_then(|()| pictures.hold(&id, bytes.len()));
             admitted.map_err(|error| (Reason::Busy, error.to_string()))
         } else {
             let why = format!("`{id}` has not joined: say `hand_shake <kind>` first");

@@ -124,7 +124,8 @@ async fn work(parts: &Parts, work: Work) -> Result<Answer, ActionError> {
             registered.action.perform(request, &parts.context).await
         }
         Work::Picture(device, bytes, _held) => {
-            let upload = Upload { bytes, device: Some(device), name: None };
+            let sender = Principal::over_mqtt(Who::Device(device.clone()));
+            let upload = Upload { bytes, sender, device: Some(device), name: None };
             let picture = parts.context.pictures.save(upload).await?;
             Ok(Answer::text(picture.id.to_string()))
         }

@@ -47,7 +47,7 @@ pub struct LinkOutbox {
 
 /// What of an alert's body is on record: a link would be good for whoever reads
 /// it, and what a plugin says may be anything.
-const RECORDED: [&str; 4] = ["by", "why", "picture", "wrong"];
+const RECORDED: [&str; 5] = ["by", "why", "picture", "sender", "wrong"];
 
 fn alert_event(what: &str, body: &Value) -> Event {
     let word = |key: &&str| match &body[*key] {

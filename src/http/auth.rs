@@ -77,7 +77,7 @@ fn shown(request: &ServiceRequest, services: &Services) -> Result<Principal, Api
         Shown::Basic { name, secret } => {
             let device = services.credentials.device(&name, secret.as_bytes());
             let device = device.map(Who::Device);
-            device.map(|who| Principal { who, through: Through::Http, address }).ok_or(
+            device.map(|who| Principal { who, through: Through::Http, address, pin: None }).ok_or(
                 ApiError::Unknown(Some("these are no device's credentials, or not any more")),
             )
         }

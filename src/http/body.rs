@@ -10,6 +10,7 @@ use serde::de::{DeserializeOwned, IgnoredAny};
 
 use super::ApiError;
 use crate::config::HttpSettings;
+use crate::named_fields;
 
 /// Reads a body of at most `max` bytes, which must come within `patience`.
 pub(super) async fn read(
@@ -121,12 +122,8 @@ pub(super) async fn expect_none(
 
 /// Parses JSON, naming what is wrong by its path.
 pub(super) fn parse_json<T: DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
-    // An array would be taken for an object's fields without their names.
-    if body.trim_ascii_start().starts_with(b"[") {
-        return Err(ApiError::Invalid("the body must be a JSON object, not an array".to_owned()));
-    }
     let mut deserializer = serde_json::Deserializer::from_slice(body);
-    let parsed = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
+    let parsed = named_fields::deserialize(&mut deserializer).map_err(|error| {
         let path = error.path().to_string();
         let inner = error.into_inner();
         // Some wrong values are called a wrong syntax by the parser.

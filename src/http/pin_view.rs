@@ -55,7 +55,7 @@ pub(super) struct PinBody {
     #[schema(min_items = 1, max_items = 100)]
     devices: Option<Vec<GrantedDevice>>,
     /// When; always.
-    #[serde(default, deserialize_with = "crate::identity::object::object")]
+    #[serde(default)]
     window: Window,
 }
 

@@ -19,7 +19,7 @@ pub struct AccountGrant {
     #[schema(min_items = 1)]
     pub devices: Vec<GrantedDevice>,
     /// When; without it, always.
-    #[serde(default, deserialize_with = "super::object::object")]
+    #[serde(default)]
     pub window: Window,
 }
 

@@ -14,7 +14,6 @@ mod first_owner;
 mod grant;
 mod key_secret;
 mod name;
-pub(crate) mod object;
 pub mod oidc;
 mod pass;
 mod password;

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use latchlight_plugin_api::Caller;
 use serde::{Deserialize, Serialize};
 
+use super::pins::PinId;
 use super::{Account, AccountId, Identity, Scopes};
 use crate::state::DeviceId;
 
@@ -21,6 +22,9 @@ pub struct Principal {
     pub through: Through,
     /// From where, as far as that is known.
     pub address: Option<IpAddr>,
+    /// By which PIN code, where one was typed: what is asked for is for what the
+    /// code is for, too.
+    pub pin: Option<PinId>,
 }
 
 /// Somebody who was let in.
@@ -101,22 +105,32 @@ impl Who {
             scopes: scopes.both(account.allowed_scopes()),
         }
     }
+
+    fn caller(&self) -> Caller {
+        match self {
+            Self::Account { name, .. } => Caller::App(name.to_string()),
+            Self::Operator => Caller::App("operator".to_owned()),
+            Self::Device(id) => Caller::Device(id.to_string()),
+            Self::Plugin(name) => Caller::Plugin(name.to_string()),
+            Self::Topic(topic) => Caller::Topic(topic.to_string()),
+        }
+    }
 }
 
 impl Principal {
     /// Somebody over MQTT.
     pub fn over_mqtt(who: Who) -> Self {
-        Self { who, through: Through::Mqtt, address: None }
+        Self { who, through: Through::Mqtt, address: None, pin: None }
     }
 
     /// A plugin.
     pub fn plugin(name: &str) -> Self {
-        Self { who: Who::Plugin(name.into()), through: Through::Plugin, address: None }
+        Self { who: Who::Plugin(name.into()), through: Through::Plugin, address: None, pin: None }
     }
 
     /// Whoever came through the server's own socket.
     pub fn operator() -> Self {
-        Self { who: Who::Operator, through: Through::Console, address: None }
+        Self { who: Who::Operator, through: Through::Console, address: None, pin: None }
     }
 
     /// What stands for whoever asks, and never for anybody else: another account
@@ -130,22 +144,22 @@ impl Principal {
 
     /// As actions and plugins know it.
     pub fn caller(&self) -> Caller {
-        match &self.who {
-            Who::Account { name, .. } => Caller::App(name.to_string()),
-            Who::Operator => Caller::App("operator".to_owned()),
-            Who::Device(id) => Caller::Device(id.to_string()),
-            Who::Plugin(name) => Caller::Plugin(name.to_string()),
-            Who::Topic(topic) => Caller::Topic(topic.to_string()),
-        }
+        self.who.caller()
     }
 }
 
 /// `app:<name>`, `device:<id>`, `operator`, … as it stands in records.
 impl fmt::Display for Principal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.who {
+        self.who.fmt(f)
+    }
+}
+
+impl fmt::Display for Who {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
             // No account is called so: theirs begin with `app:`.
-            Who::Operator => f.write_str("operator"),
+            Self::Operator => f.write_str("operator"),
             _ => self.caller().fmt(f),
         }
     }

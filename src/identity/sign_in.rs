@@ -263,7 +263,7 @@ impl SignIn {
             return Ok(None);
         }
         let who = Who::account(&account, account.allowed_scopes());
-        let principal = Principal { who, through: Through::Http, address };
+        let principal = Principal { who, through: Through::Http, address, pin: None };
         let detail = format!("user {} is {}, who has {email}", account.name, person.subject);
         let event = Event::of(Kind::Account, &principal, "link").detail(&detail);
         inner.events.record_and_wait(event).await;
@@ -396,7 +396,7 @@ impl SignIn {
             let account = self.account(token.sub, token.epoch)?;
             (Who::account(&account, token.scope), Some(token))
         };
-        let principal = Principal { who, through: Through::Http, address };
+        let principal = Principal { who, through: Through::Http, address, pin: None };
         Some(Pass { principal, token })
     }
 
@@ -446,7 +446,7 @@ impl SignIn {
         match (granted, &account) {
             (Ok(granted), Some(Some(account))) => {
                 let who = Who::account(account, granted.scopes);
-                let principal = Principal { who, through: Through::Http, address };
+                let principal = Principal { who, through: Through::Http, address, pin: None };
                 Event::of(Kind::SignIn, &principal, how).detail(&granted.scopes.to_string())
             }
             (Ok(_), _) => Event::of_nobody(Kind::SignIn, Through::Http, address, how),

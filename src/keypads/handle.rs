@@ -210,20 +210,17 @@ impl Keypads {
         // A code is for operating what there is, and for nothing else.
         let scopes = Scopes::from_iter([Scope::LocksOperate, Scope::LightsOperate]);
         let who = Who::account(&account, scopes);
-        let principal = Principal { who, through: Through::Keypad, address: wish.address };
+        let (through, address) = (Through::Keypad, wish.address);
+        let principal = Principal { who, through, address, pin: Some(pin.id) };
         let no = |why: &str| {
             let why = format!("the code {} ({}): {why}", pin.name, pin.id);
             Ok(Err(No { principal: principal.clone(), why }))
         };
-        let now = Timestamp::now();
-        if pin.disabled {
-            return no("it is disabled");
-        }
         if pin.used_at.is_some() {
             return no("it was used already");
         }
-        if !pin.limits.allows(verb, &device.id, now) {
-            return no("it is not for this, or not now");
+        if let Err(why) = pin.may_operate(verb, &device.id, Timestamp::now()) {
+            return no(why);
         }
         if let Err(why) = permissions.may_operate(&principal, verb, device) {
             return no(&why);
@@ -261,7 +258,7 @@ impl Keypads {
 impl Wish {
     fn keypad(&self) -> Principal {
         let who = Who::Device(self.keypad.clone());
-        Principal { who, through: Through::Keypad, address: self.address }
+        Principal { who, through: Through::Keypad, address: self.address, pin: None }
     }
 }
 

@@ -1,6 +1,6 @@
-//! How fast pictures may come of one device, and how many of its bytes may wait:
-//! what one camera does, however fast, neither fills the disk nor holds up
-//! another.
+//! How fast pictures may come of one sender, and how many bytes of a device may
+//! wait: what one camera does, however fast, neither fills the disk nor holds up
+//! another; and what an app sends in a camera's place takes nothing from it.
 
 use std::collections::HashMap;
 use std::num::NonZeroU32;
@@ -12,19 +12,21 @@ use parking_lot::Mutex;
 
 use super::PictureError;
 use crate::config::PictureSettings;
+use crate::identity::Principal;
 use crate::state::DeviceId;
 
 /// How many of the largest pictures may wait of one device, and of all of them.
 const OF_ONE: usize = 2;
 const OF_ALL: usize = 16;
 
-/// So many devices are remembered before those are forgotten that have sent
+/// So many senders are remembered before those are forgotten that have sent
 /// nothing lately.
 const REMEMBERED: usize = 10_000;
 
 /// What comes.
 pub(super) struct Arrivals {
-    rate: DefaultKeyedRateLimiter<DeviceId>,
+    /// By `Principal::key`.
+    rate: DefaultKeyedRateLimiter<String>,
     most: NonZeroU32,
     max_bytes: usize,
     waiting: Arc<Mutex<Waiting>>,
@@ -55,12 +57,12 @@ impl Arrivals {
         }
     }
 
-    /// One more of this device.
-    pub(super) fn admit(&self, device: &DeviceId) -> Result<(), PictureError> {
+    /// One more of this sender.
+    pub(super) fn admit(&self, sender: &Principal) -> Result<(), PictureError> {
         if self.rate.len() > REMEMBERED {
             self.rate.retain_recent();
         }
-        self.rate.check_key(device).map_err(|not_until| PictureError::TooSoon {
+        self.rate.check_key(&sender.key()).map_err(|not_until| PictureError::TooSoon {
             wait: not_until.wait_time_from(DefaultClock::default().now()),
             most: self.most.get(),
         })
@@ -101,22 +103,25 @@ impl Drop for Held {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+    use crate::identity::Who;
 
     fn device(id: &str) -> DeviceId {
         id.parse().unwrap()
     }
 
     #[test]
-    fn one_picture_too_many_in_a_minute_is_too_soon_and_another_devices_is_not() {
+    fn one_picture_too_many_in_a_minute_is_too_soon_and_another_senders_is_not() {
         let settings = PictureSettings { per_minute: 3, ..Default::default() };
         let arrivals = Arrivals::new(&settings);
-        let (porch, yard) = (device("porch"), device("yard"));
+        let [porch, yard] =
+            ["porch", "yard"].map(|id| Principal::over_mqtt(Who::Device(device(id))));
         for _ in 0..3 {
             arrivals.admit(&porch).unwrap();
         }
         let error = arrivals.admit(&porch).unwrap_err();
         assert!(matches!(error, PictureError::TooSoon { most: 3, .. }), "{error}");
         arrivals.admit(&yard).unwrap();
+        arrivals.admit(&Principal::operator()).unwrap();
     }
 
     #[test]

@@ -43,8 +43,8 @@ pub enum PictureError {
         "`{0}` is not the name of a picture: 1 to 128 bytes without spaces, slashes and control characters"
     )]
     InvalidName(String),
-    /// A device sends pictures too often: not before so long.
-    #[error("the device sends too many pictures: at most {most} in a minute are taken")]
+    /// Somebody sends pictures too often: not before so long.
+    #[error("too many pictures from one sender: at most {most} in a minute are taken")]
     TooSoon {
         /// For so long.
         wait: Duration,

@@ -29,7 +29,9 @@ impl FromStr for PictureId {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let id = Uuid::try_parse(text).map_err(|_| InvalidPictureId)?;
         // Of the ways to write a UUID one is taken: an id has one spelling.
-        if id.get_version() == Some(Version::Random) && text.len() == 36 {
+        let mut written = Uuid::encode_buffer();
+        let is_so_written = id.hyphenated().encode_lower(&mut written) == text;
+        if id.get_version() == Some(Version::Random) && is_so_written {
             Ok(Self(id))
         } else {
             Err(InvalidPictureId)
@@ -40,5 +42,23 @@ impl FromStr for PictureId {
 impl fmt::Display for PictureId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_has_one_spelling() {
+        let id = "67e55044-10b1-426f-9247-bb680e5fe0c8";
+        assert_eq!(id.parse::<PictureId>().map(|id| id.to_string()), Ok(id.to_owned()));
+        let simple = id.replace('-', "");
+        let others = [id.to_uppercase(), id.replace('e', "E"), simple, format!("{{{id}}}")];
+        for other in others.into_iter().chain([format!("urn:uuid:{id}"), format!("{id} ")]) {
+            assert_eq!(other.parse::<PictureId>(), Err(InvalidPictureId), "{other}");
+        }
+        // Another version of UUIDs.
+        assert!("01a1fd71-2c3d-7e4f-9a51-6b7c8d9e0f1a".parse::<PictureId>().is_err());
     }
 }

@@ -12,8 +12,12 @@ use crate::state::DeviceId;
 pub struct Picture {
     /// Its id.
     pub id: PictureId,
-    /// The camera; none where an app uploaded it.
+    /// The camera; none where it is no camera's.
     pub device: Option<DeviceId>,
+    /// Who sent it: the camera itself, or somebody in its place; none where it came
+    /// before that was noted.
+    #[schema(example = "device:porch")]
+    pub sender: Option<String>,
     /// What the uploader calls it.
     #[schema(example = "door.jpg")]
     pub name: Option<String>,

@@ -6,6 +6,7 @@ use sqlx::any::{Any, AnyArguments};
 
 use super::{MediaType, Picture, PictureError, PictureId};
 use crate::database::{Pool, Row};
+use crate::identity::Who;
 use crate::state::DeviceId;
 
 /// The rows of the table `pictures`.
@@ -17,11 +18,12 @@ pub(super) struct Rows {
 impl Rows {
     pub(super) async fn insert(&self, picture: &Picture) -> Result<(), PictureError> {
         sqlx::query(
-            "INSERT INTO pictures (id, device, name, media_type, width, height, size, thumbnail, received_at) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+            "INSERT INTO pictures (id, device, sender, name, media_type, width, height, size, thumbnail, received_at) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
         )
         .bind(picture.id.to_string())
         .bind(picture.device.as_ref().map(DeviceId::as_str))
+        .bind(&picture.sender)
         .bind(&picture.name)
         .bind(picture.media_type.as_str())
         .bind(i64::from(picture.width))
@@ -38,15 +40,18 @@ impl Rows {
         self.one(sqlx::query("SELECT * FROM pictures WHERE id = $1").bind(id.to_string())).await
     }
 
+    /// The newest that a device sent itself.
     pub(super) async fn newest_of(
         &self,
         device: &DeviceId,
     ) -> Result<Option<Picture>, PictureError> {
-        let query =
-            sqlx::query("SELECT * FROM pictures WHERE device = $1 ORDER BY seq DESC LIMIT 1");
-        self.one(query.bind(device.as_str())).await
+        let query = sqlx::query(
+            "SELECT * FROM pictures WHERE device = $1 AND sender = $2 ORDER BY seq DESC LIMIT 1",
+        );
+        self.one(query.bind(device.as_str()).bind(itself(device))).await
     }
 
+    /// The newest that a device sent itself by this name.
     pub(super) async fn newest_named(
         &self,
         device: &DeviceId,
@@ -54,10 +59,11 @@ impl Rows {
         since: Timestamp,
     ) -> Result<Option<Picture>, PictureError> {
         let query = sqlx::query(
-            "SELECT * FROM pictures WHERE device = $1 AND name = $2 AND received_at >= $3 \
+            "SELECT * FROM pictures WHERE device = $1 AND sender = $2 AND name = $3 AND received_at >= $4 \
              ORDER BY seq DESC LIMIT 1",
         );
-        self.one(query.bind(device.as_str()).bind(name).bind(since.as_millisecond())).await
+        let query = query.bind(device.as_str()).bind(itself(device)).bind(name);
+        self.one(query.bind(since.as_millisecond())).await
     }
 
     /// The newest, or those that come after this one; with `strangers` those
@@ -127,6 +133,11 @@ impl Rows {
     }
 }
 
+/// A device as the sender of its own pictures.
+fn itself(device: &DeviceId) -> String {
+    Who::Device(device.clone()).to_string()
+}
+
 fn read(row: &Row) -> Result<Picture, PictureError> {
     let odd = |column: &str| PictureError::Storage(format!("a row with an odd {column}"));
     let time = |milliseconds: i64, column| {
@@ -139,6 +150,7 @@ fn read(row: &Row) -> Result<Picture, PictureError> {
     Ok(Picture {
         id: row.try_get::<String, _>("id")?.parse().map_err(|_| odd("id"))?,
         device: device.map(|id| id.parse()).transpose().map_err(|_| odd("device"))?,
+        sender: row.try_get("sender")?,
         name: row.try_get("name")?,
         media_type: MediaType::parse(row.try_get("media_type")?).ok_or_else(|| odd("type"))?,
         width: number(row.try_get("width")?, "width")?,

@@ -20,6 +20,7 @@ use super::{Picture, PictureError, PictureId, PictureSize, Upload, files};
 use crate::config::PictureSettings;
 use crate::database::Database;
 use crate::events::Events;
+use crate::identity::Principal;
 use crate::state::DeviceId;
 
 /// How many pictures are decoded at once.
@@ -85,12 +86,12 @@ impl Pictures {
         self.inner.settings.max_bytes
     }
 
-    /// Lets one more picture of this device come.
+    /// Lets one more picture of this sender come.
     ///
     /// # Errors
-    /// Too many come of it.
-    pub fn admit(&self, device: &DeviceId) -> Result<(), PictureError> {
-        self.refused(self.inner.arrivals.admit(device))
+    /// Too many come.
+    pub fn admit(&self, sender: &Principal) -> Result<(), PictureError> {
+        self.refused(self.inner.arrivals.admit(sender))
     }
 
     /// Lets so many bytes of this device wait.
@@ -123,6 +124,7 @@ impl Pictures {
         let Reencoded { bytes, thumbnail, media_type, width, height } = reencoded;
         let picture = Picture {
             id: PictureId::generate(),
+            sender: Some(upload.sender.to_string()),
             device: upload.device,
             name: upload.name,
             media_type,
@@ -173,9 +175,10 @@ impl Pictures {
         }
     }
 
-    /// The picture that a device means: an upload's id (its own or an app's),
-    /// the name under which it uploaded within the last minute, or, without a
-    /// reference, its newest.
+    /// The picture that a device means: one that it sent itself, by the name under
+    /// which it did so within the last minute, or, without a reference, the newest;
+    /// or by its id any that is not another device's, whoever sent it. So what an
+    /// app sends in its place is never taken for what it saw, unless it says so.
     ///
     /// # Errors
     /// There is none, or the database does not answer.
@@ -186,7 +189,8 @@ impl Pictures {
     ) -> Result<Picture, PictureError> {
         let rows = &self.inner.rows;
         let Some(reference) = reference else {
-            let missing = || PictureError::NotFound(format!("{device} has uploaded no picture"));
+            let missing =
+                || PictureError::NotFound(format!("{device} itself has uploaded no picture"));
             return rows.newest_of(device).await?.ok_or_else(missing);
         };
         let found = match reference.parse::<PictureId>() {
@@ -199,7 +203,9 @@ impl Pictures {
         };
         found.ok_or_else(|| {
             let shown: String = reference.chars().take(80).flat_map(char::escape_default).collect();
-            PictureError::NotFound(format!("{device} has uploaded no `{shown}` within a minute"))
+            PictureError::NotFound(format!(
+                "{device} itself has uploaded no `{shown}` within a minute"
+            ))
         })
     }
 

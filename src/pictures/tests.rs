@@ -7,6 +7,7 @@ use super::*;
 use crate::config::{DatabaseSettings, EventSettings, PictureSettings};
 use crate::database::Database;
 use crate::events::Events;
+use crate::identity::{Principal, Who};
 
 struct Scene {
     folder: tempfile::TempDir,
@@ -36,11 +37,18 @@ async fn open(database: &Database, files: &Path, settings: PictureSettings) -> P
     Pictures::open(database, files, &settings, events).await.unwrap()
 }
 
+/// The camera itself, where there is one.
+fn sender(device: Option<&str>) -> Principal {
+    let camera = |id: &str| Principal::over_mqtt(Who::Device(id.parse().unwrap()));
+    device.map_or_else(Principal::operator, camera)
+}
+
 fn upload(device: Option<&str>, name: Option<&str>) -> Upload {
     let mut bytes = std::io::Cursor::new(Vec::new());
     image::RgbImage::new(8, 8).write_to(&mut bytes, image::ImageFormat::Png).unwrap();
     Upload {
         bytes: bytes.into_inner().into(),
+        sender: sender(device),
         device: device.map(|id| id.parse().unwrap()),
         name: name.map(str::to_owned),
     }
@@ -128,6 +136,29 @@ async fn a_device_finds_its_own_pictures_and_an_apps_but_no_other_devices() {
         let found = pictures.find(&yard, reference).await;
         assert!(matches!(found, Err(PictureError::NotFound(_))), "{reference:?}: {found:?}");
     }
+}
+
+#[tokio::test]
+async fn what_somebody_sends_in_a_cameras_place_is_what_it_saw_if_it_names_the_id_alone() {
+    let scene = scene().await;
+    let pictures = &scene.pictures;
+    let porch = "porch".parse().unwrap();
+    let in_its_place =
+        Upload { sender: Principal::operator(), ..upload(Some("porch"), Some("door.jpg")) };
+    let before = pictures.save(in_its_place.clone()).await.unwrap();
+    for reference in [None, Some("door.jpg")] {
+        let found = pictures.find(&porch, reference).await;
+        assert!(matches!(found, Err(PictureError::NotFound(_))), "{reference:?}: {found:?}");
+    }
+    let own = pictures.save(upload(Some("porch"), Some("door.jpg"))).await.unwrap();
+    pictures.save(in_its_place).await.unwrap();
+    for reference in [None, Some("door.jpg")] {
+        assert_eq!(pictures.find(&porch, reference).await.unwrap(), own, "{reference:?}");
+    }
+    assert_eq!(own.sender.as_deref(), Some("device:porch"));
+    let id = before.id.to_string();
+    assert_eq!(pictures.find(&porch, Some(&id)).await.unwrap(), before);
+    assert_eq!(before.sender.as_deref(), Some("operator"));
 }
 
 #[tokio::test]

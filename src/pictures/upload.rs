@@ -3,6 +3,7 @@
 use bytes::Bytes;
 
 use super::PictureError;
+use crate::identity::Principal;
 use crate::state::DeviceId;
 
 /// The most bytes that a name may have.
@@ -13,7 +14,9 @@ const NAME: usize = 128;
 pub struct Upload {
     /// The bytes.
     pub bytes: Bytes,
-    /// The camera; none where an app uploads.
+    /// Who sends it.
+    pub sender: Principal,
+    /// The camera; none where it is no camera's.
     pub device: Option<DeviceId>,
     /// What `find_stranger` may call it within the next minute.
     pub name: Option<String>,

@@ -53,6 +53,7 @@ impl Acting {
             launcher: Arc::new(outbox.clone()),
             state: state.clone(),
             permissions: known.permissions.clone(),
+            pins: known.pins.clone(),
             credentials: known.credentials.clone(),
             settings: settings.commands.clone(),
         };

@@ -10,6 +10,7 @@ use crate::device_interface::link::Admission;
 use crate::events::Events;
 use crate::identity::devices::{DeviceCredentials, Pairing};
 use crate::identity::failures::Failures;
+use crate::identity::pins::Pins;
 use crate::identity::{Directory, Passwords, Permissions};
 
 pub(super) struct Known {
@@ -17,6 +18,7 @@ pub(super) struct Known {
     pub(super) directory: Directory,
     pub(super) credentials: DeviceCredentials,
     pub(super) permissions: Permissions,
+    pub(super) pins: Pins,
     pub(super) passwords: Passwords,
     pub(super) pairing: Pairing,
 }
@@ -27,8 +29,9 @@ impl Known {
         let directory = Directory::open(&ground.database).await.context("read the accounts")?;
         let credentials = DeviceCredentials::open(&ground.database, &ground.keys).await?;
         let permissions = Permissions::new(directory.clone(), settings.devices.clone());
+        let pins = Pins::open(&ground.database, &ground.keys).await?;
         let (passwords, pairing) = (Passwords::default(), Pairing::default());
-        Ok(Self { events, directory, credentials, permissions, passwords, pairing })
+        Ok(Self { events, directory, credentials, permissions, pins, passwords, pairing })
     }
 
     /// What the embedded broker has of it.

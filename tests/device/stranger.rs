@@ -108,7 +108,7 @@ async fn one_picture_too_many_in_a_minute_is_told_and_another_cameras_is_taken()
     }
     porch.publish("latchlight/devices/porch/picture", picture(), false).await;
     let answer = porch.hear().await;
-    assert!(answer.starts_with("error picture the device sends too many pictures"), "{answer}");
+    assert!(answer.starts_with("error picture too many pictures from one sender"), "{answer}");
     yard.publish("latchlight/devices/yard/picture", picture(), false).await;
     assert!(yard.hear().await.starts_with("ok picture "));
 }

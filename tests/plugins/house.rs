@@ -12,6 +12,7 @@ use latchlight::config::{Settings, Sha256Hex};
 use latchlight::database::Database;
 use latchlight::events::{Events, Filter, Recorded};
 use latchlight::identity::devices::{DeviceCredentials, Pairing};
+use latchlight::identity::pins::Pins;
 use latchlight::identity::{
     Account, AccountId, AccountKind, Directory, Permissions, Principal, Proof, Role, Who,
 };
@@ -200,6 +201,7 @@ async fn context(folder: &TempDir, settings: &Settings) -> (Context, Directory) 
         launcher: Arc::new(Nowhere),
         state: state.clone(),
         permissions: permissions.clone(),
+        pins: Pins::open(&database, &keys).await.unwrap(),
         credentials: credentials.clone(),
         settings: settings.commands.clone(),
     };

@@ -36,7 +36,7 @@ impl LinkAccess {
         let address = client.address.map(|address| address.ip());
         let event = match self.who(client) {
             Some(who) => {
-                let principal = Principal { who, through: Through::Mqtt, address };
+                let principal = Principal { who, through: Through::Mqtt, address, pin: None };
                 Event::of(Kind::Refusal, &principal, action)
             }
             None => Event::of_nobody(Kind::Refusal, Through::Mqtt, address, action),

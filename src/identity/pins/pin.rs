@@ -9,7 +9,9 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::PinName;
+use crate::commands::Verb;
 use crate::identity::{AccountGrant, AccountId};
+use crate::state::DeviceId;
 
 /// The id of a code: of the thing that stands in lists and records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, ToSchema)]
@@ -39,6 +41,28 @@ pub struct Pin {
     /// When it was made.
     #[serde(serialize_with = "crate::timestamp::milliseconds")]
     pub created_at: Timestamp,
+}
+
+impl Pin {
+    /// Whether it is for this at this moment; of what its account may do, and of
+    /// its having been used, this says nothing.
+    ///
+    /// # Errors
+    /// Not, and why.
+    pub fn may_operate(
+        &self,
+        verb: Verb,
+        device: &DeviceId,
+        now: Timestamp,
+    ) -> Result<(), &'static str> {
+        if self.disabled {
+            Err("it is disabled")
+        } else if !self.limits.allows(verb, device, now) {
+            Err("it is not for this, or not now")
+        } else {
+            Ok(())
+        }
+    }
 }
 
 impl FromStr for PinId {

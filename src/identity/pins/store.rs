@@ -1,6 +1,7 @@
 //! Every code, in the database. Each question goes there, so that what was
 //! taken away is gone at once.
 
+use std::fmt;
 use std::sync::Arc;
 
 use anyhow::Context as _;
@@ -10,9 +11,11 @@ use uuid::Uuid;
 
 use super::key::PinKey;
 use super::{NewPin, Pin, PinCode, PinId, ShownCode, rows};
+use crate::commands::Verb;
 use crate::database::{self, Database, Pool};
 use crate::identity::AccountId;
 use crate::key_folder::KeyFolder;
+use crate::state::DeviceId;
 
 /// How many codes a person has at the most, and how many there are: the more,
 /// the likelier a guess is right.
@@ -147,6 +150,23 @@ impl Pins {
         let hmac = self.0.key.hmac(code.as_bytes());
         let found = rows::find(&self.0.pool, &hmac).await?;
         Ok(found.filter(|(kept, _)| kept[..].ct_eq(&hmac).into()).map(|(_, pin)| pin))
+    }
+
+    /// Whether a code on whose strength a command was given is still for that, now
+    /// that the command leaves. A code for one time was used by this very command.
+    ///
+    /// # Errors
+    /// Not, or nobody can say; and why.
+    pub async fn may_operate(
+        &self,
+        id: PinId,
+        verb: Verb,
+        device: &DeviceId,
+    ) -> Result<(), String> {
+        let of_code = |why: &dyn fmt::Display| format!("the code {id}: {why}");
+        let pin = self.get(id).await.map_err(|error| of_code(&error))?;
+        let pin = pin.ok_or_else(|| of_code(&"it was removed"))?;
+        pin.may_operate(verb, device, Timestamp::now()).map_err(|why| of_code(&why))
     }
 
     /// A one-time code is used from now on, and on disk when this returns; false:

@@ -5,6 +5,7 @@ mod codes;
 mod guessing;
 mod hear;
 mod one_time;
+mod waiting;
 
 use latchlight::console::Console;
 use serde_json::{Value, json};

@@ -78,24 +78,32 @@ async fn one_picture_more_than_are_kept_pushes_the_oldest_out() {
 async fn one_upload_too_many_at_once_is_503_until_another_one_ends() {
     let server = Server::start_with(json!({ "http": { "request_timeout_ms": 60_000 } })).await;
     let picture = png(4, 4);
-    let head = format!(
-        "POST /api/v1/pictures HTTP/1.1\r\nHost: localhost\r\nContent-Type: image/png\r\n\
-         Connection: close\r\nContent-Length: {}\r\nExpect: 100-continue\r\n\r\n",
-        picture.len()
-    );
-    let begin = async || {
-        let mut slow = raw_request(&server, &head).await;
+    let mut cameras = Vec::new();
+    for id in ["porch", "yard", "shed", "gate"] {
+        let secret = server.device_secret(id).await;
+        let basic = data_encoding::BASE64.encode(format!("{id}:{secret}").as_bytes());
+        cameras.push((server.camera(id).await, basic));
+    }
+    let head = |basic: &str| {
+        format!(
+            "POST /api/v1/pictures HTTP/1.1\r\nhost: localhost\r\nContent-Type: image/png\r\n\
+         Authorization: Basic {basic}\r\nConnection: close\r\nContent-Length: {}\r\nExpect: 100-continue\r\n\r\n",
+            picture.len()
+        )
+    };
+    let begin = async |number: usize| {
+        let mut slow = raw_request(&server, &head(&cameras[number / 4].1)).await;
         let mut told = [0; 25];
         slow.read_exact(&mut told).await.unwrap();
         assert_eq!(&told, b"HTTP/1.1 100 Continue\r\n\r\n");
         slow
     };
     let mut slow = Vec::new();
-    for _ in 0..15 {
-        slow.push(begin().await);
+    for number in 0..15 {
+        slow.push(begin(number).await);
     }
     assert_eq!(upload(&server, picture.clone()).await.status, 201, "the sixteenth");
-    slow.push(begin().await);
+    slow.push(begin(15).await);
     let refused = upload(&server, picture.clone()).await;
     refused.problem(503, "busy");
     assert_eq!(refused.header("retry-after"), "1");

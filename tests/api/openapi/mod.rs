@@ -1,5 +1,6 @@
 //! The API as a document, and as a page.
 
+mod bodies;
 mod document;
 mod page;
 mod schemathesis;

@@ -77,21 +77,59 @@ async fn one_picture_too_many_in_a_minute_is_429_however_it_comes() {
     let refused = server.send(as_porch()).await;
     refused.problem(429, "too-soon");
     assert!(refused.header("retry-after").parse::<u64>().unwrap() <= 31);
-    let for_it = server.client.post(server.url("/api/v1/pictures?device=porch")).body(png(8, 8));
-    server.send(for_it).await.problem(429, "too-soon");
-    // An app's own pictures are not a camera's.
-    for _ in 0..3 {
-        let own = server.client.post(server.url("/api/v1/pictures")).body(png(8, 8));
-        assert_eq!(server.send(own).await.status, 201);
-    }
+    // What an app sends is its own, in whosever place it does.
+    let by_app = |query: &str| {
+        let path = format!("/api/v1/pictures{query}");
+        server.send(server.client.post(server.url(&path)).body(png(8, 8)))
+    };
+    assert_eq!(by_app("?device=porch").await.status, 201);
+    assert_eq!(by_app("").await.status, 201);
+    by_app("?device=porch").await.problem(429, "too-soon");
+    by_app("").await.problem(429, "too-soon");
     let metrics = String::from_utf8(server.get("/metrics").await.body.to_vec()).unwrap();
     for line in [
-        "latchlight_pictures 5",
-        "latchlight_pictures_received_total{outcome=\"kept\"} 5",
-        "latchlight_pictures_received_total{outcome=\"busy\"} 2",
+        "latchlight_pictures 4",
+        "latchlight_pictures_received_total{outcome=\"kept\"} 4",
+        "latchlight_pictures_received_total{outcome=\"busy\"} 3",
     ] {
         assert!(metrics.lines().any(|said| said == line), "{line}: {metrics}");
     }
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn c26_what_a_key_sends_in_a_cameras_place_is_on_record_and_no_stranger_of_the_cameras() {
+    let server = Server::start().await;
+    let porch = server.camera("porch").await;
+    let key = json!({
+        "name": "recorder", "scopes": "pictures:write",
+        "grants": [{ "actions": [], "devices": ["porch"] }],
+    });
+    let key = server.post_json("/api/v1/api-keys", &key).await.json();
+    let by_key = || {
+        upload(&server, "?device=porch&name=door.png").bearer_auth(key["secret"].as_str().unwrap())
+    };
+    let answer = server.send(by_key()).await;
+    let forged = answer.json();
+    assert_eq!((answer.status, &forged["sender"]), (201, &"app:recorder".into()), "{forged}");
+    let events = server.get("/api/v1/events?kind=picture").await.json();
+    let event = &events["events"][0];
+    assert_eq!((&event["action"], &event["device"]), (&"upload".into(), &"porch".into()));
+    assert_eq!((&event["actor"], &event["detail"]), (&"app:recorder".into(), &forged["id"]));
+    // Neither as its newest, nor by its name.
+    for words in ["find_stranger", "find_stranger door.png"] {
+        porch.say(words).await;
+    }
+    until("two answers", async || (porch.told().len() == 2).then_some(())).await;
+    assert!(porch.told().iter().all(|told| told.starts_with("error find_stranger")));
+    server.get("/get_pic").await.problem(404, "not-found");
+    // Whom the camera believes is the camera's own affair, and is said.
+    porch.say(&format!("find_stranger {}", forged["id"].as_str().unwrap())).await;
+    until("the stranger", async || (server.get("/get_pic").await.status == 200).then_some(()))
+        .await;
+    let events = server.get("/api/v1/events?kind=alert").await.json();
+    let detail = events["events"][0]["detail"].as_str().unwrap();
+    assert!(detail.contains("sender app:recorder"), "{detail}");
     server.stop().await;
 }
 
@@ -109,21 +147,21 @@ async fn slow_uploads_of_one_camera_hold_up_no_other() {
         picture.len()
     );
     let mut slow = Vec::new();
-    for _ in 0..2 {
+    for _ in 0..4 {
         let mut upload = raw_request(&server, &head).await;
         let mut told = [0; 25];
         upload.read_exact(&mut told).await.unwrap();
         slow.push(upload);
     }
-    let third = upload(&server, "").basic_auth("porch", Some(&secret));
-    server.send(third).await.problem(503, "busy");
+    let fifth = upload(&server, "").basic_auth("porch", Some(&secret));
+    server.send(fifth).await.problem(503, "busy");
     let yards = server.device_secret("yard").await;
     let other = upload(&server, "").basic_auth("yard", Some(&yards));
     assert_eq!(server.send(other).await.status, 201);
     let mut first = slow.remove(0);
     first.write_all(&picture).await.unwrap();
     assert!(raw_response(first).await.starts_with("HTTP/1.1 201"));
-    let third = upload(&server, "").basic_auth("porch", Some(&secret));
-    assert_eq!(server.send(third).await.status, 201);
+    let fifth = upload(&server, "").basic_auth("porch", Some(&secret));
+    assert_eq!(server.send(fifth).await.status, 201);
     server.stop().await;
 }

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::upload;
+use super::{upload, upload_as};
 use crate::harness::{Answer, Server, png, until};
 
 /// A picture, and what was made for it.
@@ -113,7 +113,7 @@ async fn c26_a_link_ends_with_its_picture_and_with_its_time_and_outlives_a_resta
 async fn where_the_settings_want_no_links_there_are_none() {
     let server = Server::start_with(json!({ "pictures": { "link_seconds": 0 } })).await;
     let porch = server.camera("porch").await;
-    let picture = upload(&server, "?device=porch", "image/png", png(8, 8)).await.json();
+    let picture = upload_as(&server, "porch", "", png(8, 8)).await.json();
     let link = format!("{}/link", picture["link"].as_str().unwrap());
     let why = server.post(&link).await.problem(403, "not-allowed");
     assert!(why.contains("pictures.link_seconds"), "{why}");
@@ -131,7 +131,7 @@ async fn where_the_settings_want_no_links_there_are_none() {
 async fn c19_who_may_not_see_a_camera_sees_no_picture_of_it_and_gets_no_link() {
     let server = Server::start().await;
     let porch = server.camera("porch").await;
-    let picture = upload(&server, "?device=porch", "image/png", png(8, 8)).await.json();
+    let picture = upload_as(&server, "porch", "", png(8, 8)).await.json();
     porch.say("find_stranger").await;
     until("the stranger", async || (server.get("/get_pic").await.status == 200).then_some(()))
         .await;

@@ -7,9 +7,17 @@ use serde_json::json;
 
 use crate::harness::{Answer, Server, jpeg_with_metadata, png, until};
 
+/// As the owner.
 async fn upload(server: &Server, query: &str, media_type: &str, bytes: Vec<u8>) -> Answer {
     let request = server.client.post(server.url(&format!("/api/v1/pictures{query}")));
     server.send(request.header("content-type", media_type).body(bytes)).await
+}
+
+/// As a camera, which shows its own credentials.
+async fn upload_as(server: &Server, camera: &str, query: &str, bytes: Vec<u8>) -> Answer {
+    let secret = server.device_secret(camera).await;
+    let request = server.stranger.post(server.url(&format!("/api/v1/pictures{query}")));
+    server.send(request.basic_auth(camera, Some(secret)).body(bytes)).await
 }
 
 #[tokio::test]
@@ -127,8 +135,7 @@ async fn get_pic_is_404_until_a_stranger_was_seen_and_then_the_newest() {
     let server = Server::start().await;
     let porch = server.camera("porch").await;
     server.get("/get_pic").await.problem(404, "not-found");
-    let first =
-        upload(&server, "?device=porch&name=door.png", "image/png", png(10, 10)).await.json();
+    let first = upload_as(&server, "porch", "?name=door.png", png(10, 10)).await.json();
     server.get("/get_pic").await.problem(404, "not-found");
     porch.say("find_stranger door.png").await;
     let seen = until("the stranger", async || {
@@ -162,8 +169,8 @@ async fn pictures_are_paged_newest_first_and_those_of_strangers_as_they_were_see
     assert_eq!(server.get("/api/v1/pictures?strangers=true").await.json()["pictures"], json!([]));
     let mut ids = Vec::new();
     for name in ["a", "b", "c"] {
-        let query = format!("?device=porch&name={name}");
-        let picture = upload(&server, &query, "image/png", png(4, 4)).await.json();
+        let query = format!("?name={name}");
+        let picture = upload_as(&server, "porch", &query, png(4, 4)).await.json();
         ids.push(picture["id"].as_str().unwrap().to_owned());
     }
     // The oldest is the last to be said to show a stranger.
@@ -201,7 +208,7 @@ async fn pictures_are_paged_newest_first_and_those_of_strangers_as_they_were_see
 async fn the_alerts_link_leads_to_the_picture() {
     let server = Server::start().await;
     let porch = server.camera("porch").await;
-    let picture = upload(&server, "?device=porch", "image/png", png(10, 10)).await.json();
+    let picture = upload_as(&server, "porch", "", png(10, 10)).await.json();
     porch.say("find_stranger").await;
     let link = until("the answer with the link", async || {
         let told = porch.told();
@@ -219,7 +226,7 @@ async fn the_alerts_link_leads_to_the_picture() {
 async fn c26_a_deleted_picture_is_gone_from_every_route_and_from_disk() {
     let server = Server::start().await;
     let porch = server.camera("porch").await;
-    let picture = upload(&server, "?device=porch", "image/png", png(10, 10)).await.json();
+    let picture = upload_as(&server, "porch", "", png(10, 10)).await.json();
     porch.say("find_stranger").await;
     until("the stranger", async || (server.get("/get_pic").await.status == 200).then_some(()))
         .await;

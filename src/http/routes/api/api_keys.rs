@@ -41,7 +41,7 @@ struct NewKey {
     /// What it is good for.
     scopes: Scopes,
     /// Without them, everything that the scopes allow.
-    #[serde(default, deserialize_with = "crate::identity::object::objects")]
+    #[serde(default)]
     grants: Option<Vec<AccountGrant>>,
     /// Until when it is good; for ever without.
     #[schema(example = json!(null))]

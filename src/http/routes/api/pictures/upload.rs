@@ -13,21 +13,21 @@ use parking_lot::Mutex;
 use serde::Deserialize;
 use utoipa::{IntoParams, ToSchema};
 
+use crate::events::{Event, Kind};
 use crate::http::auth::Caller;
 use crate::http::picture_answer::PictureView;
 use crate::http::{ApiError, Services, body};
 use crate::identity::Who;
-use crate::pictures::Upload;
+use crate::pictures::{Picture, Upload};
 use crate::state::DeviceId;
 
 /// What the parts of a multipart body may have beside the picture's bytes.
 const AROUND_THE_PICTURE: usize = 16 * 1024;
 
 /// How many uploads may be in hand, each with its bytes in memory, and how many
-/// of them may be one camera's, which shows its own credentials; who comes later
-/// is told that the server is busy.
+/// of them may be one sender's; who comes later is told that the server is busy.
 const IN_HAND: usize = 16;
-const IN_HAND_OF_ONE: usize = 2;
+const IN_HAND_OF_ONE: usize = 4;
 
 /// The uploads that are in hand.
 #[derive(Default)]
@@ -37,13 +37,13 @@ pub(in crate::http) struct Uploads(Mutex<InHand>);
 struct InHand {
     all: usize,
     /// As many as there are uploads, at the most.
-    by_camera: HashMap<DeviceId, usize>,
+    by_sender: HashMap<String, usize>,
 }
 
 /// An upload's place; given back when it is dropped.
 struct Place<'a> {
     uploads: &'a Uploads,
-    camera: Option<DeviceId>,
+    sender: String,
 }
 
 #[derive(Debug, Deserialize, IntoParams)]
@@ -52,8 +52,14 @@ struct Place<'a> {
 pub(in crate::http) struct Parameters {
     /// The camera that it is from.
     device: Option<DeviceId>,
-    /// What it is called: 1 to 128 of letters, digits, `.`, `_` and `-`.
-    #[param(example = "door.jpg")]
+    /// What it is called: 1 to 128 bytes without spaces, slashes, backslashes and
+    /// control characters.
+    #[param(
+        min_length = 1,
+        max_length = 128,
+        pattern = r"^[^\s\p{Cc}/\\]+$",
+        example = "door.jpg"
+    )]
     name: Option<String>,
 }
 
@@ -67,9 +73,11 @@ pub(in crate::http) struct Parts {
     picture: Vec<u8>,
 }
 
-/// Takes a picture in, from a camera or as from one.
+/// Takes a picture in, from a camera or in its place.
 ///
 /// A camera shows its own id and password, as over MQTT, and uploads as itself.
+/// What anybody else sends in its place says so (`sender`), is on record, and is
+/// what the camera's `find_stranger` means where that names its id alone.
 /// The body is the picture, or a form whose part `picture` is. It is decoded and
 /// encoded anew, without what the camera wrote beside it. Its name is `name`,
 /// else the file name of the part.
@@ -85,7 +93,7 @@ pub(in crate::http) struct Parts {
     responses(
         (status = 201, description = "It is kept.", body = PictureView<'_>, headers(("Location" = String, description = "Where it is."))),
         (status = 404, description = "There is no such device."),
-        (status = 429, description = "The device sends too many: `Retry-After` says in how many seconds there may be another."),
+        (status = 429, description = "The sender sends too many: `Retry-After` says in how many seconds there may be another."),
     ),
 )]
 pub(in crate::http) async fn post(
@@ -97,16 +105,11 @@ pub(in crate::http) async fn post(
     uploads: Data<Uploads>,
 ) -> Result<HttpResponse, ApiError> {
     let Parameters { device, name } = query.into_inner();
-    let camera = match &caller.0.who {
-        Who::Device(camera) => Some(camera.clone()),
-        _ => None,
-    };
-    let device = of_device(&services, &caller, camera.as_ref(), device)?;
-    if let Some(device) = &device {
-        services.pictures.admit(device)?;
-    }
+    let sender = caller.0.clone();
+    let device = of_device(&services, &caller, device)?;
+    services.pictures.admit(&sender)?;
     let _in_hand = uploads
-        .begin(camera)
+        .begin(sender.key())
         .ok_or_else(|| ApiError::Busy("too many pictures come at once".to_owned()))?;
     let media_type = request.content_type().to_ascii_lowercase();
     let (bytes, file_name) = match media_type.as_str() {
@@ -122,11 +125,13 @@ pub(in crate::http) async fn post(
         }
     };
     let file_name = file_name.filter(|name| Upload::is_name(name));
-    let upload = Upload { bytes, device, name: name.or(file_name) };
+    let upload = Upload { bytes, sender, device, name: name.or(file_name) };
     let picture = services.pictures.save(upload).await?;
+    record(&services, &caller, &picture).await;
     tracing::info!(
         picture = %picture.id,
         device = picture.device.as_ref().map(tracing::field::display),
+        sender = picture.sender,
         size = picture.size,
         "picture uploaded"
     );
@@ -139,9 +144,12 @@ pub(in crate::http) async fn post(
 fn of_device(
     services: &Services,
     caller: &Caller,
-    camera: Option<&DeviceId>,
     named: Option<DeviceId>,
 ) -> Result<Option<DeviceId>, ApiError> {
+    let camera = match &caller.0.who {
+        Who::Device(camera) => Some(camera),
+        _ => None,
+    };
     let missing = |device: &DeviceId| ApiError::NotFound(format!("there is no device {device}"));
     let is_known = |device: &DeviceId| services.state.is_known(device.as_str());
     match (camera, named) {
@@ -157,19 +165,28 @@ fn of_device(
     }
 }
 
+/// What is sent in a camera's place is on record. What cameras send themselves is
+/// not: of that there is much, and each picture says so.
+async fn record(services: &Services, caller: &Caller, picture: &Picture) {
+    if matches!(caller.0.who, Who::Device(_)) {
+        return;
+    }
+    let event = Event::of(Kind::Picture, &caller.0, "upload").detail(&picture.id.to_string());
+    let event = picture.device.iter().fold(event, Event::device);
+    services.events.record_and_wait(event).await;
+}
+
 impl Uploads {
-    fn begin(&self, camera: Option<DeviceId>) -> Option<Place<'_>> {
+    fn begin(&self, sender: String) -> Option<Place<'_>> {
         let mut in_hand = self.0.lock();
-        let of_one = camera.as_ref().and_then(|camera| in_hand.by_camera.get(camera));
-        if in_hand.all >= IN_HAND || of_one.is_some_and(|uploads| *uploads >= IN_HAND_OF_ONE) {
+        let of_one = in_hand.by_sender.get(&sender).copied().unwrap_or_default();
+        if in_hand.all >= IN_HAND || of_one >= IN_HAND_OF_ONE {
             return None;
         }
         in_hand.all += 1;
-        if let Some(camera) = &camera {
-            *in_hand.by_camera.entry(camera.clone()).or_default() += 1;
-        }
+        in_hand.by_sender.insert(sender.clone(), of_one + 1);
         drop(in_hand);
-        Some(Place { uploads: self, camera })
+        Some(Place { uploads: self, sender })
     }
 }
 
@@ -177,12 +194,10 @@ impl Drop for Place<'_> {
     fn drop(&mut self) {
         let mut in_hand = self.uploads.0.lock();
         in_hand.all -= 1;
-        if let Some(camera) = &self.camera
-            && let Some(uploads) = in_hand.by_camera.get_mut(camera)
-        {
+        if let Some(uploads) = in_hand.by_sender.get_mut(&self.sender) {
             *uploads -= 1;
             if *uploads == 0 {
-                in_hand.by_camera.remove(camera);
+                in_hand.by_sender.remove(&self.sender);
             }
         }
     }

@@ -49,7 +49,7 @@ struct NewUser {
     /// Without them, what the role allows.
     scopes: Option<Scopes>,
     /// Without them, a member may do everything, and a guest nothing.
-    #[serde(default, deserialize_with = "crate::identity::object::objects")]
+    #[serde(default)]
     grants: Option<Vec<AccountGrant>>,
     /// Who it is at the OpenID Connect provider: its issuer, a space, and the
     /// person's `sub` there; or `mailto:` and an address.
@@ -70,7 +70,7 @@ struct Change {
     /// What their tokens may be good for at the most.
     scopes: Option<Scopes>,
     /// All of them anew.
-    #[serde(default, deserialize_with = "crate::identity::object::objects")]
+    #[serde(default)]
     grants: Option<Vec<AccountGrant>>,
     /// Let in by nothing, for now.
     disabled: Option<bool>,
