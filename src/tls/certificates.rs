@@ -142,6 +142,12 @@ impl Certificates {
 }
 
 impl Status {
+    /// When the certificate expires, in seconds since 1970.
+    pub fn expiry_timestamp(&self) -> f64 {
+        let since = self.expires.duration_since(SystemTime::UNIX_EPOCH);
+        since.map_or(0.0, |since| since.as_secs_f64())
+    }
+
     /// How many days the certificate has left; below zero when it has expired.
     pub fn days_left(&self) -> f64 {
         let now = SystemTime::now();

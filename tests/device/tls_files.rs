@@ -193,10 +193,11 @@ async fn a_certificate_that_ends_soon_is_warned_of() {
         server.logged(message).await;
         let (_, metrics) = server.bytes("/metrics").await;
         let metrics = String::from_utf8(metrics.to_vec()).unwrap();
-        let line = metrics
-            .lines()
-            .find_map(|line| line.strip_prefix("latchlight_tls_certificate_days_left "));
-        let left: f64 = line.unwrap().parse().unwrap();
+        let name = "latchlight_tls_certificate_expiry_timestamp_seconds ";
+        let line = metrics.lines().find_map(|line| line.strip_prefix(name));
+        let expires: f64 = line.unwrap().parse().unwrap();
+        let since_1970 = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+        let left = (expires - since_1970.unwrap().as_secs_f64()) / 86_400.0;
         assert!((left - days as f64).abs() < 1.0, "{left}");
     }
 }

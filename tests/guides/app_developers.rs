@@ -50,14 +50,19 @@ fn shows(said: &Value, shown: &Value) -> bool {
     }
 }
 
-#[tokio::test]
-async fn an_app_by_curl_does_what_the_guide_says() {
-    let (server, terminal, _simulator) = house().await;
+/// A camera's picture.
+async fn upload(server: &Server) {
     let camera = server.request(reqwest::Method::POST, "/api/v1/pictures?device=camera-1").await;
     let mut picture = std::io::Cursor::new(Vec::new());
     image::RgbImage::new(8, 8).write_to(&mut picture, image::ImageFormat::Png).unwrap();
     let sent = camera.body(picture.into_inner()).send().await.unwrap();
     assert_eq!(sent.status(), 201);
+}
+
+#[tokio::test]
+async fn an_app_by_curl_does_what_the_guide_says() {
+    let (server, terminal, _simulator) = house().await;
+    upload(&server).await;
     let blocks = |mark: &str| PAGE.blocks(mark).concat();
     let said = terminal
         .run(&["sh curl", "sh stream", "sh pictures", "sh errors"].map(blocks).concat())
@@ -65,14 +70,17 @@ async fn an_app_by_curl_does_what_the_guide_says() {
     assert_eq!(said.matches(r#""outcome":"confirmed""#).count(), 2, "{said}");
     assert!(said.contains("\nevent: command\ndata: {"), "{said}");
     let tokens = std::fs::read_to_string(terminal.folder().join("tokens.json")).unwrap();
-    let answered = [answers(&said), answers(&tokens)].concat();
+    let links = std::fs::read_to_string(terminal.folder().join("links.json")).unwrap();
+    let answered = [answers(&said), answers(&tokens), answers(&links)].concat();
     let shown = answers(&blocks("json"));
-    assert_eq!(shown.len(), 4, "each is on one line");
+    assert_eq!(shown.len(), 5, "each is on one line");
     for shown in shown {
         assert!(answered.iter().any(|answered| shows(answered, &shown)), "{shown}\n{said}");
     }
-    let bytes = std::fs::read(terminal.folder().join("door.jpg")).unwrap();
-    assert!(image::load_from_memory(&bytes).is_ok());
+    for file in ["door.jpg", "anybodys.jpg", "small.jpg"] {
+        let bytes = std::fs::read(terminal.folder().join(file)).unwrap();
+        assert!(image::load_from_memory(&bytes).is_ok(), "{file}");
+    }
 }
 
 #[tokio::test]
@@ -94,6 +102,23 @@ async fn the_apps_in_python_and_javascript_do_what_the_guide_says() {
         }
         let lock = server.device_when(lock, |lock| lock["state"] == "unlocked").await;
         assert_eq!(lock["online"], true);
+    }
+}
+
+#[tokio::test]
+async fn a_link_to_a_picture_is_made_in_python_and_javascript_and_opens_it() {
+    let (server, terminal, _simulator) = house().await;
+    upload(&server).await;
+    for (mark, name, run) in [
+        ("python share.py", "doorbell", "python3 share.py"),
+        ("js share.mjs", "doorbell-2", "node share.mjs"),
+    ] {
+        terminal.write(mark.split(' ').nth(1).unwrap(), PAGE.block(mark));
+        let key = format!("export KEY=$(latchlight apikey add {name} --scopes pictures:read)\n");
+        let said = terminal.run(&(key + run)).await;
+        let link = format!("{}/picture/", server.http);
+        assert!(said.contains("camera-1 until 20") && said.contains(&link), "{mark}: {said}");
+        assert!(said.lines().any(|line| line.starts_with("image/jpeg ")), "{mark}: {said}");
     }
 }
 
@@ -120,9 +145,11 @@ async fn the_display_in_the_hall_tells_what_happens() {
 fn every_block_of_the_guide_is_run_or_shown() {
     let known = BTreeSet::from([
         "js app.mjs",
+        "js share.mjs",
         "json",
         "python app.py",
         "python follow.py",
+        "python share.py",
         "sh curl",
         "sh errors",
         "sh pictures",

@@ -108,7 +108,10 @@ async fn prometheus_takes_what_is_served_and_knows_every_name_of_alerts_and_dash
         assert_eq!(answer["status"], "success", "{expression}: {answer}");
     }
     // What there is only where it is configured or has happened.
-    let seldom = ["latchlight_tls_certificate_days_left", "latchlight_tls_certificate_refused"];
+    let seldom = [
+        "latchlight_tls_certificate_expiry_timestamp_seconds",
+        "latchlight_tls_certificate_refused",
+    ];
     let unknown: Vec<_> = used
         .iter()
         .filter(|name| !served.contains(*name) && !seldom.contains(&name.as_str()))

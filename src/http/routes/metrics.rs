@@ -108,9 +108,9 @@ fn registry(
 }
 
 fn register_certificate(registry: &mut Registry, status: &Status) {
-    let days = ConstGauge::new(status.days_left());
-    let help = "Days until the certificate of HTTP and MQTT expires";
-    registry.register("tls_certificate_days_left", help, days);
+    let expiry = ConstGauge::new(status.expiry_timestamp());
+    let help = "When the certificate of HTTP and MQTT expires, in seconds since 1970";
+    registry.register("tls_certificate_expiry_timestamp_seconds", help, expiry);
     let refused = ConstGauge::new(i64::from(status.refused.is_some()));
     let help = "Whether the certificate's files are others now, and cannot be used";
     registry.register("tls_certificate_refused", help, refused);

@@ -127,8 +127,11 @@ async fn c26_what_a_key_sends_in_a_cameras_place_is_on_record_and_no_stranger_of
     porch.say(&format!("find_stranger {}", forged["id"].as_str().unwrap())).await;
     until("the stranger", async || (server.get("/get_pic").await.status == 200).then_some(()))
         .await;
-    let events = server.get("/api/v1/events?kind=alert").await.json();
-    let detail = events["events"][0]["detail"].as_str().unwrap();
+    let detail = until("the alert on record", async || {
+        let events = server.get("/api/v1/events?kind=alert").await.json();
+        events["events"][0]["detail"].as_str().map(str::to_owned)
+    })
+    .await;
     assert!(detail.contains("sender app:recorder"), "{detail}");
     server.stop().await;
 }

@@ -57,7 +57,7 @@ pub(in crate::http) struct Parameters {
     #[param(
         min_length = 1,
         max_length = 128,
-        pattern = r"^[^\s\p{Cc}/\\]+$",
+        pattern = r"^[^\s\x00-\x1f\x7f-\x9f/\\]+$",
         example = "door.jpg"
     )]
     name: Option<String>,
