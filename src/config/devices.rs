@@ -1,5 +1,7 @@
 //! `devices`: what config.json alone can say of a device.
 
+use std::collections::{BTreeMap, HashMap};
+
 use serde::Deserialize;
 
 use super::{GrantedDevice, value};
@@ -71,5 +73,65 @@ impl DeviceSettings {
 impl Grant {
     fn is_about(&self, verb: Verb, device: &DeviceId) -> bool {
         self.actions.contains(&verb) && self.devices.contains(device)
+    }
+}
+
+/// A topic of two devices would have one do what the other is told.
+pub(super) fn check_topics(
+    prefix: &str,
+    devices: &BTreeMap<DeviceId, DeviceSettings>,
+) -> Result<(), String> {
+    let mut owners = HashMap::new();
+    for (id, device) in devices {
+        let Some(topics) = &device.topics else { continue };
+        crate::device_interface::topic_rules::check_pair(prefix, topics)
+            .map_err(|error| format!("devices.{id}.topics: {error}"))?;
+        for topic in [&topics.up, &topics.down] {
+            if let Some(owner) = owners.insert(topic, id) {
+                return Err(format!("devices.{id}.topics: `{topic}` is a topic of {owner}"));
+            }
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::config::load::tests::load;
+
+    #[test]
+    fn a_grant_names_actions_and_devices() {
+        let section = r#"{"devices": {"keypad": {"grants": [
+            {"actions": ["unlock"], "devices": ["front-door"]}]}}}"#;
+        let settings = load(section, &[]).expect("grant");
+        let keypad = settings.devices.values().next().expect("keypad");
+        let door = "front-door".parse().expect("id");
+        assert!(keypad.grants(crate::commands::Verb::Unlock, &door));
+        assert!(!keypad.grants(crate::commands::Verb::Lock, &door));
+        let error = load(
+            r#"{"devices": {"keypad": {"grants": [{"actions": ["toggle"], "devices": []}]}}}"#,
+            &[],
+        )
+        .expect_err("toggle");
+        assert!(error.contains("devices.keypad.grants[0].actions[0]"), "{error}");
+    }
+
+    #[test]
+    fn no_two_devices_have_a_topic_in_common() {
+        let with = |up: &str, down: &str| {
+            let pair = |up: &str, down: &str| {
+                format!(r#"{{"topics": {{"up": "{up}", "down": "{down}"}}}}"#)
+            };
+            let (front, garden) = (pair("a/up", "a/down"), pair(up, down));
+            load(&format!(r#"{{"devices": {{"front": {front}, "garden": {garden}}}}}"#), &[])
+        };
+        assert!(with("b/up", "b/down").is_ok());
+        for (up, down) in [("b/up", "a/down"), ("a/up", "b/down"), ("a/down", "b/down")] {
+            let error = with(up, down).expect_err("a topic twice");
+            assert!(
+                error.contains("devices.garden.topics") && error.contains("of front"),
+                "{error}"
+            );
+        }
     }
 }

@@ -10,6 +10,7 @@ mod database;
 mod devices;
 #[cfg(test)]
 mod documented;
+mod environment;
 mod events;
 mod http;
 mod limits;
@@ -38,7 +39,7 @@ pub use devices::{DeviceSettings, DeviceTopics, Grant};
 pub use events::EventSettings;
 pub use http::HttpSettings;
 pub use limits::LimitSettings;
-pub use load::{ENVIRONMENT_PREFIX, InvalidSettings};
+pub use load::InvalidSettings;
 pub use log::{LogFormat, LogSettings};
 pub use messages::MessageSettings;
 pub use mqtt::{MqttProtocol, MqttSettings};

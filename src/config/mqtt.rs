@@ -225,3 +225,41 @@ impl MqttSettings {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::config::load::tests::load;
+
+    #[test]
+    fn a_broker_that_is_no_url_is_refused_without_showing_its_password() {
+        let error = load(r#"{"mqtt": {"broker": "http://a:secret@b"}}"#, &[]).expect_err("scheme");
+        assert!(!error.contains("secret") && error.contains("mqtt://host:1883"), "{error}");
+        let error =
+            load(r#"{"mqtt": {"broker": "mqtt://a:secret@b"}}"#, &[]).expect_err("userinfo");
+        assert!(!error.contains("secret") && error.contains("mqtt.username"), "{error}");
+    }
+
+    #[test]
+    fn tls_is_refused_where_it_would_not_be_spoken_or_not_be_verified() {
+        for (section, word) in [
+            (r#"{"mqtt": {"broker": "mqtt://b", "ca_file": "ca.pem"}}"#, "use mqtts://"),
+            (r#"{"mqtt": {"broker": "mqtts://[::1]:8883"}}"#, "IPv6"),
+            (r#"{"mqtt": {"broker": "mqtts://b", "key_file": "k"}}"#, "belong together"),
+        ] {
+            let error = load(section, &[]).expect_err(section);
+            assert!(error.contains("mqtt.") && error.contains(word), "{error}");
+        }
+        let section = r#"{"mqtt": {"broker": "mqtts://b", "ca_file": "ca.pem"}}"#;
+        assert!(load(section, &[]).is_ok());
+    }
+
+    #[test]
+    fn the_server_does_not_listen_where_it_publishes() {
+        for filter in ["latchlight/devices/+/down", "latchlight/#", "#", "+/alerts/#"] {
+            let section = format!(r#"{{"mqtt": {{"topics": ["{filter}"]}}}}"#);
+            let error = load(&section, &[]).expect_err(filter);
+            assert!(error.contains("mqtt.topics[0]"), "{error}");
+        }
+        assert!(load(r#"{"mqtt": {"topics": ["weather/#"]}}"#, &[]).is_ok());
+    }
+}

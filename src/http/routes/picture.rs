@@ -1,6 +1,7 @@
 //! `GET /picture/{id}`: a picture, for whoever has a link to it that this
 //! server has signed. Nobody need be known: the link is what lets them in.
 
+use actix_web::http::header::{CROSS_ORIGIN_RESOURCE_POLICY, HeaderValue};
 use actix_web::web::{Data, Path, Query};
 use actix_web::{HttpRequest, HttpResponse};
 
@@ -44,5 +45,9 @@ pub(in crate::http) async fn get(
     })?;
     let (id, size) = opened;
     let picture = services.pictures.get(&id).await?.ok_or_else(picture_answer::missing)?;
-    picture_answer::bytes(&request, &services, &picture, size).await
+    let mut response = picture_answer::bytes(&request, &services, &picture, size).await?;
+    // Whoever has the link may show it where they like: in a mail, in a chat.
+    let (name, value) = (CROSS_ORIGIN_RESOURCE_POLICY, HeaderValue::from_static("cross-origin"));
+    response.headers_mut().insert(name, value);
+    Ok(response)
 }

@@ -31,6 +31,7 @@ async fn c26_a_link_opens_its_picture_to_whoever_has_it_and_no_other() {
     for (name, value) in [
         ("cache-control", "private, no-cache"),
         ("referrer-policy", "no-referrer"),
+        ("cross-origin-resource-policy", "cross-origin"),
         ("x-content-type-options", "nosniff"),
         ("content-security-policy", "default-src 'none'; sandbox"),
     ] {
