@@ -11,6 +11,7 @@ pub mod console;
 pub mod database;
 pub mod device_interface;
 pub mod events;
+pub mod export_format;
 pub mod http;
 pub mod identity;
 pub mod key_folder;

@@ -88,7 +88,11 @@ impl Settings {
         self.pictures.check()?;
         self.messages.check()?;
         self.plugins.check()?;
-        super::devices::check_topics(&self.mqtt.prefix, &self.devices)
+        super::devices::check_topics(&self.mqtt.prefix, &self.devices)?;
+        let settled = self.devices.values().filter_map(|device| device.topics.as_ref());
+        let settled = settled.flat_map(|pair| [&*pair.up, &*pair.down]);
+        let heard = self.mqtt.topics.iter().map(String::as_str).chain(settled);
+        self.messages.check_record(&self.mqtt.prefix, heard)
     }
 }
 

@@ -6,6 +6,7 @@ use latchlight_mqtt::TopicFilter;
 use serde::Deserialize;
 
 use super::value;
+use crate::device_interface::topic_rules;
 
 /// The settings of the message gateway.
 #[derive(Debug, Clone, Deserialize)]
@@ -15,6 +16,10 @@ pub struct MessageSettings {
     /// or the server's own is never among them.
     #[serde(deserialize_with = "value::list")]
     pub topics: Vec<String>,
+    /// The topic filters of which everything that comes from the broker is put on
+    /// record. The server does nothing else with it.
+    #[serde(deserialize_with = "value::list")]
+    pub record: Vec<String>,
     /// What stands before an IMEI in a topic.
     pub imei_prefix: String,
     /// The most bytes of a payload.
@@ -40,6 +45,7 @@ impl Default for MessageSettings {
     fn default() -> Self {
         Self {
             topics: vec!["messages/#".to_owned()],
+            record: Vec::new(),
             imei_prefix: "messages/".to_owned(),
             max_bytes: 64 * 1024,
             max_batch_bytes: 8 * 1024 * 1024,
@@ -62,6 +68,26 @@ impl MessageSettings {
     /// From a message to when it is not sent any more.
     pub fn queue_for(&self) -> Duration {
         Duration::from_secs(u64::from(self.queue_for))
+    }
+
+    /// What is heard twice would be done twice, and what the server says to
+    /// devices has their secrets: both stand apart from what is recorded.
+    pub(super) fn check_record<'a>(
+        &self,
+        prefix: &str,
+        heard: impl Iterator<Item = &'a str> + Clone,
+    ) -> Result<(), String> {
+        for (index, filter) in self.record.iter().enumerate() {
+            topic_rules::check_recorded(prefix, filter)
+                .map_err(|error| format!("messages.record[{index}]: {error}"))?;
+            if let Some(other) = heard.clone().find(|other| topic_rules::overlap(filter, other)) {
+                return Err(format!(
+                    "messages.record[{index}]: `{filter}` overlaps with `{other}`, on which the \
+                     server speaks with devices or listens already"
+                ));
+            }
+        }
+        Ok(())
     }
 
     pub(super) fn check(&self) -> Result<(), String> {
@@ -103,5 +129,43 @@ impl MessageSettings {
             return Err(format!("messages.keep_bytes: {} is less than 1048576", self.keep_bytes));
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_recorded_stands_apart_from_what_devices_hear_and_say() {
+        let check = |filter: &str| {
+            let settings =
+                MessageSettings { record: vec![filter.to_owned()], ..Default::default() };
+            settings.check_record("house", ["yard/+", "back/hears"].into_iter())
+        };
+        for filter in ["sensors/#", "sensors", "yard", "back/+/x"] {
+            assert_eq!(check(filter), Ok(()), "{filter}");
+        }
+        for filter in [
+            "",
+            "#",
+            "+",
+            "+/x",
+            "+/devices/#",
+            "house",
+            "house/#",
+            "house/devices/front/down",
+            "$SYS/#",
+            "$share/a/sensors/#",
+            "a/#/b",
+            "yard/#",
+            "yard/+",
+            "yard/gate",
+            "back/#",
+        ] {
+            let error = check(filter).unwrap_err();
+            assert!(error.starts_with("messages.record[0]: `"), "{filter}: {error}");
+        }
     }
 }

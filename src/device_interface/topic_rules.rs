@@ -45,6 +45,25 @@ pub fn check_extra(prefix: &str, filter: &str) -> Result<(), String> {
     Ok(())
 }
 
+/// Checks one of the filters whose messages are put on record.
+///
+/// # Errors
+/// It is no filter of one's own, or overlaps with the topics below the prefix,
+/// on which devices are told their secrets.
+pub fn check_recorded(prefix: &str, filter: &str) -> Result<(), String> {
+    let parsed = latchlight_mqtt::TopicFilter::try_from(filter);
+    if parsed.is_err() || filter.starts_with('$') {
+        return Err(format!("`{}` is not a topic filter without `$`", shown(filter)));
+    }
+    if overlap(filter, &format!("{prefix}/#")) {
+        return Err(format!(
+            "`{filter}` overlaps with `{prefix}/#`, where devices are told their secrets: its \
+             first level must be another name, and no wildcard"
+        ));
+    }
+    Ok(())
+}
+
 /// Checks a pair of topics of another shape.
 ///
 /// # Errors
@@ -81,7 +100,7 @@ fn check_plain(topic: &str) -> Result<(), String> {
 }
 
 /// Whether some topic matches both filters.
-fn overlap(a: &str, b: &str) -> bool {
+pub fn overlap(a: &str, b: &str) -> bool {
     let (mut a, mut b) = (a.split('/'), b.split('/'));
     loop {
         match (a.next(), b.next()) {

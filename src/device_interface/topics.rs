@@ -22,6 +22,8 @@ pub use gate::{AnswerWord, CommandMessage, Destination, Refused};
 pub struct Topics {
     prefix: String,
     extra: Vec<String>,
+    /// The filters whose messages are put on record; no device speaks there.
+    recorded: Vec<String>,
     /// Topics of another shape, from config.json; they win over base topics.
     settled: HashMap<DeviceId, DeviceTopics>,
     /// Who speaks on which topic outside the prefix.
@@ -85,6 +87,7 @@ impl Topics {
         let topics = Self {
             prefix: settings.mqtt.prefix.clone(),
             extra: settings.mqtt.topics.clone(),
+            recorded: settings.messages.record.clone(),
             settled: (settings.devices.iter())
                 .filter_map(|(id, device)| Some((id.clone(), device.topics.clone()?)))
                 .collect(),
@@ -195,7 +198,8 @@ impl Topics {
             return Ok(None);
         }
         let (up, down) = (format!("{base}/up"), format!("{base}/down"));
-        if self.extra.iter().any(|filter| matches(filter, &up) || matches(filter, &down)) {
+        let mut heard = self.extra.iter().chain(&self.recorded);
+        if heard.any(|filter| matches(filter, &up) || matches(filter, &down)) {
             return Err(format!("the base topic `{base}` is one that the server listens on"));
         }
         let (mut speakers, mut listeners) = (self.speakers.write(), self.listeners.write());

@@ -7,6 +7,13 @@ use std::sync::Arc;
 #[error("the record of events: {0}")]
 pub struct EventError(pub(super) Arc<str>);
 
+impl EventError {
+    /// What stands there is not what was written.
+    pub fn odd(what: String) -> Self {
+        Self(what.into())
+    }
+}
+
 impl From<sqlx::Error> for EventError {
     fn from(error: sqlx::Error) -> Self {
         Self(error.to_string().into())

@@ -58,7 +58,6 @@ mod writer;
 
 pub use error::EventError;
 pub use event::{Event, Kind, Outcome};
-pub use export::Format;
 pub use feed::Following;
 pub use frame::Frame;
 pub use handle::Events;

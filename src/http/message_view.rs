@@ -18,56 +18,56 @@ use crate::messages::{Direction, Message, MessageId, MessageState};
 #[schema(as = Message)]
 pub(super) struct MessageView<'a> {
     /// Its id, which it has with it as the user property `message-id`.
-    id: MessageId,
+    pub(super) id: MessageId,
     /// Which way it went: `sent` or `received`.
     #[schema(example = "sent")]
-    direction: &'static str,
+    pub(super) direction: &'static str,
     /// What became of it.
     #[schema(example = "sent")]
-    state: MessageState,
+    pub(super) state: MessageState,
     /// Where it was published, or is to be.
     #[schema(example = "messages/garden")]
-    topic: &'a str,
+    pub(super) topic: &'a str,
     /// The device that it is about.
     #[schema(example = "garden")]
-    device: Option<&'a str>,
+    pub(super) device: Option<&'a str>,
     /// What was sent, where it is a text.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "water the roses")]
-    payload: Option<&'a str>,
+    pub(super) payload: Option<&'a str>,
     /// What was sent, where it is none, in base64.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "AP8=")]
-    payload_base64: Option<String>,
+    pub(super) payload_base64: Option<String>,
     /// How often it comes.
     #[schema(minimum = 0, maximum = 2, example = 1)]
-    qos: u8,
+    pub(super) qos: u8,
     /// Whether the broker is to keep it.
-    retain: bool,
+    pub(super) retain: bool,
     /// A media type.
     #[schema(example = "text/plain")]
-    content_type: Option<&'a str>,
+    pub(super) content_type: Option<&'a str>,
     /// User properties.
     #[schema(value_type = BTreeMap<String, String>, example = json!({}))]
-    properties: BTreeMap<&'a str, &'a str>,
+    pub(super) properties: BTreeMap<&'a str, &'a str>,
     /// Who sent it.
     #[schema(example = "app:ann")]
-    sender: Option<&'a str>,
+    pub(super) sender: Option<&'a str>,
     /// When it came.
     #[serde(serialize_with = "crate::timestamp::milliseconds")]
     #[schema(value_type = String, format = DateTime)]
-    at: Timestamp,
+    pub(super) at: Timestamp,
     /// From when on it is of no use.
     #[serde(serialize_with = "crate::timestamp::milliseconds_or_null")]
     #[schema(value_type = Option<String>, format = DateTime)]
-    expires_at: Option<Timestamp>,
+    pub(super) expires_at: Option<Timestamp>,
     /// When the broker took it, or it was given up.
     #[serde(serialize_with = "crate::timestamp::milliseconds_or_null")]
     #[schema(value_type = Option<String>, format = DateTime)]
-    ended_at: Option<Timestamp>,
+    pub(super) ended_at: Option<Timestamp>,
     /// Why it was given up.
     #[schema(example = "the broker cannot be reached")]
-    detail: Option<&'a str>,
+    pub(super) detail: Option<&'a str>,
 }
 
 impl<'a> MessageView<'a> {

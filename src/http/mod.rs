@@ -26,6 +26,7 @@ mod etag;
 mod event_stream;
 mod message_answer;
 mod message_body;
+mod message_columns;
 mod message_view;
 mod needs;
 mod once;
@@ -130,6 +131,7 @@ fn resources() -> Vec<Resource> {
         resource("/api/v1/me/pins").read(LocksOperate, me::pins::list).post(LocksOperate, me::pins::post),
         resource("/api/v1/me/pins/{id}").delete(LocksOperate, me::pins::delete),
         resource("/api/v1/messages").read(MESSAGES, messages::list),
+        resource("/api/v1/messages/export").read(MESSAGES, messages::export::get),
         resource("/api/v1/messages/{id}").read(MESSAGES, messages::get),
         resource("/api/v1/pairing").read(Admin, pairing::get).post(Admin, pairing::post).delete(Admin, pairing::delete),
         resource("/api/v1/pictures").read(PicturesRead, pictures::list).post(Needs::device_or(PicturesWrite), pictures::upload::post),

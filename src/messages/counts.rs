@@ -27,7 +27,12 @@ impl Default for Counts {
 impl Counts {
     /// So it ended.
     pub(super) fn note(&self, state: MessageState) {
-        self.messages.get_or_create(&[("state", state.as_str())]).inc();
+        self.note_many(state, 1);
+    }
+
+    /// So many of them ended so.
+    pub(super) fn note_many(&self, state: MessageState, many: u64) {
+        self.messages.get_or_create(&[("state", state.as_str())]).inc_by(many);
     }
 
     /// The record did not take a write.

@@ -7,6 +7,7 @@ use latchlight_mqtt::{InvalidTopic, QoS, TopicFilter, TopicName};
 
 use super::InvalidDraft;
 use crate::config::MessageSettings;
+use crate::device_interface::link::GATEWAY_ID;
 use crate::device_interface::topics::{Destination, Refused, Topics};
 
 /// The longest topic, in bytes.
@@ -18,11 +19,11 @@ const LONGEST_TEXT: usize = 1024;
 /// How many properties a message may have.
 const MOST_PROPERTIES: usize = 32;
 
-/// The longest life of a message, in seconds: a year.
-const LONGEST_LIFE: u32 = 366 * 24 * 60 * 60;
+/// What is said of other texts than those.
+const PLAIN: &str = "no control characters, and none that Unicode calls noncharacters";
 
-/// The property that has the id of a message.
-pub(super) const ID_PROPERTY: &str = "message-id";
+/// The longest life of a message, in seconds: a year.
+pub const LONGEST_LIFE: u32 = 366 * 24 * 60 * 60;
 
 /// Where a message is to go.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -108,9 +109,6 @@ impl Rules {
             return Err(unfit(format!("a payload has at most {} bytes", self.max_bytes)));
         }
         self.check_properties(&new)?;
-        if new.expires_in.is_some_and(|seconds| !(1..=LONGEST_LIFE).contains(&seconds)) {
-            return Err(unfit(format!("expires_in is 1 to {LONGEST_LIFE} seconds")));
-        }
         let device = self.device_of(&topic);
         Ok(Draft { topic: topic.into(), device, new })
     }
@@ -149,6 +147,9 @@ impl Rules {
         }
         let checked = TopicName::try_from(topic.as_str());
         checked.map_err(|error: InvalidTopic| unfit(error.to_string()))?;
+        if !is_plain(&topic) {
+            return Err(unfit(format!("a topic has {PLAIN}")));
+        }
         Ok(topic)
     }
 
@@ -164,21 +165,32 @@ impl Rules {
         if properties.len() > MOST_PROPERTIES {
             return Err(unfit(format!("a message has at most {MOST_PROPERTIES} properties")));
         }
-        if properties.iter().any(|(name, _)| name == ID_PROPERTY) {
-            return Err(unfit(format!("the property `{ID_PROPERTY}` is the server's to set")));
+        if properties.iter().any(|(name, _)| name == GATEWAY_ID) {
+            return Err(unfit(format!("the property `{GATEWAY_ID}` is the server's to set")));
         }
-        let texts = properties.iter().flat_map(|(name, value)| [name, value]).chain(content_type);
-        for text in texts {
-            // [MQTT-1.5.4-2]; and paho would cut it off there.
-            if text.len() > LONGEST_TEXT || text.contains('\0') {
-                return Err(unfit(format!(
-                    "content_type, and what properties have, is text without U+0000 of at most \
-                     {LONGEST_TEXT} bytes"
-                )));
+        let of_type = content_type.iter().map(|text| ("content_type", text));
+        let names = properties.iter().map(|(name, _)| ("the name of a property", name));
+        let values = properties.iter().map(|(_, value)| ("the value of a property", value));
+        for (what, text) in of_type.chain(names).chain(values) {
+            if text.len() > LONGEST_TEXT {
+                return Err(unfit(format!("{what} has at most {LONGEST_TEXT} bytes")));
+            }
+            if !is_plain(text) {
+                return Err(unfit(format!("{what} has {PLAIN}")));
             }
         }
         Ok(())
     }
+}
+
+/// Whether every broker takes this text. Some close the connection on which it
+/// comes ([MQTT-1.5.4-2] has them do so for U+0000 alone), and it is the one that
+/// the devices are reached by.
+fn is_plain(text: &str) -> bool {
+    let is_none = |c: char| {
+        c.is_control() || ('\u{FDD0}'..='\u{FDEF}').contains(&c) || u32::from(c) & 0xFFFE == 0xFFFE
+    };
+    !text.contains(is_none)
 }
 
 fn unfit(why: String) -> InvalidDraft {

@@ -9,6 +9,13 @@ use crate::device_interface::topics::Refused;
 #[error("the record of messages: {0}")]
 pub struct MessageError(pub(super) Arc<str>);
 
+impl MessageError {
+    /// What stands there is not what was written.
+    pub fn odd(what: String) -> Self {
+        Self(what.into())
+    }
+}
+
 impl From<sqlx::Error> for MessageError {
     fn from(error: sqlx::Error) -> Self {
         Self(error.to_string().into())

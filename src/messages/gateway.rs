@@ -17,11 +17,11 @@ use super::outbox::{Leave, Outbox, Until, Waiting};
 use super::retention::Retention;
 use super::{
     Draft, Ending, Filter, InvalidDraft, Message, MessageError, MessageId, MessageState,
-    NewMessage, NotAccepted, Position, Sending, Total, rows, scan,
+    NewMessage, NotAccepted, Position, Sending, Total, received, rows, scan,
 };
 use crate::config::MessageSettings;
 use crate::database::{Database, Pool};
-use crate::device_interface::link::Link;
+use crate::device_interface::link::{Heard, Link, Recording};
 use crate::device_interface::topics::Topics;
 use crate::events::Events;
 use crate::identity::{Permissions, Principal};
@@ -39,12 +39,17 @@ struct Inner {
     outbox: Arc<Outbox>,
     load: Load,
     rules: Arc<Rules>,
+    /// The most bytes of a payload, as the settings are now.
+    largest: usize,
     /// How long a message waits that does not say so itself.
     queue_for: Duration,
     /// The last id that was given.
     last: Mutex<MessageId>,
     /// What an earlier run has accepted and not marked.
     left: Mutex<Vec<Waiting>>,
+    /// What is received, until it is recorded.
+    heard: Mutex<Option<mpsc::Receiver<Heard>>>,
+    recording: Recording,
     retention: Retention,
 }
 
@@ -58,6 +63,10 @@ pub struct MessageParts {
     pub permissions: Permissions,
     /// Where it stands who might not.
     pub events: Events,
+    /// What is to be recorded of what others send.
+    pub recording: Recording,
+    /// What came of that.
+    pub heard: mpsc::Receiver<Heard>,
 }
 
 impl Messages {
@@ -70,7 +79,7 @@ impl Messages {
         settings: &MessageSettings,
         parts: MessageParts,
     ) -> Result<Self, MessageError> {
-        let MessageParts { link, topics, permissions, events } = parts;
+        let MessageParts { link, topics, permissions, events, recording, heard } = parts;
         let (pool, queue_for) = (database.pool.clone(), settings.queue_for());
         let load = Load::new(settings.outbox, settings.outbox_bytes);
         let left = rows::waiting(&pool).await?;
@@ -90,15 +99,21 @@ impl Messages {
             outbox,
             load,
             rules,
+            largest: settings.max_bytes,
             queue_for,
             last,
             left,
+            heard: Mutex::new(Some(heard)),
+            recording,
             retention,
         })))
     }
 
-    /// Sends what an earlier run has left.
+    /// Sends what an earlier run has left, and records what comes from now on.
     pub fn resume(&self) {
+        if let Some(heard) = self.0.heard.lock().take() {
+            tokio::spawn(received::record(self.clone(), heard));
+        }
         let left = std::mem::take(&mut *self.0.left.lock());
         if !left.is_empty() {
             tracing::info!(messages = left.len(), "messages of an earlier run are sent");
@@ -157,6 +172,33 @@ impl Messages {
         }
     }
 
+    /// Puts on record what others have sent; what the database does not take is
+    /// lost, and counted.
+    pub(super) async fn receive(&self, heard: Vec<Heard>) {
+        let inner = &*self.0;
+        let many = heard.len() as u64;
+        let Ok(permit) = inner.journal.reserve().await else { return };
+        let (done, written) = oneshot::channel();
+        {
+            // Ids go into the journal in their order.
+            let mut last = inner.last.lock();
+            let now = Timestamp::now();
+            let messages = heard.into_iter().map(|heard| {
+                *last = MessageId::after(*last, now);
+                let device = inner.rules.device_of(&heard.topic);
+                (Message::received(*last, device, heard), None)
+            });
+            let messages = messages.collect();
+            permit.send(Entry::Came { messages, done });
+        }
+        let written = written.await.is_ok_and(|written| written.is_ok());
+        if written {
+            inner.outbox.counts.note_many(MessageState::Received, many);
+        } else {
+            inner.recording.lost.inc_by(many);
+        }
+    }
+
     /// A page of messages, and after which one the next begins. It may have
     /// fewer messages than `limit` though there are more.
     ///
@@ -168,7 +210,7 @@ impl Messages {
         position: Position,
         limit: u32,
     ) -> Result<(Vec<Message>, Option<MessageId>), MessageError> {
-        scan::page(&self.0.pool, filter, position, limit).await
+        scan::page(&self.0.pool, filter, position, limit, self.0.largest).await
     }
 
     /// How many messages are like this.
@@ -201,6 +243,8 @@ impl Messages {
         let help = "Messages of the gateway that wait for the broker";
         registry.register("gateway_messages_waiting", help, ConstGauge::new(waiting));
         self.0.outbox.counts.register(registry);
+        let help = "Messages that were received and are not on record";
+        registry.register("gateway_messages_lost", help, self.0.recording.lost.clone());
     }
 
     /// Removes, bit by bit, what is not kept any longer; it ends when it is

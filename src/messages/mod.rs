@@ -20,12 +20,13 @@ mod load;
 mod message;
 mod message_id;
 mod outbox;
+mod received;
 mod retention;
 mod rows;
 mod scan;
 mod sending;
 
-pub use draft::{Draft, NewMessage, To};
+pub use draft::{Draft, LONGEST_LIFE, NewMessage, To};
 pub use error::{InvalidDraft, MessageError, NotAccepted};
 pub use filter::{Direction, Filter, Position, Total};
 pub use gateway::{MessageParts, Messages};

@@ -13,11 +13,11 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::counts::Counts;
-use super::draft::{ID_PROPERTY, Rules};
+use super::draft::Rules;
 use super::journal::{Ended, Entry};
 use super::load::Place;
 use super::{Ending, Message};
-use crate::device_interface::link::{Link, NotTaken, Outgoing};
+use crate::device_interface::link::{GATEWAY_ID, Link, NotTaken, Outgoing};
 use crate::device_interface::topics::Destination;
 use crate::events::{Event, Events, Kind};
 use crate::identity::{Permissions, Scope};
@@ -25,6 +25,11 @@ use crate::identity::{Permissions, Scope};
 /// How soon a message is tried again that the broker did not take, and how
 /// often it is looked at what else waits behind it.
 const AGAIN: Duration = Duration::from_secs(1);
+
+/// How many connections may be lost with a message on its way, before it is
+/// given up: one that the broker cannot bear must not keep it from the devices.
+/// The pause in between grows, to a minute.
+const LOST: u32 = 10;
 
 /// How long a message waits behind others that is not to be queued.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -130,6 +135,7 @@ impl Outbox {
 
     /// How a message ends; nothing: the server stops before that.
     async fn send(&self, waiting: &Waiting) -> Option<Ending> {
+        let mut lost = 0;
         loop {
             if let Some(why) = waiting.over() {
                 return Some(Ending::Expired(why));
@@ -145,14 +151,23 @@ impl Outbox {
             let why = match self.deliver(to, &waiting.message).await {
                 Ok(()) => return Some(Ending::Sent),
                 Err(NotTaken::Refused(why)) => return Some(Ending::Failed(why)),
-                Err(NotTaken::Away(why)) if !waiting.is_queued => {
+                Err(NotTaken::Away(why) | NotTaken::Lost(why)) if !waiting.is_queued => {
                     return Some(Ending::Failed(why));
+                }
+                Err(NotTaken::Lost(why)) if lost == LOST => {
+                    return Some(Ending::Failed(format!(
+                        "{why}, {LOST} times over: the broker may close the connection for it"
+                    )));
+                }
+                Err(NotTaken::Lost(why)) => {
+                    lost += 1;
+                    why
                 }
                 Err(NotTaken::Away(why)) => why,
             };
             tracing::debug!(id = %waiting.message.id, why, "a message waits for the broker");
             let up = async {
-                tokio::time::sleep(AGAIN).await;
+                tokio::time::sleep(AGAIN * 2_u32.pow(lost.min(6))).await;
                 self.give_up_behind(&waiting.message.topic, &why).await;
                 // It can wait long: what is behind it is looked at meanwhile.
                 while !self.link.is_up() && waiting.over().is_none() {
@@ -173,7 +188,7 @@ impl Outbox {
             u32::try_from(seconds.max(1)).unwrap_or(u32::MAX)
         });
         let mut properties = message.properties.clone();
-        properties.push((ID_PROPERTY.to_owned(), message.id.to_string()));
+        properties.push((GATEWAY_ID.to_owned(), message.id.to_string()));
         let outgoing = Outgoing {
             payload: message.payload.clone(),
             qos: message.qos,

@@ -18,9 +18,14 @@ const LOOKED_AT: i64 = 8_000;
 /// more, they are met often enough in the order of time.
 const SORTED: usize = 4_000;
 
-/// How many of these are read for a page, and how many at a time.
+/// How many of these are read for a page, and how many messages at a time.
 const READ: usize = 2_000;
 const CHUNK: usize = 500;
+
+/// With so many bytes of payloads a page ends, though it could have more
+/// messages. It is read by at most as many at a time, so it has less than twice
+/// that.
+const PAGE_BYTES: usize = 16 * 1024 * 1024;
 
 /// How many rows are looked at to count.
 const COUNTED: i64 = 100_000;
@@ -53,15 +58,35 @@ pub(super) async fn page(
     filter: &Filter,
     position: Position,
     limit: u32,
+    largest: usize,
 ) -> Result<Page, MessageError> {
     let scan = Scan::new(filter, position);
+    let chunk = chunk(largest);
     if let Some(ids) = scan.sorted(pool).await? {
-        return scan.page_of(pool, ids, limit as usize).await;
+        return scan.page_of(pool, ids, limit as usize, chunk).await;
     }
     let (ids, next) = scan.ids(pool, i64::from(limit)).await?;
-    let mut messages = rows::of_ids(pool, &ids, |_| {}).await?;
-    scan.sort(&mut messages);
+    let (mut messages, mut bytes) = (Vec::new(), 0);
+    for chunk in ids.chunks(chunk) {
+        let mut found = rows::of_ids(pool, chunk, |_| {}).await?;
+        scan.sort(&mut found);
+        bytes += bytes_of(&found);
+        messages.append(&mut found);
+        if bytes >= PAGE_BYTES {
+            let last = chunk.last().filter(|last| ids.last() != Some(last));
+            return Ok((messages, last.map(|last| MessageId::of_i64(*last)).or(next)));
+        }
+    }
     Ok((messages, next))
+}
+
+/// How many messages are read at a time where the largest has so many bytes.
+fn chunk(largest: usize) -> usize {
+    (PAGE_BYTES / largest.max(1)).clamp(1, CHUNK)
+}
+
+fn bytes_of(messages: &[Message]) -> usize {
+    messages.iter().map(|message| message.payload.len()).sum()
 }
 
 pub(super) async fn count(pool: &Pool, filter: &Filter) -> Result<Total, MessageError> {
@@ -274,21 +299,26 @@ impl<'a> Scan<'a> {
         pool: &Pool,
         ids: Vec<i64>,
         limit: usize,
+        chunk: usize,
     ) -> Result<Page, MessageError> {
-        let mut page = Vec::new();
+        let (mut page, mut bytes) = (Vec::new(), 0);
         let mut looked_at = 0;
-        for chunk in ids[..ids.len().min(READ)].chunks(CHUNK) {
+        for chunk in ids[..ids.len().min(READ)].chunks(chunk) {
             let rest = |query: &mut Statement| {
                 self.push_rest(query);
             };
             let mut found = rows::of_ids(pool, chunk, rest).await?;
             self.sort(&mut found);
+            bytes += bytes_of(&found);
             page.append(&mut found);
             looked_at += chunk.len();
             if page.len() > limit {
                 page.truncate(limit);
                 let next = page.last().map(|message| message.id);
                 return Ok((page, next));
+            }
+            if bytes >= PAGE_BYTES {
+                break;
             }
         }
         let next = (looked_at < ids.len()).then(|| MessageId::of_i64(ids[looked_at - 1]));

@@ -38,7 +38,7 @@ impl Acting {
         meeting: Meeting,
         public_url: &str,
     ) -> anyhow::Result<Self> {
-        let Meeting { topics, link, incoming, mqtt: _ } = meeting;
+        let Meeting { topics, link, incoming, recording, heard, mqtt: _ } = meeting;
         let Ground { state, database, .. } = ground;
         let presence = Arc::new(Presence::default());
         let outbox = LinkOutbox {
@@ -80,6 +80,8 @@ impl Acting {
             topics: topics.clone(),
             permissions: known.permissions.clone(),
             events: known.events.clone(),
+            recording,
+            heard,
         };
         let messages = Messages::open(database, &settings.messages, parts);
         let messages = messages.await.context("open the record of messages")?;

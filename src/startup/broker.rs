@@ -13,7 +13,8 @@ use super::ground::Ground;
 use super::known::Known;
 use crate::config::{MqttSettings, Settings};
 use crate::device_interface::link::{
-    Embedding, InlineLink, Link, LinkEvent, MqttAddresses, MqttListeners, PahoLink,
+    Embedding, Heard, InlineLink, Link, LinkEvent, MqttAddresses, MqttListeners, PahoLink,
+    Recording,
 };
 use crate::device_interface::topics::Topics;
 use crate::http::Origins;
@@ -30,6 +31,8 @@ pub(super) struct Meeting {
     pub(super) link: Arc<dyn Link>,
     pub(super) mqtt: MqttAddresses,
     pub(super) incoming: mpsc::Receiver<LinkEvent>,
+    pub(super) recording: Recording,
+    pub(super) heard: mpsc::Receiver<Heard>,
 }
 
 impl Meeting {
@@ -45,18 +48,21 @@ impl Meeting {
         let topics = Arc::new(Topics::new(settings));
         adopt_base_topics(&ground.state, &topics);
         let (events, incoming) = mpsc::channel(EVENTS);
+        let (recording, heard) = Recording::new(&settings.messages);
         let (link, mqtt) = if settings.mqtt.is_embedded() {
             let pages = pages(&Origins::of(&settings.http, &entrances.http));
             let certificates = entrances.certificates.as_ref();
             let listeners = MqttListeners::bind(&settings.mqtt, certificates, &pages)?;
             let options = options(settings, ground.files);
             let admission = known.admission(ground, settings)?;
-            let embedding = Embedding { listeners, options, give_back, admission };
+            let recording = recording.clone();
+            let embedding = Embedding { listeners, options, give_back, admission, recording };
             inline_link(settings, &ground.data, embedding, &topics, events).await?
         } else {
-            (outside_link(settings, &topics, events)?, MqttAddresses::default())
+            let link = outside_link(settings, &topics, events, recording.clone())?;
+            (link, MqttAddresses::default())
         };
-        Ok(Self { topics, link, mqtt, incoming })
+        Ok(Self { topics, link, mqtt, incoming, recording, heard })
     }
 }
 
@@ -89,6 +95,7 @@ fn outside_link(
     settings: &Settings,
     topics: &Arc<Topics>,
     events: mpsc::Sender<LinkEvent>,
+    recording: Recording,
 ) -> anyhow::Result<Arc<dyn Link>> {
     let broker = settings.mqtt.broker_without_credentials();
     tracing::warn!(
@@ -96,7 +103,8 @@ fn outside_link(
         "an outside broker is used: who may say and hear what, sessions and limits are its \
          operator's, see docs/outside-brokers.md"
     );
-    let link = PahoLink::start(&settings.mqtt, topics.filters(), topics.server_online(), events)?;
+    let (filters, online) = (topics.filters(), topics.server_online());
+    let link = PahoLink::start(&settings.mqtt, filters, online, events, recording)?;
     Ok(Arc::new(link))
 }
 

@@ -35,6 +35,7 @@ mod postgres;
 mod postgres_server;
 mod process;
 mod real_clients;
+mod received_messages;
 mod restart;
 mod retention;
 mod safety;

@@ -103,6 +103,10 @@ async fn under_the_shipped_rules_devices_and_the_server_do_their_work() {
     porch.say("find_stranger").await;
     assert!(porch.hear().await.starts_with("ok find_stranger "));
     assert!(front.hear().await.starts_with("alert stranger "));
+
+    let message = json!({ "topic": "messages/garden", "payload": "water the roses" });
+    let (status, answer) = server.post_json("/messaging/send", message).await;
+    assert_eq!(status, 201, "{answer}");
 }
 
 #[tokio::test]

@@ -105,6 +105,32 @@ async fn messages_wait_for_a_real_broker_though_the_server_is_killed_meanwhile()
     wait_for_the_broker(true).await;
 }
 
+#[tokio::test]
+async fn no_message_has_a_broker_close_the_connection_to_the_devices() {
+    let mosquitto = mosquitto();
+    let server = server_on(&mosquitto).await;
+    let mut reader = reader(&mosquitto).await;
+    // Mosquitto calls all but the last malformed, though MQTT lets them be.
+    for odd in ["\n", "\u{7f}", "\u{85}", "\u{fdd0}", "\u{ffff}", "\u{1fffe}", "\u{200b}"] {
+        for body in [
+            json!({ "topic": format!("messages/{odd}"), "payload": odd }),
+            json!({ "topic": "messages/x", "payload": odd, "content_type": odd }),
+            json!({ "topic": "messages/x", "payload": odd, "properties": { "a": odd } }),
+            json!({ "topic": "messages/x", "payload": odd, "properties": { odd: "a" } }),
+        ] {
+            let (status, answer) = server.post_json("/messaging/send", body).await;
+            let fits = odd == "\u{200b}";
+            assert_eq!(status, if fits { 201 } else { 422 }, "{odd:?}: {answer}");
+            if fits {
+                assert_eq!(reader.hear_publish().await.payload, odd);
+            }
+        }
+    }
+    let log = server.stop_and_read_log().await;
+    let lost = "the connection to the broker is lost";
+    assert!(log.iter().all(|line| line["message"] != lost), "{log:?}");
+}
+
 /// Has a message wait that this token or key sends; gives its id.
 async fn queue_as(server: &Server, bearer: &str, payload: &str) -> String {
     let url = format!("{}/messaging/send", server.http);

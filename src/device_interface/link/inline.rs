@@ -24,7 +24,8 @@ use super::client::Client;
 use super::listeners::{MqttAddresses, MqttListeners};
 use super::sessions::{Sessions, Watch};
 use super::{
-    Admission, Admitted, Incoming, Link, LinkEvent, NotAdmitted, NotTaken, Outgoing, store,
+    Admission, Admitted, Incoming, Link, LinkEvent, NotAdmitted, NotTaken, Outgoing, Recording,
+    store,
 };
 use crate::commands::{Dispatch, Flight, FlightEnd, FlightEvent, Receipt};
 use crate::config::MqttSettings;
@@ -39,6 +40,9 @@ const SUBSCRIPTION: SubscriptionOptions = SubscriptionOptions {
     retain_as_published: true,
     retain_handling: RetainHandling::DoNotSend,
 };
+
+/// What is only recorded slows its publishers down, as what is acted on does.
+const RECORDED: SubscriptionOptions = SUBSCRIPTION;
 
 /// How long the store may take for a message of the gateway.
 const STORING: Duration = Duration::from_secs(10);
@@ -56,6 +60,8 @@ pub struct Embedding {
     pub give_back: fn(),
     /// Whom it lets in.
     pub admission: Admission,
+    /// What of its messages is recorded.
+    pub recording: Recording,
 }
 
 /// The link inside the embedded broker, which it carries.
@@ -66,6 +72,7 @@ pub struct InlineLink {
     ledger: Option<Ledger>,
     filters: InlineFilters,
     listening: JoinHandle<()>,
+    recorded: JoinHandle<()>,
     /// Looks at sessions again when somebody may do less.
     reviewing: JoinHandle<()>,
     topics_changed: Arc<Notify>,
@@ -87,7 +94,7 @@ impl InlineLink {
         topics: Arc<Topics>,
         events: mpsc::Sender<LinkEvent>,
     ) -> anyhow::Result<Self> {
-        let Embedding { listeners, options, give_back, admission } = embedding;
+        let Embedding { listeners, options, give_back, admission, recording } = embedding;
         let (presence, changes) = mpsc::unbounded_channel();
         let sessions = Arc::new(Sessions::new(topics.clone(), presence));
         let mut builder = Broker::builder()
@@ -118,6 +125,7 @@ impl InlineLink {
             .collect();
         // One for all: what a camera says of its picture comes after the picture.
         let messages = inline.subscribe_all(filters?, SUBSCRIPTION)?;
+        let recorded = inline.subscribe_all(recording.filters().to_vec(), RECORDED)?;
         let link = Self {
             inline,
             broker,
@@ -125,6 +133,7 @@ impl InlineLink {
             ledger,
             filters: messages.filters().clone(),
             listening: tokio::spawn(pass_messages_on(messages, events.clone())),
+            recorded: tokio::spawn(recording.listen(recorded)),
             reviewing,
             topics_changed,
             sessions,
@@ -303,6 +312,7 @@ impl Link for InlineLink {
         self.reviewing.abort();
         self.broker.close().await;
         self.listening.abort();
+        self.recorded.abort();
     }
 }
 

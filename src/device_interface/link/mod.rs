@@ -9,8 +9,10 @@ mod inline;
 mod listeners;
 mod outgoing;
 mod paho;
+mod paho_flight;
 mod paho_options;
 mod paho_session;
+mod recording;
 mod relay;
 mod sessions;
 mod sign_in;
@@ -24,8 +26,9 @@ use latchlight_broker::Metrics;
 
 pub use inline::{Embedding, InlineLink};
 pub use listeners::{MqttAddresses, MqttListeners};
-pub use outgoing::{NotTaken, Outgoing};
+pub use outgoing::{GATEWAY_ID, NotTaken, Outgoing};
 pub use paho::PahoLink;
+pub use recording::{Heard, Recording};
 pub use sign_in::Admission;
 
 use super::topics::{Adopted, CommandMessage, Destination};

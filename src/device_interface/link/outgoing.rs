@@ -3,6 +3,9 @@
 use bytes::Bytes;
 use latchlight_mqtt::QoS;
 
+/// The user property that has the id of a message of the gateway.
+pub const GATEWAY_ID: &str = "message-id";
+
 /// A message of the gateway, but for its topic.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Outgoing {
@@ -26,6 +29,10 @@ pub enum NotTaken {
     /// It cannot be reached, or does not keep up: later it may.
     #[error("{0}")]
     Away(String),
+    /// The connection was lost while it was on its way. It may be what the broker
+    /// closes the connection for.
+    #[error("{0}")]
+    Lost(String),
     /// It does not want it.
     #[error("{0}")]
     Refused(String),

@@ -16,8 +16,8 @@ use bytes::Bytes;
 use futures_util::stream::{self, StreamExt as _};
 use jiff::Timestamp;
 use paho_mqtt::{
-    AsyncClient, AsyncReceiver, DisconnectOptionsBuilder, Event, Message, MessageBuilder,
-    Properties, PropertyCode, QoS, ReasonCode, RetainHandling, SubscribeOptionsBuilder,
+    AsyncClient, AsyncReceiver, DisconnectOptionsBuilder, Event, Message, MessageBuilder, QoS,
+    ReasonCode, RetainHandling, SubscribeOptionsBuilder,
 };
 use parking_lot::Mutex;
 use tokio::sync::{mpsc, watch};
@@ -28,8 +28,8 @@ use tokio_util::sync::CancellationToken;
 use super::dial::Dial;
 use super::paho_session::{PATIENCE, Session};
 use super::relay::{Door, Relay};
-use super::{Incoming, Link, LinkEvent, NotTaken, Outgoing, paho_options};
-use crate::commands::{Dispatch, Flight, FlightEnd, FlightEvent, NoReceipt, Verb};
+use super::{Incoming, Link, LinkEvent, NotTaken, Outgoing, Recording, paho_options};
+use crate::commands::{Dispatch, Flight, NoReceipt};
 use crate::config::{MqttProtocol, MqttSettings};
 use crate::device_interface::topics::{Adopted, CommandMessage, Destination};
 use crate::state::{Device, DeviceId};
@@ -45,10 +45,11 @@ pub struct PahoLink {
     session: Mutex<Option<Arc<Session>>>,
     filters: Mutex<BTreeSet<String>>,
     up: watch::Sender<bool>,
-    settings: MqttSettings,
+    pub(super) settings: MqttSettings,
     dial: Dial,
     server_online: Destination,
     events: mpsc::Sender<LinkEvent>,
+    recording: Recording,
     dropped: AtomicU64,
     stop: CancellationToken,
     running: Mutex<Option<JoinHandle<()>>>,
@@ -70,6 +71,7 @@ impl PahoLink {
         filters: Vec<String>,
         server_online: Destination,
         events: mpsc::Sender<LinkEvent>,
+        recording: Recording,
     ) -> anyhow::Result<Arc<Self>> {
         let link = Arc::new(Self {
             session: Mutex::default(),
@@ -79,6 +81,7 @@ impl PahoLink {
             dial: Dial::new(settings)?,
             server_online,
             events,
+            recording,
             dropped: AtomicU64::new(0),
             stop: CancellationToken::new(),
             running: Mutex::default(),
@@ -145,7 +148,13 @@ impl PahoLink {
         session.open(&answer);
         let filters: Vec<String> = self.filters.lock().iter().cloned().collect();
         for filter in filters {
-            self.ask_for(&session, &filter).await?;
+            self.ask_for(&session, &filter, false).await?;
+        }
+        for filter in self.recording.filters() {
+            // Devices are reached all the same.
+            if let Err(error) = self.ask_for(&session, filter.as_str(), true).await {
+                tracing::error!(error = format!("{error:#}"), "messages are not recorded");
+            }
         }
         let online = Message::new_retained(self.server_online.as_str(), "online", QoS::AtLeastOnce);
         session.deliver(online).await.context("publish the server's presence")?;
@@ -164,13 +173,19 @@ impl PahoLink {
         }
     }
 
-    async fn ask_for(&self, session: &Session, filter: &str) -> anyhow::Result<()> {
+    /// Subscribes; what is only recorded, without what this server says there.
+    async fn ask_for(
+        &self,
+        session: &Session,
+        filter: &str,
+        is_recorded: bool,
+    ) -> anyhow::Result<()> {
         let token = match self.settings.protocol {
             MqttProtocol::V311 => session.client.subscribe(filter, QoS::AtLeastOnce),
             MqttProtocol::V5 => {
                 // What is retained is not acted on, so it need not come; of
                 // presence, what is retained is the point.
-                let handling = if filter.ends_with("/online") {
+                let handling = if filter.ends_with("/online") && !is_recorded {
                     RetainHandling::SendRetainedOnSubscribe
                 } else {
                     RetainHandling::DontSendRetained
@@ -178,6 +193,7 @@ impl PahoLink {
                 let options = SubscribeOptionsBuilder::new()
                     .retain_as_published(true)
                     .retain_handling(handling)
+                    .no_local(is_recorded)
                     .finalize();
                 session.client.subscribe_with_options(filter, QoS::AtLeastOnce, options, None)
             }
@@ -214,6 +230,12 @@ impl PahoLink {
     }
 
     fn pass_on(&self, message: &Message) {
+        if self.recording.is_on(message.topic()) {
+            if let Some(heard) = paho_options::heard(&self.settings, message) {
+                self.recording.hear_now(heard);
+            }
+            return;
+        }
         let incoming = Incoming {
             topic: message.topic().into(),
             payload: Bytes::copy_from_slice(message.payload()),
@@ -245,95 +267,8 @@ impl PahoLink {
     }
 
     /// The session, while it is up.
-    fn session(&self) -> Option<Arc<Session>> {
+    pub(super) fn session(&self) -> Option<Arc<Session>> {
         if self.is_up() { self.session.lock().clone() } else { None }
-    }
-
-    async fn fly(
-        self: Arc<Self>,
-        message: CommandMessage,
-        dispatch: Dispatch,
-        events: mpsc::UnboundedSender<FlightEvent>,
-    ) {
-        let end = match self.send_command(&message, &dispatch, &events).await {
-            Ok(()) => FlightEvent::Sent,
-            Err(end) => FlightEvent::Ended(end),
-        };
-        let _ = events.send(end);
-        // An outside broker says nothing of the device's PUBACK: the flight
-        // stays open until the command's own expiry.
-        events.closed().await;
-    }
-
-    async fn send_command(
-        &self,
-        message: &CommandMessage,
-        dispatch: &Dispatch,
-        events: &mpsc::UnboundedSender<FlightEvent>,
-    ) -> Result<(), FlightEnd> {
-        let too_late = || FlightEnd::NeverLeft("it could not be sent in time".to_owned());
-        let away = || FlightEnd::Away("the broker cannot be reached".to_owned());
-        let session = self.session().ok_or_else(away)?;
-        let wait = dispatch.left().ok_or_else(too_late)?;
-        let permit = timeout(wait, session.permit()).await.map_err(|_| too_late())?;
-        let permit = permit.map_err(|_| away())?;
-        let wait = dispatch.left().ok_or_else(too_late)?;
-        // Whole seconds, rounded down so that it is never later. With less, the
-        // broker would not have the time to answer.
-        let seconds = u32::try_from(wait.as_secs()).unwrap_or(u32::MAX);
-        if seconds == 0 {
-            return Err(too_late());
-        }
-        let mut properties = Properties::new();
-        if self.settings.protocol == MqttProtocol::V5 {
-            let pushed = properties.push_u32(PropertyCode::MessageExpiryInterval, seconds);
-            pushed.map_err(|error| FlightEnd::Refused(error.to_string()))?;
-        }
-        let publish = MessageBuilder::new()
-            .topic(message.topic.as_str())
-            .payload(message.payload.as_str())
-            .qos(QoS::AtLeastOnce)
-            .retained(false)
-            .properties(properties)
-            .finalize();
-        // The device may be quicker than the broker's answer.
-        let _ = events.send(FlightEvent::Leaving);
-        match session.publish(publish, permit, wait).await {
-            Err(paho_mqtt::Error::Timeout) => {
-                // C3: it is on its way still. The broker would count the
-                // expiry anew from when it comes there.
-                session.cut().await;
-                Err(FlightEnd::Lost("the broker did not take it in time".to_owned()))
-            }
-            // Said before anything is sent.
-            Err(paho_mqtt::Error::Disconnected) => Err(away()),
-            Err(error) => Err(FlightEnd::Lost(format!("the broker did not take it: {error}"))),
-            Ok(code) => match code {
-                ReasonCode::NoMatchingSubscribers => {
-                    Err(FlightEnd::Away("nobody listens on the device's topic".to_owned()))
-                }
-                code if code as i32 >= 0x80 => {
-                    Err(FlightEnd::Refused(format!("the broker refuses it: {code}")))
-                }
-                _ => Ok(()),
-            },
-        }
-    }
-
-    /// What this link does not carry, as a reason.
-    fn unfit(&self, dispatch: &Dispatch) -> Option<FlightEnd> {
-        let without_expiry = self.settings.protocol == MqttProtocol::V311;
-        if dispatch.verb() == Verb::Unlock && without_expiry && !self.settings.unlock_over_311 {
-            return Some(FlightEnd::Refused(
-                "over MQTT 3.1.1 a message does not expire, so an unlock could come late: \
-                 use MQTT 5, or set mqtt.unlock_over_311"
-                    .to_owned(),
-            ));
-        }
-        if !self.is_up() {
-            return Some(FlightEnd::Away("the broker cannot be reached".to_owned()));
-        }
-        None
     }
 }
 
@@ -342,7 +277,7 @@ impl Link for Arc<PahoLink> {
     async fn subscribe(&self, filter: &str) -> anyhow::Result<()> {
         self.filters.lock().insert(filter.to_owned());
         match self.session() {
-            Some(session) => self.ask_for(&session, filter).await,
+            Some(session) => self.ask_for(&session, filter, false).await,
             None => Ok(()),
         }
     }
@@ -376,7 +311,9 @@ impl Link for Arc<PahoLink> {
             paho_mqtt::Error::Timeout => {
                 NotTaken::Away("the broker did not take it in time".to_owned())
             }
-            error => NotTaken::Away(format!("the broker did not take it: {error}")),
+            // Said before anything is sent.
+            paho_mqtt::Error::Disconnected => away(),
+            error => NotTaken::Lost(format!("the broker did not take it: {error}")),
         })?;
         match code {
             ReasonCode::ServerBusy | ReasonCode::QuotaExceeded => {
@@ -429,7 +366,7 @@ impl Link for Arc<PahoLink> {
 }
 
 impl PahoLink {
-    fn is_up(&self) -> bool {
+    pub(super) fn is_up(&self) -> bool {
         *self.up.borrow()
     }
 }

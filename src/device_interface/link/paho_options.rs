@@ -8,7 +8,7 @@ use paho_mqtt::{
     MQTT_VERSION_5, Message, MessageBuilder, Properties, PropertyCode, QoS, UserData,
 };
 
-use super::Outgoing;
+use super::{Heard, Outgoing};
 use crate::config::{MqttProtocol, MqttSettings};
 
 /// How many publishes the library may hold; the window of the link is smaller.
@@ -94,4 +94,26 @@ pub(super) fn message(
         .retained(message.retain)
         .properties(properties)
         .finalize())
+}
+
+/// A message that is only recorded; nothing where the broker has kept it, and
+/// it was recorded when it came.
+pub(super) fn heard(settings: &MqttSettings, message: &Message) -> Option<Heard> {
+    // Over MQTT 3.1.1 every retained message is one that was kept.
+    if settings.protocol == MqttProtocol::V311 && message.retained() {
+        return None;
+    }
+    let properties = message.properties();
+    Some(Heard {
+        topic: message.topic().into(),
+        payload: message.payload().to_vec().into(),
+        qos: match message.qos() {
+            QoS::AtMostOnce => latchlight_mqtt::QoS::AtMostOnce,
+            QoS::AtLeastOnce => latchlight_mqtt::QoS::AtLeastOnce,
+            QoS::ExactlyOnce => latchlight_mqtt::QoS::ExactlyOnce,
+        },
+        retain: message.retained(),
+        content_type: properties.get_string(PropertyCode::ContentType),
+        properties: properties.user_iter().collect(),
+    })
 }

@@ -2,7 +2,8 @@
 
 use utoipa::OpenApi;
 
-use crate::events::{Format, Kind};
+use crate::events::Kind;
+use crate::export_format::Format;
 use crate::http::error::Problem;
 use crate::http::operate;
 use crate::http::query::{Cursor, Limit, Moment, TopicQuery, Wait};
@@ -50,6 +51,7 @@ use crate::pictures::PictureSize;
         me::pins::delete,
         messages::list,
         messages::get,
+        messages::export::get,
         pairing::get,
         pairing::post,
         pairing::delete,

@@ -105,3 +105,29 @@ async fn what_was_sent_is_still_known_after_a_restart() {
     assert!(after["messages"][0]["id"].as_str() > before["messages"][0]["id"].as_str());
     server.stop().await;
 }
+
+#[tokio::test]
+async fn a_page_of_large_messages_ends_early_and_goes_on() {
+    let settings = json!({ "messages": { "max_bytes": 1_000_000, "max_batch_bytes": 64_000_000 } });
+    let server = Server::start_with(settings).await;
+    let messages: Vec<_> = (0..40)
+        .map(|n| json!({ "topic": "messages/x", "qos": 0, "payload": format!("{n} {}", "x".repeat(900_000)) }))
+        .collect();
+    let sent = server.post_json("/messaging/send/batch", &json!({ "messages": messages })).await;
+    assert_eq!(sent.status, 201);
+    for filter in ["", "&topic=messages/%2B", "&state=sent"] {
+        let (mut found, mut cursor) = (Vec::new(), String::new());
+        loop {
+            let page = server.get(&format!("/api/v1/messages?limit=1000{filter}{cursor}")).await;
+            let page = page.json();
+            let payloads = payloads(&page);
+            assert!(payloads.len() < 40, "{filter}: all of it at once");
+            found.extend(payloads.iter().map(|p| p.split(' ').next().unwrap().to_owned()));
+            let Some(next) = page["next_cursor"].as_str() else { break };
+            cursor = format!("&cursor={next}");
+        }
+        let all: Vec<_> = (0..40).rev().map(|n| n.to_string()).collect();
+        assert_eq!(found, all, "{filter}");
+    }
+    server.stop().await;
+}

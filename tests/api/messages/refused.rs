@@ -103,9 +103,29 @@ async fn what_the_settings_do_not_allow_is_403_and_what_cannot_be_422() {
         json!({ "topic": "messages/x", "payload": "x", "properties": { "a": "\0" } }),
         json!({ "topic": "messages/x", "payload": "x", "properties": { "a": 1 } }),
         json!({ "topic": "messages/x", "payload": "x", "role": "owner" }),
+        json!({ "topic": "messages/x", "payload": "x", "micro_op": "y" }),
+        json!({ "topic": "messages/x", "payload": null }),
+        json!({ "topic": "messages/x", "payload": "x", "qos": "1" }),
+        json!({ "topic": "messages/x", "payload": "x", "expires_in": 31_622_401 }),
+        json!({ "topic": "messages/x", "payload": "x", "expires_in": 1e20 }),
+        json!({ "topic": "messages/a\nb", "payload": "x" }),
+        json!({ "topic": "messages/\u{85}", "payload": "x" }),
+        json!({ "topic": "messages/\u{FFFE}", "payload": "x" }),
+        json!({ "topic": "messages/x", "payload": "x", "properties": { "a": "\n" } }),
+        json!({ "topic": "messages/x", "payload": "x", "properties": { "\u{FDD0}": "a" } }),
+        json!({ "topic": "messages/x", "payload": "x", "content_type": "text\r\n" }),
     ] {
         let answer = server.post_json("/messaging/send", &body).await;
         assert_eq!(answer.status, 422, "{body}: {answer:?}");
+    }
+    for (body, why) in [
+        (json!({ "payload": "x" }), "there is no topic and no imei: one of them is needed"),
+        (json!({ "topic": "messages/x", "qos": 1.5 }), "qos: it is 0, 1 or 2"),
+        (json!({ "imei": -1 }), "imei: it is a text, or a whole number that is not negative"),
+        (json!({ "expires_in": 0 }), "expires_in: it is 1 to 31622400 seconds, which is a year"),
+    ] {
+        let answer = server.post_json("/messaging/send", &body).await;
+        assert_eq!(answer.problem(422, "invalid"), why);
     }
     let request = server.client.post(server.url("/messaging/send")).body("lock front");
     server.send(request).await.problem(415, "wrong-type");

@@ -9,7 +9,8 @@ use futures_util::stream;
 use serde::Deserialize;
 use utoipa::IntoParams;
 
-use crate::events::{Event, EventError, Events, Filter, Format, Kind, Recorded};
+use crate::events::{Event, EventError, Events, Filter, Kind, Recorded};
+use crate::export_format::Format;
 use crate::http::auth::Caller;
 use crate::http::query::Moment;
 use crate::http::{ApiError, Services};
@@ -78,7 +79,7 @@ pub(in crate::http) async fn get(
     let last = events.newest().await?;
     let what = format!("{} of events up to {last}", format.as_str());
     events.record_now(Event::of(Kind::Record, &caller.0, "export").detail(&what)).await?;
-    let head = Some(format.head());
+    let head = Some(format.head(&Recorded::NAMES));
     let rest = Rest { events, filter, format, head, after: 0, last };
     let file = format!("attachment; filename=\"latchlight-events.{}\"", format.as_str());
     Ok(HttpResponse::Ok()
@@ -100,7 +101,8 @@ impl Rest {
             .inspect_err(|error| tracing::error!(%error, "an export of events is cut off"))?;
         let Some(newest) = events.last() else { return Ok(None) };
         self.after = newest.seq;
-        let lines = self.format.lines(&events)?;
+        let lines = self.format.lines(&events, Recorded::columns);
+        let lines = lines.map_err(EventError::odd)?;
         Ok(Some((lines.into(), self)))
     }
 }

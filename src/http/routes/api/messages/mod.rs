@@ -1,6 +1,8 @@
 //! `/api/v1/messages`: what was sent through the gateway; and
 //! `/api/v1/messages/{id}`.
 
+pub(in crate::http) mod export;
+
 use actix_web::web::{Data, Path, Query};
 use actix_web::{HttpRequest, HttpResponse};
 use serde::{Deserialize, Serialize};

@@ -46,7 +46,7 @@ struct Results {
           "detail": "Send `water the roses` to topic `messages/garden`",
           "link": "/api/v1/messages/19ab3f0c6d2a41c7" },
         { "type": "urn:latchlight:problem:invalid", "title": "The request is not valid",
-          "status": 422, "detail": "a message has a topic, or an imei" },
+          "status": 422, "detail": "there is no topic and no imei: one of them is needed" },
     ]))]
     messages: Vec<Value>,
 }
@@ -85,7 +85,9 @@ pub(in crate::http) async fn post(
     let bytes = body::read(&request, payload, max, patience).await?;
     let Batch { messages } = body::parse_json(&bytes)?;
     if !(1..=MOST).contains(&messages.len()) {
-        return Err(ApiError::Invalid(format!("messages: 1 to {MOST} of them")));
+        let many = messages.len();
+        let why = format!("messages: there are {many}, and 1 to {MOST} are taken at once");
+        return Err(ApiError::Invalid(why));
     }
     let (own, principal) = (services.clone(), caller.0.clone());
     let work = async move {
