@@ -244,7 +244,7 @@ def table(report):
     lines = [
         f"`GET /api/v1/messages` of {report['rows']:,} messages in SQLite, "
         f"{report['file_bytes'] / 1e9:.2f} GB, {report['topics']:,} topics; milliseconds as a "
-        f"client saw them, of up to {PAGES_IN_A_ROW} pages in a row, {report['rounds']} times. "
+        f"client saw them, of up to {PAGES_IN_A_ROW} pages in a row; rounds: {report['rounds']}. "
         f"{report['date']}, {report['machine']}, load {report['load']:.1f} at the end; the server "
         f"started in {report['seconds_to_start']:.1f} s.",
         "",

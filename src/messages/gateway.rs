@@ -91,7 +91,7 @@ impl Messages {
         let (journal, entries) = mpsc::channel(journal::WAITING);
         let outbox = Arc::new(Outbox::new(leave, link, journal.clone()));
         tokio::spawn(journal::run(database.writer.clone(), outbox.clone(), entries));
-        let retention = Retention::new(pool.clone(), settings);
+        let retention = Retention::new(pool.clone(), database.writer.clone(), settings);
         let (last, left) = (Mutex::new(last), Mutex::new(left));
         Ok(Self(Arc::new(Inner {
             pool,

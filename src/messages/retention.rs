@@ -6,21 +6,22 @@ use std::time::Duration;
 use super::{MessageError, MessageId, rows};
 use crate::commands::RunClock;
 use crate::config::MessageSettings;
-use crate::database::Pool;
+use crate::database::{Pool, Writer};
 
 /// How often it is looked at.
 const EVERY: Duration = Duration::from_secs(60);
 
-/// How many rows go with one transaction: whoever writes waits no longer for
-/// theirs.
-const BATCH: i64 = 500;
+/// How many rows go with one transaction: commands and events, which come by the
+/// same writer, wait no longer than for these.
+const BATCH: i64 = 200;
 
 /// What comes between two of them has its turn.
-const PAUSE: Duration = Duration::from_millis(50);
+const PAUSE: Duration = Duration::from_millis(20);
 
 /// Removes from the record what is not kept any longer.
 pub(super) struct Retention {
     pool: Pool,
+    writer: Writer,
     clock: RunClock,
     age: Duration,
     most: i64,
@@ -28,10 +29,11 @@ pub(super) struct Retention {
 }
 
 impl Retention {
-    pub(super) fn new(pool: Pool, settings: &MessageSettings) -> Self {
+    pub(super) fn new(pool: Pool, writer: Writer, settings: &MessageSettings) -> Self {
         let number = |most: u64| i64::try_from(most).unwrap_or(i64::MAX);
         Self {
             pool,
+            writer,
             clock: RunClock::start(),
             age: settings.kept_for(),
             most: number(settings.keep),
@@ -57,6 +59,10 @@ impl Retention {
         let before = jiff::Timestamp::from_millisecond(before).unwrap_or_default();
         let mut removed = 0;
         loop {
+            // What waits for a database that is away is for what happens.
+            if self.writer.waiting() > 0 {
+                return Ok(removed);
+            }
             let (count, bytes) = rows::total(&self.pool).await?;
             let surplus = (count - self.most).min(BATCH);
             let (before, most) = if surplus > 0 {
@@ -69,7 +75,7 @@ impl Retention {
             } else {
                 (MessageId::first_of(before), BATCH)
             };
-            let gone = rows::remove_oldest(&self.pool, before, most).await?;
+            let gone = rows::remove_oldest(&self.pool, &self.writer, before, most).await?;
             removed += gone;
             if gone == 0 {
                 return Ok(removed);

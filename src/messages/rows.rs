@@ -40,6 +40,14 @@ const MARK: Wording = Wording {
         WHERE messages.id = (mark.value ->> 0)::bigint",
 };
 
+/// For those that are not kept any longer.
+const REMOVE: Wording = Wording {
+    sqlite: "DELETE FROM messages WHERE state <> 'waiting' \
+        AND id IN (SELECT value FROM json_each($1))",
+    postgres: "DELETE FROM messages WHERE state <> 'waiting' \
+        AND id IN (SELECT value::bigint FROM json_array_elements_text($1::json))",
+};
+
 /// How a message has ended: its id, its state, when, and why.
 pub(super) type Mark<'a> = (i64, &'static str, i64, Option<&'a str>);
 
@@ -102,15 +110,20 @@ pub(super) async fn total(pool: &Pool) -> Result<(i64, i64), MessageError> {
 /// nothing; gives how many.
 pub(super) async fn remove_oldest(
     pool: &Pool,
+    writer: &Writer,
     before: MessageId,
     most: i64,
 ) -> Result<u64, MessageError> {
-    let query = sqlx::query(
-        "DELETE FROM messages WHERE id IN (SELECT id FROM messages \
-         WHERE id < $1 AND state <> 'waiting' ORDER BY id LIMIT $2)",
+    let query = sqlx::query_scalar(
+        "SELECT id FROM messages WHERE id < $1 AND state <> 'waiting' ORDER BY id LIMIT $2",
     );
-    let removed = query.bind(before.as_i64()).bind(most).execute(pool).await?;
-    Ok(removed.rows_affected())
+    let ids: Vec<i64> = query.bind(before.as_i64()).bind(most).fetch_all(pool).await?;
+    if ids.is_empty() {
+        return Ok(0);
+    }
+    let json = serde_json::to_string(&ids).map_err(|e| MessageError(e.to_string().into()))?;
+    writer.write(&REMOVE, json, ids.len()).await?;
+    Ok(ids.len() as u64)
 }
 
 /// A message in the order of the columns.

@@ -53,6 +53,25 @@ impl Record {
         }
     }
 
+    /// So many messages of so long ago, each with so many bytes.
+    async fn add_messages(&mut self, messages: i64, ago: i64, state: &str, bytes: usize) {
+        let first = (now() - ago) << 20;
+        for number in 0..messages {
+            sqlx::query(
+                "INSERT INTO messages (id, state, topic, account, sender, qos, retain, \
+                 expires_at, is_base64, payload) \
+                 VALUES (?, ?, 'messages/x', 'operator', 'operator', 1, 0, ?, 0, ?)",
+            )
+            .bind(first + number)
+            .bind(state)
+            .bind(now() + HOUR)
+            .bind("x".repeat(bytes))
+            .execute(&mut self.0)
+            .await
+            .unwrap();
+        }
+    }
+
     /// Waits until a table has so many rows.
     async fn until(&mut self, table: &str, rows: i64) {
         let count = format!("SELECT count(*) FROM {table}");
@@ -108,4 +127,42 @@ async fn of_too_many_the_oldest_go_but_none_of_the_last_hour_and_none_that_is_op
     record.until("commands", 16).await;
     assert_eq!(command_of(&answer), id);
     assert_eq!(server.ended(&id).await["outcome"], "unconfirmed");
+}
+
+#[tokio::test]
+async fn messages_go_by_age_but_none_that_waits() {
+    let away = json!({ "broker": "mqtt://127.0.0.1:1" });
+    let folder = used(json!({ "mqtt": away, "messages": { "keep_days": 30 } }));
+    let mut record = Record::of(folder.path()).await;
+    record.add_messages(503, 31 * DAY, "sent", 1).await;
+    record.add_messages(2, 32 * DAY, "waiting", 1).await;
+    record.add_messages(7, 29 * DAY, "received", 1).await;
+    let server = Server::start_in(folder);
+    record.until("messages", 9).await;
+    let (_, page) = server.get("/api/v1/messages?count=true").await;
+    assert_eq!(page["total"], 9);
+    let (_, page) = server.get("/api/v1/messages?state=waiting").await;
+    assert_eq!(page["messages"].as_array().unwrap().len(), 2, "{page}");
+}
+
+#[tokio::test]
+async fn messages_go_by_their_number_the_oldest_first() {
+    let folder = used(json!({ "messages": { "keep": 1000 } }));
+    let mut record = Record::of(folder.path()).await;
+    record.add_messages(450, DAY, "failed", 1).await;
+    record.add_messages(1000, HOUR, "sent", 1).await;
+    let server = Server::start_in(folder);
+    record.until("messages", 1000).await;
+    let (_, page) = server.get("/api/v1/messages?state=failed").await;
+    assert_eq!(page["messages"], json!([]));
+}
+
+#[tokio::test]
+async fn messages_go_by_their_bytes() {
+    let folder = used(json!({ "messages": { "keep_bytes": 1024 * 1024 } }));
+    let mut record = Record::of(folder.path()).await;
+    record.add_messages(300, HOUR, "sent", 10_000).await;
+    let _server = Server::start_in(folder);
+    // Each counts for its payload, twice its topic, and 200.
+    record.until("messages", 1024 * 1024 / 10_220).await;
 }
