@@ -42,10 +42,10 @@ impl WebSocket {
     }
 
     /// Also under this host name, as in `broker.example`; the port is no
-    /// matter.
+    /// matter, here and there.
     #[must_use]
     pub fn host(mut self, name: &str) -> Self {
-        self.hosts.push(name.to_owned());
+        self.hosts.push(host::split(name).0.to_owned());
         self
     }
 
