@@ -3,8 +3,7 @@
     LOCK_PASSWORD=… LOCK_KEY=… python3 signed_lock.py HOST PORT ID MEMORY
 
 It needs paho-mqtt, as people have it on a Raspberry Pi. `SignedCommands` needs
-no more than hashlib, and runs under MicroPython as it stands; there, umqtt takes
-the place of paho, and a file on the flash that of MEMORY.
+no more than hashlib, and runs under MicroPython as it stands: signed_lock_board.py.
 """
 
 import hashlib

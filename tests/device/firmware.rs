@@ -19,6 +19,7 @@ use crate::mosquitto::Mosquitto;
 use crate::real_clients::{host_and_port, operate, python};
 
 const FIRMWARE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/firmware");
+const BOARD: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/arduino");
 const DOCS: &str = include_str!("../../docs/devices.md");
 const KEY: &str = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
 const DOWN: &str = "latchlight/devices/front/down";
@@ -79,8 +80,8 @@ fn the_table_of_the_docs_holds_for_the_client_library() {
 }
 
 #[test]
-fn the_table_of_the_docs_holds_for_the_example_in_python() {
-    let memory = TempDir::new().unwrap();
+fn the_table_of_the_docs_holds_for_the_example_in_python_and_micropython() {
+    let folder = TempDir::new().unwrap();
     let check = r#"
 import sys
 sys.path.insert(0, sys.argv[1])
@@ -95,9 +96,12 @@ for line in sys.stdin:
     except Refused as why:
         print(why)
 "#;
-    let mut python = python();
-    python.arg("-B").args(["-c", check, FIRMWARE, KEY]).arg(memory.path().join("last"));
-    assert_eq!(verdicts(&mut python), wanted());
+    std::fs::write(folder.path().join("check.py"), check).unwrap();
+    for mut python in [python(), micropython()] {
+        python.arg(folder.path().join("check.py")).args([FIRMWARE, KEY]);
+        python.env("PYTHONDONTWRITEBYTECODE", "1");
+        assert_eq!(verdicts(python.arg(folder.path().join("last"))), wanted());
+    }
 }
 
 #[test]
@@ -132,23 +136,128 @@ int main(void) {
     assert_eq!(verdicts(&mut Command::new(program)), wanted());
 }
 
-/// docs/firmware/signed_lock.py, as it runs.
+/// The examples that run.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Example {
+    /// signed_lock.py
+    Python,
+    /// signed_lock_board.py
+    MicroPython,
+    /// signed_lock.ino, which says what its motor does and nothing else.
+    Arduino,
+}
+
+impl Example {
+    /// The state that it says first.
+    fn at_first(self) -> &'static str {
+        if self == Self::Arduino { "unknown" } else { "locked" }
+    }
+
+    /// Puts into a folder what is to be there, by these credentials.
+    fn install(self, address: &str, credentials: &Value, folder: &Path) {
+        let (host, port) = host_and_port(address);
+        let [password, key] =
+            ["password", "command_key"].map(|it| credentials[it].as_str().unwrap());
+        let write = |name: &str, text: &str| std::fs::write(folder.join(name), text).unwrap();
+        let read = |name: &str| std::fs::read_to_string(format!("{FIRMWARE}/{name}")).unwrap();
+        match self {
+            Self::Python => {}
+            Self::MicroPython => {
+                let words =
+                    [("BROKER", host), ("ID", "front"), ("PASSWORD", password), ("KEY", key)];
+                let config = words.map(|(name, value)| format!("{name} = \"{value}\"\n")).concat();
+                write("config.py", &format!("{config}PORT = {port}\n"));
+                write("main.py", &read("signed_lock_board.py"));
+                write("signed_lock.py", &read("signed_lock.py"));
+                let find = "import importlib.util as i; print(i.find_spec('umqtt').origin)";
+                let found = python().args(["-c", find]).output().unwrap().stdout;
+                std::fs::create_dir_all(folder.join("umqtt")).unwrap();
+                let found = String::from_utf8(found).unwrap();
+                std::fs::copy(found.trim(), folder.join("umqtt/simple.py")).unwrap();
+            }
+            Self::Arduino => {
+                let mut sketch = read("signed_lock.ino");
+                for (there, here) in [
+                    ("\"front-door\"", "\"front\""),
+                    ("the password", password),
+                    ("the key: 64 of 0-9a-f", key),
+                    ("192.168.1.10", host),
+                    ("BROKER, 1883", &format!("BROKER, {port}")),
+                ] {
+                    assert!(sketch.contains(there), "{there}");
+                    sketch = sketch.replace(there, here);
+                }
+                write("signed_lock.ino", &sketch);
+                let mut compile = Command::new("g++");
+                compile.args([
+                    "-std=c++17",
+                    "-Wall",
+                    "-Wextra",
+                    "-Werror",
+                    "-Wno-unused-parameter",
+                ]);
+                compile.args(["-fsanitize=address,undefined", "-I", BOARD, "-I", FIRMWARE]);
+                compile.args(["-include", "Arduino.h", "-x", "c++", "signed_lock.ino"]);
+                compile.arg(format!("{BOARD}/board.cpp")).args(["-lmosquitto", "-lmbedcrypto"]);
+                let compiled = compile.args(["-o", "sketch"]).current_dir(folder).status().unwrap();
+                assert!(compiled.success(), "script/bootstrap installs what it needs");
+            }
+        }
+    }
+
+    fn command(self, address: &str, credentials: &Value, folder: &Path) -> Command {
+        match self {
+            Self::Python => {
+                let (host, port) = host_and_port(address);
+                let mut lock = python();
+                lock.args([
+                    "-B",
+                    &format!("{FIRMWARE}/signed_lock.py"),
+                    host,
+                    port,
+                    "front",
+                    "last",
+                ]);
+                lock.env("LOCK_PASSWORD", credentials["password"].as_str().unwrap());
+                lock.env("LOCK_KEY", credentials["command_key"].as_str().unwrap());
+                lock
+            }
+            Self::MicroPython => {
+                let mut lock = micropython();
+                lock.env("MICROPYPATH", ".:.frozen").arg("main.py");
+                lock
+            }
+            Self::Arduino => Command::new(folder.join("sketch")),
+        }
+    }
+}
+
+/// MicroPython's port for Unix.
+fn micropython() -> Command {
+    Command::new(concat!(env!("CARGO_MANIFEST_DIR"), "/var/venv/bin/micropython"))
+}
+
+/// One of them, as it runs; what it remembers is in a folder.
 struct Lock {
     child: Child,
     says: mpsc::Receiver<String>,
 }
 
 impl Lock {
-    fn start(address: &str, credentials: &Value, memory: &Path) -> Self {
-        let (host, port) = host_and_port(address);
-        let mut lock = python();
-        lock.args(["-B", &format!("{FIRMWARE}/signed_lock.py"), host, port, "front"]).arg(memory);
-        lock.env("LOCK_PASSWORD", credentials["password"].as_str().unwrap());
-        lock.env("LOCK_KEY", credentials["command_key"].as_str().unwrap());
-        let mut child = lock.stdout(Stdio::piped()).spawn().unwrap();
+    fn start(example: Example, address: &str, credentials: &Value, folder: &Path) -> Self {
+        let mut lock = example.command(address, credentials, folder);
+        let mut child = lock.current_dir(folder).stdout(Stdio::piped()).spawn().unwrap();
         let lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let (say, says) = mpsc::channel();
-        std::thread::spawn(move || lines.map_while(Result::ok).try_for_each(|line| say.send(line)));
+        std::thread::spawn(move || {
+            lines.map_while(Result::ok).try_for_each(|line| {
+                say.send(match &*line {
+                    "pin 26: high" => "locked".to_owned(),
+                    "pin 26: low" => "unlocked".to_owned(),
+                    _ => line,
+                })
+            })
+        });
         Self { child, says }
     }
 
@@ -180,13 +289,17 @@ fn signed(key: &str, words: &str) -> String {
     format!("{words} {}", data_encoding::HEXLOWER.encode(&hmac.finalize().into_bytes()))
 }
 
-#[tokio::test]
-async fn the_lock_in_python_obeys_the_server_on_its_own_broker() {
+async fn obeys_the_server(example: Example) {
     let server = Server::start();
     let memory = TempDir::new().unwrap();
     let credentials = credentials(&server, "front").await;
-    let lock = Lock::start(server.mqtt(), &credentials, &memory.path().join("last"));
-    server.device_when("front", |front| front["state"] == "locked").await;
+    example.install(server.mqtt(), &credentials, memory.path());
+    let lock = Lock::start(example, server.mqtt(), &credentials, memory.path());
+    let is_there = |front: &Value| front["online"] == true && front["state"] == example.at_first();
+    // It may be known by its credentials alone.
+    server
+        .device_when("front", |front| is_there(front) && front["features"]["signed"] == true)
+        .await;
     let (status, answer) = server.post("/unlock?device=front&wait=8").await;
     assert_eq!((status, outcome_of(&answer)), (200, "confirmed"));
     assert_eq!(lock.says(), "unlocked");
@@ -195,20 +308,52 @@ async fn the_lock_in_python_obeys_the_server_on_its_own_broker() {
 }
 
 #[tokio::test]
+async fn the_lock_in_python_obeys_the_server_on_its_own_broker() {
+    obeys_the_server(Example::Python).await;
+}
+
+#[tokio::test]
+async fn the_lock_in_micropython_obeys_the_server_on_its_own_broker() {
+    obeys_the_server(Example::MicroPython).await;
+}
+
+#[tokio::test]
+async fn the_arduino_sketch_obeys_the_server_on_its_own_broker() {
+    obeys_the_server(Example::Arduino).await;
+}
+
+#[tokio::test]
 async fn c6_the_lock_in_python_obeys_nobody_else_on_a_broker_where_everybody_may_speak() {
+    obeys_nobody_else(Example::Python).await;
+}
+
+#[tokio::test]
+async fn c6_the_lock_in_micropython_obeys_nobody_else_on_a_broker_where_everybody_may_speak() {
+    obeys_nobody_else(Example::MicroPython).await;
+}
+
+#[tokio::test]
+async fn c6_the_arduino_sketch_obeys_nobody_else_on_a_broker_where_everybody_may_speak() {
+    obeys_nobody_else(Example::Arduino).await;
+}
+
+async fn obeys_nobody_else(example: Example) {
     let mosquitto = Mosquitto::start();
     let address = mosquitto.address();
     let broker = format!("mqtt://{address}");
     let server = Server::start_with(json!({ "mqtt": { "broker": broker } }));
     let memory = TempDir::new().unwrap();
-    let memory = memory.path().join("last");
+    let memory = memory.path();
     let front = credentials(&server, "front").await;
     let key = front["command_key"].as_str().unwrap();
     let foreign = credentials(&server, "back").await;
     let connect = Connect::new(ProtocolVersion::V5, "mallory");
     let mut mallory = Device::connect(&address, connect).await;
-    let mut lock = Lock::start(&address, &front, &memory);
-    server.device_when("front", |front| front["state"] == "locked").await;
+    example.install(&address, &front, memory);
+    let mut lock = Lock::start(example, &address, &front, memory);
+    let is_there =
+        |front: &Value| front["features"]["signed"] == true && front["state"] == example.at_first();
+    server.device_when("front", is_there).await;
     mallory.subscribe(DOWN, QoS::AtLeastOnce).await;
     let (status, answer) = server.post("/unlock?device=front&wait=8").await;
     assert_eq!((status, outcome_of(&answer)), (200, "confirmed"));
@@ -234,16 +379,20 @@ async fn c6_the_lock_in_python_obeys_nobody_else_on_a_broker_where_everybody_may
     for round in 0..2 {
         for (forged, why) in &attempts {
             mallory.publish(DOWN, forged.clone(), false).await;
-            assert_eq!(lock.says(), format!("refused: {why}"), "{forged}");
+            if example != Example::Arduino {
+                assert_eq!(lock.says(), format!("refused: {why}"), "{forged}");
+            }
         }
         if round == 0 {
             // It remembers over a loss of power.
             drop(lock);
-            lock = Lock::start(&address, &front, &memory);
-            server.device_when("front", |front| front["state"] == "locked").await;
+            lock = Lock::start(example, &address, &front, memory);
+            server.device_when("front", is_there).await;
         }
     }
     let (status, answer) = server.post("/unlock?device=front&wait=8").await;
     assert_eq!((status, outcome_of(&answer)), (200, "confirmed"));
+    // And moved for nothing that came before.
     assert_eq!(lock.says(), "unlocked");
+    assert!(lock.says.try_recv().is_err());
 }

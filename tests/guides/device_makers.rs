@@ -77,7 +77,7 @@ async fn the_arduino_sketch_is_a_lock() {
         Terminal::beside(&server).on_a_device().replace("\"…\"", &format!("\"{password}\""));
     terminal.write("lock.ino", PAGE.block("cpp lock.ino"));
     terminal.write("config.h", PAGE.block("cpp config.h"));
-    let board = Path::new(ROOT).join("tests/guides/arduino");
+    let board = Path::new(ROOT).join("tests/support/arduino");
     let compile = format!(
         "g++ -std=c++17 -Wall -Wextra -Werror -Wno-unused-parameter -I {board} -I . \
          -include Arduino.h -x c++ lock.ino {board}/board.cpp -lmosquitto -o sketch",

@@ -1,10 +1,13 @@
 // The library PubSubClient as a sketch sees it, over libmosquitto: a clean
-// session of MQTT 3.1.1, publishes at QoS 0.
+// session of MQTT 3.1.1, publishes at QoS 0, and one buffer for what comes and
+// what goes: what does not fit is not there, and a publish writes over what
+// was heard.
 #pragma once
 
 #include <mosquitto.h>
 
 #include <string>
+#include <vector>
 
 #include "Arduino.h"
 #include "WiFi.h"
@@ -17,7 +20,8 @@ class PubSubClient {
   PubSubClient &setServer(const char *host, uint16_t port);
   PubSubClient &setCallback(Callback callback);
   PubSubClient &setKeepAlive(uint16_t seconds);
-  bool setBufferSize(uint16_t) { return true; }
+  bool setBufferSize(uint16_t size);
+  bool connect(const char *id, const char *user, const char *password);
   bool connect(const char *id, const char *user, const char *password, const char *willTopic,
                uint8_t willQos, bool willRetain, const char *willMessage);
   bool publish(const char *topic, const char *payload, bool retained = false);
@@ -33,6 +37,7 @@ class PubSubClient {
   std::string host_;
   uint16_t port_ = 1883;
   uint16_t keepAlive_ = 15;
+  std::vector<byte> buffer_ = std::vector<byte>(256);
   Callback callback_ = nullptr;
   mosquitto *client_ = nullptr;
   bool connected_ = false;

@@ -7,6 +7,7 @@ struct WiFiClient {};
 
 struct WiFiClass {
   void begin(const char *, const char *) {}
+  bool isConnected() { return true; }
 };
 
 inline WiFiClass WiFi;

@@ -18,6 +18,19 @@ void delay(unsigned long milliseconds) {
   std::this_thread::sleep_for(std::chrono::milliseconds(milliseconds));
 }
 
+void digitalWrite(int pin, int level) {
+  std::printf("pin %d: %s\n", pin, level == HIGH ? "high" : "low");
+  std::fflush(stdout);
+}
+
+// The longest head that a packet has, and the length of its topic.
+static size_t around(const char *topic) { return 5 + 2 + std::strlen(topic); }
+
+bool PubSubClient::setBufferSize(uint16_t size) {
+  buffer_.resize(size);
+  return true;
+}
+
 PubSubClient &PubSubClient::setServer(const char *host, uint16_t port) {
   host_ = host;
   port_ = port;
@@ -34,6 +47,10 @@ PubSubClient &PubSubClient::setKeepAlive(uint16_t seconds) {
   return *this;
 }
 
+bool PubSubClient::connect(const char *id, const char *user, const char *password) {
+  return connect(id, user, password, nullptr, 0, false, nullptr);
+}
+
 bool PubSubClient::connect(const char *id, const char *user, const char *password,
                            const char *willTopic, uint8_t willQos, bool willRetain,
                            const char *willMessage) {
@@ -41,8 +58,10 @@ bool PubSubClient::connect(const char *id, const char *user, const char *passwor
   client_ = mosquitto_new(id, true, this);
   connected_ = over_ = false;
   mosquitto_username_pw_set(client_, user, password);
-  mosquitto_will_set(client_, willTopic, std::strlen(willMessage), willMessage, willQos,
-                     willRetain);
+  if (willTopic != nullptr) {
+    mosquitto_will_set(client_, willTopic, std::strlen(willMessage), willMessage, willQos,
+                       willRetain);
+  }
   mosquitto_connect_callback_set(client_, answered);
   mosquitto_disconnect_callback_set(client_, gone);
   mosquitto_message_callback_set(client_, heard);
@@ -54,6 +73,8 @@ bool PubSubClient::connect(const char *id, const char *user, const char *passwor
 }
 
 bool PubSubClient::publish(const char *topic, const char *payload, bool retained) {
+  if (around(topic) + std::strlen(payload) > buffer_.size()) return false;
+  std::fill(buffer_.begin(), buffer_.end(), '?');
   return mosquitto_publish(client_, nullptr, topic, std::strlen(payload), payload, 0, retained) ==
          MOSQ_ERR_SUCCESS;
 }
@@ -72,7 +93,12 @@ bool PubSubClient::loop() {
 
 void PubSubClient::heard(mosquitto *, void *self, const mosquitto_message *message) {
   auto *client = static_cast<PubSubClient *>(self);
-  client->callback_(message->topic, static_cast<byte *>(message->payload), message->payloadlen);
+  auto &buffer = client->buffer_;
+  size_t topic = around(message->topic), payload = message->payloadlen;
+  if (topic + payload + 2 > buffer.size()) return;
+  std::memcpy(buffer.data(), message->topic, std::strlen(message->topic) + 1);
+  std::memcpy(buffer.data() + topic, message->payload, payload);
+  client->callback_((char *)buffer.data(), buffer.data() + topic, payload);
 }
 
 void PubSubClient::answered(mosquitto *, void *self, int code) {
