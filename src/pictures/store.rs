@@ -193,13 +193,18 @@ impl Pictures {
                 || PictureError::NotFound(format!("{device} itself has uploaded no picture"));
             return rows.newest_of(device).await?.ok_or_else(missing);
         };
-        let found = match reference.parse::<PictureId>() {
+        let by_id = match reference.parse::<PictureId>() {
             // Whose picture it is, is nobody else's business.
             Ok(id) => rows
                 .get(&id)
                 .await?
                 .filter(|found| found.device.as_ref().is_none_or(|owner| owner == device)),
-            Err(_) => rows.newest_named(device, reference, now() - NAME_LASTS).await?,
+            Err(_) => None,
+        };
+        let found = match by_id {
+            // Cameras give names that look like ids, too.
+            None => rows.newest_named(device, reference, now() - NAME_LASTS).await?,
+            found => found,
         };
         found.ok_or_else(|| {
             let shown: String = reference.chars().take(80).flat_map(char::escape_default).collect();

@@ -175,6 +175,17 @@ async fn a_name_lasts_a_minute() {
 }
 
 #[tokio::test]
+async fn a_name_that_looks_like_an_id_is_a_name_and_no_other_cameras_picture() {
+    let scene = scene().await;
+    let yards = scene.pictures.save(upload(Some("yard"), None)).await.unwrap();
+    let (porch, name) = ("porch".parse().unwrap(), yards.id.to_string());
+    let found = scene.pictures.find(&porch, Some(&name)).await;
+    assert!(matches!(found, Err(PictureError::NotFound(_))), "{found:?}");
+    let named = scene.pictures.save(upload(Some("porch"), Some(&name))).await.unwrap();
+    assert_eq!(scene.pictures.find(&porch, Some(&name)).await.unwrap(), named);
+}
+
+#[tokio::test]
 async fn names_that_could_be_paths_or_more_than_a_word_are_refused() {
     let scene = scene().await;
     for name in ["", "a b", "../door.jpg", "a\\b", "a\0b", "line\n", &"x".repeat(129)] {

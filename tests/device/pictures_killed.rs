@@ -61,7 +61,7 @@ async fn expect_whole(server: &Server, round: u32) -> Vec<String> {
 #[tokio::test]
 async fn c28_no_file_without_its_row_and_no_row_without_its_file_after_kill_9() {
     let mut server = Server::start_in(settings());
-    for round in 0..6 {
+    for round in 0..4 {
         let mut camera = Device::join(&server, "porch", "camera").await;
         let topic = || "latchlight/devices/porch/picture".to_owned();
         // The oldest give way all the while.
