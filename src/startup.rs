@@ -207,7 +207,7 @@ impl Application {
         messages.close().await;
         link.close().await;
         writer.abort();
-        let saved = state.flush().await.context("save the state");
+        let saved = state.flush().await;
         pictures.close().await;
         events.record(Event::of_server(Kind::Server, "stop"));
         events.close().await;

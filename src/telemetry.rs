@@ -21,12 +21,13 @@ pub fn one_line(error: &anyhow::Error) -> String {
 }
 
 /// What a level lets through. At `info` actix tells each step of its own at
-/// start and stop, which says nothing to who runs this server.
+/// start and stop, which says nothing to who runs this server, and paho that a
+/// connection is lost, by its place in memory; the link says that itself.
 fn filter(level: &str) -> String {
     let mut parts = level.split(',').map(str::trim);
     if parts.any(|part| part.eq_ignore_ascii_case("info")) {
         // What stands later wins, should the level name it too.
-        format!("actix_server=warn,{level}")
+        format!("actix_server=warn,paho_mqtt=error,{level}")
     } else {
         level.to_owned()
     }

@@ -41,7 +41,11 @@ pub async fn make(config: &Path, to: &Path, with_keys: bool) -> anyhow::Result<M
         let path = format!("{DATA}/{}", database::FILE);
         let at = contents.data.join(database::FILE);
         let exists = at.try_exists().with_context(|| format!("look for {}", at.display()))?;
-        anyhow::ensure!(exists, "there is no {}: has the server never run?", at.display());
+        anyhow::ensure!(
+            exists,
+            "there is no {}: has the server never run? --config names its configuration",
+            at.display()
+        );
         let copy = backup.create(&path).context("make the database's copy")?;
         sqlite::copy(&at, &copy).await?;
         backup.enter(&path).context("keep the database's copy")?;

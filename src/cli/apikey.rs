@@ -6,7 +6,7 @@ use latchlight::identity::{Identity, Scopes};
 use serde_json::json;
 
 use super::account::{self, Account};
-use super::grants::GrantArgs;
+use super::grants::{self, GrantArgs};
 use super::moment;
 use super::server::{ServerArgs, print};
 
@@ -81,10 +81,13 @@ async fn add(args: AddArgs) -> anyhow::Result<()> {
     if let Some(expires) = expires {
         body["expires_at"] = json!(expires);
     }
-    if let Some(grant) = grant {
+    if let Some(grant) = &grant {
         body["grants"] = json!([grant]);
     }
     let made = console.post(PATH, &body).await?;
+    if let Some(grant) = &grant {
+        grants::note_unknown(&console, &grant.devices).await;
+    }
     if server.json {
         return print(&made.to_string());
     }

@@ -29,8 +29,8 @@ struct WhichArgs {
     /// Who: app:ada, device:keypad, plugin:night, operator, server, nobody
     #[arg(long, value_name = "WHO")]
     actor: Option<String>,
-    /// About what: command, sign_in, account, credential, device, pairing,
-    /// picture, plugin, refusal, server, record
+    /// About what: command, sign_in, account, credential, device, state,
+    /// presence, alert, pairing, picture, plugin, refusal, server, record
     #[arg(long, value_name = "KIND")]
     kind: Option<String>,
     /// About this device
@@ -40,7 +40,7 @@ struct WhichArgs {
     #[arg(long, value_name = "RESULT")]
     result: Option<String>,
     /// From when on: 2026-12-31, 2026-12-31T18:00, or '7d ago'
-    #[arg(long, value_name = "WHEN", value_parser = moment::parse)]
+    #[arg(long, value_name = "WHEN", value_parser = past)]
     from: Option<Timestamp>,
     /// Until when, that moment not among them
     #[arg(long, value_name = "WHEN", value_parser = moment::parse)]
@@ -142,6 +142,16 @@ impl WhichArgs {
             query
         })
     }
+}
+
+/// A moment from which on something may be on record.
+fn past(text: &str) -> anyhow::Result<Timestamp> {
+    let moment = moment::parse(text)?;
+    anyhow::ensure!(
+        moment <= Timestamp::now(),
+        "that is still to come: '7d ago' is seven days back"
+    );
+    Ok(moment)
 }
 
 /// A value as it may stand in a query (RFC 3986).

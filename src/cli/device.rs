@@ -12,7 +12,7 @@ pub(super) enum DeviceCommand {
     /// password is printed this once, alone on standard output; below it the
     /// key by which it checks its commands, where they are signed
     Add(AddArgs),
-    /// All devices, and which of them have credentials
+    /// All devices that have joined, and which of them have no credentials
     List(ListArgs),
     /// A device is let in no more, and disconnected; it stays in the roster
     Revoke(IdArgs),
@@ -85,6 +85,10 @@ async fn add(args: AddArgs) -> anyhow::Result<()> {
     eprintln!("client id  {id}, or {id}. and more");
     eprintln!("says on    {}", text(&issued["topics"]["up"]));
     eprintln!("hears on   {}", text(&issued["topics"]["down"]));
+    if !console.settings().mqtt.is_embedded() {
+        eprintln!("note: to the outside broker it signs in by what that one's operator gives it");
+    }
+    eprintln!("It is on the list and on the board once it has said `hand_shake` there.");
     eprintln!("password, shown this once:");
     println!("{}", text(&issued["password"]));
     if let Some(key) = issued["command_key"].as_str() {

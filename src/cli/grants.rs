@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use latchlight::commands::Verb;
 use latchlight::config::GrantedDevice;
+use latchlight::console::{Console, ConsoleError};
 use latchlight::identity::{AccountGrant, Day, Hours, Window};
 use serde::de::DeserializeOwned;
 
@@ -70,6 +71,17 @@ impl GrantArgs {
         };
         let actions = self.actions.into_iter().flatten().collect();
         Ok(Some(AccountGrant { actions, devices: self.devices, window }))
+    }
+}
+
+/// Says of which devices nothing is known: their ids may be mistyped.
+pub(super) async fn note_unknown(console: &Console, devices: &[GrantedDevice]) {
+    for device in devices {
+        let GrantedDevice::One(id) = device else { continue };
+        let found = console.get(&format!("/api/v1/devices/{id}")).await;
+        if matches!(found, Err(ConsoleError::Problem { status: 404, .. })) {
+            eprintln!("note: no device {id} has joined yet (`latchlight device list` has all)");
+        }
     }
 }
 

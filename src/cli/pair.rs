@@ -1,5 +1,6 @@
 //! `latchlight pair`: a code by which a device joins.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -36,6 +37,7 @@ pub(super) async fn run(args: PairArgs) -> anyhow::Result<()> {
         text("code"),
         text("broker")
     ))?;
+    note_loopback(&text("broker"));
     let stop = stop_on_signal()?;
     let mut told = None;
     loop {
@@ -69,5 +71,16 @@ pub(super) async fn run(args: PairArgs) -> anyhow::Result<()> {
                 _ => anyhow::bail!("pairing is closed"),
             };
         }
+    }
+}
+
+/// Says so where no other machine reaches the broker.
+fn note_loopback(broker: &str) {
+    let address = broker.rsplit_once("//").and_then(|(_, address)| address.parse().ok());
+    if address.is_some_and(|address: SocketAddr| address.ip().is_loopback()) {
+        eprintln!(
+            "note: that is this machine alone. Devices elsewhere come by mqtt.tls_listen \
+             (docs/tls.md), or without TLS where mqtt.allow_plain says so"
+        );
     }
 }

@@ -92,7 +92,8 @@ pub(super) async fn run(command: PinCommand) -> anyhow::Result<()> {
 async fn add(args: AddArgs) -> anyhow::Result<()> {
     let AddArgs { user, name, one_time, digits, grant, server } = args;
     let mut body = json!({ "one_time": one_time });
-    if let Some(AccountGrant { actions, devices, window }) = grant.into_grant()? {
+    let grant = grant.into_grant()?;
+    if let Some(AccountGrant { actions, devices, window }) = &grant {
         body["actions"] = json!(actions);
         body["devices"] = json!(devices);
         body["window"] = json!(window);
@@ -105,6 +106,9 @@ async fn add(args: AddArgs) -> anyhow::Result<()> {
     }
     let console = server.connect().await?;
     let made = console.post(&path_of(&user), &body).await?;
+    if let Some(grant) = &grant {
+        grants::note_unknown(&console, &grant.devices).await;
+    }
     server.show(&made, || {
         let code = made["code"].as_str().context("read the server's answer")?;
         // The code alone is for scripts: the rest is for who looks on.

@@ -23,7 +23,7 @@ pub(super) struct RestoreArgs {
 pub(super) async fn run(args: RestoreArgs) -> anyhow::Result<()> {
     let Restored { manifest, data } = backup::restore(&args.backup, &args.config).await?;
     print(&format!(
-        "restored what was there at {}: {} and {}",
+        "restored what was there at {:.0}: {} and {}",
         manifest.made_at,
         args.config.display(),
         data.display()

@@ -47,7 +47,7 @@ pub(super) async fn run(args: ServeArgs) -> anyhow::Result<()> {
         println!(
             "There was no owner yet, so one was made. Sign in with\n\n    \
             name:     {name}\n    password: {password}\n\n\
-            This is shown once, and is kept nowhere.\n"
+            This is shown once, and is kept nowhere: `latchlight user passwd {name}` gives another.\n"
         );
     }
     tokio::spawn(reload_on_signal(hangup, application.reload()));

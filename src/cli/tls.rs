@@ -116,7 +116,7 @@ fn init(folder: &FolderArgs, more: Vec<String>) -> anyhow::Result<()> {
     println!("{}\n", described(&signed.certificate)?);
     println!(
         "Clients trust {}. The authority's key, {}, can sign for any name: whoever has it can pass \
-         for this server.\n\nIn the settings:\n",
+         for this server.\n\nIn the settings, which the server reads when it starts:\n",
         authority.certificate().display(),
         path.join("authority.key").display(),
     );
@@ -192,7 +192,10 @@ fn show(config: PathBuf) -> anyhow::Result<()> {
     for (key, file) in settings.tls.files() {
         println!("{key:16} {}", file.display());
     }
-    let Some(certificate) = &settings.tls.certificate else { return Ok(()) };
+    let Some(certificate) = &settings.tls.certificate else {
+        println!("tls.certificate  none: `latchlight tls init` makes one, and says what to set");
+        return Ok(());
+    };
     // That they go together is checked as at the start.
     Certificates::load(&settings.tls)?;
     println!("{}", described(certificate)?);

@@ -7,7 +7,7 @@ use latchlight::identity::{Identity, Role, Scopes};
 use serde_json::{Value, json};
 
 use super::account::{self, Account};
-use super::grants::GrantArgs;
+use super::grants::{self, GrantArgs};
 use super::moment;
 use super::password::PasswordArgs;
 use super::server::ServerArgs;
@@ -198,7 +198,7 @@ async fn add(args: AddArgs) -> anyhow::Result<()> {
     if let Some(expires) = expires {
         body["expires_at"] = json!(expires);
     }
-    if let Some(grant) = grant {
+    if let Some(grant) = &grant {
         body["grants"] = json!([grant]);
     }
     if let Some(subject) = subject {
@@ -207,7 +207,11 @@ async fn add(args: AddArgs) -> anyhow::Result<()> {
     if wants_password {
         body["password"] = password.read(name.as_str()).await?.into();
     }
-    show(&server, &console.post(PATH, &body).await?)
+    show(&server, &console.post(PATH, &body).await?)?;
+    if let Some(grant) = grant {
+        grants::note_unknown(&console, &grant.devices).await;
+    }
+    Ok(())
 }
 
 async fn passwd(args: PasswdArgs) -> anyhow::Result<()> {
@@ -232,8 +236,11 @@ async fn grant(args: GrantCommandArgs) -> anyhow::Result<()> {
     } else {
         Account::of(&console.get(&path_of(&name)).await?)?.grants
     };
+    let devices = grant.as_ref().map(|grant| grant.devices.clone()).unwrap_or_default();
     grants.extend(grant);
-    change(&name, &server, json!({ "grants": grants })).await
+    change(&name, &server, json!({ "grants": grants })).await?;
+    grants::note_unknown(&console, &devices).await;
+    Ok(())
 }
 
 async fn link(args: LinkArgs) -> anyhow::Result<()> {

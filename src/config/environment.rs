@@ -11,9 +11,14 @@ pub(super) fn place(variable: &str) -> String {
 
 /// The key that a variable of the environment sets.
 pub(super) fn key(variable: &str) -> Option<String> {
+    name_in_settings(variable).map(|name| name.replace("__", "."))
+}
+
+/// A variable's name without the prefix, in small letters.
+pub(super) fn name_in_settings(variable: &str) -> Option<String> {
     let name = variable.to_lowercase();
-    let key = name.strip_prefix(&ENVIRONMENT_PREFIX.to_lowercase())?.strip_prefix('_')?;
-    Some(key.replace("__", "."))
+    let name = name.strip_prefix(&ENVIRONMENT_PREFIX.to_lowercase())?.strip_prefix('_')?;
+    Some(name.to_owned())
 }
 
 /// Whether an error, which begins with a path, is about this key or what is
@@ -74,6 +79,13 @@ mod tests {
             let error = load(r#"{"mqtt": {"topics": []}}"#, &[(name, value)]).expect_err(name);
             assert!(error.starts_with(&format!("the environment's {name}: ")), "{error}");
             assert!(error.contains(why), "{error}");
+        }
+        for (name, meant) in [
+            ("LATCHLIGHT_HTTP__LISEN", "did you mean `listen`?"),
+            ("LATCHLIGHT_HTTP_LISTEN", "did you mean LATCHLIGHT_HTTP__LISTEN?"),
+        ] {
+            let error = load("{}", &[(name, "127.0.0.1:0")]).expect_err(name);
+            assert!(error.ends_with(meant), "{error}");
         }
         // The file's fault stays the file's.
         let error = load(r#"{"http": {"x": 1}}"#, &[("LATCHLIGHT_HTTP__LISTEN", "127.0.0.1:0")]);

@@ -4,8 +4,8 @@ use std::collections::HashMap;
 
 use config::{Config, ConfigError, Environment, File, FileFormat};
 
-use super::Settings;
 use super::environment::{ENVIRONMENT_PREFIX, is_at, key, place};
+use super::{Settings, suggestion};
 
 /// What is wrong with the settings, with the path of the key; the variable's
 /// name, where the environment set it.
@@ -51,8 +51,15 @@ impl Settings {
         let names: Vec<String> = environment.keys().cloned().collect();
         Self::merge(section, environment).map_err(|why| {
             let set = names.into_iter().find(|name| key(name).is_some_and(|key| is_at(&key, &why)));
-            let place = set.map_or_else(|| "settings".to_owned(), |name| place(&name));
-            InvalidSettings { place, why }
+            let Some(name) = set else {
+                let why = suggestion::of_key(why);
+                return InvalidSettings { place: "settings".to_owned(), why };
+            };
+            let why = match suggestion::of_variable(&name) {
+                Some(meant) => format!("no setting has this name: did you mean {meant}?"),
+                None => suggestion::of_key(why),
+            };
+            InvalidSettings { place: place(&name), why }
         })
     }
 
@@ -179,7 +186,7 @@ pub(super) mod tests {
     #[test]
     fn an_unknown_key_is_named_with_its_path() {
         let error = load(r#"{"http": {"listne": "x"}}"#, &[]).expect_err("unknown key");
-        assert!(error.contains("http") && error.contains("listne"), "{error}");
+        assert_eq!(error, "settings: http.listne: unknown field `listne`: did you mean `listen`?");
         let error = load(r#"{"htpp": {}}"#, &[]).expect_err("unknown section");
         assert!(error.contains("htpp"), "{error}");
         let error = load("{}", &[("LATCHLIGHT_MQTT__PREFX", "x")]).expect_err("unknown variable");

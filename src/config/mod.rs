@@ -25,6 +25,7 @@ mod plugins;
 mod proxies;
 mod remote_plugins;
 mod section;
+mod suggestion;
 mod tls;
 mod value;
 

@@ -70,9 +70,17 @@ pub(super) fn expect_json(request: &HttpRequest) -> Result<(), ApiError> {
         return Ok(());
     }
     Err(ApiError::WrongType(format!(
-        "Content-Type must be application/json, and is `{}`",
-        media_type.escape_default()
+        "Content-Type must be application/json, and {}",
+        there_is(&media_type)
     )))
+}
+
+/// What a request says of its body's type.
+fn there_is(media_type: &str) -> String {
+    match media_type {
+        "" => "there is none".to_owned(),
+        other => format!("is `{}`", other.escape_default()),
+    }
 }
 
 /// What was said to an action: words, or a JSON object.

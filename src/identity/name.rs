@@ -11,7 +11,7 @@ pub struct Identity(Arc<str>);
 
 /// What was offered as an identity and is none.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("an identity is 1 to 64 of letters, digits, `.`, `_`, `@` and `-`")]
+#[error("a name is 1 to 64 of letters, digits, `.`, `_`, `@` and `-`")]
 pub struct InvalidIdentity;
 
 impl Identity {

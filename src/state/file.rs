@@ -39,6 +39,14 @@ pub enum FileError {
         /// What the system said.
         source: io::Error,
     },
+    /// There is no such file.
+    #[error(
+        "there is no {path}: --config names the configuration, and to begin with one, `{{\"settings\": {{}}, \"state\": {{}}}}` is enough"
+    )]
+    Missing {
+        /// The file.
+        path: PathBuf,
+    },
     /// The file is no JSON of the documented shape; nothing was overwritten.
     #[error("{path}, line {line}, column {column}: {message}")]
     Malformed {
@@ -121,8 +129,7 @@ impl ConfigFile {
     /// # Errors
     /// The file cannot be read, or is not `{"settings": {…}, "state": {…}}`.
     pub fn read(&self) -> Result<Sections, FileError> {
-        let text = fs::read_to_string(&self.path)
-            .map_err(|source| FileError::Read { path: self.path.clone(), source })?;
+        let text = fs::read_to_string(&self.path).map_err(|source| self.unread(source))?;
         let begin = text.trim_start();
         if begin.starts_with('[') {
             let before = &text[..text.len() - begin.len()];
@@ -133,19 +140,13 @@ impl ConfigFile {
                 message: "a list, not `{\"settings\": {…}, \"state\": {…}}`".to_owned(),
             });
         }
-        let raw: RawSections<'_> = serde_json::from_str(&text).map_err(|error| {
-            let message = error.to_string();
-            let message = match message.rfind(" at line ") {
-                Some(cut) => message[..cut].to_owned(),
-                None => message,
-            };
-            FileError::Malformed {
+        let raw: RawSections<'_> =
+            serde_json::from_str(&text).map_err(|error| FileError::Malformed {
                 path: self.path.clone(),
                 line: error.line(),
                 column: error.column(),
-                message,
-            }
-        })?;
+                message: super::syntax::explain(&text, &error),
+            })?;
         let section =
             |raw: Option<&RawValue>| raw.map_or_else(|| "{}".to_owned(), |v| v.get().to_owned());
         Ok(Sections { settings: section(raw.settings), state: section(raw.state) })
@@ -187,6 +188,14 @@ impl ConfigFile {
         fs::copy(&self.path, &aside)
             .map_err(|source| FileError::Write { path: aside.clone(), source })?;
         Ok(aside)
+    }
+
+    fn unread(&self, source: io::Error) -> FileError {
+        let path = self.path.clone();
+        match source.kind() {
+            io::ErrorKind::NotFound => FileError::Missing { path },
+            _ => FileError::Read { path, source },
+        }
     }
 
     fn name(&self) -> Cow<'_, str> {

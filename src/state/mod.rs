@@ -17,6 +17,7 @@ mod file;
 mod roster;
 mod saved;
 mod snapshot;
+mod syntax;
 mod writer;
 
 pub use device::{Device, DeviceKind, Features, LastKnown};

@@ -189,7 +189,11 @@ impl Signed {
     /// Writes both; what is there already stays.
     fn write(&self, certificate: &str, key: &KeyPair) -> anyhow::Result<()> {
         if self.exist() {
-            bail!("{} or its key is there already", self.certificate.display());
+            bail!(
+                "{} or its key is there already: `latchlight tls renew` signs another one for the \
+                 server, `latchlight tls revoke ID` takes a device's back",
+                self.certificate.display()
+            );
         }
         create(&self.key, key.serialize_pem().as_bytes(), 0o600)?;
         create(&self.certificate, certificate.as_bytes(), 0o644)

@@ -122,10 +122,10 @@ fn what_is_typed_wrong_is_said_before_a_password_is_asked_for() {
     let folder = configured(json!({}));
     let missing = folder.path().join("missing.json");
     let said = says(&latchlight(&missing, "user list", ""));
-    assert!(said.contains(&format!("read {}", missing.display())), "{said}");
+    assert!(said.contains(&format!("there is no {}: ", missing.display())), "{said}");
     let config = folder.path().join("config.json");
     for (words, why) in [
-        ("user add b+b --password-stdin", "an identity is 1 to 64"),
+        ("user add b+b --password-stdin", "a name is 1 to 64"),
         ("user add bob --role king", "a role is owner, member or guest"),
         ("user add bob --password secret", "unexpected argument '--password'"),
         ("user add bob --scopes doors", "`doors` is not a scope"),

@@ -1,5 +1,6 @@
 //! The guides, done as they say: each block of code of docs/guides and
-//! docs/metrics.md, as it stands there, against the real program.
+//! docs/metrics.md, as it stands there, against the real program; and the links
+//! between the pages.
 
 #![allow(clippy::unwrap_used)]
 // What other tests need of the harness.
@@ -11,8 +12,10 @@ mod device_makers;
 mod free_port;
 #[path = "../device/harness.rs"]
 mod harness;
+mod house;
 #[path = "../support/leaks.rs"]
 mod leaks;
+mod links;
 mod newcomer;
 mod operators;
 mod page;

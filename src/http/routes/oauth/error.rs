@@ -54,6 +54,11 @@ impl OauthError {
         Self { status, retry_after, ..Self::new("temporarily_unavailable", description) }
     }
 
+    /// What is wrong, for people.
+    pub(super) fn description(&self) -> &str {
+        &self.description
+    }
+
     /// As it is answered.
     pub(super) fn to_response(&self) -> HttpResponse {
         let mut response = not_stored(self.status);

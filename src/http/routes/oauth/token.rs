@@ -95,7 +95,7 @@ pub(in crate::http) async fn post(
     match answer(&request, payload, &services).await {
         Ok(response) => response,
         Err(error) => {
-            tracing::warn!(why = ?error, "sign-in refused");
+            tracing::warn!(why = error.description(), "sign-in refused");
             error.to_response()
         }
     }
