@@ -173,13 +173,15 @@ function showEmpty() {
   note.className = "empty";
   note.append("No device has joined yet.");
   byId("devices").append(note);
-  get("/api/v1/broker").then(({ url, prefix }) => {
-    // The simulator speaks no TLS.
-    if (!url.startsWith("mqtt://")) return;
-    const command = document.createElement("code");
-    const more = prefix === "latchlight" ? "" : ` --prefix ${prefix}`;
-    command.textContent = `target/release/latchlight simulate --locks 3 --lights 2 --broker ${url}${more}`;
-    note.append(" To play some, in the folder of the checkout:", document.createElement("br"), command);
+  get("/api/v1/broker").then(({ embedded }) => {
+    // Another broker's operator lets devices in.
+    if (!embedded) return;
+    note.append(" One joins by the first of these commands, and the second plays some; on the server's machine, in the folder of its config.json:");
+    for (const words of ["latchlight pair", "latchlight simulate --locks 3 --lights 2"]) {
+      const command = document.createElement("code");
+      command.textContent = words;
+      note.append(document.createElement("br"), command);
+    }
   }, () => {});
 }
 

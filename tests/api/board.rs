@@ -209,8 +209,8 @@ async fn a_camera_that_says_no_state_lacks_nothing() {
 async fn an_empty_board_asks_for_nothing_that_is_not_there_and_says_how_to_begin() {
     let server = Server::start().await;
     let browser = open(&server, DESKTOP, false).await;
-    let command = browser.text_with(".empty code", "target/release/latchlight simulate").await;
-    assert!(command.ends_with(&format!("--broker mqtt://{}", server.mqtt)), "{command}");
+    let shown = browser.text_with(".empty", "latchlight simulate").await;
+    assert!(shown.contains("latchlight pair"), "{shown}");
     browser.screenshot("board-empty").await;
     browser.text_with("#stranger-text", "Nobody has been seen yet").await;
     // A browser writes each 404 into its console.

@@ -1,5 +1,5 @@
 //! An access hook of one's own: who may come in, say what and hear what.
-//! `cargo run --example access -- 127.0.0.1:1883`, and then:
+//! `cargo run -p latchlight-broker --example access -- 127.0.0.1:1883`, and then:
 //!
 //! ```text
 //! mosquitto_sub -u alice -P wonderland -t 'alice/#' -t news -v &

@@ -1,5 +1,5 @@
 //! A broker that is looked after from its own terminal.
-//! `cargo run --example administration -- 127.0.0.1:1883`, and then:
+//! `cargo run -p latchlight-broker --example administration -- 127.0.0.1:1883`, and then:
 //!
 //! ```text
 //! mosquitto_sub -i bell -t 'bell/#' -v &

@@ -1,5 +1,5 @@
 //! The debug hook: the flow of packets in the log, without passwords.
-//! `cargo run --example debug -- 127.0.0.1:1883`, and then:
+//! `cargo run -p latchlight-broker --example debug -- 127.0.0.1:1883`, and then:
 //!
 //! ```text
 //! mosquitto_pub -u alice -P wonderland -q 1 -t lamp/set -m on

@@ -1,6 +1,6 @@
 //! Packets in the name of a client: a door that speaks a line protocol of its
 //! own, over TCP, is a client of the broker all the same.
-//! `cargo run --example injection -- 127.0.0.1:1883 127.0.0.1:7000`, and then,
+//! `cargo run -p latchlight-broker --example injection -- 127.0.0.1:1883 127.0.0.1:7000`, and then,
 //! in bash:
 //!
 //! ```text

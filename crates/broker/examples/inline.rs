@@ -1,5 +1,5 @@
 //! A server in the same process as its broker: it hears what devices say and
-//! sends them live publishes. `cargo run --example inline -- 127.0.0.1:1883`,
+//! sends them live publishes. `cargo run -p latchlight-broker --example inline -- 127.0.0.1:1883`,
 //! and then, as the device `door`:
 //!
 //! ```text

@@ -1,6 +1,6 @@
 //! Interceptors: one gives each user a room of topics and lowers a QoS, the
 //! next keeps words out of messages.
-//! `cargo run --example interceptor -- 127.0.0.1:1883`, and then:
+//! `cargo run -p latchlight-broker --example interceptor -- 127.0.0.1:1883`, and then:
 //!
 //! ```text
 //! mosquitto_sub -u hall -q 2 -t '#' -v &

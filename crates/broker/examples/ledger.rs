@@ -1,6 +1,6 @@
 //! A broker with users and rules that the program makes: alice has a password,
 //! and everybody the topics below their own name.
-//! `cargo run --example ledger --features ledger -- 127.0.0.1:1883`, and then:
+//! `cargo run -p latchlight-broker --example ledger --features ledger -- 127.0.0.1:1883`, and then:
 //!
 //! ```text
 //! mosquitto_sub -u alice -P wonder -t 'users/alice/#' -v &

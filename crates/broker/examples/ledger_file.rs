@@ -1,6 +1,6 @@
 //! A broker whose users and rules are in a file: `users.yaml` beside this
 //! example, where alice's password is `wonder`. From this folder:
-//! `cargo run --example ledger_file --features ledger -- 127.0.0.1:1883 users.yaml`,
+//! `cargo run -p latchlight-broker --example ledger_file --features ledger -- 127.0.0.1:1883 users.yaml`,
 //! and then:
 //!
 //! ```text

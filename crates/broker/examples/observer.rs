@@ -1,5 +1,5 @@
 //! An observer: it writes down who comes and goes, what is published, and what
-//! is dropped. `cargo run --example observer -- 127.0.0.1:1883`, and then:
+//! is dropped. `cargo run -p latchlight-broker --example observer -- 127.0.0.1:1883`, and then:
 //!
 //! ```text
 //! mosquitto_sub -c -i lamp -q 1 -t lamp/set -E

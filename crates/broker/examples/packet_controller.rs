@@ -3,7 +3,7 @@
 //! The broker keeps connections, versions, limits and keep alives; no message is
 //! routed. This one keeps values: PUBLISH sets one, SUBSCRIBE reads it, and
 //! UNSUBSCRIBE forgets it.
-//! `cargo run --example packet_controller -- 127.0.0.1:1883`, and then:
+//! `cargo run -p latchlight-broker --example packet_controller -- 127.0.0.1:1883`, and then:
 //!
 //! ```text
 //! mosquitto_pub -i app-1 -q 1 -t colour -m blue

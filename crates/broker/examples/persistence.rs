@@ -1,6 +1,6 @@
 //! A broker that forgets nothing: sessions, what they are owed and retained
 //! messages are in a file, and there again after the next start, however the
-//! last run ended. `cargo run --example persistence -- 127.0.0.1:1883 broker.sqlite`,
+//! last run ended. `cargo run -p latchlight-broker --example persistence -- 127.0.0.1:1883 broker.sqlite`,
 //! and then:
 //!
 //! ```text

@@ -1,5 +1,5 @@
 //! A broker that tells how it is, over HTTP and from its own code.
-//! `cargo run --example stats --features http -- 127.0.0.1:1883 127.0.0.1:8084`,
+//! `cargo run -p latchlight-broker --example stats --features http -- 127.0.0.1:1883 127.0.0.1:8084`,
 //! and then:
 //!
 //! ```text

@@ -1,6 +1,6 @@
 //! A whole broker in a few lines, over TCP. It lets everybody do everything, so
 //! it listens on loopback.
-//! `cargo run --example tcp -- 127.0.0.1:1883`, and then:
+//! `cargo run -p latchlight-broker --example tcp -- 127.0.0.1:1883`, and then:
 //!
 //! ```text
 //! mosquitto_sub -t 'doors/#' -v &

@@ -1,5 +1,5 @@
 //! A broker over TLS that knows its clients by their certificates:
-//! `cargo run --features tls --example tls -- 127.0.0.1:8883 server.pem server.key ca.pem`,
+//! `cargo run -p latchlight-broker --features tls --example tls -- 127.0.0.1:8883 server.pem server.key ca.pem`,
 //! and then:
 //!
 //! ```text

@@ -1,5 +1,5 @@
 //! A broker for the programs of one machine, by a Unix socket:
-//! `cargo run --example unix -- mqtt.sock`, and then:
+//! `cargo run -p latchlight-broker --example unix -- mqtt.sock`, and then:
 //!
 //! ```text
 //! mosquitto_sub --unix mqtt.sock -t 'doors/#' -v &

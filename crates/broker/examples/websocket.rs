@@ -1,5 +1,5 @@
 //! A broker for web pages:
-//! `cargo run --features websocket --example websocket -- 127.0.0.1:8083`, and
+//! `cargo run -p latchlight-broker --features websocket --example websocket -- 127.0.0.1:8083`, and
 //! then, with mqtt.js (`npm install mqtt`):
 //!
 //! ```text

@@ -1,6 +1,6 @@
 //! A broker whose clients show who they are without sending a password, by
 //! MQTT 5's enhanced authentication and SCRAM-SHA-256. The user is `user`, the
-//! password `pencil`. `cargo run --example scram -- 127.0.0.1:1883`, and then:
+//! password `pencil`. `cargo run -p latchlight-broker --example scram -- 127.0.0.1:1883`, and then:
 //!
 //! ```text
 //! mosquitto_pub -V 5 -t a -m b
