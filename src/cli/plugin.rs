@@ -122,7 +122,8 @@ pub(super) async fn run(command: PluginCommand) -> anyhow::Result<()> {
         }
         PluginCommand::Remove { name, server } => {
             let console = server.connect().await?;
-            console.delete(&format!("/api/v1/plugins/{}", segment(&name)?)).await?;
+            let answer = console.delete(&format!("/api/v1/plugins/{}", segment(&name)?)).await?;
+            server.show(&answer, || Ok(format!("{name} is removed")))?;
         }
     }
     Ok(())
@@ -134,8 +135,9 @@ async fn install(
     server: ServerArgs,
 ) -> anyhow::Result<()> {
     let signature = signature.unwrap_or_else(|| beside(&file));
-    let text = std::fs::read_to_string(&signature)
-        .with_context(|| format!("read {}", signature.display()))?;
+    let text = std::fs::read_to_string(&signature).with_context(|| {
+        format!("read {}: `latchlight plugin sign` makes it", signature.display())
+    })?;
     let library = std::fs::read(&file).with_context(|| format!("read {}", file.display()))?;
     let claimed = text.lines().find_map(|line| line.strip_prefix("trusted comment: "));
     let name =
