@@ -70,7 +70,7 @@ impl GrantArgs {
             time_zone: self.time_zone,
         };
         let actions = self.actions.into_iter().flatten().collect();
-        Ok(Some(AccountGrant { actions, devices: self.devices, window }))
+        Ok(Some(AccountGrant { actions, devices: self.devices, window, since: None }))
     }
 }
 

@@ -93,7 +93,7 @@ async fn add(args: AddArgs) -> anyhow::Result<()> {
     let AddArgs { user, name, one_time, digits, grant, server } = args;
     let mut body = json!({ "one_time": one_time });
     let grant = grant.into_grant()?;
-    if let Some(AccountGrant { actions, devices, window }) = &grant {
+    if let Some(AccountGrant { actions, devices, window, .. }) = &grant {
         body["actions"] = json!(actions);
         body["devices"] = json!(devices);
         body["window"] = json!(window);

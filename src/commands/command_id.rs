@@ -3,6 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::{Uuid, Version};
@@ -24,6 +25,12 @@ impl CommandId {
     /// A new id.
     pub fn generate() -> Self {
         Self(Uuid::now_v7())
+    }
+
+    /// When it was made, by the clock of whoever made it.
+    pub fn made_at(self) -> Option<Timestamp> {
+        let (seconds, nanoseconds) = self.0.get_timestamp()?.to_unix();
+        Timestamp::new(seconds.try_into().ok()?, nanoseconds.try_into().ok()?).ok()
     }
 }
 
@@ -68,6 +75,8 @@ mod tests {
     fn only_version_7_is_taken() {
         let id = CommandId::generate();
         assert_eq!(id.to_string().parse(), Ok(id));
+        let ago = jiff::Timestamp::now().duration_since(id.made_at().expect("a time"));
+        assert!(ago.as_secs().abs() < 60);
         assert!("67e55044-10b1-426f-9247-bb680e5fe0c8".parse::<CommandId>().is_err());
         assert!("".parse::<CommandId>().is_err());
         assert!("1".parse::<CommandId>().is_err());

@@ -78,7 +78,7 @@ impl Default for HttpSettings {
             max_body_bytes: 64 * 1024,
             max_connections: 4096,
             streams: 2000,
-            streams_per_account: 1000,
+            streams_per_account: 50,
             request_timeout_ms: 10_000,
             keep_alive_ms: 60_000,
             shutdown_timeout_ms: 10_000,

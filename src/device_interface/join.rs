@@ -32,6 +32,13 @@ pub(super) async fn perform(
     let principal = Principal::over_mqtt(Who::Device(id.clone()));
     let request = Request::new(principal.clone(), WORD, rest);
     action.action.perform(request, context).await?;
+    // Whoever has closed pairing meanwhile was told that nobody joins any more.
+    // From here on that is too late: before, there are no credentials.
+    if !context.pairing.finish(id) {
+        let why = "pairing is over";
+        take_out(parts, id, why).await;
+        return Err(ActionError::not_allowed(why));
+    }
     let device = context.state.device(id);
     let kind = device.as_ref().map(|device| device.kind);
     let signed = device.map(|device| device.features.signed);
@@ -39,18 +46,11 @@ pub(super) async fn perform(
         Ok(issued) => issued,
         Err(error) => {
             // Without credentials it could never come back.
-            take_out(parts, id).await;
+            take_out(parts, id, "its credentials cannot be saved").await;
+            context.pairing.take_back(id);
             return Err(ActionError::unavailable(error.to_string()));
         }
     };
-    // Whoever has closed pairing meanwhile was told that nobody joins any more.
-    if !context.pairing.finish(id) {
-        if let Err(error) = context.credentials.revoke(id).await {
-            tracing::error!(device = %id, %error, "revoke what nobody was told");
-        }
-        take_out(parts, id).await;
-        return Err(ActionError::not_allowed("pairing is over"));
-    }
     let event = Event::of(Kind::Credential, &principal, "pair").device(id);
     context.events.record(event);
     tracing::info!(device = %id, "device joined by a code");
@@ -66,9 +66,15 @@ pub(super) async fn perform(
     Ok(Answer::text(told.to_string()))
 }
 
-/// It has not joined after all.
-async fn take_out(parts: &Parts, id: &DeviceId) {
-    if let Err(error) = parts.context.state.remove(id).await {
-        tracing::error!(device = %id, %error, "take it out of the roster again");
-    }
+/// It has not joined after all. That it did is on record by now; so is this.
+async fn take_out(parts: &Parts, id: &DeviceId, why: &str) {
+    let event = Event::of_server(Kind::Device, "remove").device(id);
+    let event = match parts.context.state.remove(id).await {
+        Ok(_) => event.detail(&format!("it has not joined after all: {why}")),
+        Err(error) => {
+            tracing::error!(device = %id, %error, "take it out of the roster again");
+            event.failed(&format!("it is in the roster, and has no credentials: {why}"))
+        }
+    };
+    parts.context.events.record_and_wait(event).await;
 }

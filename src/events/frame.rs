@@ -4,9 +4,11 @@
 use std::fmt::Write as _;
 
 use bytes::Bytes;
+use jiff::Timestamp;
 use serde::Serialize;
 
 use super::{EventError, Kind, Recorded};
+use crate::identity::{View, nameless};
 use crate::state::DeviceId;
 
 /// An event, ready to be sent.
@@ -19,7 +21,28 @@ pub struct Frame {
     /// Whole, for who may see the record.
     pub whole: Bytes,
     /// What there is of it for who may see its device, and not the record.
-    pub narrow: Option<(DeviceId, Bytes)>,
+    pub narrow: Option<NarrowFrame>,
+}
+
+/// What there is of an event for who may see its device.
+#[derive(Debug)]
+pub struct NarrowFrame {
+    /// The device.
+    pub device: DeviceId,
+    at: Timestamp,
+    actor: String,
+    /// With who it was.
+    named: Bytes,
+    /// Without a name.
+    nameless: Bytes,
+}
+
+impl NarrowFrame {
+    /// As somebody may know of it, if they may at all.
+    pub fn seen(&self, view: &View) -> Option<&Bytes> {
+        let shown = if view.names(&self.actor) { &self.named } else { &self.nameless };
+        view.shows(self.at).then_some(shown)
+    }
 }
 
 /// As whoever may see a device finds its commands: not from where, and through
@@ -28,7 +51,7 @@ pub struct Frame {
 struct Narrow<'a> {
     seq: i64,
     #[serde(serialize_with = "crate::timestamp::milliseconds")]
-    at: jiff::Timestamp,
+    at: Timestamp,
     kind: &'a str,
     actor: &'a str,
     device: &'a str,
@@ -59,13 +82,13 @@ impl Frame {
         self.device.as_deref()
     }
 
-    fn narrow(event: &Recorded) -> Result<Option<(DeviceId, Bytes)>, EventError> {
+    fn narrow(event: &Recorded) -> Result<Option<NarrowFrame>, EventError> {
         let is_of_device = Kind::OF_DEVICES.iter().any(|kind| kind.as_str() == event.kind);
         let device = event.device.as_deref().filter(|_| is_of_device);
         let Some(id) = device.and_then(|device| device.parse::<DeviceId>().ok()) else {
             return Ok(None);
         };
-        let narrow = Narrow {
+        let mut narrow = Narrow {
             seq: event.seq,
             at: event.at,
             kind: &event.kind,
@@ -77,8 +100,12 @@ impl Frame {
             detail: event.detail.as_deref(),
             times: event.times,
         };
-        let bytes = written(event.seq, &event.kind, &narrow)?;
-        Ok(Some((id, bytes)))
+        let named = written(event.seq, &event.kind, &narrow)?;
+        narrow.actor = nameless(&event.actor, Some(&event.through));
+        narrow.detail = narrow.detail.filter(|_| View::tells_anybody_why(&event.result));
+        let nameless = written(event.seq, &event.kind, &narrow)?;
+        let (at, actor) = (event.at, event.actor.clone());
+        Ok(Some(NarrowFrame { device: id, at, actor, named, nameless }))
     }
 }
 

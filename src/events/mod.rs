@@ -59,7 +59,7 @@ mod writer;
 pub use error::EventError;
 pub use event::{Event, Kind, Outcome};
 pub use feed::Following;
-pub use frame::Frame;
+pub use frame::{Frame, NarrowFrame};
 pub use handle::Events;
 pub use recorded::{Filter, Recorded};
 pub use which::Which;

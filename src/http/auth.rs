@@ -12,7 +12,7 @@ use super::authorization::Shown;
 use super::peer::Peer;
 use super::{ApiError, Needs, Services};
 use crate::events::{Event, Kind};
-use crate::identity::{Pass, Principal, Through, Who};
+use crate::identity::{Pass, Principal, Through, View, Who};
 use crate::state::DeviceId;
 
 /// Whoever asks, for the handlers of routes that need somebody.
@@ -127,6 +127,12 @@ impl Caller {
     /// Whether they may see this device.
     pub(super) fn sees(&self, services: &Services, device: &DeviceId) -> bool {
         services.permissions.may_see(&self.0, device)
+    }
+
+    /// What they may know of what became of this device; nothing: they may not
+    /// see it.
+    pub(super) fn view(&self, services: &Services, device: &DeviceId) -> Option<View> {
+        services.permissions.view(&self.0, device)
     }
 
     /// Whether they may see what is of this device, or of none.

@@ -1,10 +1,13 @@
 //! A command as the API shows it.
 
+use std::borrow::Cow;
+
 use jiff::Timestamp;
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::commands::{Command, CommandId, Verb};
+use crate::identity::View;
 use crate::state::DeviceId;
 
 /// A command as the API shows it.
@@ -27,9 +30,10 @@ pub(super) struct CommandView<'a> {
     /// Why it ended so, where that is known.
     #[schema(example = json!(null))]
     detail: Option<&'a str>,
-    /// Who gave it.
-    #[schema(example = "app:ann")]
-    issuer: &'a str,
+    /// Who gave it. A guest is told of themselves, and of others what they
+    /// are: `app`, `device`, `keypad`, `plugin`.
+    #[schema(value_type = String, example = "app:ann")]
+    issuer: Cow<'a, str>,
     /// When it was given.
     #[serde(serialize_with = "crate::timestamp::milliseconds")]
     issued_at: Timestamp,
@@ -51,7 +55,16 @@ pub(super) struct CommandView<'a> {
 }
 
 impl<'a> CommandView<'a> {
+    /// For whoever gave it.
     pub(super) fn of(command: &'a Command) -> Self {
+        Self::seen(command, &View::WHOLE)
+    }
+
+    /// For somebody who may know so much.
+    pub(super) fn seen(command: &'a Command, view: &View) -> Self {
+        let Command { issuer, through, detail, .. } = command;
+        let result = command.status.as_str();
+        let detail = detail.as_deref().filter(|_| view.tells_why(issuer, result));
         let status = command.status.as_str();
         Self {
             device: &command.device,
@@ -59,8 +72,8 @@ impl<'a> CommandView<'a> {
             verb: command.verb,
             status,
             outcome: if command.status.is_ended() { status } else { "pending" },
-            detail: command.detail.as_deref(),
-            issuer: &command.issuer,
+            detail,
+            issuer: view.actor(issuer, *through),
             issued_at: command.issued_at,
             sent_at: command.sent_at,
             delivered_at: command.delivered_at,

@@ -70,7 +70,8 @@ pub(super) struct Gap {
 pub(super) enum Sight {
     /// All of each.
     Whole,
-    /// What becomes of the devices that they may see.
+    /// What becomes of the devices that they may see, as far as they may know
+    /// of that: [`crate::identity::View`].
     OfDevices,
 }
 
@@ -266,9 +267,10 @@ impl EventStream {
             let seen = match (sight, &frame.narrow) {
                 (Sight::Whole, _) => Some(&frame.whole),
                 (Sight::OfDevices, None) => None,
-                (Sight::OfDevices, Some((device, bytes))) => {
+                (Sight::OfDevices, Some(narrow)) => {
                     let permissions = &self.services.permissions;
-                    permissions.may_see(&self.pass.principal, device).then_some(bytes)
+                    let view = permissions.view(&self.pass.principal, &narrow.device);
+                    view.and_then(|view| narrow.seen(&view))
                 }
             };
             if let Some(seen) = seen {

@@ -15,6 +15,7 @@ mod account_view;
 mod auth;
 mod authorization;
 mod body;
+mod command_page;
 mod command_view;
 mod connection;
 mod cors;

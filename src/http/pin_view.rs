@@ -98,6 +98,7 @@ impl PinBody {
             actions: self.actions.unwrap_or_else(|| vec![Verb::Lock, Verb::Unlock]),
             devices: self.devices.unwrap_or_else(|| vec![GrantedDevice::Every]),
             window: self.window,
+            since: None,
         };
         if limits.actions.is_empty() || limits.devices.is_empty() {
             return invalid("actions and devices: there is none, and the code is good for nothing");

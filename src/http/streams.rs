@@ -61,12 +61,18 @@ impl Streams {
         };
         let mut open = streams.open.lock();
         if open.values().sum::<usize>() >= streams.most {
-            let why = format!("{} streams are open: there can be no more", streams.most);
+            let why = format!(
+                "{} streams are open, and the setting http.streams allows no more",
+                streams.most
+            );
             return refused(ApiError::Busy(why));
         }
         let own = open.entry(whose.clone()).or_default();
         if *own >= streams.most_of_account {
-            let why = format!("{own} streams of this account are open: close one first");
+            let why = format!(
+                "{own} streams of this account are open, and the setting \
+                 http.streams_per_account allows no more: close one first"
+            );
             return refused(ApiError::TooMany(why));
         }
         *own += 1;

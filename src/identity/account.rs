@@ -104,6 +104,33 @@ impl Account {
         self.role == Role::Owner || self.grants.iter().any(|grant| grant.shows(device, now))
     }
 
+    /// Whether a grant that it has now showed it this device at that moment.
+    pub(super) fn was_shown(&self, device: &DeviceId, at: Timestamp) -> bool {
+        let showed = |grant: &&AccountGrant| grant.shows(device, at);
+        self.grants.iter().filter(showed).any(|grant| self.begin_of(grant) <= at)
+    }
+
+    /// Since when it has one of its grants: one of before that was kept counts
+    /// from the account's own beginning.
+    pub(super) fn begin_of(&self, grant: &AccountGrant) -> Timestamp {
+        grant.since.unwrap_or(self.created_at)
+    }
+
+    /// Notes since when each grant is there: from now on, unless it shows no
+    /// more than one of `before`, who was let in until now.
+    pub(super) fn date_grants(&mut self, before: Option<&Self>, now: Timestamp) {
+        let before = before.filter(|before| before.is_open(now));
+        // As it is kept.
+        let now = Timestamp::from_millisecond(now.as_millisecond()).unwrap_or(now);
+        for grant in &mut self.grants {
+            let earlier = before.and_then(|before| {
+                let wider = before.grants.iter().filter(|wider| grant.is_within(wider));
+                wider.map(|wider| before.begin_of(wider)).min()
+            });
+            grant.since = Some(earlier.unwrap_or(now));
+        }
+    }
+
     /// Whether it sees every device at this moment, also one that joins later.
     pub fn sees_every_device(&self, now: Timestamp) -> bool {
         self.role == Role::Owner || self.grants.iter().any(|grant| grant.shows_every(now))

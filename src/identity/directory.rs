@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use arc_swap::ArcSwap;
+use jiff::Timestamp;
 use tokio::sync::{Mutex, watch};
 
 use super::oidc::Subject;
@@ -113,10 +114,11 @@ impl Directory {
     ///
     /// # Errors
     /// Its name is taken, or it could not be saved.
-    pub async fn add(&self, account: Account) -> Result<Arc<Account>, DirectoryError> {
+    pub async fn add(&self, mut account: Account) -> Result<Arc<Account>, DirectoryError> {
         let _changing = self.0.changing.lock().await;
         let mut accounts = Accounts::clone(&self.0.accounts.load());
         accounts.check_names(&account)?;
+        account.date_grants(None, Timestamp::now());
         rows::insert(&self.0.pool, &account).await?;
         let account = Arc::new(account);
         accounts.put(account.clone());
@@ -139,6 +141,7 @@ impl Directory {
         let before = accounts.take(id).ok_or(DirectoryError::Unknown)?;
         let mut account = Account::clone(&before);
         change(&mut account);
+        account.date_grants(Some(&before), Timestamp::now());
         accounts.check_names(&account)?;
         let stays = keeps_the_house(&account);
         if keeps_the_house(&before) && !stays && !accounts.has_owner() {
@@ -255,8 +258,6 @@ impl Accounts {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use jiff::Timestamp;
-
     use super::*;
     use crate::config::DatabaseSettings;
     use crate::identity::{AccountGrant, AccountKind, Proof, Scopes};

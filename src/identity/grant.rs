@@ -21,6 +21,10 @@ pub struct AccountGrant {
     /// When; without it, always.
     #[serde(default)]
     pub window: Window,
+    /// Since when it is there, of an account's: what a guest may know of the
+    /// past begins then. Nobody says it but the directory.
+    #[serde(skip)]
+    pub since: Option<Timestamp>,
 }
 
 impl AccountGrant {
@@ -31,6 +35,7 @@ impl AccountGrant {
             actions: vec![Verb::Lock, Verb::Unlock, Verb::On, Verb::Off],
             devices: vec![GrantedDevice::Every],
             window: Window::default(),
+            since: None,
         }
     }
 
@@ -47,6 +52,13 @@ impl AccountGrant {
     /// Whether every device may be seen at this moment.
     pub fn shows_every(&self, now: Timestamp) -> bool {
         self.devices.contains(&GrantedDevice::Every) && self.window.holds(now)
+    }
+
+    /// Whether it shows no device and no moment that the other does not.
+    pub(super) fn is_within(&self, other: &Self) -> bool {
+        let is_every = other.devices.contains(&GrantedDevice::Every);
+        self.window == other.window
+            && (is_every || self.devices.iter().all(|device| other.devices.contains(device)))
     }
 
     /// Whether it is about this device, now or at another time.

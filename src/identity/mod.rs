@@ -27,6 +27,7 @@ mod sign_in;
 mod tally;
 mod throttle;
 mod tokens;
+mod view;
 mod window;
 
 pub use account::{Account, AccountId, AccountKind, Proof};
@@ -43,4 +44,5 @@ pub use role::{InvalidRole, Role};
 pub use scope::{InvalidScope, Scope, Scopes};
 pub use sign_in::{Granted, SignIn, SignInError};
 pub use tokens::{InvalidRefreshToken, RefreshToken};
+pub use view::{View, nameless};
 pub use window::{Day, Hours, Window};

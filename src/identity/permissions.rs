@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use latchlight_plugin_api::ActionInfo;
 
 use super::account::operating_scope;
-use super::{Account, AccountId, Directory, Identity, Principal, Role, Scope, Scopes, Who};
+use super::{Account, AccountId, Directory, Identity, Principal, Role, Scope, Scopes, View, Who};
 use crate::commands::Verb;
 use crate::config::DeviceSettings;
 use crate::state::{Device, DeviceId};
@@ -157,6 +157,19 @@ impl Permissions {
             }
             Who::Device(id) => id == device,
             Who::Plugin(_) | Who::Topic(_) => false,
+        }
+    }
+
+    /// What somebody may know of what became of this device; nothing: they may
+    /// not see it now.
+    pub fn view(&self, principal: &Principal, device: &DeviceId) -> Option<View> {
+        match &principal.who {
+            Who::Account { id, epoch, .. } => {
+                let account = self.account(*id, *epoch).ok()?;
+                let sees = account.may_see(device, Timestamp::now());
+                sees.then(|| View::of(account, device))
+            }
+            _ => self.may_see(principal, device).then_some(View::WHOLE),
         }
     }
 

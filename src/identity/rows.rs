@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use sqlx::Row as _;
 use sqlx::any::{Any, AnyArguments};
 
-use super::{Account, AccountId, AccountKind, Proof};
+use super::{Account, AccountGrant, AccountId, AccountKind, Proof};
 use crate::database::{Pool, Row};
 
 type Query<'a> = sqlx::query::Query<'a, Any, AnyArguments>;
@@ -48,8 +48,7 @@ pub(super) async fn delete(pool: &Pool, id: AccountId) -> Result<(), sqlx::Error
 
 /// In the order of both statements.
 fn bind<'a>(query: Query<'a>, account: &Account) -> Result<Query<'a>, sqlx::Error> {
-    let grants =
-        serde_json::to_string(&account.grants).map_err(|e| sqlx::Error::Encode(e.into()))?;
+    let grants = written(account).map_err(|e| sqlx::Error::Encode(e.into()))?;
     Ok(query
         .bind(account.name.to_string())
         .bind(account.role.as_str())
@@ -65,7 +64,7 @@ fn bind<'a>(query: Query<'a>, account: &Account) -> Result<Query<'a>, sqlx::Erro
 
 fn read(row: &Row) -> Result<Account, sqlx::Error> {
     let text = |column: &str| row.try_get::<String, _>(column);
-    let grants = serde_json::from_str(&text("grants")?).map_err(|e| odd("grants", e))?;
+    let grants = grants(&text("grants")?)?;
     let secret: Option<Vec<u8>> = row.try_get("secret")?;
     let secret = secret.map(<[u8; 32]>::try_from).transpose();
     let subject: Option<String> = row.try_get("subject")?;
@@ -89,6 +88,29 @@ fn read(row: &Row) -> Result<Account, sqlx::Error> {
         created_at: time(row.try_get("created_at")?)?,
         expires_at: row.try_get::<Option<i64>, _>("expires_at")?.map(time).transpose()?,
     })
+}
+
+/// The grants, each with its `since`, which nobody but the server knows.
+fn written(account: &Account) -> Result<String, serde_json::Error> {
+    let mut grants = serde_json::to_value(&account.grants)?;
+    for (written, grant) in grants.as_array_mut().into_iter().flatten().zip(&account.grants) {
+        if let Some(since) = grant.since {
+            written["since"] = since.as_millisecond().into();
+        }
+    }
+    Ok(grants.to_string())
+}
+
+fn grants(text: &str) -> Result<Vec<AccountGrant>, sqlx::Error> {
+    let kept: Vec<serde_json::Map<_, _>> =
+        serde_json::from_str(text).map_err(|e| odd("grants", e))?;
+    let grant = |mut kept: serde_json::Map<String, serde_json::Value>| {
+        let since = kept.remove("since").and_then(|since| since.as_i64()).map(time).transpose()?;
+        let grant: AccountGrant =
+            serde_json::from_value(kept.into()).map_err(|e| odd("grants", e))?;
+        Ok(AccountGrant { since, ..grant })
+    };
+    kept.into_iter().map(grant).collect()
 }
 
 fn time(milliseconds: i64) -> Result<Timestamp, sqlx::Error> {

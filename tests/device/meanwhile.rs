@@ -236,6 +236,18 @@ async fn c21_nobody_joins_after_pairing_was_closed_not_even_who_waited_for_the_d
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     assert_eq!(server.get("/api/v1/devices/shed/credentials").await.0, 404);
+    // That it joined is on record by then; and so is that it has not after all.
+    let told = loop {
+        let (_, events) = server.get("/api/v1/events?kind=device&device=shed").await;
+        let events = events["events"].as_array().unwrap().clone();
+        if events.len() > 1 {
+            break events;
+        }
+        assert!(tokio::time::Instant::now() < end, "{events:?}");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    };
+    assert_eq!((&told[0]["action"], &told[1]["action"]), (&"remove".into(), &"join".into()));
+    assert_eq!(told[0]["detail"], "it has not joined after all: pairing is over");
 }
 
 #[tokio::test]

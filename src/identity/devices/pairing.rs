@@ -37,6 +37,8 @@ struct State {
     open: Option<Open>,
     ended: Option<Ended>,
     joined: Option<DeviceId>,
+    /// What the device that joined last has used up.
+    used: Option<Open>,
 }
 
 struct Open {
@@ -146,7 +148,7 @@ impl Pairing {
         let code = JoinCode::generate()?;
         let hash = secret::hash(code.0.as_bytes());
         let open = Open { code: hash, until: Instant::now() + lasts, failures: 0, bound: None };
-        *self.0.state.lock() = State { open: Some(open), ended: None, joined: None };
+        *self.0.state.lock() = State { open: Some(open), ..State::default() };
         Ok(code)
     }
 
@@ -155,6 +157,7 @@ impl Pairing {
         let mut state = self.0.state.lock();
         let was_open = state.open(Instant::now()).is_some();
         state.end(Ended::Closed);
+        state.used = None;
         was_open
     }
 
@@ -217,9 +220,23 @@ impl Pairing {
         if open.is_none_or(|open| open.bound.as_ref() != Some(device)) {
             return false;
         }
-        state.end(Ended::Joined);
+        state.used = state.open.take();
+        state.ended = Some(Ended::Joined);
         state.joined = Some(device.clone());
         true
+    }
+
+    /// It has not joined after all, and may try again: unless somebody has ended
+    /// pairing meanwhile, or begun it anew.
+    pub fn take_back(&self, device: &DeviceId) {
+        let mut state = self.0.state.lock();
+        if state.joined.as_ref() == Some(device) {
+            state.joined = None;
+            state.ended = Some(Ended::Closed);
+            if let Some(used) = state.used.take() {
+                *state = State { open: Some(used), ..State::default() };
+            }
+        }
     }
 
     /// Waits until wrong codes have closed it.
@@ -282,6 +299,17 @@ mod tests {
         assert!(pairing.show(code.reveal().as_bytes(), &id("front")));
         assert!(pairing.close());
         assert!(!pairing.finish(&id("front")), "it was about to join");
+        let code = pairing.begin(LONG).unwrap();
+        assert!(pairing.show(code.reveal().as_bytes(), &id("front")));
+        assert!(pairing.finish(&id("front")));
+        pairing.take_back(&id("back"));
+        assert!(!pairing.status().open);
+        pairing.take_back(&id("front"));
+        assert!(pairing.is_joining("front"), "it may try again");
+        assert!(pairing.finish(&id("front")));
+        assert!(!pairing.close());
+        pairing.take_back(&id("front"));
+        assert!(!pairing.is_joining("front"), "nobody joins behind that");
         assert_eq!(pairing.status().ended, Some(Ended::Closed));
     }
 }

@@ -205,8 +205,8 @@ async fn c19_a_guest_follows_the_devices_that_they_may_see_and_nothing_else() {
         }
         let event = command.unwrap();
         assert_eq!((&event["action"], &event["result"]), (&json!("lock"), &json!("confirmed")));
-        // As the device's commands have it: neither from where, nor through what.
-        assert_eq!(event["actor"], "app:owner");
+        // As the device's commands have it: neither who, nor from where, nor through what.
+        assert_eq!(event["actor"], "app");
         assert!(event.get("address").is_none() && event.get("through").is_none(), "{event}");
     }
     let path = "/api/v1/events/stream?kind=command,account";
@@ -267,7 +267,8 @@ async fn an_account_has_so_many_streams_and_so_has_the_server_and_who_leaves_mak
     let server = Server::start_with(settings).await;
     let first = server.stream("").await;
     let _second = server.stream("").await;
-    server.get("/api/v1/events/stream").await.problem(429, "too-many");
+    let why = server.get("/api/v1/events/stream").await.problem(429, "too-many");
+    assert!(why.contains("the setting http.streams_per_account"), "{why}");
     let key = async |name: &str| {
         let key = json!({ "name": name, "scopes": "events:read" });
         let key = server.post_json("/api/v1/api-keys", &key).await.json();
@@ -275,7 +276,8 @@ async fn an_account_has_so_many_streams_and_so_has_the_server_and_who_leaves_mak
     };
     let (one, two) = (key("one").await, key("two").await);
     let _third = server.stream_as(&one, "").await;
-    server.get_as(&two, "/api/v1/events/stream").await.problem(503, "busy");
+    let why = server.get_as(&two, "/api/v1/events/stream").await.problem(503, "busy");
+    assert!(why.contains("the setting http.streams allows"), "{why}");
     let metrics = async || String::from_utf8(server.get("/metrics").await.body.to_vec()).unwrap();
     let text = metrics().await;
     assert!(text.contains("latchlight_event_streams 3\n"), "{text}");
@@ -363,9 +365,13 @@ async fn a_thousand_streams_each_have_every_event() {
     let server = Server::start().await;
     let _hall = server.light("hall", Manner::Obeys).await;
     let mut streams = Vec::new();
-    for _ in 0..10 {
-        let opening = (0..100).map(|_| server.stream("?kind=command"));
+    for number in 0..20 {
+        let key = json!({ "name": format!("screen-{number}"), "scopes": "events:read" });
+        let key = server.post_json("/api/v1/api-keys", &key).await.json();
+        let secret = key["secret"].as_str().unwrap();
+        let opening = (0..50).map(|_| server.stream_as(secret, "?kind=command"));
         streams.extend(futures_util::future::join_all(opening).await);
+        server.get_as(secret, "/api/v1/events/stream").await.problem(429, "too-many");
     }
     for verb in ["on", "off", "on"] {
         let body = json!({ "verb": verb });

@@ -1,5 +1,6 @@
 //! People and API keys, and what each may do for themselves.
 
+mod guests;
 mod keys;
 mod lists;
 mod me;

@@ -11,6 +11,8 @@ use crate::http::query::NoQuery;
 use crate::http::{ApiError, Services, etag};
 
 /// One command: how far it came, or how it ended.
+///
+/// A guest may ask for those of the time that the device is granted to them.
 #[utoipa::path(
     get,
     path = "/api/v1/commands/{id}",
@@ -31,7 +33,8 @@ pub(in crate::http) async fn get(
     let missing = || ApiError::NotFound("there is no such command".to_owned());
     let id: CommandId = id.parse().map_err(|_| missing())?;
     let command = services.commands.get(id).await?;
-    let seen = command.filter(|command| caller.sees(&services, &command.device));
-    let command = seen.ok_or_else(missing)?;
-    etag::json(&request, &CommandView::of(&command))
+    let command = command.ok_or_else(missing)?;
+    let view = caller.view(&services, &command.device);
+    let view = view.filter(|view| view.shows(command.issued_at)).ok_or_else(missing)?;
+    etag::json(&request, &CommandView::seen(&command, &view))
 }

@@ -5,10 +5,11 @@ use actix_web::{HttpRequest, HttpResponse};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::{missing, parse, parse_seen};
+use super::{missing, parse};
 use crate::commands::{CommandId, Verb};
 use crate::device_interface::Selection;
 use crate::http::auth::Caller;
+use crate::http::command_page::CommandPage;
 use crate::http::command_view::CommandView;
 use crate::http::openapi::{CommandAnswers, IdempotencyKey, IfNoneMatch};
 use crate::http::operate::{self, Ask, Wish};
@@ -57,6 +58,10 @@ struct Page<'a> {
 }
 
 /// A page of the device's commands, newest first.
+///
+/// A guest finds those of the time that the device is granted to them, and
+/// nobody's name but their own; a page of theirs may be short, or empty, and
+/// have another behind it.
 #[utoipa::path(
     get,
     path = "/api/v1/devices/{id}/commands",
@@ -74,16 +79,14 @@ pub(in crate::http) async fn list(
     query: Query<PageParameters>,
     services: Data<Services>,
 ) -> Result<HttpResponse, ApiError> {
-    let device = parse_seen(&id, &caller, &services)?;
-    let Limit(limit) = query.limit;
-    let mut commands = services.commands.of_device(&device, query.cursor, limit + 1).await?;
+    let device = parse(&id)?;
+    let view = caller.view(&services, &device).ok_or_else(|| missing(&device))?;
+    let page = CommandPage { device: &device, view: &view, limit: query.limit };
+    let (commands, next_cursor) = page.read(&services.commands, query.cursor).await?;
     if commands.is_empty() && services.state.device(&device).is_none() {
         return Err(missing(&device));
     }
-    let more = commands.len() > limit as usize;
-    commands.truncate(limit as usize);
-    let next_cursor = commands.last().filter(|_| more).map(|command| command.id);
-    let commands = commands.iter().map(CommandView::of).collect();
+    let commands = commands.iter().map(|command| CommandView::seen(command, &view)).collect();
     etag::json(&request, &Page { commands, next_cursor })
 }
 

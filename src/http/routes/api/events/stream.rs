@@ -36,8 +36,9 @@ struct Wanted {
 /// Server-sent events: `id` is the event's number, `event` its kind, `data` the
 /// event as `/api/v1/events/{seq}` has it, on one line. Whoever comes back says
 /// what they had last, and gets what happened since first. Who may not see
-/// everything gets what is about the devices that they see. A reader that does
-/// not read is cut off, and may come back.
+/// everything gets what is about the devices that they see; a guest, what
+/// happened while a device was granted to them, and nobody's name but their own.
+/// A reader that does not read is cut off, and may come back.
 #[utoipa::path(
     get,
     path = "/api/v1/events/stream",
