@@ -8,6 +8,12 @@
 const EARLY_S = 30;
 // Tells the next page whether asking for a token makes sense; it is no secret.
 const MARK = "latchlight-signed-in";
+// Which page renews, where the browser has no locks; no secret either.
+const LEASE = "latchlight-renews";
+// Longer than a renewal takes.
+const LEASE_MS = 15_000;
+// Longer than it takes until each page sees what another wrote.
+const SETTLE_MS = 250;
 
 // Nobody is signed in, or not any more.
 export class SignedOut extends Error {}
@@ -43,8 +49,29 @@ function forget() {
 }
 
 // A refresh token is good once: two pages of a browser must not show the same.
+// Browsers have locks for pages that came by TLS or from this machine alone.
 function alone(work) {
-  return navigator.locks ? navigator.locks.request("latchlight-renew", work) : work();
+  return navigator.locks ? navigator.locks.request("latchlight-renew", work) : leased(work);
+}
+
+// The same by a lease in what the pages of a browser share: who has it, and
+// until when, if that page is closed meanwhile. Of those who find it free at
+// once, the last to write has it: that stands when they look again.
+async function leased(work) {
+  const me = crypto.getRandomValues(new Uint32Array(4)).join("-");
+  const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+  const held = () => (localStorage.getItem(LEASE) ?? "").split(" ");
+  const isMine = () => held()[0] === me;
+  const isFree = () => !(held()[1] > Date.now());
+  while (!isMine()) {
+    if (isFree()) localStorage.setItem(LEASE, `${me} ${Date.now() + LEASE_MS}`);
+    await sleep(SETTLE_MS);
+  }
+  try {
+    return await work();
+  } finally {
+    if (isMine()) localStorage.removeItem(LEASE);
+  }
 }
 
 async function renew() {

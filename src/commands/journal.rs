@@ -15,7 +15,7 @@ use crate::state::DeviceId;
 const WAITING: usize = 1024;
 
 /// For all that waits; `$1` is a JSON array with an array per command. What
-/// has ended by it becomes an event, by the table's triggers. PostgreSQL does
+/// is new, or has ended by it, becomes an event, by the table's triggers. PostgreSQL does
 /// not take a command twice in one statement: the last one counts.
 const WRITE: Wording = Wording {
     sqlite: "INSERT INTO commands \

@@ -13,6 +13,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::arrivals::Arrivals;
 use super::counts::{Counts, Reason};
 use super::dispatch::{self, AnswerTo, Job, Work};
 use super::handle::{Handle, PendingCall};
@@ -80,6 +81,7 @@ pub struct Actor {
     events: mpsc::Receiver<LinkEvent>,
     calls: mpsc::Receiver<PendingCall>,
     lanes: Lanes<Job>,
+    arrivals: Arrivals,
     under_way: FuturesUnordered<Pin<Box<dyn Future<Output = LaneKey> + Send>>>,
 }
 
@@ -94,6 +96,7 @@ impl Actor {
             events,
             calls,
             lanes: Lanes::default(),
+            arrivals: Arrivals::default(),
             under_way: FuturesUnordered::new(),
         };
         (actor, handle)
@@ -177,6 +180,10 @@ impl Actor {
         drop(device);
         if state.set_online(id, online) {
             self.tell_presence(id, online);
+            // On an outside broker all are asked when the link comes up.
+            if online && link.presence(id).is_some() {
+                self.arrivals.came(id, &self.parts);
+            }
         }
     }
 

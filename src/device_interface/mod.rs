@@ -6,6 +6,7 @@
 //! permissions, same state.
 
 mod actor;
+mod arrivals;
 mod codes;
 mod counts;
 mod dispatch;

@@ -20,7 +20,8 @@ const LONGEST_DETAIL: usize = 500;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
-    /// A command and its end; recorded by the table of commands itself.
+    /// A command that was issued, or ended; recorded by the table of commands
+    /// itself.
     Command,
     /// Somebody signed in, or could not.
     SignIn,

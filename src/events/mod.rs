@@ -4,9 +4,9 @@
 //! The table `events` is added to and never changed: the database itself
 //! refuses UPDATE, DELETE and REPLACE (migration 0006). What is older than the
 //! settings keep goes when a mark is moved over it, and of each such step the
-//! record tells. Every end of a command becomes an event by triggers on the
-//! table `commands`, in the same transaction; all else comes through
-//! [`Events`]:
+//! record tells. That a command was issued, and its end, become events by
+//! triggers on the table `commands`, in the same transactions (migrations 0006
+//! and 0014); all else comes through [`Events`]:
 //!
 //! ```
 //! # use latchlight::events::{Event, EventError, Events, Kind};

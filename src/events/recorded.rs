@@ -39,7 +39,8 @@ pub struct Recorded {
     /// What was done, or asked for.
     #[schema(example = "unlock")]
     pub action: String,
-    /// What came of it: `ok`, `refused`, `failed`, or a command's ending.
+    /// What came of it: `ok`, `refused`, `failed`; of a command `issued`, or its
+    /// ending.
     #[schema(example = "refused")]
     pub result: String,
     /// What else there is to say.

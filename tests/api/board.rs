@@ -399,3 +399,49 @@ async fn a_page_whose_token_is_void_renews_it_or_says_that_it_is_signed_out() {
     browser.close().await;
     server.stop().await;
 }
+
+/// Has a page renew its token for each of twenty requests, beside all that it
+/// does by itself; what became of it stands in `window.renewed`.
+const RENEW_AGAIN_AND_AGAIN: &str = "
+    let now = 0;
+    performance.now = () => (now += 1e6);
+    window.renewed = 'not yet';
+    import('/session.js').then(async (session) => {
+        for (let times = 0; times < 20; times++) await session.request('/api/v1/me');
+        window.renewed = 'always';
+    }).catch((error) => { window.renewed = `${error}`; });
+    return null";
+
+#[tokio::test]
+async fn c18_two_pages_of_a_browser_without_locks_stay_signed_in_though_tokens_are_good_once() {
+    let hosts = json!({ "http": { "hosts": ["127.0.0.1", "localhost", "house.test"] } });
+    let server = Server::start_with(hosts).await;
+    let _door = server.lock("front-door", Manner::Obeys).await;
+    let browser = Browser::open(DESKTOP.0, DESKTOP.1, false).await;
+    let url = format!("http://house.test:{}/", server.http.port());
+    browser.goto(&url).await;
+    assert_eq!(browser.run("return !navigator.locks && !window.isSecureContext").await, true);
+    sign_in(&browser, PASSWORD).await;
+    browser.find("[data-device=front-door]").await;
+    browser.open_tab().await;
+    browser.goto(&url).await;
+    browser.find("[data-device=front-door]").await;
+    for tab in [0, 1] {
+        browser.switch_to(tab).await;
+        browser.run(RENEW_AGAIN_AND_AGAIN).await;
+    }
+    for tab in [0, 1] {
+        browser.switch_to(tab).await;
+        let renewed = until("the page to have renewed its token", async || {
+            let renewed = browser.run("return window.renewed").await;
+            (renewed != "not yet").then_some(renewed)
+        })
+        .await;
+        assert_eq!(renewed, "always");
+        browser.find("[data-device=front-door]").await;
+    }
+    let lease = "return localStorage.getItem('latchlight-renews')";
+    assert!(!browser.run(lease).await.to_string().contains("llr_"));
+    browser.close().await;
+    server.stop().await;
+}

@@ -60,17 +60,18 @@ async fn c27_no_end_of_a_command_that_was_told_is_lost_by_kill_9() {
         let mut record = record(&server).await;
         let told = told.lock().unwrap().clone();
         for (id, outcome) in &told {
-            let query = "SELECT result FROM events WHERE command = ? AND kind = 'command'";
+            let query = "SELECT result FROM events WHERE command = ? AND kind = 'command' \
+                         ORDER BY seq";
             let results: Vec<String> =
                 sqlx::query_scalar(query).bind(id).fetch_all(&mut record).await.unwrap();
-            assert_eq!(results, std::slice::from_ref(outcome), "{id}");
+            assert_eq!(results, ["issued", outcome.as_str()], "{id}");
         }
         let ends = "SELECT count(*) FROM commands WHERE ended_at IS NOT NULL";
         let events = "SELECT count(DISTINCT command) FROM events WHERE kind = 'command'";
         let rows = "SELECT count(*) FROM events WHERE kind = 'command'";
         let ends = number(&mut record, ends).await;
         assert_eq!(number(&mut record, events).await, ends);
-        assert_eq!(number(&mut record, rows).await, ends, "each once");
+        assert_eq!(number(&mut record, rows).await, 2 * ends, "each issued once, and ended once");
         let open = "SELECT count(*) FROM commands WHERE ended_at IS NULL";
         assert_eq!(number(&mut record, open).await, 0);
         let gaps = "SELECT max(seq) - min(seq) + 1 - count(*) FROM events";

@@ -34,7 +34,8 @@ async fn c7_what_was_told_while_the_database_was_away_outlives_kill_9() {
     let events = format!("{}/api/v1/events?kind=command", server.http);
     let events = reqwest::Client::new().get(events).bearer_auth(server.token().await);
     let events: serde_json::Value = events.send().await.unwrap().json().await.unwrap();
-    let ends: Vec<_> = events["events"].as_array().unwrap().iter().collect();
+    let ends = events["events"].as_array().unwrap().iter();
+    let ends: Vec<_> = ends.filter(|event| event["result"] != "issued").collect();
     assert_eq!(ends.len(), 3, "{events}");
     assert!(ends.iter().all(|end| end["result"] == "confirmed"), "{events}");
 }

@@ -242,3 +242,31 @@ async fn a_torn_state_section_is_kept_aside_and_begun_anew() {
         assert_eq!(std::fs::read_to_string(aside.unwrap().path()).unwrap(), text, "{state}");
     }
 }
+
+#[tokio::test]
+async fn c8_a_device_that_comes_back_in_silence_is_there_and_unknown_until_it_is_asked() {
+    let server = Server::start();
+    let mut connect = server.device("front").await;
+    connect.clean_start = false;
+    connect.properties.make_mut().session_expiry_interval = Some(3600);
+    let mut door = Device::connect(server.mqtt(), connect.clone()).await;
+    door.listen(QoS::AtLeastOnce).await;
+    for word in ["hand_shake lock", "state locked"] {
+        door.say(word).await;
+    }
+    Device::join(&server, "back", "lock").await.say("state locked").await;
+    server.device_when("back", |device| device["state"] == "locked").await;
+    let server = Server::start_in(server.kill());
+    // One whose session has kept what it listens to, and one that begins anew.
+    let (front, present) = Device::resume(server.mqtt(), connect).await;
+    assert!(present);
+    let mut back = Device::connect(server.mqtt(), server.device("back").await).await;
+    back.listen(QoS::AtLeastOnce).await;
+    for mut door in [front, back] {
+        let shown = server.device_when(&door.id, |device| device["online"] == true).await;
+        assert_eq!(shown["state"], "unknown", "{shown}");
+        assert_eq!(door.hear().await, "report");
+        door.say("state unlocked").await;
+        server.device_when(&door.id, |device| device["state"] == "unlocked").await;
+    }
+}

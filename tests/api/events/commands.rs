@@ -1,5 +1,5 @@
-//! Every end of a command is one event: who, through what, to which device,
-//! and how it ended.
+//! That a command was issued is an event, and so is its end: who, through what,
+//! to which device, and how it ended.
 
 use serde_json::{Value, json};
 
@@ -7,7 +7,7 @@ use super::Table;
 use super::table::Row;
 use crate::harness::{Manner, Server, until};
 
-/// The one event of a command.
+/// The one event of a command's end.
 async fn event_of(server: &Server, command: &Value) -> Row {
     let id = command["command"].as_str().unwrap();
     let link = command["link"].as_str().unwrap();
@@ -17,10 +17,17 @@ async fn event_of(server: &Server, command: &Value) -> Row {
     })
     .await;
     let mut table = Table::of(server.folder()).await;
-    let events = table.events("command").await;
-    let mut events = events.into_iter().filter(|event| event.command.as_deref() == Some(id));
-    let event = events.next().expect("an event");
-    assert_eq!(events.next(), None, "each command is one event");
+    let mut events = table.events("command").await;
+    events.retain(|event| event.command.as_deref() == Some(id));
+    let event = events.pop().expect("an event");
+    let issued = events.pop().expect("that it was issued");
+    assert_eq!(events, [], "each command is issued once, and ends once");
+    assert_eq!((&*issued.result, &issued.detail), ("issued", &None));
+    let asked = |row: &Row| {
+        let Row { actor, through, address, device, action, .. } = row.clone();
+        (actor, through, address, device, action)
+    };
+    assert_eq!(asked(&issued), asked(&event));
     assert_eq!(event.result, ended["outcome"].as_str().unwrap());
     assert_eq!(event.detail.as_deref(), ended["detail"].as_str());
     assert_eq!(event.device.as_deref(), ended["device"].as_str());

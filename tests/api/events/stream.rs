@@ -30,8 +30,12 @@ async fn what_happens_comes_at_once_as_the_list_has_it() {
     for verb in ["on", "off"] {
         let body = json!({ "verb": verb });
         server.post_json("/api/v1/devices/hall/commands", &body).await.devices(200);
+        let issued = stream.event().await;
+        assert_eq!((&*issued.event, &issued.json()["result"]), ("command", &json!("issued")));
         let event = stream.event().await;
         assert_eq!((&*event.event, &event.json()["action"]), ("command", &json!(verb)));
+        assert_eq!(event.json()["command"], issued.json()["command"]);
+        assert_eq!(event.json()["result"], "confirmed");
         let listed = server.get(&format!("/api/v1/events/{}", event.seq())).await.json();
         assert_eq!(event.json(), listed);
     }
@@ -120,15 +124,17 @@ async fn a_stream_has_the_kinds_and_devices_that_it_names() {
     server.post_json(path, &json!({ "verb": "off" })).await.devices(200);
     let mut seen = Vec::new();
     for _ in 0..3 {
-        let event = some.event().await.json();
+        let event = some.end_of_command().await;
         seen.push(format!("{} {}", event["device"].as_str().unwrap(), event["action"]));
     }
     assert_eq!(seen, ["hall \"on\"", "front \"lock\"", "hall \"off\""]);
     let mut kinds = Vec::new();
-    while kinds.len() < 5 {
+    while kinds.len() < 9 {
         kinds.push(two.event().await.event);
     }
-    assert_eq!(kinds, ["command", "command", "command", "account", "command"]);
+    // That a command was issued, and its end.
+    let commands = ["command"; 6];
+    assert_eq!(kinds, [&commands[..], &["account", "command", "command"]].concat());
     server.stop().await;
 }
 
@@ -201,7 +207,8 @@ async fn c19_a_guest_follows_the_devices_that_they_may_see_and_nothing_else() {
             let event = stream.event().await;
             assert_eq!(event.json()["device"], "back", "{event:?}");
             locked |= event.event == "state" && event.json()["action"] == "locked";
-            command = command.or(Some(event.json()).filter(|_| event.event == "command"));
+            let is_end = event.event == "command" && event.json()["result"] != "issued";
+            command = command.or(Some(event.json()).filter(|_| is_end));
         }
         let event = command.unwrap();
         assert_eq!((&event["action"], &event["result"]), (&json!("lock"), &json!("confirmed")));
@@ -380,7 +387,7 @@ async fn a_thousand_streams_each_have_every_event() {
     }
     for stream in &mut streams {
         for verb in ["on", "off", "on"] {
-            assert_eq!(stream.event().await.json()["action"], verb);
+            assert_eq!(stream.end_of_command().await["action"], verb);
         }
     }
     assert_eq!(server.get("/hello").await.status, 200, "and there is room for others");

@@ -69,6 +69,13 @@ impl Table {
             .collect()
     }
 
+    /// The ends of commands, in their order.
+    pub(crate) async fn ends(&mut self) -> Vec<Row> {
+        let mut ends = self.events("command").await;
+        ends.retain(|event| event.result != "issued");
+        ends
+    }
+
     /// Waits until there are so many events of a kind, and gives them.
     pub(crate) async fn events_when(&mut self, kind: &str, count: usize) -> Vec<Row> {
         until(&format!("{count} events of {kind}"), async || {

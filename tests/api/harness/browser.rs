@@ -34,6 +34,18 @@ impl Browser {
         self.client.goto(url).await.unwrap();
     }
 
+    /// Opens another tab, and goes on in it.
+    pub(crate) async fn open_tab(&self) {
+        let tab = self.client.new_window(true).await.unwrap();
+        self.client.switch_to_window(tab.handle).await.unwrap();
+    }
+
+    /// Goes on in the tab that was opened as this one, from 0.
+    pub(crate) async fn switch_to(&self, number: usize) {
+        let tabs = self.client.windows().await.unwrap();
+        self.client.switch_to_window(tabs[number].clone()).await.unwrap();
+    }
+
     pub(crate) async fn find(&self, css: &str) -> Element {
         until(css, async || self.client.find(Locator::Css(css)).await.ok()).await
     }
@@ -135,6 +147,8 @@ fn capabilities(
         "--disable-component-update",
         "--disable-sync",
         "--hide-scrollbars",
+        // A name that is not this machine's own to the browser.
+        "--host-resolver-rules=MAP house.test 127.0.0.1",
         &profile,
     ];
     if dark {

@@ -93,6 +93,18 @@ impl EventStream {
         }
     }
 
+    /// The end of the next command that ends: an event of one that was issued may
+    /// come before it.
+    pub(crate) async fn end_of_command(&mut self) -> Value {
+        loop {
+            let event = self.event().await;
+            if event.json()["result"] != "issued" {
+                assert_eq!(event.event, "command", "{event:?}");
+                return event.json();
+            }
+        }
+    }
+
     /// Why the stream ends; nothing comes behind that, and no event before it.
     pub(crate) async fn end(&mut self) -> String {
         let end = self.event().await;

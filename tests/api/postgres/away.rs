@@ -33,7 +33,7 @@ async fn unlock(server: &Server) -> String {
 
 /// That each of these is on record with one end, and nothing else is.
 async fn are_on_record(table: &mut Table, commands: &[String]) {
-    let ended: Vec<_> = table.events("command").await;
+    let ended = table.ends().await;
     let ids: Vec<_> = ended.iter().map(|event| event.command.clone().unwrap()).collect();
     assert_eq!(ids, commands);
     assert!(ended.iter().all(|event| event.result == "confirmed"), "{ended:?}");

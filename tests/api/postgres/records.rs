@@ -28,7 +28,7 @@ async fn all_that_is_kept_is_there_after_a_restart() {
     let pictures = server.get("/api/v1/pictures").await.json();
     assert_eq!(pictures["pictures"][0]["width"], 3, "{pictures}");
     let mut table = Table::of(server.folder()).await;
-    assert_eq!(table.events("command").await.len(), 1);
+    assert_eq!(table.ends().await.len(), 1);
     assert_eq!(table.number("SELECT max(seq) - count(*) FROM events").await, 0, "without gaps");
     server.stop().await;
 }

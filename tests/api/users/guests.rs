@@ -75,7 +75,7 @@ async fn c19_a_guest_knows_what_became_of_a_device_since_it_was_granted_and_nobo
         crate::harness::EventStream::open(again).await,
     ] {
         for (verb, actor) in of_guest.iter().rev() {
-            let event = stream.event().await.json();
+            let event = stream.end_of_command().await;
             assert_eq!((&event["action"], &event["actor"]), (&json!(verb), &json!(actor)));
         }
     }
