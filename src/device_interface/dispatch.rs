@@ -130,9 +130,12 @@ async fn work(parts: &Parts, work: Work) -> Result<Answer, ActionError> {
             Ok(Answer::text(picture.id.to_string()))
         }
         Work::Join(id, rest) => {
-            let joined = join::perform(parts, &id, rest).await?;
-            parts.link.joined(&id);
-            Ok(joined)
+            let joined = join::perform(parts, &id, rest).await;
+            // It has joined, or cannot any more: either way it is told so first.
+            if !parts.context.pairing.is_joining(id.as_str()) {
+                parts.link.joined(&id);
+            }
+            joined
         }
     }
 }
