@@ -30,7 +30,7 @@ async fn history(server: &Server, token: &str) -> Vec<(String, String)> {
     }
 }
 
-fn words<'a>(found: &'a [(String, String)]) -> Vec<(&'a str, &'a str)> {
+fn words(found: &[(String, String)]) -> Vec<(&str, &str)> {
     found.iter().map(|(verb, issuer)| (&**verb, &**issuer)).collect()
 }
 
