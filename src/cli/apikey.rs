@@ -3,11 +3,12 @@
 use clap::{Args, Subcommand};
 use jiff::Timestamp;
 use latchlight::identity::{Identity, Scopes};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::account::{self, Account};
 use super::grants::{self, GrantArgs};
 use super::moment;
+use super::rename::{self, RenameArgs};
 use super::server::{ServerArgs, print};
 
 const PATH: &str = "/api/v1/api-keys";
@@ -18,6 +19,16 @@ pub(super) enum ApikeyCommand {
     Add(AddArgs),
     /// All keys, without their secrets
     List(ListArgs),
+    /// What is known of a key
+    Show(NameArgs),
+    /// Change what a key is good for, and until when; its secret stays
+    Change(ChangeArgs),
+    /// Call a key otherwise; its secret stays
+    Rename(RenameArgs),
+    /// Have a key let nobody in, and at once; all else stays as it is
+    Disable(NameArgs),
+    /// Have a key let its program in again
+    Enable(NameArgs),
     /// Remove a key: it lets nobody in from then on
     Remove(NameArgs),
 }
@@ -44,6 +55,33 @@ pub(super) struct AddArgs {
 }
 
 #[derive(Args)]
+#[command(after_help = "EXAMPLES:\n  \
+    latchlight apikey change heating --scopes devices:read --expires 30d\n  \
+    latchlight apikey change doorbell --actions unlock --devices garage\n  \
+    latchlight apikey change doorbell --everything --for-ever")]
+pub(super) struct ChangeArgs {
+    /// The key's name
+    name: Identity,
+    /// What it is good for from then on
+    #[arg(long, value_name = "SCOPES")]
+    scopes: Option<Scopes>,
+    /// From when on it lets nobody in any more: 2026-12-31, or 90d from now
+    #[arg(long, value_name = "WHEN", value_parser = moment::parse)]
+    expires: Option<Timestamp>,
+    /// It has no end
+    #[arg(long, conflicts_with = "expires")]
+    for_ever: bool,
+    /// In the place of all that was granted before
+    #[command(flatten)]
+    grant: GrantArgs,
+    /// It may do everything that its scopes allow
+    #[arg(long, conflicts_with_all = ["actions", "devices"])]
+    everything: bool,
+    #[command(flatten)]
+    server: ServerArgs,
+}
+
+#[derive(Args)]
 pub(super) struct ListArgs {
     #[command(flatten)]
     server: ServerArgs,
@@ -65,9 +103,21 @@ pub(super) async fn run(command: ApikeyCommand) -> anyhow::Result<()> {
             let keys = account::all(&console, PATH, "api_keys").await?;
             server.show(&keys, || account::table(&keys, "api_keys"))
         }
+        ApikeyCommand::Show(NameArgs { name, server }) => {
+            let console = server.connect().await?;
+            show(&server, &console.get(&path_of(&name)).await?)
+        }
+        ApikeyCommand::Change(args) => change(args).await,
+        ApikeyCommand::Rename(args) => rename::run(PATH, args).await,
+        ApikeyCommand::Disable(NameArgs { name, server }) => {
+            patch(&name, &server, json!({ "disabled": true })).await
+        }
+        ApikeyCommand::Enable(NameArgs { name, server }) => {
+            patch(&name, &server, json!({ "disabled": false })).await
+        }
         ApikeyCommand::Remove(NameArgs { name, server }) => {
             let console = server.connect().await?;
-            let answer = console.delete(&format!("{PATH}/{name}")).await?;
+            let answer = console.delete(&path_of(&name)).await?;
             server.show(&answer, || Ok(format!("{name} is removed")))
         }
     }
@@ -94,4 +144,41 @@ async fn add(args: AddArgs) -> anyhow::Result<()> {
     eprint!("{}", Account::of(&made)?.text());
     eprintln!("The key's secret, which is shown this once:");
     print(made["secret"].as_str().unwrap_or_default())
+}
+
+async fn change(args: ChangeArgs) -> anyhow::Result<()> {
+    let ChangeArgs { name, scopes, expires, for_ever, grant, everything, server } = args;
+    let grant = grant.into_grant()?;
+    let mut body = json!({});
+    if let Some(scopes) = scopes {
+        body["scopes"] = json!(scopes);
+    }
+    if expires.is_some() || for_ever {
+        body["expires_at"] = json!(expires);
+    }
+    if let Some(grant) = grant {
+        body["grants"] = json!([grant]);
+    } else if everything {
+        body["grants"] = Value::Null;
+    }
+    if body == json!({}) {
+        anyhow::bail!(
+            "what is to change? --scopes, --expires, --for-ever, --devices, --everything"
+        );
+    }
+    patch(&name, &server, body).await
+}
+
+async fn patch(name: &Identity, server: &ServerArgs, body: Value) -> anyhow::Result<()> {
+    let console = server.connect().await?;
+    show(server, &console.patch(&path_of(name), &body).await?)
+}
+
+fn show(server: &ServerArgs, answer: &Value) -> anyhow::Result<()> {
+    server.show(answer, || Ok(Account::of(answer)?.text()))
+}
+
+/// A name has nothing in it that would not stand in a path as it is.
+fn path_of(name: &Identity) -> String {
+    format!("{PATH}/{name}")
 }

@@ -12,6 +12,7 @@ mod pair;
 mod password;
 mod pin;
 mod plugin;
+mod rename;
 mod restore;
 mod serve;
 mod server;

@@ -1,8 +1,11 @@
 //! `latchlight user …`: the people.
 
+use anyhow::Context as _;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Subcommand};
 use jiff::Timestamp;
 use latchlight::identity::oidc::Subject;
+use latchlight::identity::pins::PinsThen;
 use latchlight::identity::{Identity, Role, Scopes};
 use serde_json::{Value, json};
 
@@ -10,6 +13,7 @@ use super::account::{self, Account};
 use super::grants::{self, GrantArgs};
 use super::moment;
 use super::password::PasswordArgs;
+use super::rename::{self, RenameArgs};
 use super::server::ServerArgs;
 
 const PATH: &str = "/api/v1/users";
@@ -22,8 +26,11 @@ pub(super) enum UserCommand {
     List(ListArgs),
     /// What is known of somebody
     Show(NameArgs),
-    /// Give somebody a new password; every token that they have is void then
+    /// Give somebody a new password; every token that they have is void then,
+    /// and their codes for keypads are disabled unless --pins says otherwise
     Passwd(PasswdArgs),
+    /// Call somebody otherwise; what they may and have stays theirs
+    Rename(RenameArgs),
     /// Make somebody an owner, a member or a guest
     Role(RoleArgs),
     /// Let somebody do something to some devices, always or at certain times
@@ -85,11 +92,18 @@ pub(super) struct AddArgs {
 }
 
 #[derive(Args)]
+#[command(after_help = "EXAMPLES:\n  \
+    latchlight user passwd bob                   # stolen, maybe: his codes are disabled\n  \
+    latchlight user passwd bob --pins keep       # forgotten, and nothing else")]
 pub(super) struct PasswdArgs {
     /// The account's name
     name: Identity,
     #[command(flatten)]
     password: PasswordArgs,
+    /// What becomes of their codes for keypads: keep, disable (`latchlight pin
+    /// enable` has them good again), or remove
+    #[arg(long, value_name = "WHAT", default_value = "disable", value_parser = pins_then())]
+    pins: PinsThen,
     #[command(flatten)]
     server: ServerArgs,
 }
@@ -166,6 +180,7 @@ pub(super) async fn run(command: UserCommand) -> anyhow::Result<()> {
             show(&server, &console.get(&path_of(&name)).await?)
         }
         UserCommand::Passwd(args) => passwd(args).await,
+        UserCommand::Rename(args) => rename::run(PATH, args).await,
         UserCommand::Role(RoleArgs { name, role, server }) => {
             change(&name, &server, json!({ "role": role })).await
         }
@@ -215,13 +230,33 @@ async fn add(args: AddArgs) -> anyhow::Result<()> {
 }
 
 async fn passwd(args: PasswdArgs) -> anyhow::Result<()> {
-    let PasswdArgs { name, password, server } = args;
+    let PasswdArgs { name, password, pins, server } = args;
     let console = server.connect().await?;
     // Who has mistyped the name hears it before they think of a password.
     console.get(&path_of(&name)).await?;
-    let body = json!({ "password": password.read(name.as_str()).await? });
+    let body = json!({ "password": password.read(name.as_str()).await?, "pins": pins });
     let answer = console.post(&format!("{}/password", path_of(&name)), &body).await?;
-    server.show(&answer, || Ok(format!("{name} has a new password, and must sign in anew")))
+    server.show(&answer, || {
+        let codes = answer["codes"].as_u64().context("read the server's answer")?;
+        let codes = match (pins, codes) {
+            (_, 0) => String::new(),
+            (PinsThen::Keep, n) => format!("\ncodes for keypads that are good as before: {n}"),
+            (PinsThen::Remove, n) => format!("\ncodes for keypads that are removed: {n}"),
+            (PinsThen::Disable, n) => format!(
+                "\ncodes for keypads that are good for nothing now: {n}; `latchlight pin list \
+                 {name}` shows them, and `latchlight pin enable` has one good again"
+            ),
+        };
+        Ok(format!("{name} has a new password, and must sign in anew{codes}"))
+    })
+}
+
+fn pins_then() -> impl TypedValueParser<Value = PinsThen> {
+    PossibleValuesParser::new(["keep", "disable", "remove"]).map(|word| match word.as_str() {
+        "keep" => PinsThen::Keep,
+        "remove" => PinsThen::Remove,
+        _ => PinsThen::Disable,
+    })
 }
 
 async fn grant(args: GrantCommandArgs) -> anyhow::Result<()> {

@@ -6,14 +6,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use jiff::Timestamp;
 use parking_lot::Mutex;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Registry;
 use tokio::sync::watch;
 
 use super::counts::Counts;
-use super::deadline::Deadline;
 use super::idempotency::IdempotencyKeys;
 use super::journal::Journal;
 use super::lane::{Lanes, Signal};
@@ -21,12 +19,12 @@ use super::pace::{Pace, TooFast};
 use super::retention::Retention;
 use super::run_clock::RunClock;
 use super::signature::Signer;
-use super::{Begin, Command, CommandHandle, CommandId, JournalError, Launcher, Status, Verb};
+use super::{Begin, Command, CommandHandle, CommandId, JournalError, Launcher, Order, Status};
 use crate::config::CommandSettings;
 use crate::database::Database;
+use crate::identity::Permissions;
 use crate::identity::devices::DeviceCredentials;
 use crate::identity::pins::Pins;
-use crate::identity::{Permissions, Principal};
 use crate::state::{DeviceId, DeviceState, State};
 
 /// The commands of this server; cheap to clone.
@@ -82,21 +80,6 @@ type Recording = Arc<tokio::sync::Mutex<()>>;
 /// A command that is not on record yet, and what holds those back who come
 /// with the same id.
 type Taken = (watch::Sender<Command>, Option<tokio::sync::OwnedMutexGuard<()>>);
-
-/// What is to be issued.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Order {
-    /// The id that the issuer gave it; the same id acts once.
-    pub id: Option<CommandId>,
-    /// The device.
-    pub device: DeviceId,
-    /// What it is to do.
-    pub verb: Verb,
-    /// Who asks, through what, and from where.
-    pub principal: Principal,
-    /// Why it may not be, where it may not: recorded and not sent.
-    pub refused: Option<String>,
-}
 
 /// Why nothing was issued.
 #[derive(Debug, thiserror::Error)]
@@ -368,44 +351,10 @@ impl Commands {
     }
 }
 
-enum Reserved {
+/// What an id stands for.
+pub(super) enum Reserved {
     New(Taken),
     Known(CommandHandle),
-}
-
-impl Order {
-    fn into_command(self, settings: &CommandSettings) -> Command {
-        let now = Timestamp::now();
-        let mut command = Command {
-            id: self.id.unwrap_or_else(CommandId::generate),
-            device: self.device,
-            verb: self.verb,
-            issuer: self.principal.to_string(),
-            through: Some(self.principal.through),
-            address: self.principal.address,
-            asked_by: Some(self.principal),
-            status: Status::Issued,
-            detail: None,
-            issued_at: now,
-            sent_at: None,
-            delivered_at: None,
-            ended_at: None,
-            expires_at: now + settings.lifetime(),
-            deadline: Some(Deadline::after(settings.lifetime())),
-        };
-        if let Some(reason) = self.refused {
-            command.end(Status::Refused, Some(reason));
-        }
-        command
-    }
-
-    fn known_as(&self, handle: CommandHandle) -> Result<Reserved, IssueError> {
-        let command = handle.snapshot();
-        let same = self.device == command.device
-            && self.verb == command.verb
-            && self.principal.to_string() == command.issuer;
-        if same { Ok(Reserved::Known(handle)) } else { Err(IssueError::IdTaken(command.id)) }
-    }
 }
 
 fn announce(command: &Command) {

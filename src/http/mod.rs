@@ -10,6 +10,7 @@
 //! let in where the settings list them (`cors.rs`), and refused else (`origin.rs`).
 
 mod accept;
+mod account_change;
 mod account_list;
 mod account_view;
 mod auth;
@@ -34,6 +35,7 @@ mod once;
 pub mod openapi;
 mod operate;
 mod origin;
+mod password_change;
 mod peer;
 mod picture_answer;
 mod pin_view;
@@ -115,7 +117,7 @@ fn resources() -> Vec<Resource> {
         resource("/api/v1/actions").read(DevicesRead, actions::list),
         resource("/api/v1/actions/{name}").post(OPERATE, actions::post),
         resource("/api/v1/api-keys").read(Admin, api_keys::list).post(Admin, api_keys::post),
-        resource("/api/v1/api-keys/{name}").read(Admin, api_keys::get).delete(Admin, api_keys::delete),
+        resource("/api/v1/api-keys/{name}").read(Admin, api_keys::get).patch(Admin, api_keys::patch).delete(Admin, api_keys::delete),
         resource("/api/v1/broker").read(DevicesRead, broker::get),
         resource("/api/v1/commands/{id}").read(COMMANDS, commands::get),
         resource("/api/v1/devices").read(DevicesRead, devices::list),

@@ -39,24 +39,24 @@ pub(super) struct PinList {
 #[schema(as = NewPin)]
 pub(super) struct PinBody {
     /// What it is called in lists.
-    name: Option<PinName>,
+    pub(super) name: Option<PinName>,
     /// Without it, one is made up, of so many digits.
     #[schema(value_type = Option<String>, pattern = "^[0-9]{4,12}$", example = json!(null))]
-    code: Option<ShownCode>,
+    pub(super) code: Option<ShownCode>,
     /// How many digits the made-up one has: 6.
-    digits: Option<Digits>,
+    pub(super) digits: Option<Digits>,
     /// Good for once.
     #[serde(default)]
-    one_time: bool,
+    pub(super) one_time: bool,
     /// What it is good for; `lock` and `unlock`.
     #[schema(min_items = 1)]
-    actions: Option<Vec<Verb>>,
+    pub(super) actions: Option<Vec<Verb>>,
     /// For which devices; every one.
     #[schema(min_items = 1, max_items = 100)]
-    devices: Option<Vec<GrantedDevice>>,
+    pub(super) devices: Option<Vec<GrantedDevice>>,
     /// When; always.
     #[serde(default)]
-    window: Window,
+    pub(super) window: Window,
 }
 
 /// The only answer that has the code.
@@ -84,11 +84,6 @@ impl PinList {
 }
 
 impl PinBody {
-    /// Whether somebody chose the code.
-    pub(super) fn is_chosen(&self) -> bool {
-        self.code.is_some()
-    }
-
     fn of(self, account: &Account) -> Result<NewPin, ApiError> {
         let invalid = |what: &str| Err(ApiError::Invalid(what.to_owned()));
         if self.code.is_some() && self.digits.is_some() {

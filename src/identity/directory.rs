@@ -36,8 +36,8 @@ struct Accounts {
     /// By the SHA-256 of their secrets: which nobody can choose, so that how
     /// long it takes to look one up tells nothing of the others.
     by_secret: HashMap<[u8; 32], AccountId>,
-    /// Since when they show something else to be let in, where that was in this
-    /// run.
+    /// Since when they show something else to be let in, or another name, where
+    /// that was in this run.
     renewed: HashMap<AccountId, SystemTime>,
 }
 
@@ -148,7 +148,9 @@ impl Directory {
             return Err(DirectoryError::LastOwner);
         }
         rows::update(&self.0.pool, &account).await?;
-        if account.epoch != before.epoch || account.proof != before.proof {
+        // By a new name: who had it before may be there still.
+        let is_renamed = account.name != before.name;
+        if account.epoch != before.epoch || account.proof != before.proof || is_renamed {
             accounts.renewed.insert(id, SystemTime::now());
         }
         let account = Arc::new(account);

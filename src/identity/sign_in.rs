@@ -2,6 +2,9 @@
 //!
 //! What somebody may do then is asked of `Permissions`, each time anew.
 
+mod by_provider;
+mod error;
+
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,18 +13,19 @@ use jiff::Timestamp;
 use prometheus_client::registry::Registry;
 
 use super::counts::Counts;
-use super::oidc::{Answer, Begun, Person, Provider, ProviderError};
-use super::throttle::{Throttle, TooSoon};
+use super::throttle::Throttle;
 use super::tokens::{
     AccessTokens, LIFETIME, RefreshToken, RefreshTokens, Revoked, SigningKeys, Used,
 };
 use super::{
-    Account, AccountId, AccountKind, Directory, DirectoryError, KeySecret, Pass, PassOver,
-    PasswordError, Passwords, Principal, Scopes, ShownPassword, Through, Who,
+    Account, AccountId, AccountKind, Directory, KeySecret, Pass, PassOver, Passwords, Principal,
+    Scopes, ShownPassword, Through, Who,
 };
 use crate::database::Database;
 use crate::events::{Event, Events, Kind};
 use crate::key_folder::KeyFolder;
+
+pub use error::SignInError;
 
 /// How often what is over is looked for.
 const PRUNE_EVERY: Duration = Duration::from_secs(60);
@@ -52,31 +56,6 @@ pub struct Granted {
     pub scopes: Scopes,
     /// For the next one, where there is one without signing in anew.
     pub refresh_token: Option<RefreshToken>,
-}
-
-/// Why somebody was not let in. None of them tells whether there is such an
-/// account.
-#[derive(Debug, thiserror::Error)]
-pub enum SignInError {
-    /// Name and password, or name and secret, do not belong together, or are
-    /// nobody's any more.
-    #[error("the name or the password is wrong")]
-    Wrong,
-    /// The refresh token is not good.
-    #[error("the refresh token is not good, or not any more: sign in anew")]
-    Void,
-    /// Nothing of what was asked for may be had.
-    #[error("none of these scopes may be had")]
-    Scope,
-    /// Too many attempts.
-    #[error("too many attempts: try again in {} s", .0.as_secs() + 1)]
-    TooSoon(Duration),
-    /// Too many passwords are being checked.
-    #[error("too many sign in at once: try again soon")]
-    Busy,
-    /// It cannot be done.
-    #[error("{0:#}")]
-    Failed(anyhow::Error),
 }
 
 impl SignIn {
@@ -162,112 +141,6 @@ impl SignIn {
         let Self(inner) = self;
         inner.throttle.sign_in(account.name.as_str(), address)?;
         Ok(inner.passwords.verify(account.proof.password.clone(), password).await?)
-    }
-
-    /// Somebody sets out to sign in at the provider, which sends them to `back`.
-    ///
-    /// # Errors
-    /// Not now, and why.
-    pub async fn begin_at_provider(
-        &self,
-        provider: &Provider,
-        back: String,
-        address: Option<IpAddr>,
-    ) -> Result<Begun, ProviderError> {
-        self.0.throttle.provider(address).map_err(|TooSoon(wait)| ProviderError::TooSoon(wait))?;
-        provider.begin(back).await
-    }
-
-    /// Lets a person in who comes back from the provider, in this browser. It is
-    /// on record when this returns.
-    ///
-    /// # Errors
-    /// Not, and why.
-    pub async fn by_provider(
-        &self,
-        provider: &Provider,
-        answer: Answer,
-        browser: Option<String>,
-        address: Option<IpAddr>,
-    ) -> Result<Granted, ProviderError> {
-        let Self(inner) = self;
-        let tried = self.try_provider(provider, answer, browser, address).await;
-        inner.counts.provider(&tried);
-        match tried {
-            Ok((account, granted)) => {
-                let name = Some(account.name.as_str());
-                let granted = Ok(granted);
-                inner.events.record_and_wait(self.event("oidc", name, address, &granted)).await;
-                Ok(granted?)
-            }
-            Err(error) => {
-                let event = Event::of_nobody(Kind::SignIn, Through::Http, address, "oidc");
-                inner.events.refused(event.refused(&error.to_string()));
-                Err(error)
-            }
-        }
-    }
-
-    async fn try_provider(
-        &self,
-        provider: &Provider,
-        answer: Answer,
-        browser: Option<String>,
-        address: Option<IpAddr>,
-    ) -> Result<(Arc<Account>, Granted), ProviderError> {
-        let Self(inner) = self;
-        inner.throttle.provider(address).map_err(|TooSoon(wait)| ProviderError::TooSoon(wait))?;
-        let person = provider.finish(answer, browser).await?;
-        let account = self.of_person(person.clone(), provider.matches_email(), address).await?;
-        let account = account.ok_or_else(|| ProviderError::Stranger(person.subject.to_string()))?;
-        let scopes = narrowed(account.allowed_scopes(), None)?;
-        let begun = inner.refresh.begin(account.id, account.epoch, scopes).await;
-        let token = begun.map_err(SignInError::from)?;
-        let granted = self.grant(account.id, account.epoch, scopes, Some(token))?;
-        Ok((account, granted))
-    }
-
-    /// The account that is this person's and is open. One that waits for their
-    /// address becomes theirs: from then on the address counts no more, which
-    /// somebody else may have some day.
-    async fn of_person(
-        &self,
-        person: Person,
-        by_email: bool,
-        address: Option<IpAddr>,
-    ) -> Result<Option<Arc<Account>>, SignInError> {
-        let Self(inner) = self;
-        let is_open = |account: &Arc<Account>| {
-            account.kind == AccountKind::User && account.is_open(Timestamp::now())
-        };
-        if let Some(account) = inner.directory.of_subject(&person.subject) {
-            return Ok(Some(account).filter(is_open));
-        }
-        let Some(email) = person.email.filter(|_| by_email) else { return Ok(None) };
-        let Some(account) = inner.directory.of_subject(&email).filter(is_open) else {
-            return Ok(None);
-        };
-        let (waits_for, is_now) = (email.clone(), person.subject.clone());
-        let bind = move |account: &mut Account| {
-            if account.subject.as_ref() == Some(&waits_for) {
-                account.subject = Some(is_now);
-            }
-        };
-        let account = match inner.directory.change(account.id, bind).await {
-            Ok(account) => account,
-            // It is somebody's since just now.
-            Err(DirectoryError::SubjectTaken | DirectoryError::Unknown) => return Ok(None),
-            Err(error) => return Err(SignInError::Failed(error.into())),
-        };
-        if account.subject.as_ref() != Some(&person.subject) {
-            return Ok(None);
-        }
-        let who = Who::account(&account, account.allowed_scopes());
-        let principal = Principal { who, through: Through::Http, address, pin: None };
-        let detail = format!("user {} is {}, who has {email}", account.name, person.subject);
-        let event = Event::of(Kind::Account, &principal, "link").detail(&detail);
-        inner.events.record_and_wait(event).await;
-        Ok(Some(account).filter(is_open))
     }
 
     /// Lets a program in, by its key's name and secret. It may as well show the
@@ -493,25 +366,4 @@ impl SignIn {
 fn narrowed(had: Scopes, wanted: Option<Scopes>) -> Result<Scopes, SignInError> {
     let scopes = had.both(wanted.unwrap_or(had));
     if scopes.is_empty() { Err(SignInError::Scope) } else { Ok(scopes) }
-}
-
-impl From<TooSoon> for SignInError {
-    fn from(TooSoon(wait): TooSoon) -> Self {
-        Self::TooSoon(wait)
-    }
-}
-
-impl From<PasswordError> for SignInError {
-    fn from(error: PasswordError) -> Self {
-        match error {
-            PasswordError::Busy => Self::Busy,
-            error @ PasswordError::Failed(_) => Self::Failed(error.into()),
-        }
-    }
-}
-
-impl From<sqlx::Error> for SignInError {
-    fn from(error: sqlx::Error) -> Self {
-        Self::Failed(anyhow::Error::new(error).context("the database did not answer"))
-    }
 }

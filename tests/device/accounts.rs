@@ -71,7 +71,21 @@ async fn people_come_change_and_go_by_the_command_line() {
     // A lost password of the owner's is no reason to begin anew.
     prints(&run("user passwd owner --password-stdin", "found again\r\n"));
     assert!(may_sign_in(&server, "owner", "found again").await);
-    assert_eq!(prints(&run("user remove ada", "")), "ada is removed\n");
+    assert!(
+        says(&run("user rename ada owner", "")).contains("there is an account `owner` already")
+    );
+    let renamed = prints(&run("user rename ada adelaide", ""));
+    assert!(renamed.starts_with("ada is called adelaide now; "), "{renamed}");
+    assert!(may_sign_in(&server, "adelaide", "a door of ada's").await);
+    // What becomes of the codes is said, and is a choice.
+    prints(&run("pin add adelaide", ""));
+    let set = prints(&run("user passwd adelaide --pins keep --password-stdin", "a door, again"));
+    assert!(set.contains("codes for keypads that are good as before: 1"), "{set}");
+    let set = prints(&run("user passwd adelaide --password-stdin", "and a door, again"));
+    assert!(set.contains("good for nothing now: 1; `latchlight pin list adelaide`"), "{set}");
+    let odd = says(&run("user passwd adelaide --pins void --password-stdin", "x"));
+    assert!(odd.contains("[possible values: keep, disable, remove]"), "{odd}");
+    assert_eq!(prints(&run("user remove adelaide", "")), "adelaide is removed\n");
     assert!(says(&run("user show ada", "")).contains("there is no such user"));
     let last = says(&run("user remove owner", ""));
     assert_eq!(last, "latchlight: the last owner who can sign in stays one\n");
@@ -87,11 +101,27 @@ async fn a_keys_secret_stands_alone_on_standard_output() {
     assert!(!String::from_utf8_lossy(&made.stderr).contains(&secret));
     let devices = format!("{}/api/v1/devices", server.http);
     let devices = reqwest::Client::new().get(devices).bearer_auth(&secret);
-    assert_eq!(devices.send().await.unwrap().status(), 200);
+    assert_eq!(devices.try_clone().unwrap().send().await.unwrap().status(), 200);
     let list = prints(&latchlight(&config, "apikey list", ""));
     assert!(list.starts_with("heating  devices:read  open"), "{list}");
     let list = prints(&latchlight(&config, "apikey list --json", ""));
     assert!(!list.contains(&secret) && !list.contains("secret"), "C30: {list}");
+    let run = |words: &str| prints(&latchlight(&config, words, ""));
+    let shown = run("apikey change heating --scopes lights:operate --for-ever");
+    assert!(shown.contains("scopes    lights:operate") && !shown.contains("until"), "{shown}");
+    assert_eq!(devices.try_clone().unwrap().send().await.unwrap().status(), 403, "C23");
+    let shown = run("apikey change heating --scopes devices:read --actions none --devices attic");
+    assert!(shown.contains("see: attic"), "{shown}");
+    assert!(run("apikey change heating --everything").contains("every device"));
+    run("apikey rename heating boiler");
+    run("apikey disable boiler");
+    assert_eq!(devices.try_clone().unwrap().send().await.unwrap().status(), 401);
+    run("apikey enable boiler");
+    assert_eq!(devices.send().await.unwrap().status(), 200);
+    assert!(run("apikey show boiler").contains("boiler"));
+    run("apikey rename boiler heating");
+    let nothing = says(&latchlight(&config, "apikey change heating", ""));
+    assert!(nothing.contains("what is to change?"), "{nothing}");
     prints(&latchlight(&config, "apikey remove heating", ""));
     assert_eq!(prints(&latchlight(&config, "apikey list", "")), "there are none\n");
     // Nor is it, or a password, in the log.

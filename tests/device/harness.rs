@@ -269,6 +269,10 @@ impl Server {
         self.answer(self.request(Method::POST, path).await.json(&body)).await
     }
 
+    pub(crate) async fn patch_json(&self, path: &str, body: Value) -> (u16, Value) {
+        self.answer(self.request(Method::PATCH, path).await.json(&body)).await
+    }
+
     pub(crate) async fn bytes(&self, path: &str) -> (u16, Bytes) {
         let response = self.request(Method::GET, path).await.send().await.unwrap();
         (response.status().as_u16(), response.bytes().await.unwrap())

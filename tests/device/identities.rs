@@ -245,6 +245,18 @@ async fn c19_an_app_says_and_hears_what_is_its_own_and_what_it_may_see() {
 }
 
 #[tokio::test]
+async fn c23_whoever_is_called_otherwise_is_nobody_by_the_old_name() {
+    let server = Server::start();
+    let connect = latchlight_mqtt::Connect::new(latchlight_mqtt::ProtocolVersion::V5, "ann");
+    let mut ann = Device::connect(server.mqtt(), server.as_app(connect).await).await;
+    ann.subscribe("latchlight/apps/ann/down", QoS::AtLeastOnce).await;
+    let path = "/api/v1/api-keys/ann";
+    let (status, answer) = server.patch_json(path, json!({ "name": "anna" })).await;
+    assert_eq!((status, &answer["name"]), (200, &json!("anna")), "{answer}");
+    assert!(ann.connection.closed_within(Duration::from_secs(5)).await.is_ok());
+}
+
+#[tokio::test]
 async fn c10_a_client_id_is_whose_it_is_and_nobody_takes_it_over() {
     let server = Server::start_with(open_house());
     let mut front = Device::join(&server, "front", "lock").await;

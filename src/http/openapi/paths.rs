@@ -28,6 +28,7 @@ use crate::pictures::PictureSize;
         api_keys::list,
         api_keys::get,
         api_keys::post,
+        api_keys::patch,
         api_keys::delete,
         broker::get,
         commands::get,

@@ -16,9 +16,11 @@ mod obvious;
 mod pin;
 mod rows;
 mod store;
+mod then;
 
 pub use code::{Digits, InvalidCode, PinCode, ShownCode};
 pub use name::{InvalidPinName, PinName};
 pub use new_pin::NewPin;
 pub use pin::{Pin, PinId};
 pub use store::{PinError, Pins};
+pub use then::PinsThen;

@@ -99,6 +99,18 @@ pub(super) async fn delete(pool: &Pool, id: PinId) -> Result<bool, sqlx::Error> 
     Ok(delete.execute(pool).await?.rows_affected() == 1)
 }
 
+/// All of an account are good for nothing; how many were good until now.
+pub(super) async fn disable_all(pool: &Pool, account: AccountId) -> Result<u64, sqlx::Error> {
+    let update = sqlx::query("UPDATE pins SET disabled = 1 WHERE account = $1 AND disabled = 0");
+    Ok(update.bind(account.to_string()).execute(pool).await?.rows_affected())
+}
+
+/// All of an account are gone; how many there were.
+pub(super) async fn delete_all(pool: &Pool, account: AccountId) -> Result<u64, sqlx::Error> {
+    let delete = sqlx::query("DELETE FROM pins WHERE account = $1");
+    Ok(delete.bind(account.to_string()).execute(pool).await?.rows_affected())
+}
+
 /// Those that were used up before this moment are gone.
 pub(super) async fn delete_used(
     connection: &mut Connection,

@@ -10,7 +10,7 @@ use subtle::ConstantTimeEq as _;
 use uuid::Uuid;
 
 use super::key::PinKey;
-use super::{NewPin, Pin, PinCode, PinId, ShownCode, rows};
+use super::{NewPin, Pin, PinCode, PinId, PinsThen, ShownCode, rows};
 use crate::commands::Verb;
 use crate::database::{self, Database, Pool};
 use crate::identity::AccountId;
@@ -194,6 +194,19 @@ impl Pins {
         Ok(rows::disable(&self.0.pool, id, disabled).await?)
     }
 
+    /// Does this to all codes of an account, whose password is another one now;
+    /// how many it was done to.
+    ///
+    /// # Errors
+    /// The database does not answer.
+    pub async fn then(&self, account: AccountId, then: PinsThen) -> Result<u64, PinError> {
+        Ok(match then {
+            PinsThen::Keep => rows::of(&self.0.pool, account).await?.len() as u64,
+            PinsThen::Disable => rows::disable_all(&self.0.pool, account).await?,
+            PinsThen::Remove => rows::delete_all(&self.0.pool, account).await?,
+        })
+    }
+
     /// Removes a code; false: there is none.
     ///
     /// # Errors
@@ -310,6 +323,27 @@ mod tests {
         house.pins.give_back(made.id).await.unwrap();
         assert!(house.pins.use_up(made.id).await.unwrap());
         assert!(!house.pins.use_up(made.id).await.unwrap());
+    }
+
+    #[tokio::test]
+    async fn somebodys_codes_are_good_for_nothing_together_and_nobody_elses() {
+        let house = House::new().await;
+        let mut bob = Account::clone(&house.directory.get(house.ada).unwrap());
+        (bob.id, bob.name) = (AccountId::generate(), "bob".parse().unwrap());
+        house.directory.add(bob.clone()).await.unwrap();
+        let of_bob = NewPin { account: bob.id, ..house.new_pin(None) };
+        let (bobs, _) = house.pins.make(of_bob).await.unwrap();
+        for _ in 0..2 {
+            house.pins.make(house.new_pin(None)).await.unwrap();
+        }
+        let then = async |then| house.pins.then(house.ada, then).await.unwrap();
+        assert_eq!(then(PinsThen::Keep).await, 2);
+        assert!(house.pins.of(house.ada).await.unwrap().iter().all(|pin| !pin.disabled));
+        assert_eq!(then(PinsThen::Disable).await, 2);
+        assert_eq!(then(PinsThen::Disable).await, 0, "they were before");
+        assert!(house.pins.of(house.ada).await.unwrap().iter().all(|pin| pin.disabled));
+        assert_eq!(then(PinsThen::Remove).await, 2);
+        assert_eq!(house.pins.all().await.unwrap(), [bobs]);
     }
 
     #[tokio::test]

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::House;
+use crate::harness::until;
 
 #[tokio::test]
 async fn c30_a_code_is_told_once() {
@@ -88,15 +89,17 @@ async fn c19_who_makes_codes_for_whom() {
     assert_eq!(post(&olive, "/api/v1/users/bob/pins", json!({})).await.status, 201);
     assert_eq!(post(&olive, "/api/v1/users/nobody/pins", json!({})).await.status, 404);
     // For oneself: whoever lives there, and the code is made up.
-    let made = post(&ann, "/api/v1/me/pins", json!({})).await;
+    let own = json!({ "password": "correct horse" });
+    let made = post(&ann, "/api/v1/me/pins", own.clone()).await;
     assert_eq!(made.status, 201, "{made:?}");
     assert_eq!(made.json()["user"], "ann");
-    let chosen = post(&ann, "/api/v1/me/pins", json!({ "code": "730198265514" })).await;
-    chosen.problem(403, "not-allowed");
-    post(&gus, "/api/v1/me/pins", json!({})).await.problem(403, "not-allowed");
+    let chosen = json!({ "code": "730198265514", "password": "correct horse" });
+    let said = post(&ann, "/api/v1/me/pins", chosen).await.problem(422, "invalid");
+    assert!(!said.contains("7301"), "{said}");
+    post(&gus, "/api/v1/me/pins", own.clone()).await.problem(403, "not-allowed");
     // A token that may do less than its person makes no code that may do more.
     let weak = token("ann", "locks:operate").await;
-    post(&weak, "/api/v1/me/pins", json!({})).await.problem(403, "not-allowed");
+    post(&weak, "/api/v1/me/pins", own).await.problem(403, "not-allowed");
     // Nobody sees or removes what is another's.
     let of_bob = house.console.get("/api/v1/users/bob/pins").await.unwrap();
     let of_bob = of_bob["pins"][0]["id"].as_str().unwrap().to_owned();
@@ -115,5 +118,91 @@ async fn c19_who_makes_codes_for_whom() {
     let actions: Vec<_> =
         record["events"].as_array().unwrap().iter().map(|e| &e["action"]).collect();
     assert_eq!(actions, ["remove_pin", "add_pin"]);
+    house.server.stop().await;
+}
+
+#[tokio::test]
+async fn c22_whoever_has_found_a_token_has_no_code_made_with_it() {
+    let house = House::new().await;
+    let ann = json!({ "name": "ann", "role": "member", "password": "correct horse" });
+    house.console.post("/api/v1/users", &ann).await.unwrap();
+    let token = house.server.sign_in_as("ann", "correct horse").await;
+    let token = token["access_token"].as_str().unwrap();
+    let ask = async |body: &Value| {
+        let request = house.client.post(house.server.url("/api/v1/me/pins")).bearer_auth(token);
+        house.server.send(request.json(body)).await
+    };
+    ask(&json!({})).await.problem(422, "invalid");
+    let mut held_up = 0;
+    for n in 0..12 {
+        let answer = ask(&json!({ "password": format!("guess {n}") })).await;
+        match answer.status {
+            429 => {
+                answer.problem(429, "too-soon");
+                held_up += 1;
+            }
+            _ => assert!(!answer.problem(403, "not-allowed").contains("guess"), "C30"),
+        }
+    }
+    assert!(held_up > 0, "C17");
+    ask(&json!({ "password": "correct horse" })).await.problem(429, "too-soon");
+    let codes = house.console.get("/api/v1/users/ann/pins").await.unwrap();
+    assert_eq!(codes["pins"], json!([]));
+    let refused = until("the refusal on record", async || {
+        let path = "/api/v1/events?kind=credential&actor=app:ann";
+        house.console.get(path).await.unwrap()["events"].as_array().unwrap().first().cloned()
+    })
+    .await;
+    assert_eq!((&refused["action"], &refused["result"]), (&json!("add_pin"), &json!("refused")));
+    house.server.stop().await;
+}
+
+#[tokio::test]
+async fn a_new_password_says_what_becomes_of_the_codes() {
+    let house = House::new().await;
+    let ann = json!({ "name": "ann", "role": "member", "password": "correct horse" });
+    house.console.post("/api/v1/users", &ann).await.unwrap();
+    let made = house.console.post("/api/v1/users/ann/pins", &json!({})).await.unwrap();
+    let code = made["code"].as_str().unwrap().to_owned();
+    let path = "/api/v1/users/ann/password";
+    let set = async |body: Value| house.console.post(path, &body).await.unwrap();
+    let enable = async || {
+        let pin = format!("/api/v1/pins/{}", made["id"].as_str().unwrap());
+        house.console.patch(&pin, &json!({ "disabled": false })).await.unwrap();
+    };
+    assert_eq!(house.ask(&code).await.status, 200);
+    let kept = set(json!({ "password": "horse battery", "pins": "keep" })).await;
+    assert_eq!(kept, json!({ "pins": "keep", "codes": 1 }));
+    assert_eq!(house.ask(&code).await.status, 200);
+    // Not said: whoever resets a password may not know what else was found.
+    let disabled = set(json!({ "password": "battery staple" })).await;
+    assert_eq!(disabled, json!({ "pins": "disable", "codes": 1 }));
+    house.ask(&code).await.problem(403, "code-refused");
+    enable().await;
+    assert_eq!(house.ask(&code).await.status, 200);
+    let token = house.server.sign_in_as("ann", "battery staple").await;
+    let change = async |token: &Value, body: Value| {
+        let request = house.client.post(house.server.url("/api/v1/me/password"));
+        let request = request.bearer_auth(token["access_token"].as_str().unwrap());
+        house.server.send(request.json(&body)).await
+    };
+    let wrong = json!({ "old": "no", "new": "staple correct", "pins": "remove" });
+    assert_eq!(change(&token, wrong).await.status, 403);
+    let own = json!({ "old": "battery staple", "new": "staple correct" });
+    assert_eq!(change(&token, own).await.json(), json!({ "pins": "keep", "codes": 1 }));
+    assert_eq!(house.ask(&code).await.status, 200);
+    let token = house.server.sign_in_as("ann", "staple correct").await;
+    let own = json!({ "old": "staple correct", "new": "horse battery", "pins": "remove" });
+    assert_eq!(change(&token, own).await.json(), json!({ "pins": "remove", "codes": 1 }));
+    house.ask(&code).await.problem(403, "code-refused");
+    let codes = house.console.get("/api/v1/users/ann/pins").await.unwrap();
+    assert_eq!(codes["pins"], json!([]));
+    let record = house.console.get("/api/v1/events?kind=credential&limit=5").await.unwrap();
+    let newest = &record["events"][0];
+    assert_eq!(newest["action"], "change_password");
+    assert_eq!(newest["detail"], "user ann; codes for keypads removed: 1");
+    let odd = json!({ "password": "another word", "pins": "void" });
+    let said = house.console.post(path, &odd).await.unwrap_err().to_string();
+    assert!(said.contains("unknown variant `void`"), "{said}");
     house.server.stop().await;
 }

@@ -70,7 +70,8 @@ async fn c23_whoever_changes_their_password_is_out_everywhere_and_knows_the_old_
         assert!(!said.contains("first") && !said.contains("second"), "C30: {said}");
     }
     let body = json!({ "old": "first of all", "new": "second to none" });
-    assert_eq!(change_password(&server, here, &body).await.status, 204);
+    let changed = change_password(&server, here, &body).await;
+    assert_eq!((changed.status, changed.json()), (200, json!({ "pins": "keep", "codes": 0 })));
     for token in [here, there] {
         server.get_as(token, "/api/v1/me").await.problem(401, "unknown-caller");
     }

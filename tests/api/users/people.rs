@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::{console, problem};
 use crate::events::Table;
-use crate::harness::Server;
+use crate::harness::{Manner, Server};
 
 /// Somebody whom the house cannot do without.
 fn owner(name: &str) -> Value {
@@ -50,7 +50,7 @@ async fn somebody_comes_changes_and_goes() {
     assert_eq!(console.get("/api/v1/users/Cleaner").await.unwrap(), changed);
     let password = json!({ "password": "another bucket" });
     let set = console.post("/api/v1/users/Cleaner/password", &password).await.unwrap();
-    assert_eq!(set, json!(null));
+    assert_eq!(set, json!({ "pins": "disable", "codes": 0 }));
     assert_eq!(console.delete("/api/v1/users/Cleaner").await.unwrap(), json!(null));
     for gone in [
         console.get("/api/v1/users/Cleaner").await,
@@ -126,6 +126,81 @@ async fn c27_each_change_of_an_account_is_on_record_without_its_secret() {
     assert_eq!((&*added.action, &*added.result), ("add", "ok"));
     assert_eq!(added.detail.as_deref(), Some("user ada, role owner"));
     let set = table.events("credential").await.pop().unwrap();
-    assert_eq!((&*set.action, set.detail.as_deref()), ("set_password", Some("user ada")));
+    let said = "user ada; codes for keypads disabled: 0";
+    assert_eq!((&*set.action, set.detail.as_deref()), ("set_password", Some(said)));
+    for (change, action, said) in [
+        (json!({ "role": "guest" }), "change", "user ada: role owner → guest"),
+        (
+            json!({ "grants": [{ "actions": ["unlock"], "devices": ["front"] }] }),
+            "change",
+            "user ada: grants [] → [unlock front]",
+        ),
+        (
+            json!({ "subject": "https://id.example 1234" }),
+            "change",
+            "user ada: subject nobody → https://id.example 1234",
+        ),
+        (
+            json!({ "subject": null, "name": "Ada" }),
+            "rename",
+            "user ada: name ada → Ada, subject https://id.example 1234 → nobody",
+        ),
+        (json!({}), "change", "user Ada: as it was"),
+    ] {
+        console.patch("/api/v1/users/ada", &change).await.unwrap();
+        let event = table.events("account").await.pop().unwrap();
+        assert_eq!((&*event.action, event.detail.as_deref()), (action, Some(said)));
+    }
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn somebody_by_another_name_stays_who_they_are() {
+    let server = Server::start().await;
+    let console = console(&server).await;
+    let _front = server.lock("front", Manner::Obeys).await;
+    let bob = json!({ "name": "bob", "role": "member", "password": "a word for bob" });
+    let bob = console.post("/api/v1/users", &bob).await.unwrap();
+    console.post("/api/v1/users", &owner("ada")).await.unwrap();
+    console.post("/api/v1/users/bob/pins", &json!({})).await.unwrap();
+    let token = server.sign_in_as("bob", "a word for bob").await;
+    let bearer = token["access_token"].as_str().unwrap();
+    let path = "/api/v1/users/bob";
+    for (name, status) in
+        [("ADA", 409), ("device:front", 422), ("", 422), ("operator", 422), ("a b", 422)]
+    {
+        problem(console.patch(path, &json!({ "name": name })).await, status);
+    }
+    let change = json!({ "name": "robert" });
+    let renamed = console.patch(path, &change).await.unwrap();
+    assert_eq!((&renamed["name"], &renamed["id"]), (&json!("robert"), &bob["id"]));
+    assert_eq!(problem(console.get(path).await, 404), "there is no such user");
+
+    // The token, the codes and the grants are theirs, and so is the password.
+    let me = server.get_as(bearer, "/api/v1/me").await.json();
+    assert_eq!(me["identity"], "app:robert");
+    let ask = server.client.post(server.url("/unlock?device=front&wait=10"));
+    let command = server.send(ask.bearer_auth(bearer)).await.devices(200).remove(0);
+    assert_eq!(command["issuer"], "app:robert");
+    let codes = console.get("/api/v1/users/robert/pins").await.unwrap();
+    assert_eq!(codes["pins"][0]["user"], "robert");
+    server.sign_in_as("robert", "a word for bob").await;
+    let form = [
+        ("grant_type", "refresh_token"),
+        ("refresh_token", token["refresh_token"].as_str().unwrap()),
+    ];
+    assert_eq!(server.post_form("/oauth/token", &form).await.status, 200);
+    let form = [("grant_type", "password"), ("username", "bob"), ("password", "a word for bob")];
+    assert_eq!(server.post_form("/oauth/token", &form).await.status, 400);
+
+    // Whoever is called so next is somebody else.
+    let next = json!({ "name": "bob", "role": "guest", "password": "another bob" });
+    let next = console.post("/api/v1/users", &next).await.unwrap();
+    assert_ne!(next["id"], bob["id"]);
+    let codes = console.get("/api/v1/users/bob/pins").await.unwrap();
+    assert_eq!(codes["pins"], json!([]));
+    let server = Server::start_in(server.stop_and_keep().await).await;
+    let shown = super::console(&server).await.get("/api/v1/users/robert").await.unwrap();
+    assert_eq!(shown["id"], bob["id"], "also after a restart");
     server.stop().await;
 }

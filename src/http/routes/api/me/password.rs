@@ -7,8 +7,10 @@ use utoipa::ToSchema;
 
 use crate::events::{Event, Kind};
 use crate::http::auth::Caller;
+use crate::http::password_change::{self, PasswordIsSet};
 use crate::http::query::NoQuery;
 use crate::http::{ApiError, Services, body};
+use crate::identity::pins::PinsThen;
 use crate::identity::{Account, AccountKind, NewPassword, ShownPassword, Who};
 
 #[derive(Debug, Deserialize, ToSchema)]
@@ -21,11 +23,17 @@ struct Body {
     /// The one that is to hold.
     #[schema(value_type = String, format = Password, min_length = 8, max_length = 200, example = "a new word for ann")]
     new: NewPassword,
+    /// What becomes of one's codes for keypads. Without it they are good as
+    /// before: whoever knows the old password knows whether anything was stolen.
+    #[serde(default = "keep")]
+    #[schema(default = "keep")]
+    pins: PinsThen,
 }
 
 /// Changes one's own password.
 ///
-/// Every token is void when this answers, also the one that asked.
+/// Every token is void when this answers, also the one that asked; codes for
+/// keypads are so where it is said.
 #[utoipa::path(
     post,
     path = "/api/v1/me/password",
@@ -33,7 +41,7 @@ struct Body {
     operation_id = "changePassword",
     request_body(content = Body),
     responses(
-        (status = 204, description = "The new password holds, and every token is void."),
+        (status = 200, description = "The new password holds, every token is void, and this is what became of the codes.", body = PasswordIsSet),
         (status = 409, description = "Somebody else has changed it meanwhile."),
         (status = 429, description = "Too many wrong ones."),
     ),
@@ -45,7 +53,7 @@ pub(in crate::http) async fn post(
     payload: Payload,
     services: Data<Services>,
 ) -> Result<HttpResponse, ApiError> {
-    let Body { old, new } = body::read_json(&request, payload, &services.settings).await?;
+    let Body { old, new, pins } = body::read_json(&request, payload, &services.settings).await?;
     let account = match &caller.0.who {
         Who::Account { id, .. } => services.directory.get(*id),
         _ => None,
@@ -77,10 +85,12 @@ pub(in crate::http) async fn post(
             if !changed {
                 return Err(ApiError::Conflict("the password was changed meanwhile".to_owned()));
             }
-            let detail = format!("user {}", account.name);
-            caller.record(&services, Kind::Credential, "change_password", &detail).await
+            password_change::follow(&services, &caller, &account, "change_password", pins).await
         }
     };
-    services.to_the_end(work).await?;
-    Ok(HttpResponse::NoContent().finish())
+    Ok(services.to_the_end(work).await?.into_response())
+}
+
+fn keep() -> PinsThen {
+    PinsThen::Keep
 }

@@ -5,14 +5,46 @@ use std::sync::Arc;
 
 use actix_web::web::{Data, Path, Payload, Query};
 use actix_web::{HttpRequest, HttpResponse};
+use serde::Deserialize;
+use utoipa::ToSchema;
 
+use crate::commands::Verb;
+use crate::config::GrantedDevice;
+use crate::events::{Event, Kind};
 use crate::http::auth::Caller;
 use crate::http::openapi::IfNoneMatch;
 use crate::http::pin_view::{self, Made, PinBody, PinList, missing};
 use crate::http::query::NoQuery;
 use crate::http::{ApiError, Services, body, etag};
-use crate::identity::pins::PinId;
-use crate::identity::{Account, AccountKind, Role, Scope, Who};
+use crate::identity::pins::{Digits, PinId, PinName};
+use crate::identity::{Account, AccountKind, Role, Scope, ShownPassword, Who, Window};
+
+/// What a code for oneself is made of; what is left out is as wide as one's
+/// grants.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = NewOwnPin)]
+struct Body {
+    /// One's own: a code lasts longer than a token that somebody may have taken.
+    #[schema(value_type = String, format = Password, example = "correct horse battery")]
+    password: ShownPassword,
+    /// What it is called in lists.
+    name: Option<PinName>,
+    /// How many digits it has: 6.
+    digits: Option<Digits>,
+    /// Good for once.
+    #[serde(default)]
+    one_time: bool,
+    /// What it is good for; `lock` and `unlock`.
+    #[schema(min_items = 1)]
+    actions: Option<Vec<Verb>>,
+    /// For which devices; every one.
+    #[schema(min_items = 1, max_items = 100)]
+    devices: Option<Vec<GrantedDevice>>,
+    /// When; always.
+    #[serde(default)]
+    window: Window,
+}
 
 /// What is kept of one's own codes for keypads.
 #[utoipa::path(
@@ -38,16 +70,18 @@ pub(in crate::http) async fn list(
 
 /// Makes one more code for oneself, and tells it: this once.
 ///
-/// The server makes it up: whoever may choose one learns which are taken.
+/// It takes one's password again. The server makes the code up: whoever may
+/// choose one learns which are taken.
 #[utoipa::path(
     post,
     path = "/api/v1/me/pins",
     tag = "pins",
     operation_id = "addOwnPin",
-    request_body(content = PinBody),
+    request_body(content = Body),
     responses(
         (status = 201, description = "The code, this once.", body = Made<'_>, headers(("Location" = String, description = "Where it is."))),
         (status = 409, description = "There are too many."),
+        (status = 429, description = "Too many wrong passwords."),
     ),
 )]
 pub(in crate::http) async fn post(
@@ -57,11 +91,8 @@ pub(in crate::http) async fn post(
     payload: Payload,
     services: Data<Services>,
 ) -> Result<HttpResponse, ApiError> {
-    let body: PinBody = body::read_json(&request, payload, &services.settings).await?;
+    let body: Body = body::read_json(&request, payload, &services.settings).await?;
     let account = account_of(&services, &caller)?;
-    if body.is_chosen() {
-        return Err(ApiError::NotAllowed("code: the server makes it up".to_owned()));
-    }
     // A code lasts longer than the token that has it made, and is for no more.
     for scope in [Scope::LocksOperate, Scope::LightsOperate] {
         let is_more = account.allowed_scopes().has(scope);
@@ -71,6 +102,9 @@ pub(in crate::http) async fn post(
             )));
         }
     }
+    let Body { password, name, digits, one_time, actions, devices, window } = body;
+    check_password(&services, &caller, &account, password).await?;
+    let body = PinBody { name, code: None, digits, one_time, actions, devices, window };
     pin_view::make(&services, caller, &account, body).await
 }
 
@@ -96,6 +130,26 @@ pub(in crate::http) async fn delete(
     let pin = services.keypads.pins().get(id).await?;
     let pin = pin.filter(|pin| pin.account == account.id).ok_or_else(missing)?;
     pin_view::remove(&services, caller, pin).await
+}
+
+/// Whoever asks knows the password; whoever has found a token does not.
+async fn check_password(
+    services: &Services,
+    caller: &Caller,
+    account: &Account,
+    password: ShownPassword,
+) -> Result<(), ApiError> {
+    if account.proof.password.is_none() {
+        return Err(ApiError::NotAllowed(
+            "the account has no password to ask for: an owner makes the code".to_owned(),
+        ));
+    }
+    if services.sign_in.knows_password(account, password, caller.0.address).await? {
+        return Ok(());
+    }
+    let refused = Event::of(Kind::Credential, &caller.0, "add_pin");
+    services.events.refused(refused.refused("a wrong password"));
+    Err(ApiError::NotAllowed("the password is another one".to_owned()))
 }
 
 /// The person who asks; a guest has the codes that others make.

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::events::Kind;
+use crate::http::account_change;
 use crate::http::account_list::PageParameters;
 use crate::http::account_view::{self, AccountView};
 use crate::http::auth::Caller;
@@ -21,7 +22,7 @@ use crate::http::query::NoQuery;
 use crate::http::{ApiError, Services, body, etag};
 use crate::identity::oidc::Subject;
 use crate::identity::{
-    Account, AccountGrant, AccountId, AccountKind, NewPassword, Proof, Role, Scopes,
+    Account, AccountGrant, AccountId, AccountKind, Identity, NewPassword, Proof, Role, Scopes,
 };
 
 #[derive(Debug, Serialize, ToSchema)]
@@ -64,6 +65,9 @@ struct NewUser {
 #[serde(deny_unknown_fields)]
 #[schema(as = UserChange)]
 struct Change {
+    /// What they are called from now on.
+    #[schema(pattern = "^[A-Za-z0-9._@-]{1,64}$", example = "anna")]
+    name: Option<String>,
     /// What they are in the house.
     #[schema(example = "member")]
     role: Option<Role>,
@@ -190,9 +194,11 @@ pub(in crate::http) async fn post(
     Ok(HttpResponse::Created().insert_header((LOCATION, link)).json(AccountView::of(&account)))
 }
 
-/// Changes what somebody is and may; what is left out stays as it is.
+/// Changes what somebody is called, is and may; what is left out stays as it is.
 ///
-/// What it takes away is gone at once.
+/// What it takes away is gone at once. By another name they stay who they are:
+/// tokens, codes and what they were granted go with them, and the record keeps
+/// the name of then.
 #[utoipa::path(
     patch,
     path = "/api/v1/users/{name}",
@@ -202,7 +208,7 @@ pub(in crate::http) async fn post(
     request_body(content = Change),
     responses(
         (status = 200, description = "As it is now.", body = AccountView<'_>),
-        (status = 409, description = "There would be no owner left, or the `subject` is taken."),
+        (status = 409, description = "There would be no owner left, or the name or the `subject` is taken."),
     ),
 )]
 pub(in crate::http) async fn patch(
@@ -217,23 +223,12 @@ pub(in crate::http) async fn patch(
     let account = find(&services, &name)?;
     check_scopes(change.role.unwrap_or(account.role), change.scopes)?;
     account_view::check_grants(change.grants.as_deref().unwrap_or_default())?;
-    let work = {
-        let services = services.clone();
-        async move {
-            let change = |account: &mut Account| change.apply(account);
-            let account = services.directory.change(account.id, change).await?;
-            let open = if account.disabled { "disabled" } else { "enabled" };
-            let detail = format!(
-                "user {}: role {}, {} grants, {open}",
-                account.name,
-                account.role,
-                account.grants.len()
-            );
-            caller.record(&services, Kind::Account, "change", &detail).await?;
-            Ok(account)
-        }
+    let name = change.name.as_deref().map(account_view::check_name).transpose()?;
+    let change = move |account: &mut Account| {
+        change.apply(account, name);
+        Ok(())
     };
-    let account = services.to_the_end(work).await?;
+    let account = account_change::make(&services, caller, account.id, change).await?;
     Ok(HttpResponse::Ok().json(AccountView::of(&account)))
 }
 
@@ -269,8 +264,11 @@ pub(in crate::http) async fn delete(
 }
 
 impl Change {
-    fn apply(self, account: &mut Account) {
+    fn apply(self, account: &mut Account, name: Option<Identity>) {
         let before = account.subject.clone();
+        if let Some(name) = name {
+            account.name = name;
+        }
         account.role = self.role.unwrap_or(account.role);
         account.scopes = self.scopes.unwrap_or(account.scopes);
         account.disabled = self.disabled.unwrap_or(account.disabled);

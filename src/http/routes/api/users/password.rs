@@ -6,10 +6,11 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::find;
-use crate::events::Kind;
 use crate::http::auth::Caller;
+use crate::http::password_change::{self, PasswordIsSet};
 use crate::http::query::NoQuery;
 use crate::http::{ApiError, Services, body};
+use crate::identity::pins::PinsThen;
 use crate::identity::{Account, NewPassword};
 
 #[derive(Debug, Deserialize, ToSchema)]
@@ -19,11 +20,17 @@ struct Body {
     /// The one that is to hold.
     #[schema(value_type = String, format = Password, min_length = 8, max_length = 200, example = "a new word for ann")]
     password: NewPassword,
+    /// What becomes of their codes for keypads. Without it they are disabled:
+    /// whoever resets a password may not know what else was stolen.
+    #[serde(default = "disable")]
+    #[schema(default = "disable")]
+    pins: PinsThen,
 }
 
 /// Gives somebody a new password.
 ///
-/// Every token of theirs is void when this answers.
+/// Every token of theirs is void when this answers, and their codes for keypads
+/// are good for nothing until somebody enables them, unless it is said otherwise.
 #[utoipa::path(
     post,
     path = "/api/v1/users/{name}/password",
@@ -32,7 +39,7 @@ struct Body {
     params(("name" = String, Path, description = "The person.", example = "ann")),
     request_body(content = Body),
     responses(
-        (status = 204, description = "The new password holds, and every token is void."),
+        (status = 200, description = "The new password holds, every token is void, and this is what became of the codes.", body = PasswordIsSet),
     ),
 )]
 pub(in crate::http) async fn post(
@@ -43,7 +50,7 @@ pub(in crate::http) async fn post(
     payload: Payload,
     services: Data<Services>,
 ) -> Result<HttpResponse, ApiError> {
-    let Body { password } = body::read_json(&request, payload, &services.settings).await?;
+    let Body { password, pins } = body::read_json(&request, payload, &services.settings).await?;
     let account = find(&services, &name)?;
     password.check_against(&account.name)?;
     let hash = services.passwords.hash(password).await?;
@@ -55,10 +62,12 @@ pub(in crate::http) async fn post(
                 account.revoke_tokens();
             };
             let account = services.directory.change(account.id, change).await?;
-            let detail = format!("user {}", account.name);
-            caller.record(&services, Kind::Credential, "set_password", &detail).await
+            password_change::follow(&services, &caller, &account, "set_password", pins).await
         }
     };
-    services.to_the_end(work).await?;
-    Ok(HttpResponse::NoContent().finish())
+    Ok(services.to_the_end(work).await?.into_response())
+}
+
+fn disable() -> PinsThen {
+    PinsThen::Disable
 }
