@@ -108,13 +108,16 @@ async fn what_was_sent_is_still_known_after_a_restart() {
 
 #[tokio::test]
 async fn a_page_of_large_messages_ends_early_and_goes_on() {
-    let settings = json!({ "messages": { "max_bytes": 1_000_000, "max_batch_bytes": 64_000_000 } });
+    let settings = json!({ "messages": { "max_bytes": 1_000_000 } });
     let server = Server::start_with(settings).await;
-    let messages: Vec<_> = (0..40)
-        .map(|n| json!({ "topic": "messages/x", "qos": 0, "payload": format!("{n} {}", "x".repeat(900_000)) }))
-        .collect();
-    let sent = server.post_json("/messaging/send/batch", &json!({ "messages": messages })).await;
-    assert_eq!(sent.status, 201);
+    for batch in 0..5 {
+        let messages: Vec<_> = (8 * batch..8 * batch + 8)
+            .map(|n| format!("{n} {}", "x".repeat(900_000)))
+            .map(|payload| json!({ "topic": "messages/x", "qos": 0, "payload": payload }))
+            .collect();
+        let batch = json!({ "messages": messages });
+        assert_eq!(server.post_json("/messaging/send/batch", &batch).await.status, 201);
+    }
     for filter in ["", "&topic=messages/%2B", "&state=sent"] {
         let (mut found, mut cursor) = (Vec::new(), String::new());
         loop {
@@ -129,5 +132,30 @@ async fn a_page_of_large_messages_ends_early_and_goes_on() {
         let all: Vec<_> = (0..40).rev().map(|n| n.to_string()).collect();
         assert_eq!(found, all, "{filter}");
     }
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn of_too_many_the_oldest_go() {
+    let settings = json!({ "messages": { "keep": 1000 } });
+    let server = Server::start_with(settings).await;
+    for batch in 0..2 {
+        let messages: Vec<_> = (700 * batch..700 * batch + 700)
+            .map(|n| json!({ "topic": "messages/x", "qos": 0, "payload": n }))
+            .collect();
+        let batch = json!({ "messages": messages });
+        assert_eq!(server.post_json("/messaging/send/batch", &batch).await.status, 201);
+    }
+    // It is looked at when the server starts.
+    let server = Server::start_in(server.stop_and_keep().await).await;
+    crate::harness::until("the oldest to be gone", async || {
+        let page = server.get("/api/v1/messages?count=true&limit=1").await.json();
+        (page["total"] == 1000).then_some(())
+    })
+    .await;
+    let export = server.get("/api/v1/messages/export?format=ndjson").await;
+    let first = String::from_utf8_lossy(&export.body).lines().next().unwrap().to_owned();
+    let first: Value = serde_json::from_str(&first).unwrap();
+    assert_eq!(first["payload"], "400");
     server.stop().await;
 }
