@@ -110,7 +110,7 @@ fn to_be_shown(url: &str) -> &str {
         let url = options.database_url;
         url.password().is_some() || url.query_pairs().any(|(name, _)| name == "password")
     });
-    if has_password { "what --to was" } else { url }
+    if has_password { "the URL that --to had" } else { url }
 }
 
 /// What is shown on standard error while it goes on.

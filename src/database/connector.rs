@@ -53,7 +53,7 @@ impl Connector {
     /// What the database is called in the log.
     pub(super) fn name(&self) -> String {
         match self.dialect {
-            Dialect::Sqlite => format!("the database {}", self.options.database_url.path()),
+            Dialect::Sqlite => sqlite::name(&self.options),
             Dialect::Postgres => postgres::name(&self.options),
         }
     }

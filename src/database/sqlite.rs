@@ -47,6 +47,14 @@ pub(super) fn file(settings: &DatabaseSettings, data: &Path) -> anyhow::Result<O
     })
 }
 
+/// The file, as it was named: a URL of it begins a path where there is none.
+pub(super) fn name(options: &AnyConnectOptions) -> String {
+    match SqliteConnectOptions::from_url(&options.database_url) {
+        Ok(options) => format!("the database {}", options.get_filename().display()),
+        Err(_) => "the database at database.url".to_owned(),
+    }
+}
+
 /// What every connection is told. What was acknowledged outlives a power cut,
 /// not only a crash.
 pub(super) async fn set_up(connection: &mut Connection) -> Result<(), sqlx::Error> {
