@@ -354,7 +354,7 @@ impl Core {
     /// Ends a session, within [`Recorder::together`] because of its will and
     /// of what others get in its place: nobody will come back to it. `epoch` is
     /// its last connection; a newer one makes it live on.
-    pub(crate) fn discard(&self, session: &Arc<Session>, epoch: u64) {
+    pub(crate) fn discard(&self, session: &Arc<Session>, epoch: u32) {
         let (will, left, tells) = {
             let mut sessions = self.sessions.lock();
             let mut line = session.outbound.lock();
@@ -362,7 +362,7 @@ impl Core {
                 return;
             }
             // No epoch comes after this one.
-            line.epoch += 1;
+            line.epoch = line.epoch.wrapping_add(1);
             line.owed.end_log();
             let left = line.owed.end(&self.counters);
             session.set_stored(false);

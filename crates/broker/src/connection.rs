@@ -354,7 +354,7 @@ fn read(client: &mut Client, transport: &dyn Transport, carry: &mut Carry) -> Re
         Read::Nothing => Ok(0),
         Read::Some(read) => {
             client.core.counters.received.bytes.add(read as u64);
-            client.session.received.lock().bytes += read as u64;
+            client.session.inbound.lock().received.bytes += read as u64;
             let most = client.core.options.max_partial_bytes as u64;
             if client.count_partial(carry.partial())
                 && client.core.counters.partial_bytes.get() > most

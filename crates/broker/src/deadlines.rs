@@ -1,6 +1,6 @@
-//! What is due at some time: keep alives, wills, ends of sessions. One ordered
-//! map for all of them, with one entry per session, looked at a few times a
-//! second.
+//! What is due at some time: wills and ends of sessions that nobody is connected
+//! to, in one ordered map, with one entry per session, looked at a few times a
+//! second; and keep alives, when all that are connected are looked at.
 
 use std::collections::BTreeMap;
 use std::num::NonZeroU64;
@@ -21,8 +21,8 @@ use crate::will::PendingWill;
 /// How often the map is looked at.
 const TICK: Duration = Duration::from_millis(200);
 
-/// How often all sessions are looked at: for readers that take nothing, and
-/// for what they do not need.
+/// How often all sessions are looked at: for clients that say nothing, for
+/// readers that take nothing, and for what they do not need.
 const SWEEP: Time = 1000;
 
 /// When each session is to be looked at next.
@@ -42,28 +42,16 @@ pub(crate) fn due_at(time: Time) -> Due {
 /// The times of one session.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Timers {
-    /// The client must have said something by then.
-    pub(crate) keep_alive: Option<KeepAlive>,
     /// The will is published.
     pub(crate) will: Option<Due>,
     /// The session ends.
     pub(crate) end: Option<Due>,
-    /// Its entry in the map.
-    pub(crate) scheduled: Option<Due>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct KeepAlive {
-    /// When it is looked at next.
-    pub(crate) at: Due,
-    /// For how long a client may be silent, in ms.
-    pub(crate) interval: Time,
 }
 
 impl Timers {
+    /// Where its entry in the map is.
     fn earliest(&self) -> Option<Due> {
-        let keep_alive = self.keep_alive.map(|keep_alive| keep_alive.at);
-        [keep_alive, self.will, self.end].into_iter().flatten().min()
+        [self.will, self.end].into_iter().flatten().min()
     }
 }
 
@@ -75,24 +63,21 @@ impl Deadlines {
 
     /// Sets the times of a session, in its locked line.
     pub(crate) fn set(&self, session: &Arc<Session>, timers: &mut Timers, new: Timers) {
-        let scheduled = timers.scheduled;
-        *timers = Timers { scheduled, ..new };
+        let before = std::mem::replace(timers, new).earliest();
+        if before == timers.earliest() {
+            return;
+        }
+        if let Some(before) = before {
+            self.due.lock().remove(&(before, session.number));
+        }
         self.schedule(session, timers);
     }
 
-    fn schedule(&self, session: &Arc<Session>, timers: &mut Timers) {
-        let at = timers.earliest();
-        if at == timers.scheduled {
-            return;
+    /// A session without an entry gets one, if something of it is to be due.
+    fn schedule(&self, session: &Arc<Session>, timers: &Timers) {
+        if let Some(at) = timers.earliest() {
+            self.due.lock().insert((at, session.number), Arc::downgrade(session));
         }
-        let mut due = self.due.lock();
-        if let Some(before) = timers.scheduled {
-            due.remove(&(before, session.number));
-        }
-        if let Some(at) = at {
-            due.insert((at, session.number), Arc::downgrade(session));
-        }
-        timers.scheduled = at;
     }
 
     fn next(&self, now: Time) -> Option<(Due, Weak<Session>)> {
@@ -134,7 +119,7 @@ pub(crate) async fn keep_house(core: Arc<Core>) {
 #[derive(Default)]
 struct Work {
     will: Option<Box<PendingWill>>,
-    ends: Option<u64>,
+    ends: Option<u32>,
 }
 
 impl Core {
@@ -144,21 +129,11 @@ impl Core {
         let _together = self.recorder.as_ref().map(|recorder| recorder.together());
         let work = {
             let mut line = session.outbound.lock();
-            if line.timers.scheduled == Some(at) {
-                line.timers.scheduled = None;
+            if line.timers.earliest() != Some(at) {
+                // Its times were set anew meanwhile, and so was its entry.
+                return;
             }
             let mut work = Work::default();
-            if let Some(keep_alive) = line.timers.keep_alive.filter(|due| due.at.get() <= now) {
-                let end = session.last_packet.load(Ordering::Relaxed) + keep_alive.interval;
-                let next = KeepAlive { at: due_at(end), ..keep_alive };
-                line.timers.keep_alive = (end > now).then_some(next);
-                if end <= now {
-                    // [MQTT-3.1.2-22]
-                    self.counters.keep_alive_timeouts.one();
-                    let reason = ReasonCode::KeepAliveTimeout;
-                    line.close(Closing { reason, say: true, reset: false });
-                }
-            }
             if line.timers.will.is_some_and(|will| will.get() <= now) {
                 line.timers.will = None;
                 work.will = line.will.take();
@@ -170,7 +145,7 @@ impl Core {
                 line.timers.end = None;
                 work.ends = Some(line.epoch);
             }
-            self.deadlines.schedule(session, &mut line.timers);
+            self.deadlines.schedule(session, &line.timers);
             work
         };
         if let Some(will) = work.will {
@@ -200,14 +175,22 @@ impl Core {
         }
     }
 
-    /// Closes connections that take nothing for too long (C16); of the others,
-    /// what they do not need just now goes.
+    /// Closes connections that say nothing or take nothing for too long (C16);
+    /// of the others, what they do not need just now goes.
     fn look_after_connected(&self, now: Time) {
         let limit = u64::try_from(self.options.stalled_limit.as_millis()).unwrap_or(u64::MAX);
         for session in self.all_sessions().filter(|session| session.is_connected()) {
             session.inbound.lock().rest();
             let mut line = session.outbound.lock();
             line.owed.rest();
+            if line.closing.is_none()
+                && line.is_silent(session.last_packet.load(Ordering::Relaxed), now)
+            {
+                // [MQTT-3.1.2-22]
+                self.counters.keep_alive_timeouts.one();
+                let reason = ReasonCode::KeepAliveTimeout;
+                line.close(Closing { reason, say: true, reset: false });
+            }
             if line.owed.stalled_for(now) > limit && line.closing.is_none() {
                 self.counters.stalled_closed.one();
                 let reason = ReasonCode::QuotaExceeded;

@@ -24,17 +24,17 @@ pub(crate) struct Verdicts(Mutex<FxHashMap<u64, Verdict>>);
 #[derive(Debug, Clone, Copy)]
 struct Verdict {
     /// The session's [`Line::rights`] when the hook was asked.
-    rights: u64,
+    rights: u32,
     allowed: bool,
 }
 
 impl Verdicts {
-    fn get(&self, session: &Session, rights: u64) -> Option<bool> {
+    fn get(&self, session: &Session, rights: u32) -> Option<bool> {
         let known = self.0.lock().get(&session.number).copied();
         known.filter(|known| known.rights == rights).map(|known| known.allowed)
     }
 
-    fn put(&self, session: &Session, rights: u64, allowed: bool) {
+    fn put(&self, session: &Session, rights: u32, allowed: bool) {
         self.0.lock().insert(session.number, Verdict { rights, allowed });
     }
 }

@@ -78,7 +78,6 @@ fn leave(client: &Client, reset: bool, keeps_will: bool) -> Vec<Arc<Ticket>> {
         let timers = Timers {
             will: delay.filter(|delay| *delay > 0).map(|delay| due_at(now + delay)),
             end: (*expiry > 0).then(|| due_at(now.saturating_add(*expiry))),
-            ..Timers::default()
         };
         core.deadlines.set(session, &mut line.timers, timers);
         session.set_connected(false, &core.counters);

@@ -31,18 +31,20 @@ pub(crate) struct Line {
     pub(crate) task: Arc<TaskBell>,
     /// Counts the connections of this session: an old one must not touch what
     /// a newer one has.
-    pub(crate) epoch: u64,
+    pub(crate) epoch: u32,
     /// A live publish went to the transport, which is to be reset if the
     /// process ends just now.
     guarded: bool,
     /// Counts how often what the client may receive was to be asked anew.
-    pub(crate) rights: u64,
+    pub(crate) rights: u32,
     /// The connection is to be closed.
     pub(crate) closing: Option<Closing>,
     pub(crate) info: Option<Arc<ClientInfo>>,
     /// Published at the end of the connection or later, unless taken back.
     pub(crate) will: Option<Box<PendingWill>>,
     pub(crate) timers: Timers,
+    /// For how long the client may be silent, in ms; 0: as it likes.
+    pub(crate) silence: u32,
     /// Some thread will write soon.
     scheduled: bool,
     /// The socket takes no more for now.
@@ -208,6 +210,12 @@ impl Line {
             return true;
         }
         false
+    }
+
+    /// Whether the client, whose last packet came then, is silent for longer
+    /// than its keep alive allows.
+    pub(crate) fn is_silent(&self, last_packet: Time, now: Time) -> bool {
+        self.silence > 0 && last_packet + u64::from(self.silence) <= now
     }
 
     /// Writes what waits, as far as the socket takes it; true if the reader

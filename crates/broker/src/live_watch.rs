@@ -35,7 +35,7 @@ struct Flight {
     ticket: Arc<Ticket>,
     session: Arc<Session>,
     /// The connection that it was given to.
-    epoch: u64,
+    epoch: u32,
 }
 
 impl Watched {
@@ -66,7 +66,7 @@ impl Core {
         self: &Arc<Self>,
         ticket: Arc<Ticket>,
         session: Arc<Session>,
-        epoch: u64,
+        epoch: u32,
         deadline: Time,
     ) {
         let Some(runtime) = self.runtime.get() else { return ticket.gone_unsent() };

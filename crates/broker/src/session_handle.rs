@@ -14,7 +14,6 @@ use crate::line::{Closing, Line};
 use crate::session::Inbound;
 use crate::store::SessionRecord;
 use crate::subscriptions::Subscriptions;
-use crate::traffic::OwnTraffic;
 use crate::{ClientInfo, Options, Time};
 
 /// A session, for as long as it lives.
@@ -29,21 +28,25 @@ pub(crate) struct Session {
     pub(crate) subscriptions: Mutex<Subscriptions>,
     /// It has exactly one subscription.
     has_one_subscription: AtomicBool,
-    /// Wakes publishers that wait for this reader, if there ever were any.
-    drained: OnceLock<Box<Notify>>,
+    seldom: OnceLock<Box<SeldomUsed>>,
     pub(crate) last_packet: AtomicU64,
-    /// What the client has sent.
-    pub(crate) received: Mutex<OwnTraffic>,
     connected: AtomicBool,
     /// The store has it.
     stored: AtomicBool,
-    /// How long it outlives its connection, in ms, as was noted last; and
-    /// since when it has none, in Unix ms, 0 where it has one.
-    expiry: AtomicU64,
-    gone_since: AtomicU64,
     ended: AtomicBool,
     over: AtomicBool,
     revoked: AtomicBool,
+}
+
+/// What few sessions need, made when it is needed first.
+#[derive(Debug, Default)]
+struct SeldomUsed {
+    /// Wakes publishers that wait for this reader.
+    drained: Notify,
+    /// How long it outlives its connection, in ms, as the store was told last;
+    /// and since when it has none, in Unix ms, 0 where it has one.
+    expiry: AtomicU64,
+    gone_since: AtomicU64,
 }
 
 impl Session {
@@ -56,13 +59,10 @@ impl Session {
             inbound: Mutex::default(),
             subscriptions: Mutex::default(),
             has_one_subscription: AtomicBool::new(false),
-            drained: OnceLock::new(),
+            seldom: OnceLock::new(),
             last_packet: AtomicU64::new(0),
-            received: Mutex::default(),
             connected: AtomicBool::new(false),
             stored: AtomicBool::new(false),
-            expiry: AtomicU64::new(0),
-            gone_since: AtomicU64::new(0),
             ended: AtomicBool::new(false),
             over: AtomicBool::new(false),
             revoked: AtomicBool::new(false),
@@ -83,16 +83,18 @@ impl Session {
 
     /// The session as the store is to have it from now on.
     pub(crate) fn record(&self, expiry: Time, gone_since: Option<u64>) -> SessionRecord {
-        self.expiry.store(expiry, Ordering::Relaxed);
-        self.gone_since.store(gone_since.unwrap_or(0), Ordering::Relaxed);
+        let seldom = self.seldom();
+        seldom.expiry.store(expiry, Ordering::Relaxed);
+        seldom.gone_since.store(gone_since.unwrap_or(0), Ordering::Relaxed);
         self.record_again()
     }
 
     /// The session as the store has it.
     pub(crate) fn record_again(&self) -> SessionRecord {
         let (client_id, identity) = (self.client_id.clone(), self.identity.clone());
-        let expiry = self.expiry.load(Ordering::Relaxed);
-        let gone_since = Some(self.gone_since.load(Ordering::Relaxed)).filter(|at| *at > 0);
+        let seldom = self.seldom();
+        let expiry = seldom.expiry.load(Ordering::Relaxed);
+        let gone_since = Some(seldom.gone_since.load(Ordering::Relaxed)).filter(|at| *at > 0);
         SessionRecord { client_id, identity, expiry, gone_since }
     }
 
@@ -169,7 +171,7 @@ impl Session {
     }
 
     /// Asks for the end of the connection of this epoch; its task does it.
-    pub(crate) fn close(&self, epoch: u64, closing: Closing) {
+    pub(crate) fn close(&self, epoch: u32, closing: Closing) {
         let mut line = self.outbound.lock();
         if line.epoch == epoch && line.owed.is_connected() {
             line.close(closing);
@@ -186,13 +188,17 @@ impl Session {
 
     /// What publishers wait by that wait for this reader.
     pub(crate) fn drained(&self) -> &Notify {
-        self.drained.get_or_init(Box::default)
+        &self.seldom().drained
+    }
+
+    fn seldom(&self) -> &SeldomUsed {
+        self.seldom.get_or_init(Box::default)
     }
 
     /// It has caught up, or is gone.
     pub(crate) fn note_drained(&self) {
-        if let Some(drained) = self.drained.get() {
-            drained.notify_waiters();
+        if let Some(seldom) = self.seldom.get() {
+            seldom.drained.notify_waiters();
         }
     }
 }

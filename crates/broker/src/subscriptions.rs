@@ -26,7 +26,7 @@ pub(crate) struct Subscriptions {
     many: Seldom<FxHashMap<TopicFilter, Held>>,
     /// How many are shared.
     shared: u32,
-    bytes: usize,
+    bytes: u32,
 }
 
 impl Subscriptions {
@@ -51,11 +51,12 @@ impl Subscriptions {
 
     /// Whether there is room for one more, of this filter.
     pub(crate) fn has_room(&self, filter: &TopicFilter, options: &Options) -> bool {
+        let most = options.max_subscription_bytes.min(u32::MAX as usize);
         let has_share =
             filter.shared().is_none() || (self.shared as usize) < options.max_shared_subscriptions;
         has_share
             && self.len() < options.max_subscriptions
-            && self.bytes + size(filter) <= options.max_subscription_bytes
+            && self.bytes as usize + size(filter) as usize <= most
     }
 
     pub(crate) fn insert(&mut self, filter: TopicFilter, held: Held) {
@@ -109,9 +110,10 @@ fn own(filter: &TopicFilter) -> TopicFilter {
 }
 
 /// What a filter takes: it stands here, and level by level in the index.
-fn size(filter: &TopicFilter) -> usize {
+fn size(filter: &TopicFilter) -> u32 {
     const LEVEL: usize = 128;
-    filter.as_str().len() + LEVEL * Levels::of(filter.as_str()).count()
+    // At most 64 KiB, and not more levels than bytes.
+    (filter.as_str().len() + LEVEL * Levels::of(filter.as_str()).count()) as u32
 }
 
 #[cfg(test)]
@@ -165,7 +167,8 @@ mod tests {
     fn what_the_filters_take_is_bounded() {
         let mut subscriptions = Subscriptions::default();
         subscriptions.insert(filter(1), held(QoS::AtMostOnce));
-        let options = Options { max_subscription_bytes: subscriptions.bytes, ..Options::default() };
+        let options =
+            Options { max_subscription_bytes: subscriptions.bytes as usize, ..Options::default() };
         assert!(!subscriptions.has_room(&filter(2), &options));
         subscriptions.remove(&filter(1));
         assert!(subscriptions.has_room(&filter(2), &options));

@@ -3,6 +3,7 @@
 use latchlight_mqtt::QoS;
 
 use crate::counters::Counter;
+use crate::seldom::Collection;
 
 /// What went one way, to or from one client or all of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -45,6 +46,15 @@ impl Traffic {
     }
 }
 
+impl Collection for Traffic {
+    const NONE: &'static Self =
+        &Self { bytes: 0, packets: 0, messages: [0; 3], payload_bytes: [0; 3] };
+
+    fn is_empty(&self) -> bool {
+        self.bytes == 0 && self.packets == 0
+    }
+}
+
 /// The same of one client: of messages, only from the first one on.
 #[derive(Debug, Default)]
 pub(crate) struct OwnTraffic {
@@ -60,13 +70,6 @@ struct ByQoS {
 }
 
 impl OwnTraffic {
-    /// One more message; that it is a packet is counted apart.
-    pub(crate) fn message(&mut self, qos: QoS, payload: usize) {
-        let by_qos = self.by_qos.get_or_insert_default();
-        by_qos.messages[qos as usize] += 1;
-        by_qos.payload_bytes[qos as usize] += payload as u64;
-    }
-
     pub(crate) fn add(&mut self, traffic: &Traffic) {
         self.bytes += traffic.bytes;
         self.packets += traffic.packets;
@@ -85,16 +88,6 @@ impl OwnTraffic {
         let (messages, payload_bytes) =
             by_qos.as_ref().map_or_else(Default::default, |by| (by.messages, by.payload_bytes));
         Traffic { bytes, packets, messages, payload_bytes }
-    }
-
-    /// The same, to be counted from 0 again.
-    pub(crate) fn take(&mut self) -> Traffic {
-        let traffic = self.get();
-        (self.bytes, self.packets) = (0, 0);
-        if let Some(by_qos) = &mut self.by_qos {
-            **by_qos = ByQoS::default();
-        }
-        traffic
     }
 }
 

@@ -229,7 +229,7 @@ impl Session {
             queued_bytes: depth.queued_bytes,
             in_flight: depth.in_flight,
             output_bytes: depth.output_bytes,
-            received: self.received.lock().get(),
+            received: self.inbound.lock().received.get(),
             sent: line.owed.sent(),
             dropped: line.owed.dropped(),
         }

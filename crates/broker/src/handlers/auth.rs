@@ -116,7 +116,7 @@ struct Anew {
     core: Arc<Core>,
     session: Arc<Session>,
     info: Arc<ClientInfo>,
-    epoch: u64,
+    epoch: u32,
     turn: Arc<Mutex<Turn>>,
     /// Why it did not go well.
     reason: Option<ReasonCode>,

@@ -24,7 +24,7 @@ pub(super) fn check_answer(
     let answer = connack(connect, info, proven, false, expiry, &core.options);
     let answer = Packet::ConnAck(Box::new(answer));
     match answer.encoded_len(connect.version) {
-        Ok(length) if length > max_packet_size(connect) => Err(ReasonCode::PacketTooLarge),
+        Ok(length) if length > max_packet_size(connect) as usize => Err(ReasonCode::PacketTooLarge),
         _ => Ok(()),
     }
 }

@@ -13,7 +13,7 @@ use super::{Client, Enhanced};
 use crate::access::ConnectRequest;
 use crate::authentication::{Conversation, Proven, Reply};
 use crate::broker::Core;
-use crate::deadlines::{KeepAlive, Timers, due_at};
+use crate::deadlines::Timers;
 use crate::hooks::{Notice, without_secrets};
 use crate::line::{Closing, Line, TaskBell};
 use crate::opening::{FirstWords, Refused};
@@ -174,7 +174,7 @@ fn check_format(will: &Will) -> Result<(), ReasonCode> {
 /// A session with its new connection.
 struct Entered {
     session: Arc<Session>,
-    epoch: u64,
+    epoch: u32,
     task: Arc<TaskBell>,
     /// It goes on with a session that was there.
     present: bool,
@@ -271,7 +271,7 @@ fn begin(
     if line.take_over(&core.counters) {
         core.counters.takeovers.one();
     }
-    line.epoch += 1;
+    line.epoch = line.epoch.wrapping_add(1);
     let task = Arc::new(TaskBell::default());
     line.task = task.clone();
     line.transport = Some(transport.clone());
@@ -283,10 +283,8 @@ fn begin(
     let due = line.will.take().filter(|will| will.delay == 0);
     line.will = connect.will.as_ref().map(|will| Box::new(PendingWill::new(will, info)));
     // [MQTT-3.1.2-22]: one and a half times the keep alive.
-    let interval = u64::from(keep_alive(connect, &core.options)) * 1500;
-    let keep_alive = (interval > 0).then_some(KeepAlive { at: due_at(now + interval), interval });
-    let timers = Timers { keep_alive, ..Timers::default() };
-    core.deadlines.set(&session, &mut line.timers, timers);
+    line.silence = u32::from(keep_alive(connect, &core.options)) * 1500;
+    core.deadlines.set(&session, &mut line.timers, Timers::default());
     let Beginning { answer, expiry, after } = beginning;
     let after = record(core, &session, &mut line, expiry).max(after);
     // The devices are let in by a store that cannot write, too: after a crash
@@ -299,7 +297,7 @@ fn begin(
     });
     let answer = Answer { packet: answer, after };
     line.owed.tells = core.hooks.tells(info);
-    line.rights += 1;
+    line.rights = line.rights.wrapping_add(1);
     if core.checks_delivery() {
         line.owed.begin_sifting();
     }
@@ -341,7 +339,7 @@ fn end_replaced(core: &Core, replaced: &Arc<Session>) {
         if line.take_over(&core.counters) {
             core.counters.takeovers.one();
         }
-        line.epoch += 1;
+        line.epoch = line.epoch.wrapping_add(1);
         line.epoch
     };
     replaced.set_connected(false, &core.counters);
@@ -361,8 +359,8 @@ pub(crate) fn limits(connect: &Connect) -> ConnectionLimits {
 }
 
 /// The largest packet that the client takes.
-pub(crate) fn max_packet_size(connect: &Connect) -> usize {
-    connect.properties.maximum_packet_size.map_or(usize::MAX, |size| size as usize)
+pub(crate) fn max_packet_size(connect: &Connect) -> u32 {
+    connect.properties.maximum_packet_size.unwrap_or(u32::MAX)
 }
 
 /// The keep alive that counts, in seconds; the server may lower it in MQTT 5.

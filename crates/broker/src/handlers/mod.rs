@@ -49,7 +49,7 @@ pub(crate) struct Client {
     pub(crate) info: Arc<ClientInfo>,
     pub(crate) version: ProtocolVersion,
     /// Which of the session's connections this is.
-    pub(crate) epoch: u64,
+    pub(crate) epoch: u32,
     /// How others reach the connection's task.
     pub(crate) task: Arc<TaskBell>,
     /// How long the session outlives the connection, in ms.
@@ -130,7 +130,7 @@ impl Client {
         core: Arc<Core>,
         session: Arc<Session>,
         info: Arc<ClientInfo>,
-        epoch: u64,
+        epoch: u32,
         task: Arc<TaskBell>,
         session_expiry: Time,
         enhanced: Option<Enhanced>,
@@ -266,7 +266,7 @@ impl Client {
         // Counted before it is answered.
         let received = std::mem::take(&mut self.batch.received);
         self.core.counters.received.add(&received);
-        self.session.received.lock().add(&received);
+        self.session.inbound.lock().received.add(&received);
         self.flush_acks();
         self.batch.take_commit();
         self.batch.flush(&self.core);

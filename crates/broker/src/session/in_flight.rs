@@ -4,25 +4,30 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use latchlight_mqtt::{PacketId, QoS};
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxBuildHasher, FxHashMap};
 
 use crate::live::Ticket;
 use crate::message::Message;
-use crate::seldom::Seldom;
+use crate::seldom::{Collection, Seldom};
 
 /// What is open towards a client, by packet id.
 #[derive(Debug)]
 pub(crate) struct InFlight {
-    open: Seldom<FxHashMap<PacketId, Open>>,
+    exchanges: Seldom<Exchanges>,
+    last_id: PacketId,
+}
+
+#[derive(Debug, Default)]
+struct Exchanges {
+    open: FxHashMap<PacketId, Open>,
     /// What an earlier connection was sent and this one was not, oldest first.
-    again: Seldom<VecDeque<PacketId>>,
+    again: VecDeque<PacketId>,
     /// How many this connection was sent.
     sent: u32,
     /// The bytes of all messages that are kept here.
     bytes: usize,
     /// Counts what was sent, so that it is sent again in the same order.
     sequence: u64,
-    last_id: PacketId,
 }
 
 /// One open message.
@@ -71,36 +76,43 @@ pub(crate) enum Awaits {
 
 impl Default for InFlight {
     fn default() -> Self {
-        Self {
-            open: Seldom::default(),
-            again: Seldom::default(),
-            sent: 0,
-            bytes: 0,
-            sequence: 0,
-            last_id: PacketId::MIN,
-        }
+        Self { exchanges: Seldom::default(), last_id: PacketId::MIN }
+    }
+}
+
+impl Collection for Exchanges {
+    const NONE: &'static Self = &Self {
+        open: FxHashMap::with_hasher(FxBuildHasher),
+        again: VecDeque::new(),
+        sent: 0,
+        bytes: 0,
+        sequence: 0,
+    };
+
+    fn is_empty(&self) -> bool {
+        self.open.is_empty()
     }
 }
 
 impl InFlight {
     /// How many of the client's window are taken.
     pub(crate) fn sent(&self) -> usize {
-        self.sent as usize
+        self.exchanges.sent as usize
     }
 
     /// How many exchanges are open.
     pub(crate) fn len(&self) -> usize {
-        self.open.len()
+        self.exchanges.open.len()
     }
 
     /// The bytes of what is kept to be sent again.
     pub(crate) fn bytes(&self) -> usize {
-        self.bytes
+        self.exchanges.bytes
     }
 
     /// Whether something of an earlier connection has to go first.
     pub(crate) fn has_again(&self) -> bool {
-        !self.again.is_empty()
+        !self.exchanges.again.is_empty()
     }
 
     /// Opens an exchange with a packet id that is free.
@@ -111,18 +123,19 @@ impl InFlight {
         live: Option<Arc<Ticket>>,
     ) -> PacketId {
         // Fewer than 65,535 are ever open, so that one is free [MQTT-2.2.1-4].
-        while self.open.contains_key(&self.last_id) {
+        let exchanges = &mut *self.exchanges;
+        while exchanges.open.contains_key(&self.last_id) {
             self.last_id = self.last_id.next();
         }
         let id = self.last_id;
         self.last_id = id.next();
-        self.sequence += 1;
-        self.sent += 1;
-        self.bytes += size(message.as_ref());
+        exchanges.sequence += 1;
+        exchanges.sent += 1;
+        exchanges.bytes += size(message.as_ref());
         let awaits = if qos == QoS::ExactlyOnce { Awaits::PubRec } else { Awaits::PubAck };
         let stored = message.as_ref().and_then(|kept| kept.stored);
         let open = Open {
-            sequence: self.sequence,
+            sequence: exchanges.sequence,
             sent: true,
             awaits,
             stored,
@@ -131,40 +144,45 @@ impl InFlight {
             begun: false,
             live,
         };
-        self.open.insert(id, open);
+        exchanges.open.insert(id, open);
         id
     }
 
     /// All that are open, in the order in which they were sent first.
     pub(crate) fn ids(&self) -> Vec<PacketId> {
-        let mut all: Vec<_> = self.open.iter().map(|(id, open)| (open.sequence, *id)).collect();
+        let mut all: Vec<_> =
+            self.exchanges.open.iter().map(|(id, open)| (open.sequence, *id)).collect();
         all.sort_unstable();
         all.into_iter().map(|(_, id)| id).collect()
     }
 
     /// It was appended to an output that holds so many bytes by now.
     pub(crate) fn appended(&mut self, id: PacketId, end: u64) {
-        if let Some(open) = self.open.get_mut(&id) {
+        if let Some(open) = self.exchanges.open.get_mut(&id) {
             open.end = end;
         }
     }
 
     /// All that is open.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (PacketId, &Open)> {
-        self.open.iter().map(|(id, open)| (*id, open))
+        self.exchanges.open.iter().map(|(id, open)| (*id, open))
     }
 
     /// What an exchange awaits.
     pub(crate) fn awaits(&self, id: PacketId) -> Option<Awaits> {
-        self.open.get(&id).map(|open| open.awaits)
+        self.exchanges.open.get(&id).map(|open| open.awaits)
     }
 
     /// PUBREC has come: the message is not needed any more. Gives its number
     /// in the store.
     pub(crate) fn received(&mut self, id: PacketId) -> Option<u64> {
-        let open = self.open.get_mut(&id)?;
+        if self.exchanges.is_empty() {
+            return None;
+        }
+        let exchanges = &mut *self.exchanges;
+        let open = exchanges.open.get_mut(&id)?;
         open.awaits = Awaits::PubComp;
-        self.bytes -= size(open.message.take().as_ref());
+        exchanges.bytes -= size(open.message.take().as_ref());
         open.stored
     }
 
@@ -177,10 +195,11 @@ impl InFlight {
         stored: u64,
         kept: Option<Kept>,
     ) {
-        self.sequence += 1;
-        self.bytes += size(kept.as_ref());
+        let exchanges = &mut *self.exchanges;
+        exchanges.sequence += 1;
+        exchanges.bytes += size(kept.as_ref());
         let open = Open {
-            sequence: self.sequence,
+            sequence: exchanges.sequence,
             sent: false,
             awaits,
             stored: Some(stored),
@@ -189,19 +208,20 @@ impl InFlight {
             begun: true,
             live: None,
         };
-        self.open.insert(id, open);
-        self.again.push_back(id);
+        exchanges.open.insert(id, open);
+        exchanges.again.push_back(id);
     }
 
     pub(crate) fn close(&mut self, id: PacketId) -> Option<Open> {
-        if self.open.is_empty() {
+        if self.exchanges.is_empty() {
             return None;
         }
-        let open = self.open.remove(&id)?;
-        self.sent -= u32::from(open.sent);
-        self.bytes -= size(open.message.as_ref());
-        if self.open.is_empty() && self.open.capacity() > 64 {
-            self.open = Seldom::default();
+        let exchanges = &mut *self.exchanges;
+        let open = exchanges.open.remove(&id)?;
+        exchanges.sent -= u32::from(open.sent);
+        exchanges.bytes -= size(open.message.as_ref());
+        if exchanges.open.is_empty() && exchanges.open.capacity() > 64 {
+            self.clear();
         }
         Some(open)
     }
@@ -214,15 +234,20 @@ impl InFlight {
         let ends = |open: &Open| {
             open.live.is_some() || (open.message.is_none() && open.awaits != Awaits::PubComp)
         };
-        let ended = self.open.extract_if(|_, open| ends(open));
+        if self.exchanges.is_empty() {
+            self.clear();
+            return Vec::new();
+        }
+        let ended = self.exchanges.open.extract_if(|_, open| ends(open));
         let live = ended.filter_map(|(_, open)| open.live).collect();
-        if self.open.is_empty() {
+        if self.exchanges.is_empty() {
             self.clear();
             return live;
         }
-        *self.again = self.ids().into();
-        self.sent = 0;
-        for open in self.open.values_mut() {
+        let again = self.ids().into();
+        let exchanges = &mut *self.exchanges;
+        (exchanges.again, exchanges.sent) = (again, 0);
+        for open in exchanges.open.values_mut() {
             open.begun |= open.sent && open.end <= written;
             open.sent = false;
         }
@@ -231,54 +256,59 @@ impl InFlight {
 
     /// The next one that this connection has to be sent again.
     pub(crate) fn next_again(&mut self) -> Option<(PacketId, Awaits, Option<Kept>)> {
-        if self.again.is_empty() {
-            self.again.rest();
+        if !self.has_again() {
             return None;
         }
-        while let Some(id) = self.again.pop_front() {
+        let exchanges = &mut *self.exchanges;
+        while let Some(id) = exchanges.again.pop_front() {
             // The client may have acknowledged it before it was sent again.
-            if let Some(open) = self.open.get_mut(&id).filter(|open| !open.sent) {
+            if let Some(open) = exchanges.open.get_mut(&id).filter(|open| !open.sent) {
                 open.sent = true;
-                self.sent += 1;
+                exchanges.sent += 1;
                 return Some((id, open.awaits, open.message.clone()));
             }
         }
-        self.again = Seldom::default();
+        exchanges.again = VecDeque::new();
         None
     }
 
     /// What is kept, in the order in which it was sent first.
     pub(crate) fn kept_mut(&mut self) -> impl Iterator<Item = (PacketId, &mut Open)> {
-        let kept = self.open.iter_mut().filter(|(_, open)| open.message.is_some());
-        let mut kept: Vec<_> = kept.map(|(id, open)| (*id, open)).collect();
+        let mut kept = Vec::new();
+        if !self.exchanges.is_empty() {
+            let all = self.exchanges.open.iter_mut().map(|(id, open)| (*id, open));
+            kept.extend(all.filter(|(_, open)| open.message.is_some()));
+        }
         kept.sort_unstable_by_key(|(_, open)| open.sequence);
         kept.into_iter()
     }
 
     /// What this connection was not sent.
     pub(crate) fn unsent(&self) -> impl Iterator<Item = (PacketId, &Open)> {
-        self.open.iter().filter(|(_, open)| !open.sent).map(|(id, open)| (*id, open))
+        self.exchanges.open.iter().filter(|(_, open)| !open.sent).map(|(id, open)| (*id, open))
     }
 
     /// Forgets all but what came by shared subscriptions.
     pub(crate) fn keep_shared(&mut self) {
-        if self.open.is_empty() {
+        if self.exchanges.is_empty() {
             return self.clear();
         }
-        self.open.retain(|_, open| open.is_shared());
-        self.again.retain(|id| self.open.contains_key(id));
-        self.bytes = self.open.values().map(|open| size(open.message.as_ref())).sum();
-        self.sent = self.open.values().map(|open| u32::from(open.sent)).sum();
+        let Exchanges { open, again, sent, bytes, .. } = &mut *self.exchanges;
+        open.retain(|_, open| open.is_shared());
+        again.retain(|id| open.contains_key(id));
+        *bytes = open.values().map(|open| size(open.message.as_ref())).sum();
+        *sent = open.values().map(|open| u32::from(open.sent)).sum();
     }
 
     /// What came by shared subscriptions and may go to other members, in its
     /// order; gone from here.
     pub(crate) fn take_shared(&mut self) -> Vec<Kept> {
-        if self.open.is_empty() {
+        if self.exchanges.is_empty() {
             return Vec::new();
         }
         let shared = |_: &PacketId, open: &mut Open| open.is_shared();
-        let mut shared: Vec<_> = self.open.extract_if(shared).map(|(_, open)| open).collect();
+        let mut shared: Vec<_> =
+            self.exchanges.open.extract_if(shared).map(|(_, open)| open).collect();
         shared.sort_unstable_by_key(|open| open.sequence);
         self.keep_shared();
         // [MQTT-4.8.2-5]: what of QoS 2 may have reached the client goes to
@@ -289,14 +319,11 @@ impl InFlight {
 
     /// What nothing is in any more goes.
     pub(crate) fn rest(&mut self) {
-        self.open.rest();
-        self.again.rest();
+        self.exchanges.rest();
     }
 
     pub(crate) fn clear(&mut self) {
-        self.open = Seldom::default();
-        self.again = Seldom::default();
-        (self.sent, self.bytes) = (0, 0);
+        self.exchanges = Seldom::default();
     }
 }
 

@@ -1,15 +1,19 @@
-//! What a client is in the middle of saying: QoS 2 messages that it has not
-//! released. They outlive a connection, so that nothing is taken twice.
+//! What a client has said, counted, and what it is in the middle of saying: QoS
+//! 2 messages that it has not released. They outlive a connection, so that
+//! nothing is taken twice.
 
 use latchlight_mqtt::{PacketId, ReasonCode};
 use rustc_hash::FxHashSet;
 
 use crate::seldom::Seldom;
+use crate::traffic::OwnTraffic;
 
-/// The unreleased QoS 2 messages of a client.
+/// What came from a client, and its unreleased QoS 2 messages.
 #[derive(Debug, Default)]
 pub(crate) struct Inbound {
     unreleased: Seldom<FxHashSet<PacketId>>,
+    /// By all its connections.
+    pub(crate) received: OwnTraffic,
 }
 
 impl Inbound {

@@ -236,7 +236,7 @@ impl Outbound {
             }
             return self.enqueue(kept(forward, qos, receiver, retain), options, counters);
         };
-        if forward.size() > sender.limits.max_packet_size {
+        if forward.size() > sender.limits.max_packet_size as usize {
             return Accepted::Not(Some(DropReason::TooLarge));
         }
         if !(self.durable || receiver.share.is_some()) {
@@ -358,6 +358,9 @@ impl Outbound {
         self.in_flight.rest();
         self.queue.rest();
         self.live_unacknowledged.rest();
+        if let Some(sender) = &mut self.sender {
+            sender.sent.rest();
+        }
     }
 
     /// How many retained messages wait, which no bound counts.

@@ -7,13 +7,16 @@ use latchlight_mqtt::QoS;
 
 use super::in_flight::Kept;
 use crate::message::Message;
-use crate::seldom::Seldom;
+use crate::seldom::{Collection, Seldom};
 use crate::{Options, Time, WhenFull, WhenOfflineFull};
 
 /// What waits for a session, oldest first.
 #[derive(Debug, Default)]
-pub(crate) struct Queue {
-    waiting: Seldom<VecDeque<Waiting>>,
+pub(crate) struct Queue(Seldom<Waits>);
+
+#[derive(Debug, Default)]
+struct Waits {
+    messages: VecDeque<Waiting>,
     /// How many of them the bounds count.
     counted: usize,
     /// And how many bytes those are.
@@ -60,6 +63,14 @@ pub(crate) struct Popped {
     pub(crate) gone: Vec<u64>,
 }
 
+impl Collection for Waits {
+    const NONE: &'static Self = &Self { messages: VecDeque::new(), counted: 0, bytes: 0 };
+
+    fn is_empty(&self) -> bool {
+        self.messages.is_empty()
+    }
+}
+
 impl Waiting {
     fn qos(&self) -> QoS {
         match self {
@@ -104,12 +115,12 @@ impl Lent {
 
 impl Queue {
     pub(crate) fn is_empty(&self) -> bool {
-        self.waiting.is_empty()
+        self.0.messages.is_empty()
     }
 
     /// How many wait, retained ones among them.
     pub(crate) fn len(&self) -> usize {
-        self.waiting.len()
+        self.0.messages.len()
     }
 
     /// Whether retained messages wait: newer ones of any QoS go behind them.
@@ -119,17 +130,18 @@ impl Queue {
 
     /// How many retained messages wait.
     pub(crate) fn retained_waiting(&self) -> usize {
-        self.waiting.len() - self.counted
+        self.0.messages.len() - self.0.counted
     }
 
     /// Whether half of what may wait does: time to slow publishers down.
     pub(crate) fn is_half_full(&self, options: &Options) -> bool {
-        self.counted > options.max_queued_messages / 2 || self.bytes > options.max_queued_bytes / 2
+        self.0.counted > options.max_queued_messages / 2
+            || self.0.bytes > options.max_queued_bytes / 2
     }
 
     /// A new subscription brings a retained message.
     pub(crate) fn push_retained(&mut self, kept: &Kept) {
-        self.waiting.push_back(Waiting::Retained(Lent::new(kept)));
+        self.0.messages.push_back(Waiting::Retained(Lent::new(kept)));
     }
 
     /// A message wants in; whether its client is there decides what happens
@@ -143,8 +155,8 @@ impl Queue {
         let size = kept.message.size();
         let fits = size <= options.max_queued_bytes && options.max_queued_messages > 0;
         let mut dropped = Vec::new();
-        while self.counted >= options.max_queued_messages
-            || self.bytes + size > options.max_queued_bytes
+        while self.0.counted >= options.max_queued_messages
+            || self.0.bytes + size > options.max_queued_bytes
         {
             match when_full {
                 WhenFull::DropNewest => return Pushed::Dropped,
@@ -153,8 +165,8 @@ impl Queue {
                 WhenFull::DropOldest if !fits => return Pushed::Dropped,
                 WhenFull::DropOldest => {
                     let is_counted = |waiting: &Waiting| matches!(waiting, Waiting::Kept(_));
-                    let oldest = self.waiting.iter().position(is_counted);
-                    let oldest = oldest.and_then(|at| self.waiting.remove(at));
+                    let oldest = self.0.messages.iter().position(is_counted);
+                    let oldest = oldest.and_then(|at| self.0.messages.remove(at));
                     let Some(Waiting::Kept(oldest)) = oldest else { return Pushed::Dropped };
                     self.uncount(&oldest);
                     dropped.push(oldest);
@@ -168,14 +180,14 @@ impl Queue {
     /// One more, whatever the bounds: an earlier run of the broker has left it,
     /// say.
     pub(crate) fn restore(&mut self, kept: Kept) {
-        self.counted += 1;
-        self.bytes += kept.message.size();
-        self.waiting.push_back(Waiting::Kept(kept));
+        self.0.counted += 1;
+        self.0.bytes += kept.message.size();
+        self.0.messages.push_back(Waiting::Kept(kept));
     }
 
     /// Shows all that waits, oldest first.
     pub(crate) fn for_each(&self, mut show: impl FnMut(&Kept)) {
-        for waiting in &*self.waiting {
+        for waiting in &self.0.messages {
             match waiting {
                 Waiting::Kept(kept) => show(kept),
                 Waiting::Retained(lent) => lent.kept().iter().for_each(&mut show),
@@ -185,7 +197,10 @@ impl Queue {
 
     /// The same, to be given new numbers in the store.
     pub(crate) fn for_each_mut(&mut self, mut change: impl FnMut(&mut Kept)) {
-        for waiting in &mut *self.waiting {
+        if self.is_empty() {
+            return;
+        }
+        for waiting in &mut self.0.messages {
             match waiting {
                 Waiting::Kept(kept) => change(kept),
                 Waiting::Retained(lent) => {
@@ -202,11 +217,14 @@ impl Queue {
     /// those before it that are not to be sent any more.
     pub(crate) fn pop(&mut self, now: Time, may_go: impl Fn(QoS) -> bool) -> Popped {
         let mut popped = Popped::default();
-        while let Some(next) = self.waiting.front() {
+        if self.is_empty() {
+            return popped;
+        }
+        while let Some(next) = self.0.messages.front() {
             if next.is_to_be_sent(now) && !may_go(next.qos()) {
                 return popped;
             }
-            let Some(waiting) = self.waiting.pop_front() else { break };
+            let Some(waiting) = self.0.messages.pop_front() else { break };
             let kept = match waiting {
                 Waiting::Kept(kept) => {
                     self.uncount(&kept);
@@ -225,18 +243,18 @@ impl Queue {
             }
             popped.expired.push(kept);
         }
-        *self.waiting = VecDeque::new();
+        self.0.messages = VecDeque::new();
         popped
     }
 
     /// The connection is gone: QoS 0 does not wait for another.
     pub(crate) fn disconnect(&mut self) {
         let mut all = std::mem::take(self);
-        for waiting in all.waiting.take() {
+        for waiting in all.0.take().messages {
             match waiting {
                 Waiting::Kept(kept) if kept.qos != QoS::AtMostOnce => self.restore(kept),
                 Waiting::Retained(lent) if lent.qos != QoS::AtMostOnce => {
-                    self.waiting.push_back(Waiting::Retained(lent));
+                    self.0.messages.push_back(Waiting::Retained(lent));
                 }
                 _ => {}
             }
@@ -245,7 +263,7 @@ impl Queue {
 
     /// The bytes that the bounds count.
     pub(crate) fn bytes(&self) -> usize {
-        self.bytes
+        self.0.bytes
     }
 
     /// Forgets all but what came by shared subscriptions.
@@ -262,8 +280,11 @@ impl Queue {
 
     /// Takes some of what waits out of here.
     pub(crate) fn take_out(&mut self, goes: impl Fn(&Kept) -> bool) -> Vec<Kept> {
-        let all = self.waiting.take();
         let mut out = Vec::new();
+        if self.is_empty() {
+            return out;
+        }
+        let all = std::mem::take(&mut self.0.messages);
         for waiting in all {
             match waiting {
                 Waiting::Kept(kept) if goes(&kept) => {
@@ -272,9 +293,9 @@ impl Queue {
                 }
                 Waiting::Retained(lent) => match lent.kept().filter(&goes) {
                     Some(kept) => out.push(kept),
-                    None => self.waiting.push_back(Waiting::Retained(lent)),
+                    None => self.0.messages.push_back(Waiting::Retained(lent)),
                 },
-                stays => self.waiting.push_back(stays),
+                stays => self.0.messages.push_back(stays),
             }
         }
         out
@@ -282,7 +303,7 @@ impl Queue {
 
     /// What nothing is in any more goes.
     pub(crate) fn rest(&mut self) {
-        self.waiting.rest();
+        self.0.rest();
     }
 
     pub(crate) fn clear(&mut self) {
@@ -290,7 +311,7 @@ impl Queue {
     }
 
     fn uncount(&mut self, kept: &Kept) {
-        self.counted -= 1;
-        self.bytes -= kept.message.size();
+        self.0.counted -= 1;
+        self.0.bytes -= kept.message.size();
     }
 }

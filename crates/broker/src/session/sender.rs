@@ -10,16 +10,17 @@ use super::stage::{Passed, Stage};
 use super::{OutputBuffer, Receiver};
 use crate::hooks::Tells;
 use crate::message::{Encoded, Forward, Shape};
-use crate::traffic::OwnTraffic;
+use crate::seldom::Seldom;
 use crate::words::Words;
-use crate::{Options, Time};
+use crate::{Options, Time, Traffic};
 
 /// What a connection allows.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ConnectionLimits {
     pub(crate) version: ProtocolVersion,
     pub(crate) receive_maximum: u16,
-    pub(crate) max_packet_size: usize,
+    /// No packet of MQTT is as large as the largest number.
+    pub(crate) max_packet_size: u32,
     /// Topic aliases that the client follows.
     pub(crate) topic_alias_maximum: u16,
     /// Whether it wants to be told more than a reason code.
@@ -31,7 +32,7 @@ impl ConnectionLimits {
     pub(crate) fn words(&self) -> Words {
         Words {
             version: self.version,
-            max_packet_size: self.max_packet_size,
+            max_packet_size: self.max_packet_size as usize,
             wants_problem_information: self.wants_problem_information,
         }
     }
@@ -52,7 +53,7 @@ pub(crate) struct Sender {
     /// How many bytes the transport took.
     written: u64,
     /// What was appended and written, and not reported yet.
-    pub(crate) sent: OwnTraffic,
+    pub(crate) sent: Seldom<Traffic>,
 }
 
 impl Sender {
@@ -66,7 +67,7 @@ impl Sender {
             failed: false,
             last_progress: 0,
             written: 0,
-            sent: OwnTraffic::default(),
+            sent: Seldom::default(),
         }
     }
 
@@ -82,7 +83,7 @@ impl Sender {
         self.begins_to_wait(forward.now());
         let shape = Shape { v5: self.limits.version.is_v5(), with_id: id.is_some() };
         let said = self.aliases.look_up(forward.topic(), self.limits.topic_alias_maximum);
-        let limit = self.limits.max_packet_size;
+        let limit = self.limits.max_packet_size as usize;
         let (out, stage, failed) = (&mut self.out, &self.stage, &mut self.failed);
         let sent = forward.with_extras(shape, &receiver.identifiers, said, |encoded| {
             if encoded.bytes.len() > limit {
@@ -158,7 +159,8 @@ impl Sender {
             self.failed = false;
         }
         let limit = self.limits.max_packet_size;
-        if limit < usize::MAX && packet.encoded_len(version).is_ok_and(|length| length > limit) {
+        let is_larger = |length| length > limit as usize;
+        if limit < u32::MAX && packet.encoded_len(version).is_ok_and(is_larger) {
             return;
         }
         self.sent.packets += 1;

@@ -215,7 +215,6 @@ impl Core {
         let timers = Timers {
             will: line.will.as_ref().map(|will| left(will.delay.min(expiry))),
             end: Some(left(expiry)),
-            ..Timers::default()
         };
         self.deadlines.set(&session, &mut line.timers, timers);
         drop(line);

@@ -4,6 +4,7 @@
 use super::Outbound;
 use crate::counters::Counters;
 use crate::message::Forward;
+use crate::seldom::Collection as _;
 use crate::{DropReason, Traffic};
 
 /// How much waits for a client.
@@ -52,7 +53,10 @@ impl Outbound {
     /// Adds what was sent to what all clients were sent: once a batch.
     pub(crate) fn report(&mut self, counters: &Counters) {
         let Some(sender) = &mut self.sender else { return };
-        let sent = sender.sent.take();
+        if sender.sent.is_empty() {
+            return;
+        }
+        let sent = std::mem::take(&mut *sender.sent);
         counters.sent.add(&sent);
         self.sent.add(&sent);
     }
@@ -61,7 +65,7 @@ impl Outbound {
     pub(crate) fn sent(&self) -> Traffic {
         let mut sent = self.sent.get();
         if let Some(sender) = &self.sender {
-            sent.add(&sender.sent.get());
+            sent.add(&sender.sent);
         }
         sent
     }
