@@ -9,12 +9,14 @@ mod connector;
 pub mod copy;
 mod counts;
 mod dialect;
+mod pieces;
+mod pool;
 mod postgres;
+mod replay;
 mod sqlite;
 mod statement;
 mod writer;
 
-use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
@@ -27,16 +29,17 @@ use crate::config::DatabaseSettings;
 use crate::telemetry::one_line;
 use backlog::Backlog;
 use connector::Connector;
+use replay::NotTaken;
 
-pub use backlog::FILE as BACKLOG;
+pub use backlog::{FILE as BACKLOG, REFUSED as PUT_ASIDE, WRITER};
 pub use dialect::{Dialect, Wording};
+pub use pieces::pieces;
+pub use pool::{Pool, begin, in_time};
 pub use sqlite::FILE;
 pub use statement::Statement;
-pub use writer::Writer;
+pub use writer::{WriteError, Writer};
 
-/// The connections.
-pub type Pool = sqlx::AnyPool;
-/// One of them.
+/// One connection.
 pub type Connection = sqlx::AnyConnection;
 /// What a query finds.
 pub type Row = sqlx::any::AnyRow;
@@ -95,7 +98,10 @@ impl Database {
         connector.prepare(&mut connection).await?;
         let writer = Writer::new(connector.clone(), connection, backlog);
         writer.catch_up().await?;
-        Ok(Self { pool: connector.pool(), writer, file: None })
+        writer.keep_watch();
+        let is_lost = writer.is_lost();
+        let pool = Pool::new(connector.pool(), connector.dialect, is_lost);
+        Ok(Self { pool, writer, file: None })
     }
 
     /// Whether the database answers.
@@ -117,8 +123,8 @@ impl Database {
             }
             family
         };
-        let idle = self.pool.num_idle() as u64;
-        let busy = u64::from(self.pool.size()).saturating_sub(idle);
+        let idle = self.pool.connections.num_idle() as u64;
+        let busy = u64::from(self.pool.connections.size()).saturating_sub(idle);
         let connections = labelled("state", [("idle", idle), ("busy", busy)]);
         let help = "Connections to the database, but for the one that writes records";
         registry.register("database_connections", help, connections);
@@ -126,6 +132,10 @@ impl Database {
         backlog.set(i64::try_from(self.writer.waiting()).unwrap_or(i64::MAX));
         let help = "Bytes of records that wait for a PostgreSQL that is away";
         registry.register("database_backlog_bytes", help, backlog);
+        let away = Gauge::<i64>::default();
+        away.set(self.writer.is_away().into());
+        let help = "Whether PostgreSQL is away, or does not take what waits for it";
+        registry.register("database_away", help, away);
         let Some(file) = &self.file else { return };
         let size = |end: &str| {
             let mut path = file.as_os_str().to_owned();
@@ -143,29 +153,14 @@ impl Database {
     }
 }
 
-/// Whether a PostgreSQL cannot be opened because it is away, for now; what else
-/// is wrong with it does not mend itself.
+/// Whether a PostgreSQL cannot be opened because it is away, for now, or does
+/// not take what waits for it; what else is wrong with it does not mend itself.
 pub fn is_away(error: &anyhow::Error) -> bool {
-    error.chain().filter_map(|cause| cause.downcast_ref::<sqlx::Error>()).any(|error| {
-        let used = matches!(error, sqlx::Error::Io(io) if io.kind() == ErrorKind::ResourceBusy);
-        postgres::is_away(error) && !used
-    })
-}
-
-/// Begins a transaction that reads and then writes: no other such one is under
-/// way until it ends.
-///
-/// # Errors
-/// The database does not answer, or is busy for too long.
-pub async fn begin(pool: &Pool) -> Result<Transaction, sqlx::Error> {
-    match Dialect::of(&pool.connect_options()) {
-        Dialect::Sqlite => pool.begin_with("BEGIN IMMEDIATE").await,
-        Dialect::Postgres => {
-            let mut transaction = pool.begin().await?;
-            sqlx::query(postgres::TURN).execute(&mut *transaction).await?;
-            Ok(transaction)
-        }
+    if error.chain().any(|cause| cause.is::<NotTaken>()) {
+        return true;
     }
+    let mut said = error.chain().filter_map(|cause| cause.downcast_ref::<sqlx::Error>());
+    said.any(|error| postgres::is_away(error) && !postgres::is_used(error))
 }
 
 #[cfg(test)]

@@ -6,8 +6,8 @@ use anyhow::Context as _;
 
 use super::contents::{BESIDE, Contents, DATA, PLUGINS, names};
 use super::manifest::Manifest;
-use super::sqlite;
 use super::unfinished::Unfinished;
+use super::{lines, sqlite};
 use crate::database;
 use crate::state::ConfigFile;
 
@@ -51,11 +51,8 @@ pub async fn make(config: &Path, to: &Path, with_keys: bool) -> anyhow::Result<M
         backup.enter(&path).context("keep the database's copy")?;
     } else {
         left_out.push("the database at database.url".to_owned());
-        let waits = contents.data.join(database::BACKLOG);
-        if std::fs::metadata(&waits).is_ok_and(|file| file.len() > 0) {
-            left_out.push(format!("what waits for that database in {}", waits.display()));
-        }
     }
+    copy_backlog(&contents.data, &mut backup).context("copy what waits for the database")?;
     copy_broker(&contents, &mut backup).await.context("copy the broker's store")?;
     backup.copy(config, "config.json")?;
     for name in pictures {
@@ -85,6 +82,21 @@ pub async fn make(config: &Path, to: &Path, with_keys: bool) -> anyhow::Result<M
     }
     left_out.extend(elsewhere.iter().map(|file: &PathBuf| file.display().to_string()));
     Ok(Made { manifest: backup.finish()?, left_out })
+}
+
+/// What waits for a PostgreSQL that is away was acknowledged as much as what it
+/// has. The server's name goes with it, by which the database knows what it has
+/// of it already.
+fn copy_backlog(data: &Path, backup: &mut Unfinished) -> anyhow::Result<()> {
+    for name in [database::WRITER, database::PUT_ASIDE] {
+        backup.copy(&data.join(name), &format!("{DATA}/{name}"))?;
+    }
+    if let Some(waiting) = lines::whole(&data.join(database::BACKLOG))? {
+        let path = format!("{DATA}/{}", database::BACKLOG);
+        std::fs::write(backup.create(&path)?, waiting)?;
+        backup.enter(&path)?;
+    }
+    Ok(())
 }
 
 /// The server has its broker's store for itself while it runs; there is none

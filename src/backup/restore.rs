@@ -6,6 +6,7 @@ use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail, ensure};
+use jiff::Timestamp;
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions as _, Connection as _};
 
@@ -15,6 +16,10 @@ use crate::database;
 use crate::sole_use::SoleUse;
 use crate::state::ConfigFile;
 
+/// The broker may have taken it since, or nobody wants it any more.
+const KEEP_BACK: &str = "UPDATE messages SET state = 'failed', ended_at = $1, \
+    detail = 'it waited when the backup was made' WHERE state = 'waiting'";
+
 /// What was restored.
 #[derive(Debug)]
 pub struct Restored {
@@ -22,6 +27,18 @@ pub struct Restored {
     pub manifest: Manifest,
     /// The server's data folder.
     pub data: PathBuf,
+    /// How many messages waited that are not sent now.
+    pub kept_back: u64,
+}
+
+/// What becomes of messages that waited for the broker when the backup was
+/// made. It may have taken them since.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Waiting {
+    /// They are recorded as failed.
+    KeepBack,
+    /// The server sends them when it starts.
+    Send,
 }
 
 /// Puts what is in a backup where its configuration says, with config.json at
@@ -31,7 +48,7 @@ pub struct Restored {
 /// # Errors
 /// The backup is not as it was made, something is there already, a server
 /// runs there, or the disk does not take it.
-pub async fn restore(backup: &Path, config: &Path) -> anyhow::Result<Restored> {
+pub async fn restore(backup: &Path, config: &Path, waiting: Waiting) -> anyhow::Result<Restored> {
     let manifest = Manifest::check(backup)?;
     let target = ConfigFile::new(config);
     let contents = Contents::read(&ConfigFile::new(backup.join("config.json")), target.folder())
@@ -51,12 +68,13 @@ pub async fn restore(backup: &Path, config: &Path) -> anyhow::Result<Restored> {
     for (from, to) in &targets {
         copy(from, to).with_context(|| format!("restore {}", to.display()))?;
     }
-    if manifest.database {
-        end_sign_ins(&contents.data.join(database::FILE)).await?;
-    }
+    let kept_back = match manifest.database {
+        true => settle(&contents.data.join(database::FILE), waiting).await?,
+        false => 0,
+    };
     copy(&backup.join("config.json"), config)
         .with_context(|| format!("restore {}", config.display()))?;
-    Ok(Restored { manifest, data: contents.data })
+    Ok(Restored { manifest, data: contents.data, kept_back })
 }
 
 /// Where a file of the backup belongs.
@@ -100,14 +118,25 @@ fn copy(from: &Path, to: &Path) -> anyhow::Result<()> {
     Ok(File::open(folder)?.sync_all()?)
 }
 
-/// A refresh token that was used since the backup would be good once more, for
-/// whoever has kept it.
-async fn end_sign_ins(database: &Path) -> anyhow::Result<()> {
-    let end = async {
+/// Settles what would do something by itself, or for somebody who has kept it:
+/// a refresh token that was used since the backup would be good once more, and a
+/// message that was sent since would be sent again. Gives how many messages were
+/// kept back.
+async fn settle(database: &Path, waiting: Waiting) -> anyhow::Result<u64> {
+    let settle = async {
         let options = SqliteConnectOptions::new().filename(database);
         let mut connection = options.connect().await?;
         sqlx::query("DELETE FROM refresh_tokens").execute(&mut connection).await?;
-        connection.close().await
+        let table = "SELECT count(*) FROM sqlite_master WHERE name = 'messages'";
+        // A server from before there were messages made it, perhaps.
+        let tables: i64 = sqlx::query_scalar(table).fetch_one(&mut connection).await?;
+        let mut kept_back = 0;
+        if tables > 0 && waiting == Waiting::KeepBack {
+            let keep_back = sqlx::query(KEEP_BACK).bind(Timestamp::now().as_millisecond());
+            kept_back = keep_back.execute(&mut connection).await?.rows_affected();
+        }
+        connection.close().await?;
+        Ok::<_, sqlx::Error>(kept_back)
     };
-    end.await.context("end the sign-ins of the restored database")
+    settle.await.context("end the sign-ins of the restored database")
 }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use latchlight::backup::{self, Restored};
+use latchlight::backup::{self, Restored, Waiting};
 
 use super::server::print;
 
@@ -14,6 +14,10 @@ pub(super) struct RestoreArgs {
     /// The backup
     #[arg(value_name = "FOLDER")]
     backup: PathBuf,
+    /// Send the messages that waited for the broker when the backup was made;
+    /// without it they are recorded as failed
+    #[arg(long)]
+    send_messages: bool,
     /// Where config.json is to be; nothing may be there, nor in the data folder
     /// that it names
     #[arg(long, value_name = "FILE", default_value = "config.json")]
@@ -21,7 +25,9 @@ pub(super) struct RestoreArgs {
 }
 
 pub(super) async fn run(args: RestoreArgs) -> anyhow::Result<()> {
-    let Restored { manifest, data } = backup::restore(&args.backup, &args.config).await?;
+    let waiting = if args.send_messages { Waiting::Send } else { Waiting::KeepBack };
+    let restored = backup::restore(&args.backup, &args.config, waiting).await?;
+    let Restored { manifest, data, kept_back } = restored;
     print(&format!(
         "restored what was there at {:.0}: {} and {}",
         manifest.made_at,
@@ -29,7 +35,16 @@ pub(super) async fn run(args: RestoreArgs) -> anyhow::Result<()> {
         data.display()
     ))?;
     if !manifest.database {
-        eprintln!("not in it: the database at database.url");
+        eprintln!(
+            "not in it: the database at database.url; what waits there for the broker is sent at \
+             the start, unless you keep it back as docs/databases.md says"
+        );
+    }
+    if kept_back > 0 {
+        eprintln!(
+            "{kept_back} messages waited for the broker when the backup was made: they are not \
+             sent, and recorded as failed (--send-messages would have them sent)"
+        );
     }
     if !manifest.keys {
         eprintln!(

@@ -67,6 +67,16 @@ impl IdempotencyKeys {
         key: &str,
         body: &[u8],
     ) -> Result<Begin, JournalError> {
+        database::in_time(&self.pool, self.begin_at_once(identity, route, key, body)).await
+    }
+
+    async fn begin_at_once(
+        &self,
+        identity: &str,
+        route: &str,
+        key: &str,
+        body: &[u8],
+    ) -> Result<Begin, JournalError> {
         let hash = Sha256::digest(body).to_vec();
         let mut transaction = database::begin(&self.pool).await?;
         // It counts no more, though it may not have been pruned yet.

@@ -158,7 +158,10 @@ impl Commands {
             return Ok(handles);
         }
         if let Err(error) = self.core.record(record).await {
-            self.give_back(&new);
+            match error {
+                JournalError::Failed(_) => self.give_back(&new),
+                JournalError::InDoubt => self.end_in_doubt(new),
+            }
             return Err(error.into());
         }
         for (sender, _recorded) in new {
@@ -243,6 +246,22 @@ impl Commands {
         let mut under_way = self.core.under_way.lock();
         for (sender, _) in taken {
             under_way.remove(&sender.borrow().id);
+        }
+    }
+
+    /// They may be on record, and do not leave: that goes there, too, as soon as
+    /// it can. Until then their ids are theirs.
+    fn end_in_doubt(&self, taken: Vec<Taken>) {
+        for (sender, _recording) in taken {
+            let mut ended = sender.borrow().clone();
+            if !ended.status.is_ended() {
+                let why = "it did not leave: whether it was on record was not known in time";
+                ended.end(Status::Expired, Some(why.to_owned()));
+            }
+            tracing::warn!(command = %ended.id, device = %ended.device, "command not sent");
+            self.core.counts.note(&ended, None);
+            sender.send_replace(ended.clone());
+            tokio::spawn(self.core.clone().record_later(ended));
         }
     }
 

@@ -7,7 +7,7 @@ use sqlx::Row as _;
 use tokio::sync::{mpsc, oneshot};
 
 use super::{Command, CommandId};
-use crate::database::{Database, Pool, Row, Wording, Writer};
+use crate::database::{Database, Pool, Row, Wording, WriteError, Writer};
 use crate::identity::Through;
 use crate::state::DeviceId;
 
@@ -44,12 +44,27 @@ const WRITE: Wording = Wording {
 
 /// The record could not be written or read.
 #[derive(Debug, Clone, thiserror::Error)]
-#[error("the record of commands: {0}")]
-pub struct JournalError(Arc<str>);
+pub enum JournalError {
+    /// What was to be written is not there.
+    #[error("the record of commands: {0}")]
+    Failed(Arc<str>),
+    /// It may be there.
+    #[error("the record of commands does not answer: nothing was sent, and it may say so later")]
+    InDoubt,
+}
 
 impl From<sqlx::Error> for JournalError {
     fn from(error: sqlx::Error) -> Self {
-        Self(error.to_string().into())
+        Self::Failed(error.to_string().into())
+    }
+}
+
+impl From<WriteError> for JournalError {
+    fn from(error: WriteError) -> Self {
+        match error {
+            WriteError::Refused(error) => error.into(),
+            WriteError::InDoubt(_) => Self::InDoubt,
+        }
     }
 }
 
@@ -91,7 +106,7 @@ impl Journal {
     /// Writes these commands as they stand; on disk when this returns.
     pub(super) async fn record(&self, commands: Vec<Command>) -> Result<(), JournalError> {
         let (done, written) = oneshot::channel();
-        let gone = || JournalError("its writer has stopped".into());
+        let gone = || JournalError::Failed("its writer has stopped".into());
         self.sender.send(Entry { commands, done }).await.map_err(|_| gone())?;
         written.await.map_err(|_| gone())?
     }
@@ -99,8 +114,8 @@ impl Journal {
     /// One command. While some wait for the database, it is not known whether
     /// there is one: it may be among them.
     pub(super) async fn get(&self, id: CommandId) -> Result<Option<Command>, JournalError> {
-        if self.writer.waiting() > 0 {
-            return Err(JournalError("the database is away".into()));
+        if self.writer.is_away() {
+            return Err(JournalError::Failed("the database is away".into()));
         }
         let row = sqlx::query("SELECT * FROM commands WHERE id = $1")
             .bind(id.to_string())
@@ -142,7 +157,8 @@ async fn write_batches(writer: Writer, mut receiver: mpsc::Receiver<Entry>) {
 
 async fn write(writer: &Writer, batch: &[Entry]) -> Result<(), JournalError> {
     let commands: Vec<_> = batch.iter().flat_map(|entry| &entry.commands).map(row).collect();
-    let rows = serde_json::to_string(&commands).map_err(|e| JournalError(e.to_string().into()))?;
+    let rows =
+        serde_json::to_string(&commands).map_err(|e| JournalError::Failed(e.to_string().into()))?;
     Ok(writer.write(&WRITE, rows, commands.len()).await?)
 }
 
@@ -167,7 +183,7 @@ fn row(command: &Command) -> impl serde::Serialize {
 }
 
 fn read(row: &Row) -> Result<Command, JournalError> {
-    let odd = |error: String| JournalError(error.into());
+    let odd = |error: String| JournalError::Failed(error.into());
     let time = |column: &str| -> Result<Option<Timestamp>, JournalError> {
         let milliseconds: Option<i64> = row.try_get(column)?;
         milliseconds

@@ -165,7 +165,8 @@ impl Core {
         recorded.inspect_err(|_| self.counts.record_failed())
     }
 
-    async fn record_later(self: Arc<Self>, ended: Command) {
+    /// Records an end that the record did not take yet, for as long as it takes.
+    pub(super) async fn record_later(self: Arc<Self>, ended: Command) {
         loop {
             tokio::time::sleep(RECORD_AGAIN).await;
             if self.record(vec![ended.clone()]).await.is_ok() {

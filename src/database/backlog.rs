@@ -7,25 +7,34 @@ use std::io::{self, BufRead as _, BufReader, Read as _, Seek as _, SeekFrom, Wri
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 /// In the data folder: a JSON object per line.
 pub const FILE: &str = "backlog.jsonl";
 
 /// What the database refused for good, for a person to look at.
-const REFUSED: &str = "backlog.refused.jsonl";
+pub const REFUSED: &str = "backlog.refused.jsonl";
+
+/// Which server's it is: the database has a mark for each.
+pub const WRITER: &str = "backlog.writer";
 
 /// How many bytes may wait: commands, their ends and events of some hundred
 /// thousand.
 const MOST: u64 = 64 * 1024 * 1024;
 
+/// What else stands in a line, at the most.
+const FRAME: usize = 200;
+
 /// One statement with its rows.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Batch {
-    /// By which the database knows whether it has it already.
-    pub(super) id: String,
+    /// By which the database knows whether it has it already: higher than that
+    /// of every batch of this server before.
+    pub(super) id: Uuid,
     pub(super) statement: String,
     pub(super) rows: String,
 }
@@ -37,7 +46,19 @@ pub(super) struct Backlog(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     folder: PathBuf,
+    writer: String,
+    /// Held while something is brought to the disk.
     place: Mutex<Place>,
+    /// How many bytes wait, for those who cannot wait for the disk.
+    waiting: AtomicU64,
+}
+
+/// What is put aside, and why.
+#[derive(Serialize)]
+struct Aside<'a> {
+    error: &'a str,
+    #[serde(flatten)]
+    batch: &'a Batch,
 }
 
 #[derive(Debug)]
@@ -56,6 +77,7 @@ impl Backlog {
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).truncate(false).mode(0o600);
         let mut file = options.open(folder.join(FILE))?;
+        let writer = writer(folder)?;
         let mut whole = 0;
         let mut line = Vec::new();
         let mut reader = BufReader::new(&mut file);
@@ -65,16 +87,22 @@ impl Backlog {
         }
         file.set_len(whole)?;
         let place = Mutex::new(Place { file, end: whole, done: 0 });
-        Ok(Self(Arc::new(Inner { folder: folder.to_owned(), place })))
+        let (folder, waiting) = (folder.to_owned(), AtomicU64::new(whole));
+        Ok(Self(Arc::new(Inner { folder, writer, place, waiting })))
+    }
+
+    /// Which server's it is.
+    pub(super) fn writer(&self) -> &str {
+        &self.0.writer
     }
 
     /// How many bytes wait.
     pub(super) fn waiting(&self) -> u64 {
-        let place = self.0.place.lock();
-        place.end - place.done
+        self.0.waiting.load(Ordering::SeqCst)
     }
 
-    /// Adds a batch; on disk when this returns.
+    /// Adds a batch; on disk when this returns. Who gives this up has it in the
+    /// file all the same, or not.
     pub(super) async fn push(&self, batch: &Batch) -> io::Result<()> {
         let mut line = serde_json::to_vec(batch)?;
         line.push(b'\n');
@@ -82,8 +110,7 @@ impl Backlog {
             let mut place = inner.place.lock();
             let end = place.end;
             if end + line.len() as u64 > MOST {
-                let full = "the database is away, and as much waits for it as may";
-                return Err(io::Error::new(io::ErrorKind::StorageFull, full));
+                return Err(full());
             }
             place.file.seek(SeekFrom::Start(end))?;
             let written = place.file.write_all(&line).and_then(|()| place.file.sync_data());
@@ -93,61 +120,67 @@ impl Backlog {
                 return Err(error);
             }
             place.end += line.len() as u64;
+            inner.count(&place);
             Ok(())
         })
         .await
     }
 
-    /// The database has everything up to this batch, if that is in the file.
-    pub(super) async fn skip(&self, last: String) -> io::Result<()> {
+    /// The next batch that the database does not have, which has all up to
+    /// `mark`. A line that is none is put aside; and so is what is older than
+    /// the mark, where that is of a batch that is not here: this is the file of
+    /// a backup, and the database is newer.
+    pub(super) async fn next(&self, mark: Uuid) -> io::Result<Option<Batch>> {
         self.blocking(move |inner| {
             let mut place = inner.place.lock();
+            let mut older = Vec::new();
             let mut position = place.done;
-            while let Some((line, next)) = place.line(position)? {
-                position = next;
-                if serde_json::from_slice::<Batch>(&line).is_ok_and(|batch| batch.id == last) {
-                    place.done = position;
-                    break;
-                }
-            }
-            Ok(())
-        })
-        .await
-    }
-
-    /// The next batch that the database does not have. A line that is none is
-    /// put aside.
-    pub(super) async fn next(&self) -> io::Result<Option<Batch>> {
-        self.blocking(|inner| {
-            let mut place = inner.place.lock();
-            while let Some((line, next)) = place.next_line()? {
-                match serde_json::from_slice(&line) {
-                    Ok(batch) => return Ok(Some(batch)),
+            let found = loop {
+                let Some((line, next)) = place.line(position)? else { break None };
+                match serde_json::from_slice::<Batch>(&line) {
+                    Ok(batch) if batch.id > mark => break Some(batch),
+                    Ok(batch) if batch.id == mark => older.clear(),
+                    Ok(_) => older.push(line),
                     Err(error) => {
                         tracing::error!(%error, "a line of {FILE} is torn: see {REFUSED}");
                         inner.put_aside(&line)?;
-                        place.done = next;
                     }
                 }
+                position = next;
+            };
+            if !older.is_empty() {
+                tracing::error!(
+                    batches = older.len(),
+                    "the database is newer than {FILE}, which was restored: see {REFUSED}"
+                );
+                older.iter().try_for_each(|line| inner.put_aside(line))?;
             }
-            Ok(None)
+            place.done = position;
+            inner.count(&place);
+            Ok(found)
         })
         .await
     }
 
-    /// The database has the next one now; with `refused`, it never will.
-    pub(super) async fn advance(&self, refused: bool) -> io::Result<()> {
-        self.blocking(move |inner| {
+    /// The database has the next one now.
+    pub(super) async fn advance(&self) -> io::Result<()> {
+        self.blocking(|inner| {
             let mut place = inner.place.lock();
-            if let Some((line, next)) = place.next_line()? {
-                if refused {
-                    inner.put_aside(&line)?;
-                }
+            let done = place.done;
+            if let Some((_, next)) = place.line(done)? {
                 place.done = next;
             }
+            inner.count(&place);
             Ok(())
         })
         .await
+    }
+
+    /// Keeps what the database refused for good; on disk when this returns.
+    pub(super) async fn put_aside(&self, batch: &Batch, error: &str) -> io::Result<()> {
+        let mut line = serde_json::to_vec(&Aside { error, batch })?;
+        line.push(b'\n');
+        self.blocking(move |inner| inner.put_aside(&line)).await
     }
 
     /// Empties the file, if the database has all of it.
@@ -160,6 +193,7 @@ impl Backlog {
             place.file.set_len(0)?;
             place.file.sync_data()?;
             (place.end, place.done) = (0, 0);
+            inner.count(&place);
             Ok(true)
         })
         .await
@@ -174,7 +208,20 @@ impl Backlog {
     }
 }
 
+impl Batch {
+    /// That the file, where nothing waits, has room for it.
+    pub(super) fn check(&self) -> io::Result<()> {
+        // Each byte becomes two at the most: what it is made of is JSON already.
+        let most = FRAME + 2 * (self.statement.len() + self.rows.len());
+        if most as u64 > MOST { Err(full()) } else { Ok(()) }
+    }
+}
+
 impl Inner {
+    fn count(&self, place: &Place) {
+        self.waiting.store(place.end - place.done, Ordering::SeqCst);
+    }
+
     fn put_aside(&self, line: &[u8]) -> io::Result<()> {
         let mut options = OpenOptions::new();
         let file = options.append(true).create(true).mode(0o600).open(self.folder.join(REFUSED));
@@ -185,10 +232,6 @@ impl Inner {
 }
 
 impl Place {
-    fn next_line(&mut self) -> io::Result<Option<(Vec<u8>, u64)>> {
-        self.line(self.done)
-    }
-
     /// The line that begins here, and where the one behind it does.
     fn line(&mut self, position: u64) -> io::Result<Option<(Vec<u8>, u64)>> {
         self.file.seek(SeekFrom::Start(position))?;
@@ -199,54 +242,102 @@ impl Place {
     }
 }
 
+fn full() -> io::Error {
+    let full = "the database is away, and as much waits for it as may";
+    io::Error::new(io::ErrorKind::StorageFull, full)
+}
+
+/// The server's name for the database, made up where there is none.
+fn writer(folder: &Path) -> io::Result<String> {
+    let path = folder.join(WRITER);
+    match std::fs::read_to_string(&path) {
+        Ok(known) if !known.trim().is_empty() => return Ok(known.trim().to_owned()),
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let made = Uuid::now_v7().to_string();
+    let mut options = OpenOptions::new();
+    let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(path)?;
+    file.write_all(made.as_bytes())?;
+    file.sync_all()?;
+    File::open(folder)?.sync_all()?;
+    Ok(made)
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
 
     use super::*;
 
-    fn batch(id: &str) -> Batch {
-        Batch { id: id.into(), statement: "INSERT …\n".into(), rows: "[\"\\n\"]".into() }
+    const NONE: Uuid = Uuid::nil();
+
+    fn id(number: u128) -> Uuid {
+        Uuid::from_u128(number)
+    }
+
+    fn batch(number: u128) -> Batch {
+        Batch { id: id(number), statement: "INSERT …\n".into(), rows: "[\"\\n\"]".into() }
     }
 
     #[tokio::test]
     async fn what_waits_is_there_in_its_order_after_a_crash_but_for_half_a_line() {
         let folder = tempfile::tempdir().unwrap();
         let backlog = Backlog::open(folder.path()).unwrap();
-        for id in ["a", "b", "c"] {
-            backlog.push(&batch(id)).await.unwrap();
+        for number in [1, 2, 3] {
+            backlog.push(&batch(number)).await.unwrap();
         }
+        let writer = backlog.writer().to_owned();
         drop(backlog);
         let file = folder.path().join(FILE);
         let mut bytes = std::fs::read(&file).unwrap();
         bytes.extend(b"{\"id\":\"d\",");
         std::fs::write(&file, bytes).unwrap();
         let backlog = Backlog::open(folder.path()).unwrap();
-        backlog.skip("a".to_owned()).await.unwrap();
-        backlog.skip("unknown".to_owned()).await.unwrap();
+        assert_eq!(backlog.writer(), writer);
+        // The database has the first one, and its answer was lost.
+        assert_eq!(backlog.next(id(1)).await.unwrap(), Some(batch(2)));
         assert!(!backlog.clear().await.unwrap());
-        for id in ["b", "c"] {
-            assert_eq!(backlog.next().await.unwrap(), Some(batch(id)));
-            backlog.advance(false).await.unwrap();
+        for number in [2, 3] {
+            assert_eq!(backlog.next(NONE).await.unwrap(), Some(batch(number)));
+            backlog.advance().await.unwrap();
         }
-        assert_eq!((backlog.next().await.unwrap(), backlog.waiting()), (None, 0));
-        backlog.push(&batch("e")).await.unwrap();
-        assert_eq!(backlog.next().await.unwrap(), Some(batch("e")));
-        backlog.advance(true).await.unwrap();
+        assert_eq!((backlog.next(NONE).await.unwrap(), backlog.waiting()), (None, 0));
+        backlog.push(&batch(5)).await.unwrap();
+        assert_eq!(backlog.next(id(3)).await.unwrap(), Some(batch(5)));
+        backlog.put_aside(&batch(5), "it is odd").await.unwrap();
+        backlog.advance().await.unwrap();
         assert!(backlog.clear().await.unwrap());
         assert_eq!(std::fs::read(&file).unwrap(), b"");
-        assert!(std::fs::read_to_string(folder.path().join(REFUSED)).unwrap().contains("\"e\""));
+        let aside = std::fs::read_to_string(folder.path().join(REFUSED)).unwrap();
+        assert!(aside.contains("\"it is odd\"") && aside.contains(&id(5).to_string()), "{aside}");
+    }
+
+    #[tokio::test]
+    async fn what_is_older_than_the_database_is_put_aside_and_never_comes_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let backlog = Backlog::open(folder.path()).unwrap();
+        for number in [1, 2, 8] {
+            backlog.push(&batch(number)).await.unwrap();
+        }
+        assert_eq!(backlog.next(id(5)).await.unwrap(), Some(batch(8)));
+        assert_eq!(backlog.next(id(8)).await.unwrap(), None);
+        assert!(backlog.clear().await.unwrap());
+        let aside = std::fs::read_to_string(folder.path().join(REFUSED)).unwrap();
+        assert_eq!(aside.lines().count(), 2, "{aside}");
     }
 
     #[tokio::test]
     async fn one_more_than_may_wait_is_refused_and_leaves_the_others() {
         let folder = tempfile::tempdir().unwrap();
         let backlog = Backlog::open(folder.path()).unwrap();
-        let large = Batch { rows: "x".repeat(MOST as usize / 2 - 100), ..batch("a") };
+        let large = Batch { rows: "x".repeat(MOST as usize / 2 - 200), ..batch(1) };
+        large.check().unwrap();
         backlog.push(&large).await.unwrap();
         backlog.push(&large).await.unwrap();
         let full = backlog.push(&large).await.unwrap_err();
         assert!(full.to_string().contains("is away"), "{full}");
         assert_eq!(Backlog::open(folder.path()).unwrap().waiting(), backlog.waiting());
+        assert!(Batch { rows: "x".repeat(MOST as usize / 2), ..batch(1) }.check().is_err());
     }
 }

@@ -1,7 +1,6 @@
 //! How connections are made: the writer's, and the pool's.
 
 use std::fmt;
-use std::io::ErrorKind;
 use std::path::Path;
 use std::time::Duration;
 
@@ -10,7 +9,7 @@ use sqlx::ConnectOptions as _;
 use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
 use sqlx::migrate::Migrator;
 
-use super::{Connection, Dialect, Pool, postgres, sqlite};
+use super::{Connection, Dialect, postgres, sqlite};
 use crate::config::DatabaseSettings;
 
 /// How many connections there are beside the writer's.
@@ -81,7 +80,7 @@ impl Connector {
     pub(super) async fn connect_at_start(&self) -> Result<Connection, sqlx::Error> {
         for _ in 0..TRIES {
             match self.connect().await {
-                Err(sqlx::Error::Io(error)) if error.kind() == ErrorKind::ResourceBusy => {}
+                Err(error) if postgres::is_used(&error) => {}
                 connected => return connected,
             }
             tokio::time::sleep(PAUSE).await;
@@ -106,7 +105,7 @@ impl Connector {
     }
 
     /// The other connections, which are made when they are needed.
-    pub(super) fn pool(&self) -> Pool {
+    pub(super) fn pool(&self) -> sqlx::AnyPool {
         let options = AnyPoolOptions::new();
         let options = match self.dialect {
             Dialect::Sqlite => options
@@ -117,7 +116,8 @@ impl Connector {
             Dialect::Postgres => options
                 .acquire_timeout(PATIENCE_AFAR)
                 .max_connections(OF_POSTGRES)
-                .after_connect(|connection, _| Box::pin(postgres::set_up(connection))),
+                .after_connect(|connection, _| Box::pin(postgres::set_up(connection)))
+                .after_release(|connection, _| Box::pin(postgres::answers(connection))),
         };
         options.connect_lazy_with(self.options.clone())
     }

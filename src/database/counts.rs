@@ -20,6 +20,7 @@ pub(super) struct Counts {
     waited: Histogram,
     took: Histogram,
     errors: Counter,
+    put_aside: Counter,
 }
 
 impl Default for Counts {
@@ -29,6 +30,7 @@ impl Default for Counts {
             waited: Histogram::new(TIMES),
             took: Histogram::new(TIMES),
             errors: Counter::default(),
+            put_aside: Counter::default(),
         }
     }
 }
@@ -49,6 +51,11 @@ impl Counts {
         self.errors.inc();
     }
 
+    /// A row that waited, and that the database will never take.
+    pub(super) fn put_aside(&self) {
+        self.put_aside.inc();
+    }
+
     pub(super) fn register(&self, registry: &mut Registry) {
         let help = "Rows that records are written with at once";
         registry.register("database_write_rows", help, self.rows.clone());
@@ -60,5 +67,7 @@ impl Counts {
         registry.register_with_unit("database_write_duration", help, Unit::Seconds, took);
         let help = "Writes of records that the database did not take";
         registry.register("database_write_errors", help, self.errors.clone());
+        let help = "Records that waited for PostgreSQL and that it refused for good";
+        registry.register("database_put_aside", help, self.put_aside.clone());
     }
 }

@@ -5,18 +5,20 @@
 //! after the other, and who has this connection has the database for itself.
 //!
 //! PostgreSQL may go away. What is to be written meanwhile goes to a file
-//! (`backlog.rs`), and from there to the database when it is back: once, in its
-//! order, before anything newer.
+//! (`backlog.rs`), and from there to the database when it is back (`replay.rs`):
+//! once, in its order, before anything newer.
 
 use std::borrow::Cow;
+use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use anyhow::Context as _;
 use prometheus_client::registry::Registry;
 use sqlx::{AssertSqlSafe, Connection as _};
 use tokio::sync::{Mutex, watch};
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 use super::backlog::{Backlog, Batch};
 use super::connector::Connector;
@@ -24,32 +26,63 @@ use super::counts::Counts;
 use super::{Connection, Wording, postgres};
 
 /// A PostgreSQL that takes longer for a batch is taken for gone.
-const PATIENCE: Duration = Duration::from_secs(3);
-
-/// How soon it is looked whether it is back.
-const AGAIN: Duration = Duration::from_secs(1);
+pub(super) const PATIENCE: Duration = Duration::from_secs(3);
 
 /// Writes rows; cheap to clone, all clones share one connection.
 #[derive(Debug, Clone)]
-pub struct Writer(Arc<Inner>);
+pub struct Writer(pub(super) Arc<Inner>);
 
 #[derive(Debug)]
-struct Inner {
-    connector: Connector,
-    place: Mutex<Place>,
-    committed: watch::Sender<()>,
-    counts: Counts,
+pub(super) struct Inner {
+    pub(super) connector: Connector,
+    pub(super) place: Mutex<Place>,
+    pub(super) committed: watch::Sender<()>,
+    pub(super) counts: Counts,
     /// For PostgreSQL.
-    backlog: Option<Backlog>,
-    closed: CancellationToken,
+    pub(super) backlog: Option<Backlog>,
+    /// Something waits for it. As in [`Place`], for those who cannot wait.
+    pub(super) is_away: AtomicBool,
+    /// Another server has it.
+    pub(super) is_lost: Arc<AtomicBool>,
+    /// What is wrong with it then.
+    pub(super) why: parking_lot::Mutex<&'static str>,
+    pub(super) closed: CancellationToken,
 }
 
 #[derive(Debug)]
-struct Place {
+pub(super) struct Place {
     /// Made anew after an error.
-    connection: Option<Connection>,
+    pub(super) connection: Option<Connection>,
     /// Somebody waits until the database is back.
-    waits: bool,
+    pub(super) waits: bool,
+    /// Given to the database, which did not answer, and the file did not take
+    /// it. It comes before all that is in the file: while it is here, there is
+    /// nothing.
+    pub(super) doubt: Option<Batch>,
+    /// The id of the newest batch.
+    pub(super) newest: Uuid,
+}
+
+/// What was to be written is not on record.
+#[derive(Debug, thiserror::Error)]
+pub enum WriteError {
+    /// And never will be.
+    #[error(transparent)]
+    Refused(#[from] sqlx::Error),
+    /// Or it is: the database did not answer. It will be when the database is
+    /// back, unless the server ends before that.
+    #[error("it is not known whether it is on record: the database does not answer, and {0}")]
+    InDoubt(io::Error),
+}
+
+/// The database did not say that it has written a batch.
+enum NotWritten {
+    /// It says that it has not, and why.
+    Refused(sqlx::Error),
+    /// It is away.
+    Away(sqlx::Error),
+    /// It went away meanwhile.
+    InDoubt(sqlx::Error),
 }
 
 impl Writer {
@@ -58,10 +91,19 @@ impl Writer {
         connection: Connection,
         backlog: Option<Backlog>,
     ) -> Self {
-        let place = Mutex::new(Place { connection: Some(connection), waits: false });
-        let (committed, counts) = (watch::Sender::default(), Counts::default());
-        let closed = CancellationToken::new();
-        Self(Arc::new(Inner { connector, place, committed, counts, backlog, closed }))
+        let (connection, newest) = (Some(connection), Uuid::nil());
+        let place = Mutex::new(Place { connection, waits: false, doubt: None, newest });
+        Self(Arc::new(Inner {
+            connector,
+            place,
+            committed: watch::Sender::default(),
+            counts: Counts::default(),
+            backlog,
+            is_away: AtomicBool::new(false),
+            is_lost: Arc::default(),
+            why: parking_lot::Mutex::default(),
+            closed: CancellationToken::new(),
+        }))
     }
 
     /// Executes one statement, which takes all rows, so many, as one JSON
@@ -69,15 +111,17 @@ impl Writer {
     /// returns: in the database, or in the file of what waits for it.
     ///
     /// # Errors
-    /// Neither took it.
+    /// Neither took it, or it is not known whether the database did.
     pub async fn write(
         &self,
         statement: &Wording,
         rows: String,
         count: usize,
-    ) -> Result<(), sqlx::Error> {
+    ) -> Result<(), WriteError> {
         let Inner { place, committed, counts, backlog, .. } = &*self.0;
         let came = Instant::now();
+        // Who comes first is first: nobody waits behind more than one statement
+        // of each of the others.
         let mut place = place.lock().await;
         let began = Instant::now();
         counts.waited(began - came);
@@ -102,31 +146,61 @@ impl Writer {
         backlog: &Backlog,
         statement: &Wording,
         rows: String,
-    ) -> Result<(), sqlx::Error> {
+    ) -> Result<(), WriteError> {
         let batch = Batch {
-            id: uuid::Uuid::now_v7().to_string(),
+            id: place.next_id(),
             statement: statement.postgres.to_owned(),
             rows: without_nul(&rows).into_owned(),
         };
-        if backlog.waiting() == 0 && !place.waits {
-            match self.0.write_now(place, &batch).await {
+        // Not after it was given to the database.
+        batch.check().map_err(sqlx::Error::Io)?;
+        let mut is_in_doubt = false;
+        if !place.waits {
+            let error = match self.0.write_now(place, &batch).await {
                 Ok(()) => return Ok(()),
-                Err(error) if !postgres::is_away(&error) => return Err(error),
-                Err(error) => {
-                    tracing::error!(%error, "the database is away: what is recorded waits for it");
+                Err(NotWritten::Refused(error)) => return Err(error.into()),
+                Err(NotWritten::Away(error)) => error,
+                Err(NotWritten::InDoubt(error)) => {
+                    is_in_doubt = true;
+                    error
                 }
+            };
+            tracing::error!(%error, "the database is away: what is recorded waits for it");
+            self.wait_from_now_on(place, &error);
+        }
+        let pushed = match place.keep_doubt(backlog).await {
+            Ok(()) => backlog.push(&batch).await,
+            Err(error) => Err(error),
+        };
+        match pushed {
+            Err(error) if is_in_doubt => {
+                tracing::error!(%error, "what the database may have or not waits in memory");
+                place.doubt = Some(batch);
+                Err(WriteError::InDoubt(error))
             }
+            pushed => Ok(pushed.map_err(sqlx::Error::Io)?),
         }
-        backlog.push(&batch).await?;
-        if !std::mem::replace(&mut place.waits, true) {
-            tokio::spawn(self.clone().wait_for_it());
-        }
-        Ok(())
     }
 
-    /// How many bytes wait until the database is back; 0: it is not away.
+    /// How many bytes wait until the database is back.
     pub fn waiting(&self) -> u64 {
         self.0.backlog.as_ref().map_or(0, Backlog::waiting)
+    }
+
+    /// Whether the database is away: what is asked of it may be without what
+    /// waits for it.
+    pub fn is_away(&self) -> bool {
+        self.0.is_away.load(Ordering::SeqCst)
+    }
+
+    /// What is wrong with it while it is away, in a few words.
+    pub fn why_away(&self) -> Option<&'static str> {
+        self.is_away().then(|| *self.0.why.lock())
+    }
+
+    /// Whether another server has the database, now and later.
+    pub(super) fn is_lost(&self) -> Arc<AtomicBool> {
+        self.0.is_lost.clone()
     }
 
     /// Tells, from now on, when something was written.
@@ -139,55 +213,40 @@ impl Writer {
         self.0.counts.register(registry);
     }
 
-    /// Writes what an earlier run could not.
-    pub(super) async fn catch_up(&self) -> anyhow::Result<()> {
-        let Some(backlog) = &self.0.backlog else { return Ok(()) };
-        let waiting = backlog.waiting();
-        if waiting == 0 {
-            return Ok(());
-        }
-        let mut place = self.0.place.lock().await;
-        if let Some(mut connection) = place.connection.take() {
-            let written = self.0.write_all(backlog, &mut connection).await;
-            written.context("write what waited for the database")?;
-            backlog.clear().await.context("clear what waited for the database")?;
-            place.connection = Some(connection);
-            tracing::info!(bytes = waiting, "what waited for the database is on record");
-        }
-        Ok(())
-    }
-
-    async fn wait_for_it(self) {
-        let mut said = None;
-        let waiting = async {
-            loop {
-                tokio::time::sleep(AGAIN).await;
-                match self.0.come_back().await {
-                    Ok(()) => break,
-                    Err(error) => {
-                        let why = error.to_string();
-                        if said.as_ref() != Some(&why) {
-                            tracing::warn!(error = why, "the database is still away");
-                        }
-                        said = Some(why);
-                    }
-                }
-            }
-            tracing::info!("the database is back, and what waited for it is on record");
-        };
-        self.0.closed.run_until_cancelled(waiting).await;
-    }
-
     /// Closes the connection, after what it is doing: the last one that is
     /// closed has the database in one file.
     pub(super) async fn close(&self) {
         self.0.closed.cancel();
-        if let Some(connection) = self.0.place.lock().await.connection.take() {
-            let _ = connection.close().await;
+        let mut place = self.0.place.lock().await;
+        if let Some(connection) = place.connection.take() {
+            let _ = tokio::time::timeout(PATIENCE, connection.close()).await;
+        }
+        let Some(backlog) = &self.0.backlog else { return };
+        if let Err(error) = place.keep_doubt(backlog).await {
+            tracing::error!(%error, "it stays unknown whether the last records are there");
         }
         if self.waiting() > 0 {
             tracing::warn!("the database is away: what waits for it is written at the next start");
         }
+    }
+}
+
+impl Place {
+    /// The id of a batch: higher than every one before, also where the clock
+    /// goes back.
+    fn next_id(&mut self) -> Uuid {
+        let after = Uuid::from_u128(self.newest.as_u128().saturating_add(1));
+        self.newest = Uuid::now_v7().max(after);
+        self.newest
+    }
+
+    /// Has the file take what is in doubt.
+    async fn keep_doubt(&mut self, backlog: &Backlog) -> io::Result<()> {
+        if let Some(doubt) = &self.doubt {
+            backlog.push(doubt).await?;
+            self.doubt = None;
+        }
+        Ok(())
     }
 }
 
@@ -199,7 +258,7 @@ impl Inner {
         place: &mut Place,
         statement: &'static str,
         rows: String,
-    ) -> Result<(), sqlx::Error> {
+    ) -> Result<(), WriteError> {
         let mut connection = match place.connection.take() {
             Some(connection) => connection,
             None => self.connector.connect().await?,
@@ -209,67 +268,44 @@ impl Inner {
         Ok(())
     }
 
-    /// Nor is PostgreSQL's.
-    async fn write_now(&self, place: &mut Place, batch: &Batch) -> Result<(), sqlx::Error> {
+    /// Nor is PostgreSQL's, but where it has said what is wrong.
+    async fn write_now(&self, place: &mut Place, batch: &Batch) -> Result<(), NotWritten> {
         let mut connection = match place.connection.take() {
             Some(connection) => connection,
             // Also one that lets the server in no more is away.
-            None => self.connector.connect().await.map_err(std::io::Error::other)?,
+            None => self.connector.connect().await.map_err(NotWritten::Away)?,
         };
-        execute(&mut connection, batch).await?;
-        place.connection = Some(connection);
-        Ok(())
-    }
-
-    /// Connects, and writes what waits; what comes meanwhile waits behind it.
-    async fn come_back(&self) -> Result<(), sqlx::Error> {
-        let Some(backlog) = &self.backlog else { return Ok(()) };
-        let mut connection = self.connector.connect().await?;
-        loop {
-            self.write_all(backlog, &mut connection).await?;
-            let mut place = self.place.lock().await;
-            if backlog.clear().await? {
-                place.connection = Some(connection);
-                place.waits = false;
-                return Ok(());
+        let writer = self.backlog.as_ref().map_or("", Backlog::writer);
+        let executed = execute(&mut connection, batch, writer).await;
+        executed.map_err(|error| match error {
+            error if postgres::is_away(&error) && error.as_database_error().is_some() => {
+                NotWritten::Away(error)
             }
-        }
-    }
-
-    async fn write_all(
-        &self,
-        backlog: &Backlog,
-        connection: &mut Connection,
-    ) -> Result<(), sqlx::Error> {
-        // Its answer may have been lost, and that it is there not.
-        let last = sqlx::query_scalar(postgres::LAST_BATCH).fetch_one(&mut *connection).await?;
-        backlog.skip(last).await?;
-        while let Some(batch) = backlog.next().await? {
-            let refused = match execute(connection, &batch).await {
-                Ok(()) => false,
-                Err(error) if postgres::is_away(&error) => return Err(error),
-                Err(error) => {
-                    tracing::error!(
-                        %error, batch = batch.id,
-                        "the database refuses what waited for it: it is kept aside"
-                    );
-                    true
-                }
-            };
-            backlog.advance(refused).await?;
-            self.committed.send_replace(());
-        }
+            error if postgres::is_away(&error) => NotWritten::InDoubt(error),
+            error => NotWritten::Refused(error),
+        })?;
+        place.connection = Some(connection);
         Ok(())
     }
 }
 
 /// In one transaction with its mark.
-async fn execute(connection: &mut Connection, batch: &Batch) -> Result<(), sqlx::Error> {
-    let statement = format!("{}{}", postgres::MARK, batch.statement);
-    let query = sqlx::query(AssertSqlSafe(statement)).bind(&*batch.rows).bind(&*batch.id);
-    let late = |_| sqlx::Error::Io(std::io::ErrorKind::TimedOut.into());
-    let written = tokio::time::timeout(PATIENCE, query.execute(connection)).await;
-    written.map_err(late)?.map(|_| ())
+pub(super) async fn execute(
+    connection: &mut Connection,
+    batch: &Batch,
+    writer: &str,
+) -> Result<(), sqlx::Error> {
+    let statement = AssertSqlSafe(format!("{}{}", postgres::MARK, batch.statement));
+    let query = sqlx::query(statement).bind(&*batch.rows).bind(batch.id.to_string()).bind(writer);
+    in_time(query.execute(connection)).await.map(|_| ())
+}
+
+/// One that takes longer than a batch may is taken for gone.
+pub(super) async fn in_time<T>(
+    work: impl Future<Output = Result<T, sqlx::Error>>,
+) -> Result<T, sqlx::Error> {
+    let late = |_| sqlx::Error::Io(io::ErrorKind::TimedOut.into());
+    tokio::time::timeout(PATIENCE, work).await.map_err(late)?
 }
 
 /// PostgreSQL has no place for U+0000 in a text. One row with it, which a

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use crate::database::WriteError;
+
 /// The record could not be written or read.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("the record of events: {0}")]
@@ -16,6 +18,12 @@ impl EventError {
 
 impl From<sqlx::Error> for EventError {
     fn from(error: sqlx::Error) -> Self {
+        Self(error.to_string().into())
+    }
+}
+
+impl From<WriteError> for EventError {
+    fn from(error: WriteError) -> Self {
         Self(error.to_string().into())
     }
 }

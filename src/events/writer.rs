@@ -7,7 +7,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::handle::Shared;
 use super::{Event, EventError, Kind};
-use crate::database::{Wording, Writer};
+use crate::database::{Wording, WriteError, Writer};
 
 /// How many go with one statement.
 const BATCH: usize = 1024;
@@ -132,7 +132,16 @@ impl Batch {
                     let _ = done.map(|done| done.send(Ok(())));
                 }
             }
-            Err(error) => self.keep(&error),
+            // The writer has them, and gives them to the database again.
+            Err(error @ WriteError::InDoubt(_)) => {
+                self.shared.counts.write_failed();
+                tracing::error!(%error, "events are not on record for now");
+                let error = EventError::from(error);
+                for done in self.entries.drain(..).filter_map(|entry| entry.done) {
+                    let _ = done.send(Err(error.clone()));
+                }
+            }
+            Err(error) => self.keep(&error.into()),
         }
     }
 
@@ -155,10 +164,10 @@ impl Batch {
     }
 }
 
-async fn write(writer: &Writer, entries: &[Entry]) -> Result<(), EventError> {
+async fn write(writer: &Writer, entries: &[Entry]) -> Result<(), WriteError> {
     let rows: Vec<_> = entries.iter().map(|entry| row(&entry.event)).collect();
-    let rows = serde_json::to_string(&rows).map_err(|e| EventError(e.to_string().into()))?;
-    Ok(writer.write(&WRITE, rows, entries.len()).await?)
+    let rows = serde_json::to_string(&rows).expect("numbers and texts are JSON");
+    writer.write(&WRITE, rows, entries.len()).await
 }
 
 /// An event in the order of the columns.

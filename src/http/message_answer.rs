@@ -113,6 +113,10 @@ impl From<NotAccepted> for ApiError {
             NotAccepted::Full => Self::Busy(error.to_string()),
             NotAccepted::Closing => Self::Unavailable(error.to_string()),
             NotAccepted::NotSaved(error) => error.into(),
+            NotAccepted::InDoubt(id) => Self::Unavailable(format!(
+                "the record of messages does not answer: it is not sent, unless the server ends \
+                 before it can say so there; later, /api/v1/messages/{id} tells"
+            )),
         }
     }
 }

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use super::MessageId;
+use crate::database::WriteError;
 use crate::device_interface::topics::Refused;
 
 /// The record of messages could not be written or read.
@@ -18,6 +20,12 @@ impl MessageError {
 
 impl From<sqlx::Error> for MessageError {
     fn from(error: sqlx::Error) -> Self {
+        Self(error.to_string().into())
+    }
+}
+
+impl From<WriteError> for MessageError {
+    fn from(error: WriteError) -> Self {
         Self(error.to_string().into())
     }
 }
@@ -48,4 +56,7 @@ pub enum NotAccepted {
     /// It could not be written.
     #[error(transparent)]
     NotSaved(#[from] MessageError),
+    /// It is not known whether it was written, and it is not sent.
+    #[error("it is not known whether message {0} is on record; it is not sent")]
+    InDoubt(MessageId),
 }

@@ -11,7 +11,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
 use super::draft::Rules;
-use super::journal::{self, Entry};
+use super::journal::{self, Entry, Saved};
 use super::load::Load;
 use super::outbox::{Leave, Outbox, Until, Waiting};
 use super::retention::Retention;
@@ -164,12 +164,19 @@ impl Messages {
             permit.send(Entry::Came { messages, done });
         }
         let gone = || MessageError("its writer has stopped".into());
-        match written.await.unwrap_or_else(|_| Err(gone())) {
-            Ok(()) => accepted,
-            Err(error) => {
-                accepted.iter().map(|_| Err(NotAccepted::NotSaved(error.clone()))).collect()
+        let gone = |_| Saved { error: Some(gone()), ..Saved::default() };
+        let Saved { count, in_doubt, error } = written.await.unwrap_or_else(gone);
+        let Some(error) = error else { return accepted };
+        let mut place = 0..;
+        let of_each = accepted.into_iter().map(|taken| {
+            let sending = taken?;
+            match place.next() {
+                Some(place) if place < count => Ok(sending),
+                Some(place) if place < count + in_doubt => Err(NotAccepted::InDoubt(sending.id)),
+                _ => Err(NotAccepted::NotSaved(error.clone())),
             }
-        }
+        });
+        of_each.collect()
     }
 
     /// Puts on record what others have sent; what the database does not take is
@@ -191,12 +198,11 @@ impl Messages {
             let messages = messages.collect();
             permit.send(Entry::Came { messages, done });
         }
-        let written = written.await.is_ok_and(|written| written.is_ok());
-        if written {
-            inner.outbox.counts.note_many(MessageState::Received, many);
-        } else {
-            inner.recording.lost.inc_by(many);
-        }
+        let Saved { count, in_doubt, .. } = written.await.unwrap_or_default();
+        // The writer sees to those of which it is not known.
+        let received = (count + in_doubt) as u64;
+        inner.outbox.counts.note_many(MessageState::Received, received);
+        inner.recording.lost.inc_by(many.saturating_sub(received));
     }
 
     /// A page of messages, and after which one the next begins. It may have

@@ -10,7 +10,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::load::Place;
 use super::outbox::{Outbox, Waiting};
 use super::{Ending, Message, MessageError, MessageId, rows};
-use crate::database::Writer;
+use crate::database::{self, WriteError, Writer};
 
 /// How many writes may wait; who comes later waits for a place.
 pub(super) const WAITING: usize = 1024;
@@ -21,14 +21,22 @@ const AGAIN: Duration = Duration::from_secs(1);
 /// What comes to the journal.
 pub(super) enum Entry {
     /// Messages, and what waits for the broker of each that is to be sent.
-    Came {
-        messages: Vec<(Message, Option<Waiting>)>,
-        done: oneshot::Sender<Result<(), MessageError>>,
-    },
+    Came { messages: Vec<(Message, Option<Waiting>)>, done: oneshot::Sender<Saved> },
     /// A message has ended.
     Ended(Ended),
     /// Nothing more will come; told when all is written.
     Close(oneshot::Sender<()>),
+}
+
+/// How many of the messages that came together are on disk.
+#[derive(Default)]
+pub(super) struct Saved {
+    /// Of the first ones.
+    pub(super) count: usize,
+    /// Of how many behind them it is not known; they are not sent.
+    pub(super) in_doubt: usize,
+    /// Why the others are not.
+    pub(super) error: Option<MessageError>,
 }
 
 /// A message that has ended.
@@ -105,30 +113,51 @@ impl Journal {
 
     /// What is on disk goes to the outbox, in the order of its ids.
     async fn write_those_that_came(&mut self) {
-        let all = self.came.iter().flat_map(|entry| match entry {
-            Entry::Came { messages, .. } => messages.as_slice(),
-            Entry::Ended(_) | Entry::Close(_) => &[],
-        });
-        // What waits for a database that is away is for commands and events: its
-        // room is not to be full of messages.
-        let written = if self.writer.waiting() > 0 {
-            Err(MessageError("the database is away".into()))
-        } else {
-            rows::insert(&self.writer, all.map(|(message, _)| message)).await
-        };
-        if let Err(error) = &written {
+        let mut all = self.save().await;
+        if let Some(error) = &all.error {
             self.outbox.counts.record_failed();
             tracing::error!(%error, "messages are not accepted");
         }
         for entry in self.came.drain(..) {
             let Entry::Came { messages, done } = entry else { continue };
-            if written.is_ok() {
-                for waiting in messages.into_iter().filter_map(|(_, waiting)| waiting) {
+            let saved = all.split_off(messages.len());
+            for (place, (_, waiting)) in messages.into_iter().enumerate() {
+                let Some(waiting) = waiting else { continue };
+                if place < saved.count {
                     Outbox::enter(&self.outbox, waiting);
+                } else if place < saved.count + saved.in_doubt {
+                    self.ended.push(Ended::in_doubt(waiting));
                 }
             }
-            let _ = done.send(written.clone());
+            let _ = done.send(saved);
         }
+    }
+
+    /// Writes what came, piece by piece, until one fails.
+    async fn save(&self) -> Saved {
+        let mut saved = Saved::default();
+        let all = self.came.iter().flat_map(|entry| match entry {
+            Entry::Came { messages, .. } => messages.as_slice(),
+            Entry::Ended(_) | Entry::Close(_) => &[],
+        });
+        let rows = all.map(|(message, _)| rows::json(message));
+        for (piece, count) in database::pieces(rows) {
+            // What waits for a database that is away is for commands and events:
+            // its room is not to be full of messages.
+            if self.writer.is_away() {
+                saved.error = Some(MessageError("the database is away".into()));
+                break;
+            }
+            if let Err(error) = rows::insert(&self.writer, piece, count).await {
+                if matches!(error, WriteError::InDoubt(_)) {
+                    saved.in_doubt = count;
+                }
+                saved.error = Some(error.into());
+                break;
+            }
+            saved.count += count;
+        }
+        saved
     }
 
     /// Whoever waits is told what became of a message, whether that can be
@@ -158,7 +187,27 @@ impl Journal {
     }
 }
 
+impl Saved {
+    /// What of it is about the first so many.
+    fn split_off(&mut self, messages: usize) -> Self {
+        let count = self.count.min(messages);
+        let in_doubt = self.in_doubt.min(messages - count);
+        self.count -= count;
+        self.in_doubt -= in_doubt;
+        let error = self.error.clone().filter(|_| count < messages);
+        Self { count, in_doubt, error }
+    }
+}
+
 impl Ended {
+    /// One of which it is not known whether it is on record: whoever sent it was
+    /// told so, and where it is there it says that it was not sent.
+    fn in_doubt(waiting: Waiting) -> Self {
+        let why = "whether it was on record was not known when it was to be sent";
+        let (id, ending) = (waiting.message.id, Ending::Failed(why.to_owned()));
+        Self { id, ending, at: Timestamp::now(), told: None, _place: waiting.place }
+    }
+
     fn mark(&self) -> rows::Mark<'_> {
         let Self { id, ending, at, .. } = self;
         (id.as_i64(), ending.state().as_str(), at.as_millisecond(), ending.detail())

@@ -8,7 +8,7 @@ use latchlight_mqtt::QoS;
 use sqlx::Row as _;
 
 use super::{Message, MessageError, MessageId};
-use crate::database::{Pool, Row, Statement, Wording, Writer};
+use crate::database::{self, Pool, Row, Statement, Wording, WriteError, Writer};
 
 /// For all that came; `$1` is a JSON array with an array per message.
 const INSERT: Wording = Wording {
@@ -51,18 +51,23 @@ const REMOVE: Wording = Wording {
 /// How a message has ended: its id, its state, when, and why.
 pub(super) type Mark<'a> = (i64, &'static str, i64, Option<&'a str>);
 
-pub(super) async fn insert(
-    writer: &Writer,
-    messages: impl Iterator<Item = &Message>,
-) -> Result<(), MessageError> {
-    let rows: Vec<_> = messages.map(row).collect();
-    let json = serde_json::to_string(&rows).map_err(|e| MessageError(e.to_string().into()))?;
-    Ok(writer.write(&INSERT, json, rows.len()).await?)
+/// A message as a row for [`insert`].
+pub(super) fn json(message: &Message) -> String {
+    serde_json::to_string(&row(message)).expect("numbers and texts are JSON")
 }
 
-pub(super) async fn mark(writer: &Writer, marks: &[Mark<'_>]) -> Result<(), MessageError> {
-    let json = serde_json::to_string(marks).map_err(|e| MessageError(e.to_string().into()))?;
-    Ok(writer.write(&MARK, json, marks.len()).await?)
+/// Writes a piece of messages, so many.
+pub(super) async fn insert(writer: &Writer, piece: String, count: usize) -> Result<(), WriteError> {
+    writer.write(&INSERT, piece, count).await
+}
+
+/// Writes how messages have ended; doing that again changes nothing.
+pub(super) async fn mark(writer: &Writer, marks: &[Mark<'_>]) -> Result<(), WriteError> {
+    let row = |mark| serde_json::to_string(mark).expect("numbers and texts are JSON");
+    for (piece, count) in database::pieces(marks.iter().map(row)) {
+        writer.write(&MARK, piece, count).await?;
+    }
+    Ok(())
 }
 
 /// The newest id that there is.

@@ -7,6 +7,7 @@ mod alerts;
 mod audit;
 mod authority;
 mod backup;
+mod backup_waiting;
 mod clock;
 mod commands;
 mod doors;

@@ -43,7 +43,10 @@ impl From<InstallError> for ApiError {
 impl From<JournalError> for ApiError {
     fn from(error: JournalError) -> Self {
         tracing::error!(%error, "the database did not answer");
-        Self::Unavailable("the record of commands does not answer".to_owned())
+        Self::Unavailable(match error {
+            JournalError::Failed(_) => "the record of commands does not answer".to_owned(),
+            JournalError::InDoubt => error.to_string(),
+        })
     }
 }
 

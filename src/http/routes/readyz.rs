@@ -56,10 +56,10 @@ pub(in crate::http) async fn get(services: Data<Services>) -> Result<Json<Value>
 
 /// What is wrong with the database. One that is known to be away is not asked.
 async fn database(database: &Database) -> Result<(), String> {
-    let waiting = database.writer.waiting();
-    if waiting > 0 {
+    if let Some(why) = database.writer.why_away() {
+        let waiting = database.writer.waiting();
         let wait = format!("{waiting} bytes of records wait for it in the data folder");
-        return Err(format!("it is away, and {wait}"));
+        return Err(format!("{why}, and {wait}"));
     }
     match tokio::time::timeout(PATIENCE, database.ping()).await {
         Ok(Ok(())) => Ok(()),

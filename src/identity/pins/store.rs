@@ -107,6 +107,10 @@ impl Pins {
     /// The one that was chosen is somebody's, there are too many, or it could
     /// not be saved.
     pub async fn make(&self, new: NewPin) -> Result<(Pin, PinCode), PinError> {
+        database::in_time(&self.0.pool, self.make_at_once(new)).await
+    }
+
+    async fn make_at_once(&self, new: NewPin) -> Result<(Pin, PinCode), PinError> {
         let now = Timestamp::now();
         // As it is kept.
         let now = Timestamp::from_millisecond(now.as_millisecond()).unwrap_or(now);

@@ -114,6 +114,15 @@ impl RefreshTokens {
         epoch: u32,
         scopes: Scopes,
     ) -> Result<RefreshToken, sqlx::Error> {
+        database::in_time(&self.pool, self.begin_at_once(account, epoch, scopes)).await
+    }
+
+    async fn begin_at_once(
+        &self,
+        account: AccountId,
+        epoch: u32,
+        scopes: Scopes,
+    ) -> Result<RefreshToken, sqlx::Error> {
         let token = RefreshToken::generate(Uuid::new_v4())?;
         let now = now();
         let mut transaction = database::begin(&self.pool).await?;
@@ -150,6 +159,14 @@ impl RefreshTokens {
     /// # Errors
     /// The database does not answer; then the token is not used up.
     pub(in crate::identity) async fn use_up(
+        &self,
+        shown: &RefreshToken,
+        is_let_in: impl FnOnce(AccountId, u32) -> bool,
+    ) -> Result<Used, sqlx::Error> {
+        database::in_time(&self.pool, self.use_up_at_once(shown, is_let_in)).await
+    }
+
+    async fn use_up_at_once(
         &self,
         shown: &RefreshToken,
         is_let_in: impl FnOnce(AccountId, u32) -> bool,

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::reader::{Reader, id_of, open_house};
-use crate::harness::Server;
+use crate::harness::{Manner, Server};
 
 const PATH: &str = "/messaging/send/batch";
 
@@ -56,4 +56,33 @@ async fn each_message_has_a_result_of_its_own() {
     assert_eq!(&*reader.hears().await.payload, b"1");
     assert_eq!(&*reader.hears().await.payload, b"3");
     server.stop().await;
+}
+
+#[tokio::test]
+async fn a_large_batch_is_written_in_pieces_between_which_commands_have_their_turn() {
+    let server = Server::start_with(open_house()).await;
+    let _door = server.lock("front", Manner::Obeys).await;
+    let payload = "x".repeat(60_000);
+    let message = |n: usize| json!({ "topic": format!("messages/{n}"), "payload": payload });
+    let batch = json!({ "messages": (0..100).map(message).collect::<Vec<_>>() });
+    let before = statements(&server).await;
+    let answer = server.post_json(PATH, &batch).await;
+    assert_eq!(answer.status, 201);
+    let pieces = statements(&server).await - before;
+    assert!(pieces >= 6, "{pieces} statements for 6,000,000 bytes");
+    let (answer, unlocked) =
+        tokio::join!(server.post_json(PATH, &batch), server.post("/unlock?device=front&wait=10"),);
+    assert_eq!(answer.status, 201);
+    assert_eq!(unlocked.devices(200)[0]["outcome"], "confirmed");
+    let page = server.get("/api/v1/messages?count=true&limit=1").await.json();
+    assert_eq!(page["total"], 200);
+    server.stop().await;
+}
+
+/// How many the database was given.
+async fn statements(server: &Server) -> usize {
+    let metrics = server.get("/metrics").await.body;
+    let metrics = String::from_utf8(metrics.to_vec()).unwrap();
+    let name = "latchlight_database_write_rows_count ";
+    metrics.lines().find_map(|line| line.strip_prefix(name)).unwrap().parse().unwrap()
 }

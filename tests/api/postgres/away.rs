@@ -12,12 +12,12 @@ use crate::events::Table;
 use crate::harness::{Manner, Server, until};
 use crate::postgres_server::Cluster;
 
-async fn server_on(cluster: &Cluster) -> Server {
+pub(super) async fn server_on(cluster: &Cluster) -> Server {
     let url = cluster.database("latchlight").await;
     Server::start_with(json!({ "database": { "url": url } })).await
 }
 
-async fn until_ready(server: &Server) {
+pub(super) async fn until_ready(server: &Server) {
     until("the database to be back", async || {
         (server.get("/readyz").await.status == 200).then_some(())
     })
@@ -25,14 +25,14 @@ async fn until_ready(server: &Server) {
 }
 
 /// Opens the door, and gives the command.
-async fn unlock(server: &Server) -> String {
+pub(super) async fn unlock(server: &Server) -> String {
     let unlocked = server.post("/unlock?device=front&wait=10").await.devices(200);
     assert_eq!(unlocked[0]["outcome"], "confirmed");
     unlocked[0]["command"].as_str().unwrap().to_owned()
 }
 
 /// That each of these is on record with one end, and nothing else is.
-async fn are_on_record(table: &mut Table, commands: &[String]) {
+pub(super) async fn are_on_record(table: &mut Table, commands: &[String]) {
     let ended = table.ends().await;
     let ids: Vec<_> = ended.iter().map(|event| event.command.clone().unwrap()).collect();
     assert_eq!(ids, commands);

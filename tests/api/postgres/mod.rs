@@ -2,5 +2,8 @@
 //! the other tests, which `script/test` runs on both.
 
 mod away;
+mod proxy;
 mod records;
+mod replayed;
 mod start;
+mod swallowed;
