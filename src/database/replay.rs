@@ -39,7 +39,7 @@ impl Writer {
         backlog.clear().await.context("clear what waited for the database")?;
         place.connection = Some(connection);
         if waiting > 0 {
-            tracing::info!(bytes = waiting, "what waited for the database is on record");
+            tracing::info!(bytes = waiting, "nothing waits for the database any more");
         }
         Ok(())
     }
@@ -95,7 +95,7 @@ impl Writer {
                 }
                 said = Some(error);
             }
-            tracing::info!("the database is back, and what waited for it is on record");
+            tracing::info!("the database is back, and nothing waits for it any more");
         };
         self.0.closed.run_until_cancelled(waiting).await;
     }

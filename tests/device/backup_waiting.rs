@@ -107,7 +107,8 @@ async fn c7_what_waits_for_a_postgresql_is_in_the_backup_and_is_written_once() {
     for _ in 0..2 {
         let (_, server) = restored(&[], &backup).await;
         let (_, events) = server.get("/api/v1/events?kind=command").await;
-        let ends = events["events"].as_array().unwrap();
+        let ends = events["events"].as_array().unwrap().iter();
+        let ends: Vec<_> = ends.filter(|event| event["result"] != "issued").collect();
         assert_eq!(ends.len(), 1, "{events}");
         assert_eq!(
             (&ends[0]["command"], &ends[0]["result"]),

@@ -2,6 +2,7 @@
 //! the other tests, which `script/test` runs on both.
 
 mod away;
+mod given_up;
 mod proxy;
 mod records;
 mod replayed;

@@ -77,3 +77,22 @@ async fn two_accounts_have_not_the_same_name_in_another_case() {
     assert!(said.contains("accounts_by_name"), "{said}");
     server.stop().await;
 }
+
+#[tokio::test]
+async fn what_the_guide_says_before_a_restored_database_is_used_can_be_said() {
+    let settings = json!({ "database": { "url": shared().new_database().await } });
+    let server = Server::start_with(settings).await;
+    let guide = include_str!("../../../docs/databases.md");
+    let statements = guide.split("```sql\n").nth(1).unwrap().split("```").next().unwrap();
+    let mut table = Table::of(server.folder()).await;
+    let wait = "INSERT INTO messages (id, state, topic, qos, retain, is_base64, payload) \
+                VALUES (1, 'waiting', 'messages/x', 1, 0, 0, 'x')";
+    table.execute(wait).await.unwrap();
+    for statement in statements.split(';').filter(|statement| !statement.trim().is_empty()) {
+        table.execute(statement).await.unwrap();
+    }
+    let failed = "SELECT count(*) FROM messages WHERE state = 'failed' AND ended_at > 0";
+    assert_eq!(table.number(failed).await, 1);
+    assert_eq!(table.number("SELECT count(*) FROM refresh_tokens").await, 0);
+    server.stop().await;
+}

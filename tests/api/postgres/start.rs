@@ -4,9 +4,10 @@ use latchlight::config::Settings;
 use latchlight::startup::Application;
 use latchlight::state::ConfigFile;
 use serde_json::json;
+use sqlx::{Connection as _, Executor as _};
 
-use crate::harness::Server;
-use crate::postgres_server::shared;
+use crate::harness::{Manner, Server};
+use crate::postgres_server::{Cluster, shared};
 
 /// What a server that does not start says.
 async fn refused(url: &str) -> String {
@@ -57,4 +58,31 @@ async fn c30_what_is_wrong_with_the_url_is_said_without_its_password() {
         assert!(said.contains(why), "{url}: {said}");
         assert!(!said.contains("hunter2"), "{said}");
     }
+}
+
+#[tokio::test]
+async fn other_defaults_of_the_role_change_nothing() {
+    let cluster = Cluster::start();
+    let url = cluster.database("latchlight").await;
+    let mut beside = sqlx::PgConnection::connect(&cluster.url("postgres")).await.unwrap();
+    for default in [
+        "default_transaction_isolation = 'serializable'",
+        "default_transaction_deferrable = on",
+        "statement_timeout = '1ms'",
+        "idle_session_timeout = '10ms'",
+        "synchronous_commit = off",
+    ] {
+        let set = sqlx::AssertSqlSafe(format!("ALTER ROLE latchlight SET {default}"));
+        beside.execute(set).await.unwrap();
+    }
+    let server = Server::start_with(json!({ "database": { "url": url } })).await;
+    let _door = server.lock("front", Manner::Obeys).await;
+    let asked = (0..4).map(|_| server.post("/unlock?device=front&wait=10"));
+    for answer in futures_util::future::join_all(asked).await {
+        assert_eq!(answer.devices(200)[0]["outcome"], "confirmed");
+    }
+    let page = server.get("/api/v1/events?kind=command&count=true").await.json();
+    assert_eq!(page["total"], 4, "{page}");
+    server.get("/readyz").await.json();
+    server.stop().await;
 }
