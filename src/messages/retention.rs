@@ -60,7 +60,7 @@ impl Retention {
         let mut removed = 0;
         loop {
             // What waits for a database that is away is for what happens.
-            if self.writer.waiting() > 0 {
+            if self.writer.is_away() {
                 return Ok(removed);
             }
             let (count, bytes) = rows::total(&self.pool).await?;

@@ -12,7 +12,7 @@ const MIGRATIONS: &str = "_sqlx_migrations";
 
 /// The writer's mark, which is PostgreSQL's alone: it is about what waits in
 /// the backlog, and nothing may wait while records are moved.
-const MARK: &str = "writer_mark";
+const MARK: &str = "writer_marks";
 
 /// Each table with its columns and their types, in the order of both.
 const OF_SQLITE: &str = "SELECT m.name AS name, c.name AS part, c.type AS kind \
