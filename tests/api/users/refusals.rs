@@ -13,14 +13,14 @@ async fn a_name_that_is_no_identity_or_somebody_elses_is_refused() {
     console.post("/api/v1/users", &taken).await.unwrap();
     let long = "x".repeat(65);
     for (name, why) in [
-        ("", "an identity is"),
-        (&*long, "an identity is"),
-        ("ada lovelace", "an identity is"),
-        ("ada/..", "an identity is"),
-        ("+", "an identity is"),
-        ("#", "an identity is"),
-        ("ад\u{430}", "an identity is"),
-        ("a\nb", "an identity is"),
+        ("", "a name is"),
+        (&*long, "a name is"),
+        ("ada lovelace", "a name is"),
+        ("ada/..", "a name is"),
+        ("+", "a name is"),
+        ("#", "a name is"),
+        ("ад\u{430}", "a name is"),
+        ("a\nb", "a name is"),
         ("ADA", "there is an account `ADA` already"),
         ("Operator", "it stands for somebody else in records"),
         ("nobody", "it stands for somebody else in records"),
