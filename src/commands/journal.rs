@@ -15,8 +15,9 @@ use crate::state::DeviceId;
 const WAITING: usize = 1024;
 
 /// For all that waits; `$1` is a JSON array with an array per command. What
-/// is new, or has ended by it, becomes an event, by the table's triggers. PostgreSQL does
-/// not take a command twice in one statement: the last one counts.
+/// is new, or has ended by it, becomes an event, by the table's triggers.
+/// PostgreSQL does not take a command twice in one statement: the last one
+/// counts.
 const WRITE: Wording = Wording {
     sqlite: "INSERT INTO commands \
         (id, device, verb, issuer, status, detail, issued_at, sent_at, delivered_at, ended_at, \

@@ -13,22 +13,22 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::arrivals::Arrivals;
+use super::admission::{NotTaken, Plugin};
+use super::attendance::Attendance;
 use super::counts::{Counts, Reason};
 use super::dispatch::{self, AnswerTo, Job, Work};
 use super::handle::{Handle, PendingCall};
 use super::join;
 use super::lanes::{Entered, LaneKey, Lanes, Speaker};
-use super::link::{Incoming, Link, LinkEvent, NotAdmitted};
+use super::link::{Incoming, Link, LinkEvent};
 use super::mistakes::Mistakes;
-use super::payload::{InvalidPayload, Payload};
+use super::payload::Payload;
 use super::presence::Presence;
 use super::state_topics;
-use super::topic_access::Place;
 use super::topics::{AnswerWord, Source, Topics};
-use crate::actions::{Context, Origin, Registry, Request, unknown};
+use crate::actions::{Context, Registry, unknown};
 use crate::events::{Event, Kind};
-use crate::identity::{Principal, Through, Who};
+use crate::identity::{Principal, Who};
 use crate::state::{DeviceId, State};
 
 /// How many calls of the server's other parts may wait for the actor.
@@ -42,16 +42,6 @@ const STOPPING: Duration = Duration::from_secs(5);
 
 /// How long it then waits for those who tell how a command ended.
 const TELLING: Duration = Duration::from_millis(500);
-
-/// The plugin that a message goes to, where it goes to one.
-type Plugin = Option<Arc<str>>;
-
-/// A message that is not taken: why, and what to answer, if anything.
-struct NotTaken {
-    reason: Reason,
-    why: String,
-    answer: Option<(AnswerWord, String)>,
-}
 
 /// What the actor works with.
 pub struct Parts {
@@ -81,7 +71,7 @@ pub struct Actor {
     events: mpsc::Receiver<LinkEvent>,
     calls: mpsc::Receiver<PendingCall>,
     lanes: Lanes<Job>,
-    arrivals: Arrivals,
+    attendance: Attendance,
     under_way: FuturesUnordered<Pin<Box<dyn Future<Output = LaneKey> + Send>>>,
 }
 
@@ -91,12 +81,13 @@ impl Actor {
         let (sender, calls) = mpsc::channel(CALLS);
         let handle =
             Handle::new(sender, parts.link.clone(), parts.topics.clone(), parts.counts.clone());
+        let parts = Arc::new(parts);
         let actor = Self {
-            parts: Arc::new(parts),
+            attendance: Attendance::new(parts.clone()),
+            parts,
             events,
             calls,
             lanes: Lanes::default(),
-            arrivals: Arrivals::default(),
             under_way: FuturesUnordered::new(),
         };
         (actor, handle)
@@ -143,18 +134,11 @@ impl Actor {
             LinkEvent::Message(incoming) => self.on_message(incoming),
             LinkEvent::Presence(devices) => {
                 for id in devices {
-                    self.look_for(&id);
+                    self.attendance.look_for(&id);
                 }
             }
             LinkEvent::Up => self.on_up(),
-            LinkEvent::Down => {
-                for device in self.parts.state.devices() {
-                    self.parts.presence.forget(&device.id);
-                    if self.parts.state.set_online(&device.id, false) {
-                        self.parts.context.events.observed(Event::of_presence(&device.id, false));
-                    }
-                }
-            }
+            LinkEvent::Down => self.attendance.nobody_is_there(),
         }
     }
 
@@ -173,42 +157,6 @@ impl Actor {
         });
     }
 
-    fn look_for(&self, id: &DeviceId) {
-        let Parts { state, presence, link, .. } = &*self.parts;
-        let Some(device) = state.device(id) else { return };
-        let online = presence.of(&device, link.as_ref());
-        drop(device);
-        if state.set_online(id, online) {
-            self.tell_presence(id, online);
-            // On an outside broker all are asked when the link comes up.
-            if online && link.presence(id).is_some() {
-                self.arrivals.came(id, &self.parts);
-            }
-        }
-    }
-
-    fn hear(&self, id: &DeviceId) {
-        let Parts { state, presence, link, .. } = &*self.parts;
-        let online = presence.of_speaker(id, link.as_ref());
-        if state.heard(id, online) {
-            self.tell_presence(id, online);
-        }
-    }
-
-    fn tell_presence(&self, id: &DeviceId, online: bool) {
-        let how = if online { "online" } else { "offline" };
-        tracing::info!(device = %id, "device is {how}");
-        self.parts.context.events.observed(Event::of_presence(id, online));
-    }
-
-    fn on_presence(&self, id: &DeviceId, online: bool) {
-        let Parts { state, presence, link, .. } = &*self.parts;
-        // A link that knows by itself is not told.
-        if link.presence(id).is_none() {
-            presence.tell(id, online, state.is_known(id.as_str()));
-        }
-    }
-
     fn on_message(&mut self, incoming: Incoming) {
         let topics = &self.parts.topics;
         let Some(source) = topics.source(&incoming.topic) else {
@@ -219,8 +167,8 @@ impl Actor {
         };
         if let Source::Online(id) = &source {
             match incoming.payload.as_ref() {
-                b"online" => self.on_presence(id, true),
-                b"offline" => self.on_presence(id, false),
+                b"online" => self.attendance.on_presence(id, true),
+                b"offline" => self.attendance.on_presence(id, false),
                 b"" => self.parts.presence.forget(id),
                 _ => self.note(
                     &Caller::Device(id.to_string()).to_string(),
@@ -228,7 +176,7 @@ impl Actor {
                     "on its `online` topic a device says `online` or `offline`",
                 ),
             }
-            return self.look_for(id);
+            return self.attendance.look_for(id);
         }
         // Rule 2: what is retained was said some other time.
         if incoming.retained {
@@ -237,7 +185,7 @@ impl Actor {
             return;
         }
         if let Source::Device(id) | Source::Picture(id) = &source {
-            self.hear(id);
+            self.attendance.hear(id);
         }
         let (speaker, answer_to) = match source {
             Source::Picture(id) => return self.on_picture(id, incoming.payload),
@@ -248,9 +196,9 @@ impl Actor {
                 (Speaker::Topic(incoming.topic.clone()), AnswerTo::Nobody)
             }
         };
-        match self.admit(&incoming, &speaker) {
+        match self.parts.admit(&incoming, &speaker) {
             Ok((plugin, work)) => {
-                let answer_to = self.where_it_was_said(&incoming, &work, answer_to);
+                let answer_to = self.parts.where_it_was_said(&incoming, &work, answer_to);
                 self.enter(speaker, plugin, work, answer_to);
             }
             Err(NotTaken { reason, why, answer }) => {
@@ -303,83 +251,6 @@ impl Actor {
                 self.say_aside(answer_to, AnswerWord::Error, why.to_owned());
             }
         }
-    }
-
-    /// A hand shake that did not come by a base topic is answered beside it: on
-    /// the base topic that it brings along the device may not listen yet.
-    fn where_it_was_said(&self, incoming: &Incoming, work: &Work, to: AnswerTo) -> AnswerTo {
-        match (to, work) {
-            (AnswerTo::Device(id), Work::Action(_, request)) if request.word == "hand_shake" => {
-                match self.parts.topics.place(&incoming.topic) {
-                    Place::Device { .. } => AnswerTo::Joining(id),
-                    _ => AnswerTo::Device(id),
-                }
-            }
-            (to, _) => to,
-        }
-    }
-
-    /// The action that a message asks for, if its caller may.
-    fn admit(&self, incoming: &Incoming, speaker: &Speaker) -> Result<(Plugin, Work), NotTaken> {
-        let payload = Payload::split(&incoming.payload).map_err(|error| {
-            let (reason, why) = (Reason::Malformed, error.to_string());
-            let answer = match error {
-                InvalidPayload::Word(word) => Some((AnswerWord::Unknown, word)),
-                InvalidPayload::Rest(word) if !unknown::is_answered(&word) => None,
-                _ => Some((AnswerWord::Error, why.clone())),
-            };
-            NotTaken { reason, why, answer }
-        })?;
-        let word = payload.word;
-        let answered = unknown::is_answered(word);
-        let registered = self.parts.registry.get(word).ok_or_else(|| NotTaken {
-            reason: Reason::UnknownWord,
-            why: format!("unknown word `{word}`"),
-            answer: answered.then(|| (AnswerWord::Unknown, word.to_owned())),
-        })?;
-        let joined = match speaker {
-            Speaker::Device(id) => self.parts.state.is_known(id.as_str()),
-            Speaker::App(_) | Speaker::Topic(_) => false,
-        };
-        let principal = self.principal(speaker).ok_or_else(|| {
-            let why = "no account of this name is let in";
-            let event = Event::of_nobody(Kind::Refusal, Through::Mqtt, None, word);
-            let detail = format!("{speaker}: {why}");
-            self.parts.context.events.refused(event.refused(&detail));
-            let answer = answered.then(|| (AnswerWord::Error, format!("{word} {why}")));
-            NotTaken { reason: Reason::NotAllowed, why: format!("{word}: {why}"), answer }
-        })?;
-        let permitted =
-            self.parts.context.permissions.may_call(&registered.info, &principal, joined);
-        permitted.map_err(|why| {
-            let event = Event::of(Kind::Refusal, &principal, word).refused(&why);
-            self.parts.context.events.refused(event);
-            let answer = answered.then(|| (AnswerWord::Error, format!("{word} {why}")));
-            NotTaken { reason: Reason::NotAllowed, why: format!("{word}: {why}"), answer }
-        })?;
-        let plugin = match &registered.origin {
-            Origin::BuiltIn => None,
-            Origin::Plugin { name, .. } => Some(name.clone()),
-        };
-        let request = Request {
-            word: word.to_owned(),
-            rest: payload.rest.to_owned(),
-            principal,
-            topic: Some(incoming.topic.clone()),
-            duplicate: incoming.duplicate,
-        };
-        Ok((plugin, Work::Action(registered, request)))
-    }
-
-    /// Who somebody is that speaks over MQTT: an app is an account, as it is
-    /// now.
-    fn principal(&self, speaker: &Speaker) -> Option<Principal> {
-        let who = match speaker {
-            Speaker::Device(id) => Who::Device(id.clone()),
-            Speaker::App(app) => self.parts.context.permissions.app(app.as_str())?,
-            Speaker::Topic(topic) => Who::Topic(topic.clone()),
-        };
-        Some(Principal::over_mqtt(who))
     }
 
     /// A call from inside the server. Calls of apps are not in order with
@@ -474,7 +345,7 @@ impl Actor {
     fn next_of(&mut self, key: &LaneKey) -> Option<Job> {
         loop {
             let job = self.lanes.leave(key)?;
-            let Err(why) = self.may_still(&job) else { return Some(job) };
+            let Err(why) = self.parts.may_still(&job) else { return Some(job) };
             let word = job.work.name().to_owned();
             if let Some(caller) = job.caller() {
                 let event = Event::of(Kind::Refusal, &caller, &word).refused(&why);
@@ -484,23 +355,6 @@ impl Actor {
             if unknown::is_answered(&word) {
                 self.say_aside(job.answer_to, AnswerWord::Error, format!("{word} {why}"));
             }
-        }
-    }
-
-    fn may_still(&self, job: &Job) -> Result<(), String> {
-        let Parts { link, state, context, .. } = &*self.parts;
-        let mut joined = false;
-        if let (Some(Speaker::Device(id)), Some(admitted)) = (&job.speaker, &job.admitted) {
-            if link.admitted(id).as_ref() != Ok(admitted) {
-                return Err(NotAdmitted.to_string());
-            }
-            joined = state.is_known(id.as_str());
-        }
-        match &job.work {
-            Work::Action(registered, request) => {
-                context.permissions.may_call(&registered.info, &request.principal, joined)
-            }
-            Work::Picture(..) | Work::Join(..) => Ok(()),
         }
     }
 

@@ -6,7 +6,9 @@
 //! permissions, same state.
 
 mod actor;
+mod admission;
 mod arrivals;
+mod attendance;
 mod codes;
 mod counts;
 mod dispatch;

@@ -8,16 +8,14 @@ use jiff::Timestamp;
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::Notify;
 
-use super::saved::{SavedDevice, SavedPlugin, SavedState};
+use super::saved::{SavedPlugin, SavedState};
 use super::snapshot::Snapshot;
 use super::writer::Writer;
-use super::{
-    ConfigFile, Device, DeviceId, DeviceKind, DeviceState, Features, FileError, LastKnown,
-};
+use super::{ConfigFile, Device, DeviceId, DeviceKind, DeviceState, FileError};
 
 /// How many devices there may be: whoever says `hand_shake` is written to disk
 /// and remembered.
-const MOST_DEVICES: usize = 100_000;
+pub(super) const MOST_DEVICES: usize = 100_000;
 
 /// For how many changes there is room while none has been made.
 const SHRINK_TO: usize = 1024;
@@ -25,32 +23,17 @@ const SHRINK_TO: usize = 1024;
 /// The roster of devices, shared by everything in the server; cheap to clone.
 #[derive(Clone)]
 pub struct State {
-    inner: Arc<Inner>,
+    pub(super) inner: Arc<Inner>,
 }
 
-struct Inner {
-    devices: RwLock<HashMap<DeviceId, Arc<Device>>>,
-    actions: Mutex<BTreeMap<String, String>>,
-    plugins: Mutex<BTreeMap<String, SavedPlugin>>,
-    removed_plugins: Mutex<BTreeMap<String, String>>,
-    writer: Writer,
-    changed: Mutex<HashSet<DeviceId>>,
-    change: Notify,
-}
-
-/// What a device says when it joins.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Joining {
-    /// Who it is.
-    pub id: DeviceId,
-    /// What it is.
-    pub kind: DeviceKind,
-    /// The dialect that it speaks.
-    pub profile: String,
-    /// What it can do.
-    pub features: Features,
-    /// A base topic of its own, where it has one.
-    pub base_topic: Option<String>,
+pub(super) struct Inner {
+    pub(super) devices: RwLock<HashMap<DeviceId, Arc<Device>>>,
+    pub(super) actions: Mutex<BTreeMap<String, String>>,
+    pub(super) plugins: Mutex<BTreeMap<String, SavedPlugin>>,
+    pub(super) removed_plugins: Mutex<BTreeMap<String, String>>,
+    pub(super) writer: Writer,
+    pub(super) changed: Mutex<HashSet<DeviceId>>,
+    pub(super) change: Notify,
 }
 
 /// Why the roster could not be changed.
@@ -178,75 +161,6 @@ impl State {
         self.inner.devices.read().contains_key(id)
     }
 
-    /// Takes a device in, or up to date with what it said anew. When this
-    /// returns, the roster on disk has it.
-    ///
-    /// # Errors
-    /// It was known as another kind, its base topic is another's, the roster
-    /// is full, or could not be saved (then it has not joined).
-    pub async fn join(&self, joining: Joining) -> Result<Arc<Device>, StateError> {
-        let (before, device) = self.admit(&joining)?;
-        let same = before.as_ref().is_some_and(|b| SavedDevice::of(b) == SavedDevice::of(&device));
-        let saved = if same {
-            self.inner.writer.settled().await
-        } else {
-            self.inner.writer.changed().await
-        };
-        if let Err(error) = saved {
-            let mut devices = self.inner.devices.write();
-            match (devices.get_mut(joining.id.as_str()), before) {
-                (Some(joined), Some(before)) => *joined = before,
-                (Some(_), None) => drop(devices.remove(joining.id.as_str())),
-                // Somebody has removed it meanwhile.
-                (None, _) => {}
-            }
-            return Err(StateError::NotSaved(error));
-        }
-        self.mark_changed(&device.id);
-        Ok(device)
-    }
-
-    fn admit(&self, joining: &Joining) -> Result<(Option<Arc<Device>>, Arc<Device>), StateError> {
-        let now = Timestamp::now();
-        let mut devices = self.inner.devices.write();
-        if let Some(topic) = &joining.base_topic {
-            let taken =
-                |d: &&Arc<Device>| d.id != joining.id && d.base_topic.as_ref() == Some(topic);
-            if let Some(owner) = devices.values().find(taken) {
-                return Err(StateError::TopicTaken {
-                    topic: topic.clone(),
-                    owner: owner.id.clone(),
-                });
-            }
-        }
-        let before = devices.get(joining.id.as_str()).cloned();
-        let mut device = match &before {
-            Some(known) if known.kind != joining.kind => {
-                return Err(StateError::OtherKind {
-                    id: joining.id.clone(),
-                    known: known.kind,
-                    offered: joining.kind,
-                });
-            }
-            Some(known) => Device::clone(known),
-            None if devices.len() >= MOST_DEVICES => return Err(StateError::Full),
-            None => new_device(joining, now),
-        };
-        device.profile.clone_from(&joining.profile);
-        device.features = joining.features;
-        device.base_topic.clone_from(&joining.base_topic);
-        device.last_heard = Some(now);
-        // A device that starts anew has not said its state yet.
-        if device.state != DeviceState::Unknown {
-            let state = std::mem::take(&mut device.state);
-            device.last_known = Some(LastKnown { state, since: device.since });
-            device.since = now;
-        }
-        let device = Arc::new(device);
-        devices.insert(joining.id.clone(), device.clone());
-        Ok((before, device))
-    }
-
     /// Forgets a device; when this returns, the roster on disk has forgotten
     /// it. False: there was none.
     ///
@@ -322,52 +236,6 @@ impl State {
         news
     }
 
-    /// Notes the actions of this start and the files that they came from.
-    pub fn set_actions(&self, actions: BTreeMap<String, String>) {
-        let before = std::mem::replace(&mut *self.inner.actions.lock(), actions.clone());
-        if before != actions {
-            self.inner.writer.changed_lazily();
-        }
-    }
-
-    /// The plugins that were installed from afar, by name.
-    pub fn plugins(&self) -> BTreeMap<String, SavedPlugin> {
-        self.inner.plugins.lock().clone()
-    }
-
-    /// The highest versions of the plugins from afar that were removed, by name.
-    pub fn removed_plugins(&self) -> BTreeMap<String, String> {
-        self.inner.removed_plugins.lock().clone()
-    }
-
-    /// Notes that a plugin was installed from afar. It is on disk when this
-    /// returns. One caller at a time, of this and of [`State::remove_plugin`].
-    ///
-    /// # Errors
-    /// It could not be saved, and was taken back.
-    pub async fn set_plugin(&self, name: &str, plugin: SavedPlugin) -> Result<(), StateError> {
-        let before = put(&self.inner.plugins, name, Some(plugin));
-        self.inner.writer.changed().await.map_err(|error| {
-            put(&self.inner.plugins, name, before);
-            StateError::NotSaved(error)
-        })
-    }
-
-    /// Notes that a plugin from afar was removed, and that no version older than
-    /// this one comes back.
-    ///
-    /// # Errors
-    /// It could not be saved, and was taken back.
-    pub async fn remove_plugin(&self, name: &str, highest: String) -> Result<(), StateError> {
-        let plugin = put(&self.inner.plugins, name, None);
-        let version = put(&self.inner.removed_plugins, name, Some(highest));
-        self.inner.writer.changed().await.map_err(|error| {
-            put(&self.inner.plugins, name, plugin);
-            put(&self.inner.removed_plugins, name, version);
-            StateError::NotSaved(error)
-        })
-    }
-
     /// Waits for a change; gives the devices that changed, came or went since
     /// the last call. That may be none: where all shall be told of anew, and
     /// there is none. One reader only.
@@ -412,15 +280,6 @@ impl State {
     }
 }
 
-/// Gives what stood there.
-fn put<T>(map: &Mutex<BTreeMap<String, T>>, name: &str, value: Option<T>) -> Option<T> {
-    let mut map = map.lock();
-    match value {
-        Some(value) => map.insert(name.to_owned(), value),
-        None => map.remove(name),
-    }
-}
-
 fn set_aside(file: &ConfigFile, why: &str) -> Result<SavedState, FileError> {
     let aside = file.keep_aside()?;
     tracing::error!(
@@ -428,46 +287,4 @@ fn set_aside(file: &ConfigFile, why: &str) -> Result<SavedState, FileError> {
         "the state section is torn: the file is kept aside, and the section begun anew"
     );
     Ok(SavedState::default())
-}
-
-fn new_device(joining: &Joining, now: Timestamp) -> Device {
-    Device {
-        id: joining.id.clone(),
-        kind: joining.kind,
-        profile: joining.profile.clone(),
-        features: joining.features,
-        base_topic: joining.base_topic.clone(),
-        state: DeviceState::Unknown,
-        since: now,
-        last_known: None,
-        battery: None,
-        online: false,
-        last_heard: Some(now),
-        joined_at: now,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_full_roster_takes_those_whom_it_knows_and_nobody_else() {
-        let folder = tempfile::tempdir().expect("folder");
-        let path = folder.path().join("config.json");
-        std::fs::write(&path, "{}").expect("write");
-        let state = State::open(ConfigFile::new(path)).expect("open");
-        let joining = |number: usize| Joining {
-            id: format!("d{number}").parse().expect("an id"),
-            kind: DeviceKind::Lock,
-            profile: "words".to_owned(),
-            features: Features::default(),
-            base_topic: None,
-        };
-        for number in 0..MOST_DEVICES {
-            assert!(state.admit(&joining(number)).is_ok());
-        }
-        assert!(matches!(state.admit(&joining(MOST_DEVICES)), Err(StateError::Full)));
-        assert!(state.admit(&joining(0)).is_ok());
-    }
 }
