@@ -39,6 +39,11 @@ impl AccountGrant {
         }
     }
 
+    /// Whether it is that, whenever it was given.
+    pub fn is_everything(&self) -> bool {
+        *self == Self { since: self.since, ..Self::everything() }
+    }
+
     /// Whether this may be done to that device at this moment.
     pub fn allows(&self, verb: Verb, device: &DeviceId, now: Timestamp) -> bool {
         self.actions.contains(&verb) && self.shows(device, now)

@@ -148,5 +148,8 @@ async fn a_key_is_not_changed_into_what_could_not_be_made() {
     let wide = json!({ "scopes": "admin", "grants": null });
     let changed = console.patch("/api/v1/api-keys/gate", &wide).await.unwrap();
     assert_eq!((&changed["role"], &changed["scopes"]), (&json!("owner"), &json!("admin")));
+    // Nothing binds it now, and that stays so.
+    let renamed = console.patch("/api/v1/api-keys/gate", &json!({ "name": "all" })).await.unwrap();
+    assert_eq!((&renamed["name"], &renamed["grants"]), (&json!("all"), &changed["grants"]));
     server.stop().await;
 }

@@ -257,7 +257,8 @@ impl Change {
         }
         key.scopes = self.scopes.unwrap_or(key.scopes);
         key.role = role_of(key.scopes);
-        check_scopes(key.scopes, key.grants != [AccountGrant::everything()])?;
+        let is_bound = !key.grants.iter().any(AccountGrant::is_everything);
+        check_scopes(key.scopes, is_bound)?;
         key.disabled = self.disabled.unwrap_or(key.disabled);
         if let Some(expires_at) = self.expires_at {
             key.expires_at = expires_at;
