@@ -81,7 +81,7 @@ async fn other_defaults_of_the_role_change_nothing() {
     for answer in futures_util::future::join_all(asked).await {
         assert_eq!(answer.devices(200)[0]["outcome"], "confirmed");
     }
-    let page = server.get("/api/v1/events?kind=command&count=true").await.json();
+    let page = server.get("/api/v1/events?kind=command&result=confirmed&count=true").await.json();
     assert_eq!(page["total"], 4, "{page}");
     server.get("/readyz").await.json();
     server.stop().await;
