@@ -113,7 +113,10 @@ pub(crate) async fn open(
             let mut refusal = Packet::ConnAck(refusal);
             words.fit(&mut refusal);
             // [MQTT-3.1.2-24]
-            if refusal.encoded_len(version).is_ok_and(|length| length <= words.max_packet_size) {
+            if refusal
+                .encoded_len(version)
+                .is_ok_and(|length| length <= words.max_packet_size as usize)
+            {
                 say(&**transport, &refusal, version).await;
             }
             Err(blame)

@@ -1,6 +1,8 @@
 //! The subscriptions of a session. Most clients have one or two: a table for
 //! each client would be a good part of what it takes.
 
+use std::num::NonZeroU32;
+
 use latchlight_mqtt::{SubscriptionOptions, TopicFilter};
 use rustc_hash::FxHashMap;
 
@@ -15,7 +17,7 @@ const FEW: usize = 8;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Held {
     pub(crate) options: SubscriptionOptions,
-    pub(crate) identifier: Option<u32>,
+    pub(crate) identifier: Option<NonZeroU32>,
 }
 
 /// The subscriptions of a session, and what their filters take.

@@ -7,8 +7,9 @@ use latchlight_mqtt::{Packet, Properties, ProtocolVersion};
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Words {
     pub(crate) version: ProtocolVersion,
-    /// The largest packet that it takes.
-    pub(crate) max_packet_size: usize,
+    /// The largest packet that it takes; no packet of MQTT is as large as the
+    /// largest number.
+    pub(crate) max_packet_size: u32,
     /// Whether it wants to be told more than a reason code.
     pub(crate) wants_problem_information: bool,
 }
@@ -43,7 +44,7 @@ impl Words {
 
     fn is_too_large(&self, packet: &Packet) -> bool {
         let length = packet.encoded_len(self.version);
-        length.is_ok_and(|length| length > self.max_packet_size)
+        length.is_ok_and(|length| length > self.max_packet_size as usize)
     }
 }
 

@@ -1,5 +1,6 @@
 //! Sessions and their subscriptions, as an administrator sees them.
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -241,7 +242,7 @@ impl Session {
             client_id: self.client_id.clone(),
             filter: filter.clone(),
             options: held.options,
-            identifier: held.identifier,
+            identifier: held.identifier.map(NonZeroU32::get),
         });
         held.collect()
     }

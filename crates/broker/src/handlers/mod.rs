@@ -146,7 +146,7 @@ impl Client {
             task,
             session_expiry,
             wants_to_last: false,
-            words: Words { version, max_packet_size: usize::MAX, wants_problem_information: true },
+            words: Words { version, max_packet_size: u32::MAX, wants_problem_information: true },
             enhanced: enhanced.map(Box::new),
             aliases,
             batch,
@@ -215,7 +215,7 @@ impl Client {
         let batch = &mut *self.batch;
         let before = batch.acks.len();
         let encoded: Result<(), EncodeError> = packet.encode(self.version, &mut batch.acks);
-        if batch.acks.len() - before > self.words.max_packet_size {
+        if batch.acks.len() - before > self.words.max_packet_size as usize {
             batch.acks.truncate(before);
             self.core.counters.dropped_too_large.one();
         } else {

@@ -118,6 +118,7 @@ fn add(
     core.check_topic(filter.filter()).map_err(|_| ReasonCode::TopicFilterInvalid)?;
     let reviews = core.reviews.load(Ordering::SeqCst);
     client.authorize_subscribe(filter.filter())?;
+    let identifier = identifier.and_then(NonZeroU32::new);
     let subscription = Held { options: *options, identifier };
     let recorder = core.recorder.as_ref().filter(|_| client.session.is_stored());
     let cannot_be_noted = recorder.is_some_and(|recorder| recorder.is_failing());
@@ -144,7 +145,7 @@ fn add(
                 qos: options.qos,
                 no_local: options.no_local,
                 retain_as_published: options.retain_as_published,
-                identifier: identifier.and_then(NonZeroU32::new),
+                identifier,
             },
         );
         is_new

@@ -32,7 +32,7 @@ impl ConnectionLimits {
     pub(crate) fn words(&self) -> Words {
         Words {
             version: self.version,
-            max_packet_size: self.max_packet_size as usize,
+            max_packet_size: self.max_packet_size,
             wants_problem_information: self.wants_problem_information,
         }
     }

@@ -44,7 +44,7 @@ impl Stage {
         self.words.fit(&mut packet);
         let frame = if packet == came { frame } else { self.encode(&packet, frame) };
         // [MQTT-3.1.2-24]
-        if frame.len() > self.words.max_packet_size {
+        if frame.len() > self.words.max_packet_size as usize {
             return Passed::TooLarge;
         }
         self.tells.packet_sent(packet);

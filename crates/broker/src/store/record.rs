@@ -1,6 +1,7 @@
 //! The values: messages as MQTT 5 packets, the rest as a few fixed fields
 //! before them. Times are Unix milliseconds, 0 where there is none.
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use bytes::{Buf, BufMut, Bytes};
@@ -80,7 +81,7 @@ pub(super) fn encode_subscription(held: &Held) -> Vec<u8> {
     out.put_u8(u8::from(options.no_local));
     out.put_u8(u8::from(options.retain_as_published));
     out.put_u8(options.retain_handling as u8);
-    out.put_u32(identifier.unwrap_or(0));
+    out.put_u32(identifier.map_or(0, NonZeroU32::get));
     out
 }
 
@@ -98,8 +99,8 @@ pub(super) fn decode_subscription(value: &[u8]) -> Option<Held> {
             _ => RetainHandling::DoNotSend,
         },
     };
-    let identifier = u32::from_be_bytes(identifier.try_into().ok()?);
-    Some(Held { options, identifier: Some(identifier).filter(|id| *id > 0) })
+    let identifier = NonZeroU32::new(u32::from_be_bytes(identifier.try_into().ok()?));
+    Some(Held { options, identifier })
 }
 
 /// A message that a session is owed; released, it is its packet id alone.

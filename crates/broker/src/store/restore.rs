@@ -1,7 +1,6 @@
 //! From what a store holds back to sessions and retained messages.
 
 use std::collections::BTreeMap;
-use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -243,6 +242,6 @@ fn subscription(session: &Arc<Session>, Held { options, identifier }: Held) -> S
         qos: options.qos,
         no_local: options.no_local,
         retain_as_published: options.retain_as_published,
-        identifier: identifier.and_then(NonZeroU32::new),
+        identifier,
     }
 }

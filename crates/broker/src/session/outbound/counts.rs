@@ -56,7 +56,11 @@ impl Outbound {
         if sender.sent.is_empty() {
             return;
         }
-        let sent = std::mem::take(&mut *sender.sent);
+        // Who is sent no messages is mostly sent nothing more for long.
+        let sent = match sender.sent.all_messages() {
+            0 => sender.sent.take(),
+            _ => std::mem::take(&mut *sender.sent),
+        };
         counters.sent.add(&sent);
         self.sent.add(&sent);
     }
