@@ -102,6 +102,8 @@ impl Running {
                 "mqtt": { "listen": running.broker },
                 "data": running.folder.path().join("data"),
                 "log": { "level": "warn" },
+                // A bench gives more than anybody should.
+                "commands": { "per_minute": 0 },
             },
             "state": state,
         });
