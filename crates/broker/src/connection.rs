@@ -22,7 +22,7 @@ use crate::line::Closing;
 use crate::listener::{Place, lay_over};
 use crate::opening::open;
 use crate::read_buffer::{CHUNK, Carry, Read, Taken};
-use crate::threads::{Hand, Peer, destination};
+use crate::threads::{Hand, Peer, destination, note_read};
 use crate::transport::Transport;
 
 /// For how long a connection's packets are handled before the others of its
@@ -353,6 +353,7 @@ fn read(client: &mut Client, transport: &dyn Transport, carry: &mut Carry) -> Re
         Read::End => Err(End::Gone),
         Read::Nothing => Ok(0),
         Read::Some(read) => {
+            note_read();
             client.core.counters.received.bytes.add(read as u64);
             client.session.inbound.lock().received.bytes += read as u64;
             let most = client.core.options.max_partial_bytes as u64;

@@ -52,6 +52,10 @@ pub struct Options {
     /// Threads that read and write sockets. One that has time takes eight
     /// connections before the next one gets any; more are spread evenly.
     pub threads: usize,
+    /// For how long a thread that has nothing to do looks for more before it
+    /// sleeps, while its clients keep answering within that time, one message
+    /// after the other. Zero, or a machine with one core: it sleeps at once.
+    pub busy_poll: Duration,
     /// The largest packet that is taken, in bytes.
     /// Of those that are no PUBLISH, never more than 1 MiB.
     pub max_packet_size: u32,
@@ -171,6 +175,7 @@ impl Default for Options {
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         Self {
             threads: cores.min(4),
+            busy_poll: Duration::from_micros(50),
             max_packet_size: 16 * 1024 * 1024,
             max_user_properties: 1000,
             max_partial_bytes: 256 * 1024 * 1024,

@@ -1,6 +1,7 @@
 //! The threads that serve sockets: one runtime each. They are the broker's own,
 //! whatever runtime its embedder has.
 
+mod busy_poll;
 mod load;
 mod orders;
 mod relief;
@@ -18,6 +19,7 @@ use tokio::sync::mpsc;
 use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
+pub(crate) use busy_poll::note_read;
 use load::{HALF, Load};
 pub(crate) use orders::destination;
 
@@ -155,7 +157,9 @@ impl Threads {
         let count = core.options.threads.max(1);
         let (mut hands, mut threads) = (Vec::new(), Vec::new());
         for _ in 0..count {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            let mut builder = tokio::runtime::Builder::new_current_thread();
+            busy_poll::set_up(&mut builder, core.options.busy_poll);
+            let runtime = builder.enable_all().build()?;
             let (hand, bench) = hand(runtime.handle());
             hands.push(hand);
             threads.push((runtime, bench));
@@ -169,6 +173,7 @@ impl Threads {
                 runtime.spawn(deadlines::keep_house(core.clone()));
                 runtime.spawn(sys::run(core.clone()));
             }
+            runtime.spawn(busy_poll::stay_awake());
             if let Some(give_back) = give_back {
                 runtime.spawn(ebb::watch(core.clone(), give_back.clone()));
             }

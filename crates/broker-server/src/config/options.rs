@@ -47,6 +47,7 @@ macro_rules! options {
 
 options! {
     threads: usize,
+    busy_poll: Seconds,
     max_packet_size: u32,
     max_user_properties: usize,
     max_partial_bytes: usize,

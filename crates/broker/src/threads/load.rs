@@ -3,6 +3,8 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
+use super::busy_poll;
+
 /// A whole core.
 pub(super) const WHOLE: u32 = 1000;
 
@@ -35,10 +37,11 @@ pub(super) struct Meter {
 
 impl Meter {
     pub(super) fn start() -> Self {
-        Self { at: Instant::now(), took: time_of_this_thread() }
+        let took = time_of_this_thread().saturating_sub(busy_poll::time_spent());
+        Self { at: Instant::now(), took }
     }
 
-    /// What it did since the last time.
+    /// What it did since the last time. That it looked for more is nothing done.
     pub(super) fn read(&mut self) -> u32 {
         let now = Self::start();
         let (took, passed) = (now.took.saturating_sub(self.took), now.at - self.at);
@@ -75,12 +78,17 @@ impl IdleCores {
         Self { at: Instant::now(), idle: idle_time() }
     }
 
-    /// Whether at least half a core had nothing to do since then; yes, where
-    /// that cannot be known.
-    pub(super) fn were_there(&self) -> bool {
+    /// Whether at least this part of a core had nothing to do since then; yes,
+    /// where that cannot be known.
+    pub(super) fn were_there(&self, part: u32) -> bool {
         let now = Self::start();
         let (Some(before), Some(idle)) = (self.idle, now.idle) else { return true };
-        idle.saturating_sub(before) >= (now.at - self.at) / 2
+        idle.saturating_sub(before) >= (now.at - self.at) * part / WHOLE
+    }
+
+    /// For how long it is looked at.
+    pub(super) fn age(&self, now: Instant) -> Duration {
+        now.saturating_duration_since(self.at)
     }
 }
 

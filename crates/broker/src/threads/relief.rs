@@ -99,7 +99,7 @@ pub(super) async fn watch(core: Arc<Core>, hands: Hands, number: usize) {
         }
         hands.threads[number].load.set(meter.read());
         let loads: Vec<u32> = hands.threads.iter().map(|hand| hand.load.get()).collect();
-        let moves = looks.next(&Looked { number, loads: &loads }, IdleCores::were_there);
+        let moves = looks.next(&Looked { number, loads: &loads }, |idle| idle.were_there(HALF));
         orders::give(moves.map(|(to, who)| Order { to: hands.threads[to].clone(), who }));
     }
 }

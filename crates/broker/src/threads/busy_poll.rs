@@ -1,0 +1,265 @@
+//! A thread that has nothing to do looks for more for a moment before it
+//! sleeps, where its clients were quick lately: to fall asleep and be woken
+//! takes both a system call's time many times over, and the message waits for
+//! it. It does so where messages come one by one: of several at once, more
+//! come together while it sleeps. And only while a core has nothing to do: else
+//! those wait for it that it waits for, and to sleep costs less.
+
+use std::cell::{Cell, RefCell};
+use std::future::{pending, poll_fn};
+use std::task::{Poll, Waker};
+use std::time::{Duration, Instant};
+
+use tokio::runtime::Builder;
+
+use super::load::{HALF, IdleCores};
+
+/// More reads than this at once are no message by itself: it, and the answer
+/// to the one before.
+const FEW: u32 = 2;
+
+/// What one that was not quick takes from the score, to which a quick one adds
+/// 1: of 17, at least 16 have to be quick.
+const SLOW: i32 = 16;
+
+/// How far the score goes, up and down.
+const MOST: i32 = 64;
+
+/// From this score on, the next one is expected to be quick.
+const ENOUGH: i32 = 8;
+
+/// So much of a core has to have had nothing to do, in the last span of this
+/// length in which something quick was expected.
+const FREE: u32 = HALF / 2;
+const LOOKED_AT: Duration = Duration::from_millis(100);
+
+/// One that lasted longer says little of now.
+const TOO_LONG: Duration = Duration::from_secs(1);
+
+thread_local! {
+    /// Sockets that something was read from since the thread last had nothing to do.
+    static READS: Cell<u32> = const { Cell::new(0) };
+    static WATCH: RefCell<Watch> = RefCell::new(Watch::default());
+}
+
+/// Something was read from a socket.
+pub(crate) fn note_read() {
+    READS.set(READS.get().saturating_add(1));
+}
+
+/// For how long this thread has looked for more, in all.
+pub(super) fn time_spent() -> Duration {
+    WATCH.with_borrow(|watch| watch.habit.spent)
+}
+
+/// Has the thread of this runtime look for more for so long before it sleeps,
+/// while it runs [`stay_awake`].
+pub(super) fn set_up(builder: &mut Builder, span: Duration) {
+    let is_alone = std::thread::available_parallelism().is_ok_and(|cores| cores.get() == 1);
+    if span.is_zero() || is_alone {
+        return;
+    }
+    builder.on_thread_park(move || {
+        WATCH.with_borrow_mut(|watch| {
+            let reads = READS.take();
+            if watch.is_to_go_on(Instant::now(), reads, span)
+                && let Some(task) = &watch.task
+            {
+                // With a task to run, the runtime looks and does not sleep.
+                task.wake_by_ref();
+            }
+        });
+    });
+    builder.on_thread_unpark(|| WATCH.with_borrow_mut(|watch| watch.woken = Some(Instant::now())));
+}
+
+/// The task that the runtime has to run when it is not to sleep.
+pub(super) async fn stay_awake() {
+    poll_fn(|context| {
+        WATCH.with_borrow_mut(|watch| watch.task = Some(context.waker().clone()));
+        Poll::Ready(())
+    })
+    .await;
+    pending().await
+}
+
+/// What a thread knows of its waits.
+#[derive(Debug, Default)]
+struct Watch {
+    task: Option<Waker>,
+    habit: Habit,
+    cores: Cores,
+    /// When it last had nothing to do any more.
+    since: Option<Instant>,
+    /// When it was last told of something, if only that there is nothing.
+    woken: Option<Instant>,
+}
+
+impl Watch {
+    /// Whether the thread, which has nothing to do after so many reads, looks
+    /// for more.
+    fn is_to_go_on(&mut self, now: Instant, reads: u32, span: Duration) -> bool {
+        if reads > 0 {
+            if let (Some(since), Some(woken)) = (self.since, self.woken) {
+                let wait = woken.saturating_duration_since(since);
+                self.habit.ended(wait, span, reads <= FEW);
+            }
+            self.since = Some(now);
+        }
+        let since = *self.since.get_or_insert(now);
+        self.habit.is_worth_it(now - since, span, || self.cores.are_free(now))
+    }
+}
+
+/// Whether the machine has a core to look with.
+#[derive(Debug, Default)]
+struct Cores {
+    idle: Option<IdleCores>,
+    are_free: bool,
+}
+
+impl Cores {
+    fn are_free(&mut self, now: Instant) -> bool {
+        let age = self.idle.as_ref().map_or(TOO_LONG, |idle| idle.age(now));
+        if age >= LOOKED_AT {
+            let had_free = self.idle.as_ref().is_some_and(|idle| idle.were_there(FREE));
+            self.are_free = age < TOO_LONG && had_free;
+            self.idle = Some(IdleCores::start());
+        }
+        self.are_free
+    }
+}
+
+/// Whether what comes next is expected to be quick.
+#[derive(Debug, Default)]
+struct Habit {
+    score: i32,
+    /// It looks for what comes next.
+    looks: bool,
+    spent: Duration,
+}
+
+impl Habit {
+    /// Whether to look for more after having done so for this long.
+    fn is_worth_it(
+        &mut self,
+        waited: Duration,
+        span: Duration,
+        cores_are_free: impl FnOnce() -> bool,
+    ) -> bool {
+        if self.looks && waited >= span {
+            self.looks = false;
+            self.spent += waited;
+            self.note(false);
+        } else if waited.is_zero() {
+            self.looks = self.score >= ENOUGH && cores_are_free();
+        }
+        self.looks
+    }
+
+    /// Something came after this long.
+    fn ended(&mut self, wait: Duration, span: Duration, alone: bool) {
+        if std::mem::take(&mut self.looks) {
+            self.spent += wait;
+            self.note(alone);
+        } else {
+            // While the thread sleeps, its own waking up is in it, too.
+            self.note(alone && wait < span * 2);
+        }
+    }
+
+    fn note(&mut self, quick: bool) {
+        self.score = (self.score + if quick { 1 } else { -SLOW }).clamp(-MOST, MOST);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SPAN: Duration = Duration::from_micros(50);
+    const SHORT: Duration = Duration::from_micros(20);
+
+    /// A habit after so many quick ones.
+    fn after(quick: i32) -> Habit {
+        let mut habit = Habit::default();
+        for _ in 0..quick {
+            habit.ended(SHORT, SPAN, true);
+        }
+        habit
+    }
+
+    /// A thread that has found a core free just now.
+    fn with_free_cores() -> Watch {
+        let cores = Cores { idle: Some(IdleCores::start()), are_free: true };
+        Watch { cores, ..Watch::default() }
+    }
+
+    #[test]
+    fn it_looks_for_more_after_some_quick_ones() {
+        let mut habit = after(ENOUGH - 1);
+        assert!(!habit.is_worth_it(Duration::ZERO, SPAN, || true));
+        // It slept: its own waking up took part of the time.
+        habit.ended(SPAN + SHORT, SPAN, true);
+        assert!(habit.is_worth_it(Duration::ZERO, SPAN, || true));
+        assert!(habit.is_worth_it(SHORT, SPAN, || true));
+        habit.ended(SHORT, SPAN, true);
+        assert_eq!(habit.spent, SHORT);
+        assert!(habit.is_worth_it(Duration::ZERO, SPAN, || true));
+    }
+
+    #[test]
+    fn what_is_seldom_late_is_looked_for_still_and_what_often_is_no_more() {
+        let mut habit = after(1000);
+        assert!(habit.is_worth_it(Duration::ZERO, SPAN, || true));
+        assert!(!habit.is_worth_it(SPAN, SPAN, || true));
+        assert_eq!(habit.spent, SPAN);
+        // What came then was late, too.
+        habit.ended(SPAN * 10, SPAN, true);
+        assert_eq!(habit.score, MOST - 2 * SLOW);
+        assert!(habit.is_worth_it(Duration::ZERO, SPAN, || true));
+        habit.ended(SHORT, SPAN, true);
+        for _ in 0..10 {
+            for _ in 0..10 {
+                habit.ended(SHORT, SPAN, true);
+            }
+            habit.ended(SPAN * 10, SPAN, true);
+        }
+        assert!(!habit.is_worth_it(Duration::ZERO, SPAN, || true));
+        assert_eq!(habit.spent, SPAN + SHORT);
+    }
+
+    #[test]
+    fn where_all_cores_are_busy_it_sleeps() {
+        let mut habit = after(1000);
+        assert!(!habit.is_worth_it(Duration::ZERO, SPAN, || false));
+        assert!(!habit.is_worth_it(SHORT, SPAN, || true));
+        habit.ended(SPAN + SHORT, SPAN, true);
+        assert_eq!(habit.spent, Duration::ZERO);
+        assert!(habit.is_worth_it(Duration::ZERO, SPAN, || true));
+    }
+
+    #[test]
+    fn what_comes_together_is_slept_for() {
+        let mut watch = with_free_cores();
+        let mut at = Instant::now();
+        let mut goes_on = |reads| {
+            at += SHORT;
+            watch.woken = Some(at);
+            watch.is_to_go_on(at, reads, SPAN)
+        };
+        assert!(!(0..100).any(|_| goes_on(FEW + 1)));
+        assert!((0..100).any(|_| goes_on(FEW)));
+    }
+
+    #[test]
+    fn a_timer_that_fires_in_between_is_no_message() {
+        let start = Instant::now();
+        let mut watch = Watch { habit: after(ENOUGH), ..with_free_cores() };
+        assert!(watch.is_to_go_on(start, 1, SPAN));
+        assert!(watch.is_to_go_on(start + SHORT, 0, SPAN));
+        assert!(!watch.is_to_go_on(start + SPAN, 0, SPAN));
+        assert!(!watch.is_to_go_on(start + SPAN * 2, 0, SPAN));
+        assert_eq!(watch.habit.spent, SPAN);
+    }
+}
