@@ -14,9 +14,9 @@ use tokio::runtime::Builder;
 
 use super::load::{HALF, IdleCores};
 
-/// More reads than this at once are no message by itself: it, and the answer
-/// to the one before.
-const FEW: u32 = 2;
+/// More than this at once is no message by itself: the answer to the one before
+/// may come with it.
+const FEW: Came = Came { reads: 2, bytes: 4096 };
 
 /// What one that was not quick takes from the score, to which a quick one adds
 /// 1: of 17, at least 16 have to be quick.
@@ -37,14 +37,21 @@ const LOOKED_AT: Duration = Duration::from_millis(100);
 const TOO_LONG: Duration = Duration::from_secs(1);
 
 thread_local! {
-    /// Sockets that something was read from since the thread last had nothing to do.
-    static READS: Cell<u32> = const { Cell::new(0) };
+    static CAME: Cell<Came> = const { Cell::new(Came { reads: 0, bytes: 0 }) };
     static WATCH: RefCell<Watch> = RefCell::new(Watch::default());
 }
 
-/// Something was read from a socket.
-pub(crate) fn note_read() {
-    READS.set(READS.get().saturating_add(1));
+/// What was read from sockets since the thread last had nothing to do.
+#[derive(Debug, Clone, Copy, Default)]
+struct Came {
+    reads: usize,
+    bytes: usize,
+}
+
+/// So many bytes were read from a socket.
+pub(crate) fn note_read(bytes: usize) {
+    let Came { reads, bytes: before } = CAME.get();
+    CAME.set(Came { reads: reads + 1, bytes: before + bytes });
 }
 
 /// For how long this thread has looked for more, in all.
@@ -61,8 +68,8 @@ pub(super) fn set_up(builder: &mut Builder, span: Duration) {
     }
     builder.on_thread_park(move || {
         WATCH.with_borrow_mut(|watch| {
-            let reads = READS.take();
-            if watch.is_to_go_on(Instant::now(), reads, span)
+            let came = CAME.take();
+            if watch.is_to_go_on(Instant::now(), came, span)
                 && let Some(task) = &watch.task
             {
                 // With a task to run, the runtime looks and does not sleep.
@@ -96,13 +103,13 @@ struct Watch {
 }
 
 impl Watch {
-    /// Whether the thread, which has nothing to do after so many reads, looks
-    /// for more.
-    fn is_to_go_on(&mut self, now: Instant, reads: u32, span: Duration) -> bool {
-        if reads > 0 {
+    /// Whether the thread, which has nothing to do after this, looks for more.
+    fn is_to_go_on(&mut self, now: Instant, came: Came, span: Duration) -> bool {
+        if came.reads > 0 {
             if let (Some(since), Some(woken)) = (self.since, self.woken) {
                 let wait = woken.saturating_duration_since(since);
-                self.habit.ended(wait, span, reads <= FEW);
+                let alone = came.reads <= FEW.reads && came.bytes <= FEW.bytes;
+                self.habit.ended(wait, span, alone);
             }
             self.since = Some(now);
         }
@@ -243,12 +250,13 @@ mod tests {
     fn what_comes_together_is_slept_for() {
         let mut watch = with_free_cores();
         let mut at = Instant::now();
-        let mut goes_on = |reads| {
+        let mut goes_on = |came| {
             at += SHORT;
             watch.woken = Some(at);
-            watch.is_to_go_on(at, reads, SPAN)
+            watch.is_to_go_on(at, came, SPAN)
         };
-        assert!(!(0..100).any(|_| goes_on(FEW + 1)));
+        assert!(!(0..100).any(|_| goes_on(Came { reads: FEW.reads + 1, bytes: 300 })));
+        assert!(!(0..100).any(|_| goes_on(Came { reads: 1, bytes: FEW.bytes + 1 })));
         assert!((0..100).any(|_| goes_on(FEW)));
     }
 
@@ -256,10 +264,10 @@ mod tests {
     fn a_timer_that_fires_in_between_is_no_message() {
         let start = Instant::now();
         let mut watch = Watch { habit: after(ENOUGH), ..with_free_cores() };
-        assert!(watch.is_to_go_on(start, 1, SPAN));
-        assert!(watch.is_to_go_on(start + SHORT, 0, SPAN));
-        assert!(!watch.is_to_go_on(start + SPAN, 0, SPAN));
-        assert!(!watch.is_to_go_on(start + SPAN * 2, 0, SPAN));
+        assert!(watch.is_to_go_on(start, FEW, SPAN));
+        assert!(watch.is_to_go_on(start + SHORT, Came::default(), SPAN));
+        assert!(!watch.is_to_go_on(start + SPAN, Came::default(), SPAN));
+        assert!(!watch.is_to_go_on(start + SPAN * 2, Came::default(), SPAN));
         assert_eq!(watch.habit.spent, SPAN);
     }
 }
