@@ -12,7 +12,7 @@ use super::{
 use crate::database::{Pool, Statement};
 
 /// How many rows are looked at for a page.
-const LOOKED_AT: i64 = 8_000;
+const LOOKED_AT: i64 = 6_000;
 
 /// How many rows on a filter's topics are sorted for a page; where there are
 /// more, they are met often enough in the order of time.
