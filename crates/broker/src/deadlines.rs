@@ -25,6 +25,10 @@ const TICK: Duration = Duration::from_millis(200);
 /// readers that take nothing, and for what they do not need.
 const SWEEP: Time = 1000;
 
+/// So many sessions are looked after before others of the thread have their
+/// turn: of 10,000, no message waits until all were.
+const TOGETHER: usize = 64;
+
 /// When each session is to be looked at next.
 #[derive(Debug, Default)]
 pub(crate) struct Deadlines {
@@ -107,11 +111,23 @@ pub(crate) async fn keep_house(core: Arc<Core>) {
         }
         if now >= next_sweep {
             next_sweep = now + SWEEP;
-            core.look_after_connected(now);
+            look_after_connected(&core, now).await;
             core.expire_retained(now);
             core.hooks.note(None, Notice::SystemTick(Box::new(core.counters_snapshot())));
             core.hooks.tell();
         }
+    }
+}
+
+/// Looks after all that are connected; messages come in between.
+async fn look_after_connected(core: &Core, now: Time) {
+    let mut page = core.sessions_after(None, TOGETHER);
+    while let Some(last) = page.last() {
+        for session in page.iter().filter(|session| session.is_connected()) {
+            core.look_after(session, now);
+        }
+        tokio::task::yield_now().await;
+        page = core.sessions_after(Some(&last.client_id), TOGETHER);
     }
 }
 
@@ -175,27 +191,25 @@ impl Core {
         }
     }
 
-    /// Closes connections that say nothing or take nothing for too long (C16);
-    /// of the others, what they do not need just now goes.
-    fn look_after_connected(&self, now: Time) {
+    /// Closes a connection that says nothing or takes nothing for too long (C16);
+    /// what it does not need just now goes.
+    fn look_after(&self, session: &Session, now: Time) {
+        session.inbound.lock().rest();
+        let mut line = session.outbound.lock();
+        line.owed.rest();
+        if line.closing.is_none()
+            && line.is_silent(session.last_packet.load(Ordering::Relaxed), now)
+        {
+            // [MQTT-3.1.2-22]
+            self.counters.keep_alive_timeouts.one();
+            let reason = ReasonCode::KeepAliveTimeout;
+            line.close(Closing { reason, say: true, reset: false });
+        }
         let limit = u64::try_from(self.options.stalled_limit.as_millis()).unwrap_or(u64::MAX);
-        for session in self.all_sessions().filter(|session| session.is_connected()) {
-            session.inbound.lock().rest();
-            let mut line = session.outbound.lock();
-            line.owed.rest();
-            if line.closing.is_none()
-                && line.is_silent(session.last_packet.load(Ordering::Relaxed), now)
-            {
-                // [MQTT-3.1.2-22]
-                self.counters.keep_alive_timeouts.one();
-                let reason = ReasonCode::KeepAliveTimeout;
-                line.close(Closing { reason, say: true, reset: false });
-            }
-            if line.owed.stalled_for(now) > limit && line.closing.is_none() {
-                self.counters.stalled_closed.one();
-                let reason = ReasonCode::QuotaExceeded;
-                line.close(Closing { reason, say: false, reset: true });
-            }
+        if line.owed.stalled_for(now) > limit && line.closing.is_none() {
+            self.counters.stalled_closed.one();
+            let reason = ReasonCode::QuotaExceeded;
+            line.close(Closing { reason, say: false, reset: true });
         }
     }
 }
