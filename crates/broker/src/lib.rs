@@ -238,6 +238,8 @@ mod message;
 #[cfg(feature = "metrics")]
 mod metrics;
 mod observer;
+#[cfg(target_os = "linux")]
+mod open_files;
 mod opening;
 mod options;
 mod pauses;

@@ -155,6 +155,8 @@ impl Threads {
         give_back: Option<&GiveBack>,
     ) -> io::Result<(Self, Hands)> {
         let count = core.options.threads.max(1);
+        #[cfg(target_os = "linux")]
+        crate::open_files::make_room(core.options.max_connections);
         let (mut hands, mut threads) = (Vec::new(), Vec::new());
         for _ in 0..count {
             let mut builder = tokio::runtime::Builder::new_current_thread();
