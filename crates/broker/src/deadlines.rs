@@ -121,13 +121,13 @@ pub(crate) async fn keep_house(core: Arc<Core>) {
 
 /// Looks after all that are connected; messages come in between.
 async fn look_after_connected(core: &Core, now: Time) {
-    let mut page = core.sessions_after(None, TOGETHER);
-    while let Some(last) = page.last() {
-        for session in page.iter().filter(|session| session.is_connected()) {
-            core.look_after(session, now);
+    for (number, session) in core.all_sessions().enumerate() {
+        if number % TOGETHER == 0 {
+            tokio::task::yield_now().await;
         }
-        tokio::task::yield_now().await;
-        page = core.sessions_after(Some(&last.client_id), TOGETHER);
+        if session.is_connected() {
+            core.look_after(&session, now);
+        }
     }
 }
 

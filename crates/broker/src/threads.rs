@@ -159,9 +159,7 @@ impl Threads {
         crate::open_files::make_room(core.options.max_connections);
         let (mut hands, mut threads) = (Vec::new(), Vec::new());
         for _ in 0..count {
-            let mut builder = tokio::runtime::Builder::new_current_thread();
-            busy_poll::set_up(&mut builder, core.options.busy_poll);
-            let runtime = builder.enable_all().build()?;
+            let runtime = busy_poll::runtime(core.options.busy_poll)?;
             let (hand, bench) = hand(runtime.handle());
             hands.push(hand);
             threads.push((runtime, bench));
@@ -175,7 +173,6 @@ impl Threads {
                 runtime.spawn(deadlines::keep_house(core.clone()));
                 runtime.spawn(sys::run(core.clone()));
             }
-            runtime.spawn(busy_poll::stay_awake());
             if let Some(give_back) = give_back {
                 runtime.spawn(ebb::watch(core.clone(), give_back.clone()));
             }

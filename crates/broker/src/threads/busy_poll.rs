@@ -7,10 +7,12 @@
 
 use std::cell::{Cell, RefCell};
 use std::future::{pending, poll_fn};
+use std::io;
 use std::task::{Poll, Waker};
+use std::thread::available_parallelism;
 use std::time::{Duration, Instant};
 
-use tokio::runtime::Builder;
+use tokio::runtime::{Builder, Runtime};
 
 use super::load::{HALF, IdleCores};
 
@@ -59,12 +61,14 @@ pub(super) fn time_spent() -> Duration {
     WATCH.with_borrow(|watch| watch.habit.spent)
 }
 
-/// Has the thread of this runtime look for more for so long before it sleeps,
-/// while it runs [`stay_awake`].
-pub(super) fn set_up(builder: &mut Builder, span: Duration) {
-    let is_alone = std::thread::available_parallelism().is_ok_and(|cores| cores.get() == 1);
+/// A runtime whose one thread looks for more for so long before it sleeps;
+/// zero, or on a machine with one core: it sleeps at once.
+pub(super) fn runtime(span: Duration) -> io::Result<Runtime> {
+    let mut builder = Builder::new_current_thread();
+    builder.enable_all();
+    let is_alone = available_parallelism().is_ok_and(|cores| cores.get() == 1);
     if span.is_zero() || is_alone {
-        return;
+        return builder.build();
     }
     builder.on_thread_park(move || {
         WATCH.with_borrow_mut(|watch| {
@@ -78,10 +82,13 @@ pub(super) fn set_up(builder: &mut Builder, span: Duration) {
         });
     });
     builder.on_thread_unpark(|| WATCH.with_borrow_mut(|watch| watch.woken = Some(Instant::now())));
+    let runtime = builder.build()?;
+    runtime.spawn(stay_awake());
+    Ok(runtime)
 }
 
 /// The task that the runtime has to run when it is not to sleep.
-pub(super) async fn stay_awake() {
+async fn stay_awake() {
     poll_fn(|context| {
         WATCH.with_borrow_mut(|watch| watch.task = Some(context.waker().clone()));
         Poll::Ready(())
@@ -129,9 +136,8 @@ impl Cores {
     fn are_free(&mut self, now: Instant) -> bool {
         let age = self.idle.as_ref().map_or(TOO_LONG, |idle| idle.age(now));
         if age >= LOOKED_AT {
-            let had_free = self.idle.as_ref().is_some_and(|idle| idle.were_there(FREE));
-            self.are_free = age < TOO_LONG && had_free;
-            self.idle = Some(IdleCores::start());
+            let idle = self.idle.get_or_insert_with(IdleCores::start);
+            self.are_free = idle.were_there(FREE) && age < TOO_LONG;
         }
         self.are_free
     }
@@ -181,6 +187,7 @@ impl Habit {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 
@@ -200,6 +207,32 @@ mod tests {
     fn with_free_cores() -> Watch {
         let cores = Cores { idle: Some(IdleCores::start()), are_free: true };
         Watch { cores, ..Watch::default() }
+    }
+
+    /// For how long the thread of a runtime looks where something quick is expected.
+    fn spent_by_a_runtime(span: Duration) -> Duration {
+        let runtime = runtime(span).unwrap();
+        runtime.block_on(async {
+            // Somebody else may have the core, so that it is asked anew.
+            for _ in 0..50 {
+                tokio::time::sleep(Duration::from_millis(2)).await;
+                WATCH.with_borrow_mut(|watch| {
+                    watch.habit.score = MOST;
+                    watch.cores = with_free_cores().cores;
+                });
+                note_read(1);
+            }
+        });
+        time_spent()
+    }
+
+    #[test]
+    fn a_runtime_looks_before_it_sleeps_if_it_may() {
+        assert_eq!(spent_by_a_runtime(Duration::ZERO), Duration::ZERO);
+        let has_two = available_parallelism().unwrap().get() > 1;
+        assert_eq!(spent_by_a_runtime(SPAN) >= SPAN, has_two);
+        // There is what keeps it from sleeping.
+        assert_eq!(WATCH.with_borrow(|watch| watch.task.is_some()), has_two);
     }
 
     #[test]

@@ -78,12 +78,13 @@ impl IdleCores {
         Self { at: Instant::now(), idle: idle_time() }
     }
 
-    /// Whether at least this part of a core had nothing to do since then; yes,
-    /// where that cannot be known.
-    pub(super) fn were_there(&self, part: u32) -> bool {
+    /// Whether at least this part of a core had nothing to do since the last
+    /// time; yes, where that cannot be known.
+    pub(super) fn were_there(&mut self, part: u32) -> bool {
         let now = Self::start();
-        let (Some(before), Some(idle)) = (self.idle, now.idle) else { return true };
-        idle.saturating_sub(before) >= (now.at - self.at) * part / WHOLE
+        let before = std::mem::replace(self, now);
+        let (Some(idle_before), Some(idle)) = (before.idle, self.idle) else { return true };
+        idle.saturating_sub(idle_before) >= (self.at - before.at) * part / WHOLE
     }
 
     /// For how long it is looked at.

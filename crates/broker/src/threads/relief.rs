@@ -66,7 +66,7 @@ impl Looks {
     fn next(
         &mut self,
         looked: &Looked<'_>,
-        were_idle: impl FnOnce(&IdleCores) -> bool,
+        were_idle: impl FnOnce(&mut IdleCores) -> bool,
     ) -> Option<(usize, Who)> {
         if looked.loads[looked.number] < FULL {
             self.full = None;
@@ -78,8 +78,8 @@ impl Looks {
         if full.looks <= PATIENCE {
             return None;
         }
-        let had_core = were_idle(&full.idle);
-        *full = Full { looks: 1, idle: IdleCores::start() };
+        let had_core = were_idle(&mut full.idle);
+        full.looks = 1;
         let to = looked.relief().filter(|_| had_core)?;
         let bit = self.bit;
         self.bit = (bit + 1) % BITS;
