@@ -138,8 +138,9 @@ pub trait Access: Send + Sync + 'static {
     /// neither is the publisher.
     ///
     /// What this says counts for one topic and one client until that connects
-    /// anew, or until the next [`Broker::review`](crate::Broker::review). The
-    /// process's own subscriptions are not asked about.
+    /// anew, or until the next [`Broker::review`](crate::Broker::review); it is
+    /// kept by thread, and may be asked for again sooner. The process's own
+    /// subscriptions are not asked about.
     fn authorize_receive(&self, client: &ClientInfo, topic: &str) -> bool {
         let _ = (client, topic);
         true

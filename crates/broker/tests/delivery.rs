@@ -11,8 +11,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use latchlight_broker::{
-    Access, ClientInfo, ConnectRequest, InlinePublish, LiveStatus, PublishRequest, Refusal,
-    SubscriptionOptions,
+    Access, ClientInfo, ConnectRequest, InlinePublish, LiveStatus, Options, PublishRequest,
+    Refusal, SubscriptionOptions,
 };
 use latchlight_mqtt::{Connect, ProtocolVersion, QoS, ReasonCode};
 use support::{Client, Disk, TestBroker, VERSIONS, resuming};
@@ -109,9 +109,15 @@ fn the_process_itself_is_not_asked_about() {
     assert_eq!(message.topic, "secret/x");
 }
 
+/// By each thread, that is: a connection may move from one to another when a
+/// core is busy.
 #[test]
 fn each_reader_of_a_topic_is_asked_about_once() {
-    let (broker, readers) = start();
+    let readers = Readers::default();
+    let broker = TestBroker::build(|builder| {
+        let options = Options { threads: 1, ..Options::default() };
+        builder.options(options).access(readers.clone())
+    });
     readers.refuse("two", "a");
     let mut one = Client::connect(broker.address(), V5, "one");
     let mut two = Client::connect(broker.address(), V5, "two");
