@@ -1,6 +1,5 @@
 //! Building, serving and closing a broker, and what all its parts share.
 
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64};
@@ -22,6 +21,7 @@ use crate::listener::{Hall, Listener, ListenerInfo};
 use crate::live_watch::LiveWatch;
 use crate::pauses::Pauses;
 use crate::session_handle::Session;
+use crate::sessions::Sessions;
 use crate::store::{Keep, Recorder, Store, StoredMessage, Writer, restore};
 use crate::threads::{Hands, Threads};
 use crate::time::Clock;
@@ -83,8 +83,7 @@ pub(crate) struct Core {
     pub(crate) retained: Mutex<Retained>,
     /// The same of `$SYS`.
     pub(crate) system: Mutex<Retained>,
-    /// By client id: in order, so that they can be gone through in pages.
-    pub(crate) sessions: Mutex<BTreeMap<Arc<str>, Arc<Session>>>,
+    pub(crate) sessions: Mutex<Sessions>,
     pub(crate) deadlines: Deadlines,
     pub(crate) live_watch: LiveWatch,
     pub(crate) stop: CancellationToken,
@@ -308,7 +307,7 @@ impl Broker {
     pub async fn close(&self) {
         self.core.stop.cancel();
         // Who connects meanwhile finds the broker stopped.
-        let sessions: Vec<_> = self.core.sessions.lock().values().cloned().collect();
+        let sessions = self.core.sessions.lock().all();
         for session in sessions {
             let mut line = session.outbound.lock();
             if line.owed.is_connected() {
@@ -367,9 +366,7 @@ impl Core {
             let left = line.owed.end(&self.counters);
             session.set_stored(false);
             self.deadlines.set(session, &mut line.timers, Timers::default());
-            let current = sessions.get(&*session.client_id);
-            if current.is_some_and(|current| Arc::ptr_eq(current, session)) {
-                sessions.remove(&*session.client_id);
+            if sessions.remove(session) {
                 self.counters.sessions.sub(1);
             }
             (line.will.take(), left, line.owed.tells.clone())

@@ -252,6 +252,7 @@ mod router;
 mod seldom;
 mod session;
 mod session_handle;
+mod sessions;
 mod sharing;
 mod shown;
 mod store;

@@ -21,7 +21,7 @@ impl Broker {
     pub fn review(&self) -> usize {
         self.core.reviews.fetch_add(1, Ordering::SeqCst);
         self.core.ask_whether_it_checks(true);
-        let sessions: Vec<_> = self.core.sessions.lock().values().cloned().collect();
+        let sessions = self.core.sessions.lock().all();
         let not_kept = sessions.iter().filter(|session| self.core.review(session)).count();
         // Only now is nobody there any more whom it was for.
         self.core.ask_whether_it_checks(false);

@@ -1,6 +1,5 @@
 //! What waits in all sessions together, counted when it is asked for.
 
-use std::ops::Bound;
 use std::sync::Arc;
 
 use crate::broker::Core;
@@ -42,21 +41,13 @@ impl Core {
 
     /// Every session, in the order of client ids, without a lock in between.
     pub(crate) fn all_sessions(&self) -> impl Iterator<Item = Arc<Session>> {
-        let mut page = self.sessions_after(None, PAGE).into_iter();
+        let mut page = self.sessions.lock().after(None, PAGE).into_iter();
         std::iter::from_fn(move || {
             let session = page.next()?;
             if page.len() == 0 {
-                page = self.sessions_after(Some(&session.client_id), PAGE).into_iter();
+                page = self.sessions.lock().after(Some(&session.client_id), PAGE).into_iter();
             }
             Some(session)
         })
-    }
-
-    /// The sessions that follow a client id, as many as this.
-    pub(crate) fn sessions_after(&self, after: Option<&str>, limit: usize) -> Vec<Arc<Session>> {
-        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
-        let sessions = self.sessions.lock();
-        let found = sessions.range::<str, _>((from, Bound::Unbounded)).take(limit);
-        found.map(|(_, session)| session.clone()).collect()
     }
 }

@@ -82,7 +82,7 @@ impl Iterator for Sessions {
 impl Sessions {
     fn next_session(&mut self) -> Option<Arc<Session>> {
         if self.page.len() == 0 {
-            self.page = self.core.sessions_after(self.last.as_deref(), PAGE).into_iter();
+            self.page = self.core.sessions.lock().after(self.last.as_deref(), PAGE).into_iter();
         }
         let session = self.page.next()?;
         self.last = Some(session.client_id.clone());

@@ -201,7 +201,7 @@ fn enter(
     // A will leaves the store in the commit in which its receivers get it.
     let _together = core.recorder.as_ref().map(|recorder| recorder.together());
     let mut sessions = core.sessions.lock();
-    let known = sessions.get(&*info.client_id).cloned();
+    let known = sessions.get(&info.client_id).cloned();
     // C10: a client id belongs to whom its session belongs to.
     if known.as_ref().is_some_and(|known| known.identity != info.identity) {
         return Err(ReasonCode::NotAuthorized);
@@ -224,7 +224,7 @@ fn enter(
             }
             let number = core.session_numbers.fetch_add(1, Ordering::Relaxed);
             let session = Session::new(info.client_id.clone(), info.identity.clone(), number);
-            sessions.insert(info.client_id.clone(), session.clone());
+            sessions.insert(session.clone());
             if known.is_none() {
                 core.counters.sessions.one();
             }
@@ -376,7 +376,7 @@ fn assign_client_id(core: &Core) -> String {
     loop {
         let number = core.assigned.fetch_add(1, Ordering::Relaxed);
         let id = format!("auto-{:x}-{number:x}", core.clock.started());
-        if !core.sessions.lock().contains_key(&*id) {
+        if !core.sessions.lock().contains(&id) {
             return id;
         }
     }

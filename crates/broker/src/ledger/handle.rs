@@ -222,7 +222,8 @@ impl Access for Ledger {
                 continue;
             }
             if let_in {
-                return Ok(username.unwrap_or_default().into());
+                // Those without a name share theirs.
+                return Ok(username.map_or_else(Arc::default, Into::into));
             }
             self.inner.refusals.note(request, username);
             return Err(match username {

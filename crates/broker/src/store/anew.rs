@@ -12,7 +12,7 @@ impl Core {
     /// after.
     pub(super) fn note_everything(&self, recorder: &Recorder) {
         recorder.format();
-        let sessions: Vec<_> = self.sessions.lock().values().cloned().collect();
+        let sessions = self.sessions.lock().all();
         for session in sessions {
             note_session(recorder, &session);
         }

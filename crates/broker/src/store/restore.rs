@@ -217,7 +217,7 @@ impl Core {
         };
         self.deadlines.set(&session, &mut line.timers, timers);
         drop(line);
-        self.sessions.lock().insert(client_id, session);
+        self.sessions.lock().insert(session);
         self.counters.sessions.one();
         Some(())
     }
