@@ -353,7 +353,7 @@ fn read(client: &mut Client, transport: &dyn Transport, carry: &mut Carry) -> Re
         Read::End => Err(End::Gone),
         Read::Nothing => Ok(0),
         Read::Some(read) => {
-            note_read(read);
+            note_read(client.session.number, read);
             client.core.counters.received.bytes.add(read as u64);
             client.session.inbound.lock().received.bytes += read as u64;
             let most = client.core.options.max_partial_bytes as u64;

@@ -2,8 +2,10 @@
 //! whatever runtime its embedder has.
 
 mod busy_poll;
+mod gathering;
 mod load;
 mod orders;
+mod parking;
 mod relief;
 #[cfg(test)]
 mod tests;
@@ -19,9 +21,9 @@ use tokio::sync::mpsc;
 use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
-pub(crate) use busy_poll::note_read;
 use load::{HALF, Load};
 pub(crate) use orders::destination;
+pub(crate) use parking::note_read;
 
 use crate::broker::Core;
 use crate::connection::{Served, admit, serve};
@@ -159,7 +161,7 @@ impl Threads {
         crate::open_files::make_room(core.options.max_connections);
         let (mut hands, mut threads) = (Vec::new(), Vec::new());
         for _ in 0..count {
-            let runtime = busy_poll::runtime(core.options.busy_poll)?;
+            let runtime = parking::runtime(core.options.busy_poll)?;
             let (hand, bench) = hand(runtime.handle());
             hands.push(hand);
             threads.push((runtime, bench));

@@ -5,20 +5,14 @@
 //! come together while it sleeps. And only while a core has nothing to do: else
 //! those wait for it that it waits for, and to sleep costs less.
 
-use std::cell::{Cell, RefCell};
-use std::future::{pending, poll_fn};
-use std::io;
-use std::task::{Poll, Waker};
-use std::thread::available_parallelism;
 use std::time::{Duration, Instant};
 
-use tokio::runtime::{Builder, Runtime};
-
 use super::load::{HALF, IdleCores};
+use super::parking::Round;
 
-/// More than this at once is no message by itself: the answer to the one before
-/// may come with it.
-const FEW: Came = Came { reads: 2, bytes: 4096 };
+/// More than so many reads or bytes at once are no message by itself: the answer
+/// to the one before may come with it.
+const FEW: (usize, usize) = (2, 4096);
 
 /// What one that was not quick takes from the score, to which a quick one adds
 /// 1: of 17, at least 16 have to be quick.
@@ -38,90 +32,37 @@ const LOOKED_AT: Duration = Duration::from_millis(100);
 /// One that lasted longer says little of now.
 const TOO_LONG: Duration = Duration::from_secs(1);
 
-thread_local! {
-    static CAME: Cell<Came> = const { Cell::new(Came { reads: 0, bytes: 0 }) };
-    static WATCH: RefCell<Watch> = RefCell::new(Watch::default());
-}
-
-/// What was read from sockets since the thread last had nothing to do.
-#[derive(Debug, Clone, Copy, Default)]
-struct Came {
-    reads: usize,
-    bytes: usize,
-}
-
-/// So many bytes were read from a socket.
-pub(crate) fn note_read(bytes: usize) {
-    let Came { reads, bytes: before } = CAME.get();
-    CAME.set(Came { reads: reads + 1, bytes: before + bytes });
-}
-
-/// For how long this thread has looked for more, in all.
-pub(super) fn time_spent() -> Duration {
-    WATCH.with_borrow(|watch| watch.habit.spent)
-}
-
-/// A runtime whose one thread looks for more for so long before it sleeps;
-/// zero, or on a machine with one core: it sleeps at once.
-pub(super) fn runtime(span: Duration) -> io::Result<Runtime> {
-    let mut builder = Builder::new_current_thread();
-    builder.enable_all();
-    let is_alone = available_parallelism().is_ok_and(|cores| cores.get() == 1);
-    if span.is_zero() || is_alone {
-        return builder.build();
-    }
-    builder.on_thread_park(move || {
-        WATCH.with_borrow_mut(|watch| {
-            let came = CAME.take();
-            if watch.is_to_go_on(Instant::now(), came, span)
-                && let Some(task) = &watch.task
-            {
-                // With a task to run, the runtime looks and does not sleep.
-                task.wake_by_ref();
-            }
-        });
-    });
-    builder.on_thread_unpark(|| WATCH.with_borrow_mut(|watch| watch.woken = Some(Instant::now())));
-    let runtime = builder.build()?;
-    runtime.spawn(stay_awake());
-    Ok(runtime)
-}
-
-/// The task that the runtime has to run when it is not to sleep.
-async fn stay_awake() {
-    poll_fn(|context| {
-        WATCH.with_borrow_mut(|watch| watch.task = Some(context.waker().clone()));
-        Poll::Ready(())
-    })
-    .await;
-    pending().await
-}
-
-/// What a thread knows of its waits.
+/// Whether a thread looks for more.
 #[derive(Debug, Default)]
-struct Watch {
-    task: Option<Waker>,
+pub(super) struct BusyPoll {
     habit: Habit,
     cores: Cores,
-    /// When it last had nothing to do any more.
-    since: Option<Instant>,
-    /// When it was last told of something, if only that there is nothing.
-    woken: Option<Instant>,
 }
 
-impl Watch {
-    /// Whether the thread, which has nothing to do after this, looks for more.
-    fn is_to_go_on(&mut self, now: Instant, came: Came, span: Duration) -> bool {
-        if came.reads > 0 {
-            if let (Some(since), Some(woken)) = (self.since, self.woken) {
-                let wait = woken.saturating_duration_since(since);
-                let alone = came.reads <= FEW.reads && came.bytes <= FEW.bytes;
-                self.habit.ended(wait, span, alone);
-            }
-            self.since = Some(now);
-        }
-        let since = *self.since.get_or_insert(now);
-        self.habit.is_worth_it(now - since, span, || self.cores.are_free(now))
+impl BusyPoll {
+    /// For how long it has looked, in all.
+    pub(super) fn time_spent(&self) -> Duration {
+        self.habit.spent
+    }
+
+    /// It has had something to do.
+    pub(super) fn ended(&mut self, round: &Round, span: Duration) {
+        let (reads, bytes) = FEW;
+        let alone = round.came.reads <= reads && round.came.bytes <= bytes;
+        self.habit.ended(round.wait, span, alone);
+    }
+
+    /// Whether to look for more after having had nothing to do for this long.
+    pub(super) fn is_worth_it(&mut self, now: Instant, waited: Duration, span: Duration) -> bool {
+        let Self { habit, cores } = self;
+        habit.is_worth_it(waited, span, || cores.are_free(now))
+    }
+
+    /// It expects something quick, and has found a core free just now.
+    #[cfg(test)]
+    pub(super) fn expect_more(&mut self) {
+        self.habit.score = MOST;
+        self.cores = Cores { idle: Some(IdleCores::start()), are_free: true };
     }
 }
 
@@ -187,9 +128,9 @@ impl Habit {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+    use crate::threads::parking::Came;
 
     const SPAN: Duration = Duration::from_micros(50);
     const SHORT: Duration = Duration::from_micros(20);
@@ -201,38 +142,6 @@ mod tests {
             habit.ended(SHORT, SPAN, true);
         }
         habit
-    }
-
-    /// A thread that has found a core free just now.
-    fn with_free_cores() -> Watch {
-        let cores = Cores { idle: Some(IdleCores::start()), are_free: true };
-        Watch { cores, ..Watch::default() }
-    }
-
-    /// For how long the thread of a runtime looks where something quick is expected.
-    fn spent_by_a_runtime(span: Duration) -> Duration {
-        let runtime = runtime(span).unwrap();
-        runtime.block_on(async {
-            // Somebody else may have the core, so that it is asked anew.
-            for _ in 0..50 {
-                tokio::time::sleep(Duration::from_millis(2)).await;
-                WATCH.with_borrow_mut(|watch| {
-                    watch.habit.score = MOST;
-                    watch.cores = with_free_cores().cores;
-                });
-                note_read(1);
-            }
-        });
-        time_spent()
-    }
-
-    #[test]
-    fn a_runtime_looks_before_it_sleeps_if_it_may() {
-        assert_eq!(spent_by_a_runtime(Duration::ZERO), Duration::ZERO);
-        let has_two = available_parallelism().unwrap().get() > 1;
-        assert_eq!(spent_by_a_runtime(SPAN) >= SPAN, has_two);
-        // There is what keeps it from sleeping.
-        assert_eq!(WATCH.with_borrow(|watch| watch.task.is_some()), has_two);
     }
 
     #[test]
@@ -281,26 +190,20 @@ mod tests {
 
     #[test]
     fn what_comes_together_is_slept_for() {
-        let mut watch = with_free_cores();
-        let mut at = Instant::now();
-        let mut goes_on = |came| {
-            at += SHORT;
-            watch.woken = Some(at);
-            watch.is_to_go_on(at, came, SPAN)
+        let now = Instant::now();
+        let looks_after = |came: Came| {
+            let mut busy_poll = BusyPoll::default();
+            busy_poll.expect_more();
+            let round = Round { came, wait: SHORT, work: SHORT };
+            for _ in 0..100 {
+                busy_poll.ended(&round, SPAN);
+            }
+            busy_poll.is_worth_it(now, Duration::ZERO, SPAN)
         };
-        assert!(!(0..100).any(|_| goes_on(Came { reads: FEW.reads + 1, bytes: 300 })));
-        assert!(!(0..100).any(|_| goes_on(Came { reads: 1, bytes: FEW.bytes + 1 })));
-        assert!((0..100).any(|_| goes_on(FEW)));
-    }
-
-    #[test]
-    fn a_timer_that_fires_in_between_is_no_message() {
-        let start = Instant::now();
-        let mut watch = Watch { habit: after(ENOUGH), ..with_free_cores() };
-        assert!(watch.is_to_go_on(start, FEW, SPAN));
-        assert!(watch.is_to_go_on(start + SHORT, Came::default(), SPAN));
-        assert!(!watch.is_to_go_on(start + SPAN, Came::default(), SPAN));
-        assert!(!watch.is_to_go_on(start + SPAN * 2, Came::default(), SPAN));
-        assert_eq!(watch.habit.spent, SPAN);
+        let (nothing, (reads, bytes)) = (Came::nothing_since(1), FEW);
+        let few = (1..reads).fold(nothing.and(1, bytes - reads + 1), |came, _| came.and(1, 1));
+        assert!(looks_after(few));
+        assert!(!looks_after(nothing.and(1, bytes + 1)));
+        assert!(!looks_after((0..=reads).fold(nothing, |came, _| came.and(1, 100))));
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-use super::busy_poll;
+use super::parking;
 
 /// A whole core.
 pub(super) const WHOLE: u32 = 1000;
@@ -37,7 +37,7 @@ pub(super) struct Meter {
 
 impl Meter {
     pub(super) fn start() -> Self {
-        let took = time_of_this_thread().saturating_sub(busy_poll::time_spent());
+        let took = time_of_this_thread().saturating_sub(parking::time_spent());
         Self { at: Instant::now(), took }
     }
 
