@@ -167,6 +167,8 @@ pub fn is_away(error: &anyhow::Error) -> bool {
 mod tests {
     #![allow(clippy::unwrap_used)]
 
+    use std::os::unix::fs::PermissionsExt as _;
+
     use super::*;
 
     #[tokio::test]
@@ -190,14 +192,17 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_folder_may_have_any_name() {
+    async fn a_folder_may_have_any_name_and_the_file_is_its_owners_alone() {
         let folder = tempfile::tempdir().unwrap();
         for name in ["100%", "%41", "a b?c#d&e", "Häuschen"] {
             let data = folder.path().join(name);
             std::fs::create_dir(&data).unwrap();
             let database = Database::open(&DatabaseSettings::default(), &data).await.unwrap();
             database.ping().await.unwrap();
-            assert!(data.join(FILE).exists(), "{name}");
+            for part in ["", "-wal"] {
+                let file = std::fs::metadata(data.join(format!("{FILE}{part}"))).unwrap();
+                assert_eq!(file.permissions().mode() & 0o777, 0o600, "{name}{part}");
+            }
         }
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 4);
     }

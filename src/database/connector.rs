@@ -60,6 +60,9 @@ impl Connector {
     /// The writer's connection. While it is there, no other server has one to
     /// the same database.
     pub(super) async fn connect(&self) -> Result<Connection, sqlx::Error> {
+        if self.dialect == Dialect::Sqlite {
+            sqlite::make_file(&self.options);
+        }
         let connect = async {
             let mut connection = self.options.connect().await?;
             match self.dialect {

@@ -1,6 +1,8 @@
 //! What SQLite alone needs: its file, its settings, and what to do with a file
 //! that is torn.
 
+use std::fs::OpenOptions;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::str::FromStr as _;
 
@@ -52,6 +54,16 @@ pub(super) fn name(options: &AnyConnectOptions) -> String {
     match SqliteConnectOptions::from_url(&options.database_url) {
         Ok(options) => format!("the database {}", options.get_filename().display()),
         Err(_) => "the database at database.url".to_owned(),
+    }
+}
+
+/// Makes the file where there is none, for its owner alone: hashes of passwords
+/// are in it. What SQLite puts beside it gets the same mode. Where that cannot
+/// be, SQLite says why, or makes it.
+pub(super) fn make_file(options: &AnyConnectOptions) {
+    if let Ok(options) = SqliteConnectOptions::from_url(&options.database_url) {
+        let mut new = OpenOptions::new();
+        let _ = new.write(true).create_new(true).mode(0o600).open(options.get_filename());
     }
 }
 

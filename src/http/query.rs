@@ -1,14 +1,17 @@
 //! What stands in queries.
 
+use std::future::{Ready, ready};
+use std::ops::Deref;
 use std::time::Duration;
 
-use actix_web::error::QueryPayloadError;
-use actix_web::web;
+use actix_web::dev::Payload;
+use actix_web::{FromRequest, HttpRequest};
 use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use latchlight_mqtt::TopicFilter;
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use utoipa::ToSchema;
 
 use super::ApiError;
@@ -19,6 +22,48 @@ const LONGEST_WAIT: f64 = 300.0;
 
 /// The most items of a page.
 const LARGEST_PAGE: u32 = 1000;
+
+/// A query, read by the names of its parameters.
+#[derive(Debug)]
+pub(super) struct Query<T>(T);
+
+impl<T> Query<T> {
+    pub(super) fn into_inner(self) -> T {
+        self.0
+    }
+}
+
+impl<T> Deref for Query<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.0
+    }
+}
+
+impl<T: DeserializeOwned> FromRequest for Query<T> {
+    type Error = ApiError;
+    type Future = Ready<Result<Self, ApiError>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        ready(parse(request.query_string()).map(Self))
+    }
+}
+
+/// Parses a query; what is wrong is named by its parameter.
+fn parse<T: DeserializeOwned>(query: &str) -> Result<T, ApiError> {
+    let pairs = serde_urlencoded::Deserializer::new(form_urlencoded::parse(query.as_bytes()));
+    serde_path_to_error::deserialize(pairs).map_err(|error| {
+        let name = error.path().to_string();
+        let what = error.into_inner().to_string();
+        // Of what is missing, unknown or twice there, the error itself has it.
+        let has_name = name == "." || what.contains(&format!("field `{name}`"));
+        ApiError::Malformed(match has_name {
+            true => format!("query: {what}"),
+            false => format!("query: {name}: {what}"),
+        })
+    })
+}
 
 /// For routes that take no query.
 #[derive(Debug, Deserialize)]
@@ -50,7 +95,7 @@ impl TryFrom<String> for Wait {
 
     fn try_from(text: String) -> Result<Self, Self::Error> {
         let wait = text.parse().ok().and_then(Self::of_seconds);
-        wait.ok_or_else(|| format!("wait: `{}` is not 0 to {LONGEST_WAIT} seconds", shown(&text)))
+        wait.ok_or_else(|| format!("`{}` is not 0 to {LONGEST_WAIT} seconds", shown(&text)))
     }
 }
 
@@ -78,9 +123,7 @@ impl TryFrom<String> for Limit {
 
     fn try_from(text: String) -> Result<Self, Self::Error> {
         let limit = text.parse().ok().filter(|limit| (1..=LARGEST_PAGE).contains(limit));
-        limit
-            .map(Self)
-            .ok_or_else(|| format!("limit: `{}` is not 1 to {LARGEST_PAGE}", shown(&text)))
+        limit.map(Self).ok_or_else(|| format!("`{}` is not 1 to {LARGEST_PAGE}", shown(&text)))
     }
 }
 
@@ -116,7 +159,7 @@ impl TryFrom<String> for Cursor {
     type Error = String;
 
     fn try_from(text: String) -> Result<Self, Self::Error> {
-        text.parse().map(Self).map_err(|error: InvalidMessageId| format!("cursor: {error}"))
+        text.parse().map(Self).map_err(|error: InvalidMessageId| error.to_string())
     }
 }
 
@@ -132,19 +175,8 @@ impl TryFrom<String> for TopicQuery {
     fn try_from(text: String) -> Result<Self, Self::Error> {
         let filter = TopicFilter::try_from(text.as_str()).ok();
         let filter = filter.filter(|filter| filter.shared().is_none());
-        filter.map(Self).ok_or_else(|| format!("topic: `{}` is no topic filter", shown(&text)))
+        filter.map(Self).ok_or_else(|| format!("`{}` is no topic filter", shown(&text)))
     }
-}
-
-/// What is wrong with a query, as a problem.
-pub(super) fn config() -> web::QueryConfig {
-    web::QueryConfig::default().error_handler(|error, _| {
-        let what = match &error {
-            QueryPayloadError::Deserialize(error) => error.to_string(),
-            error => error.to_string(),
-        };
-        ApiError::Malformed(format!("query: {what}")).into()
-    })
 }
 
 fn shown(text: &str) -> String {

@@ -22,7 +22,7 @@ use super::counts::{Counts, Entry};
 use super::entrance::{Entrance, LetIn};
 use super::stopping::Stopping;
 use super::streams::Streams;
-use super::{Origins, Services, cors, envelope, query, routes};
+use super::{Origins, Services, cors, envelope, routes};
 use crate::config::HttpSettings;
 use crate::identity::Principal;
 use crate::tls::Certificates;
@@ -132,7 +132,6 @@ fn build(
             .app_data(counts.clone())
             .app_data(streams.clone())
             .app_data(stopping.clone())
-            .app_data(query::config())
             .wrap(Condition::new(!of_app.cors_origins.is_empty(), cors::cors(&of_app)))
             .wrap(from_fn(envelope::envelope))
             .configure(super::configure)

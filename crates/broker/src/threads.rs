@@ -2,7 +2,7 @@
 //! whatever runtime its embedder has.
 
 mod busy_poll;
-mod gathering;
+mod coalescing;
 mod load;
 mod orders;
 mod parking;

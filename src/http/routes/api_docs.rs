@@ -1,13 +1,13 @@
 //! `GET /api-docs/openapi.json`: the API as a document.
 
-use actix_web::web::{Data, Query};
+use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use bytes::Bytes;
 
 use crate::config::HttpSettings;
 use crate::http::etag;
 use crate::http::openapi::{self, IfNoneMatch};
-use crate::http::query::NoQuery;
+use crate::http::query::{NoQuery, Query};
 
 /// The document, written once at the start.
 pub(in crate::http) struct Document(Bytes);

@@ -1,7 +1,7 @@
 //! `GET /get_pic`: the newest stranger picture, or `?id=`; with
 //! `?size=thumb` its thumbnail.
 
-use actix_web::web::{Data, Query};
+use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use serde::Deserialize;
 use utoipa::IntoParams;
@@ -9,6 +9,7 @@ use utoipa::IntoParams;
 use crate::http::auth::Caller;
 use crate::http::openapi::{IfNoneMatch, Range};
 use crate::http::picture_answer::PictureView;
+use crate::http::query::Query;
 use crate::http::{ApiError, Services, picture_answer};
 use crate::pictures::{PictureId, PictureSize};
 

@@ -1,10 +1,11 @@
 //! `POST /lock`: lock all devices, or `?device=`, or those of a `?kind=`.
 
-use actix_web::web::{Data, Payload, Query};
+use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 
 use crate::commands::Verb;
 use crate::http::openapi::{CommandAnswers, IdempotencyKey};
+use crate::http::query::Query;
 use crate::http::{ApiError, Origins, Services, body, operate};
 
 /// Locks devices: all of them, or `device`, or those of a `kind`.

@@ -2,12 +2,13 @@
 //! server has signed. Nobody need be known: the link is what lets them in.
 
 use actix_web::http::header::{CROSS_ORIGIN_RESOURCE_POLICY, HeaderValue};
-use actix_web::web::{Data, Path, Query};
+use actix_web::web::{Data, Path};
 use actix_web::{HttpRequest, HttpResponse};
 
 use crate::events::{Event, Kind};
 use crate::http::openapi::{IfNoneMatch, Range};
 use crate::http::peer::Peer;
+use crate::http::query::Query;
 use crate::http::{ApiError, Services, picture_answer};
 use crate::identity::Through;
 use crate::pictures::{PictureId, ShownLink};

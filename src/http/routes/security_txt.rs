@@ -1,11 +1,11 @@
 //! `/.well-known/security.txt`: whom to tell of a hole (RFC 9116).
 
-use actix_web::web::{Data, Query};
+use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
-use crate::http::query::NoQuery;
+use crate::http::query::{NoQuery, Query};
 use crate::http::{ApiError, Services, etag};
 
 /// It is made anew each day, and good for half a year.

@@ -1,6 +1,6 @@
 //! `POST /test`: lock or unlock as the body says.
 
-use actix_web::web::{Data, Payload, Query};
+use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use serde::Deserialize;
 use utoipa::{IntoParams, ToSchema};
@@ -10,7 +10,7 @@ use crate::device_interface::Selection;
 use crate::http::body::Said;
 use crate::http::openapi::{CommandAnswers, IdempotencyKey};
 use crate::http::operate::{self, Ask, Wish};
-use crate::http::query::Wait;
+use crate::http::query::{Query, Wait};
 use crate::http::{ApiError, Services, body};
 use crate::state::DeviceId;
 

@@ -1,10 +1,11 @@
 //! `POST /unlock`: unlock all devices, or `?device=`, or those of a `?kind=`.
 
-use actix_web::web::{Data, Payload, Query};
+use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 
 use crate::commands::Verb;
 use crate::http::openapi::{CommandAnswers, IdempotencyKey};
+use crate::http::query::Query;
 use crate::http::{ApiError, Origins, Services, body, operate};
 
 /// Unlocks devices: all of them, or `device`, or those of a `kind`.

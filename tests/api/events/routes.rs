@@ -141,6 +141,8 @@ async fn an_export_has_every_event_whatever_stands_in_it_and_no_formula() {
     let details: Vec<_> = lines.iter().map(|line| line["detail"].as_str().unwrap()).collect();
     assert_eq!(details, NASTY);
     server.get("/api/v1/events/export?format=xls").await.problem(400, "malformed");
+    let head = server.client.head(server.url("/api/v1/events/export"));
+    assert_eq!(server.send(head).await.status, 200);
     // Who takes the record away is on record.
     let exports = table.events("record").await;
     assert_eq!(exports.len(), 2, "{exports:?}");

@@ -1,7 +1,7 @@
 //! What a thread does when it has nothing to do: it sleeps until something
 //! comes. Where its clients are quick it looks for more before that
-//! ([`BusyPoll`]); where they say little at a time, and much of it, it lets some
-//! come together ([`Gathering`]).
+//! ([`BusyPoll`]); where one of them says much, a little at a time, it lets some
+//! of that come together ([`Coalescing`]).
 
 use std::cell::{Cell, RefCell};
 use std::future::{pending, poll_fn};
@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use tokio::runtime::{Builder, Runtime};
 
 use super::busy_poll::BusyPoll;
-use super::gathering::{Gathering, PAUSE};
+use super::coalescing::{Coalescing, PAUSE};
 
 thread_local! {
     static CAME: Cell<Came> = const { Cell::new(Came::nothing_since(0)) };
@@ -69,20 +69,20 @@ pub(super) fn time_spent() -> Duration {
     WATCH.with_borrow(|watch| watch.busy_poll.time_spent())
 }
 
-/// A runtime whose one thread looks for more for so long before it sleeps;
-/// zero: it does not. On a machine with one core it only sleeps: there, others
-/// come when it does.
+/// A runtime whose one thread looks for more for so long before it sleeps, or
+/// lets more come together; zero, or on a machine with one core: it only sleeps.
 pub(super) fn runtime(busy_poll: Duration) -> io::Result<Runtime> {
     let mut builder = Builder::new_current_thread();
     builder.enable_all();
-    if available_parallelism().is_ok_and(|cores| cores.get() == 1) {
+    let is_alone = available_parallelism().is_ok_and(|cores| cores.get() == 1);
+    if busy_poll.is_zero() || is_alone {
         return builder.build();
     }
     builder.on_thread_park(move || {
         let came = CAME.get();
         CAME.set(Came::nothing_since(came.session));
         let next = WATCH.with_borrow_mut(|watch| watch.next(Instant::now(), came, busy_poll));
-        if next == Next::Gather {
+        if next == Next::Coalesce {
             std::thread::sleep(PAUSE);
         }
     });
@@ -107,7 +107,7 @@ async fn stay_awake() {
 struct Watch {
     task: Option<Waker>,
     busy_poll: BusyPoll,
-    gathering: Gathering,
+    coalescing: Coalescing,
     /// When it last had nothing to do any more.
     since: Option<Instant>,
     /// When it was last told of something, if only that there is nothing.
@@ -119,7 +119,7 @@ struct Watch {
 enum Next {
     Sleep,
     Look,
-    Gather,
+    Coalesce,
 }
 
 impl Watch {
@@ -131,13 +131,13 @@ impl Watch {
                 let work = now.saturating_duration_since(woken);
                 let round = Round { came, wait, work };
                 self.busy_poll.ended(&round, busy_poll);
-                if self.gathering.is_worth_it(&round, now) {
-                    return Next::Gather;
+                if self.coalescing.is_worth_it(&round, now) {
+                    return Next::Coalesce;
                 }
             }
         }
         let waited = now - *self.since.get_or_insert(now);
-        if busy_poll.is_zero() || !self.busy_poll.is_worth_it(now, waited, busy_poll) {
+        if !self.busy_poll.is_worth_it(now, waited, busy_poll) {
             return Next::Sleep;
         }
         if let Some(task) = &self.task {
@@ -205,8 +205,9 @@ mod tests {
             watch.woken = Some(now + wait);
             now += wait + work;
             let (last, session) = if in_turn { (number % 2, 1 - number % 2) } else { (1, 1) };
-            next = watch.next(now, Came::nothing_since(last).and(session, 80), Duration::ZERO);
-            if next != Next::Sleep {
+            let came = Came::nothing_since(last).and(session, 80);
+            next = watch.next(now, came, SPAN);
+            if next == Next::Coalesce {
                 break;
             }
         }
@@ -214,10 +215,10 @@ mod tests {
     }
 
     #[test]
-    fn what_one_client_says_without_a_pause_is_gathered() {
+    fn what_one_client_says_without_a_pause_comes_together() {
         let (less, more) = (Duration::from_micros(1), Duration::from_micros(4));
-        assert_eq!(after_many(less, more, false), Next::Gather);
-        assert_eq!(after_many(more, less, false), Next::Sleep);
-        assert_eq!(after_many(less, more, true), Next::Sleep);
+        assert_eq!(after_many(less, more, false), Next::Coalesce);
+        assert_ne!(after_many(more, less, false), Next::Coalesce);
+        assert_ne!(after_many(less, more, true), Next::Coalesce);
     }
 }

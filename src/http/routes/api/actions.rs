@@ -1,7 +1,7 @@
 //! `GET /api/v1/actions`: what a message's first word can be; and
 //! `POST /api/v1/actions/{name}`: the same as to say it over MQTT, as an app.
 
-use actix_web::web::{Data, Path, Payload, Query};
+use actix_web::web::{Data, Path, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -12,7 +12,7 @@ use crate::actions::ListedAction;
 use crate::http::body::{self, Said};
 use crate::http::openapi::{CommandAnswers, IdempotencyKey, IfNoneMatch};
 use crate::http::operate::{self, Ask, Wish};
-use crate::http::query::{NoQuery, Wait};
+use crate::http::query::{NoQuery, Query, Wait};
 use crate::http::{ApiError, Services, etag};
 
 #[derive(Debug, Deserialize, IntoParams)]

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use actix_web::http::header::LOCATION;
-use actix_web::web::{Data, Path, Payload, Query};
+use actix_web::web::{Data, Path, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -16,7 +16,7 @@ use crate::http::account_list::PageParameters;
 use crate::http::account_view::{self, AccountView};
 use crate::http::auth::Caller;
 use crate::http::openapi::IfNoneMatch;
-use crate::http::query::NoQuery;
+use crate::http::query::{NoQuery, Query};
 use crate::http::{ApiError, Services, body, etag};
 use crate::identity::{
     Account, AccountGrant, AccountId, AccountKind, Identity, KeySecret, Proof, Role, Scope, Scopes,

@@ -1,10 +1,10 @@
 //! `GET /api/v1/broker`: where devices and the server meet.
 
-use actix_web::web::{Data, Query};
+use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 
 use crate::http::openapi::IfNoneMatch;
-use crate::http::query::NoQuery;
+use crate::http::query::{NoQuery, Query};
 use crate::http::{ApiError, BrokerAddress, Services, etag};
 
 /// Where devices and the server meet.

@@ -1,13 +1,13 @@
 //! `/api/v1/commands/{id}`: one command, under way or ended.
 
-use actix_web::web::{Data, Path, Query};
+use actix_web::web::{Data, Path};
 use actix_web::{HttpRequest, HttpResponse};
 
 use crate::commands::CommandId;
 use crate::http::auth::Caller;
 use crate::http::command_view::CommandView;
 use crate::http::openapi::IfNoneMatch;
-use crate::http::query::NoQuery;
+use crate::http::query::{NoQuery, Query};
 use crate::http::{ApiError, Services, etag};
 
 /// One command: how far it came, or how it ended.

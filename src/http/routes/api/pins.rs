@@ -1,6 +1,6 @@
 //! `/api/v1/pins`: everybody's codes for keypads, and `/api/v1/pins/{id}`.
 
-use actix_web::web::{Data, Path, Payload, Query};
+use actix_web::web::{Data, Path, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use serde::Deserialize;
 use utoipa::ToSchema;
@@ -9,7 +9,7 @@ use crate::events::Kind;
 use crate::http::auth::Caller;
 use crate::http::openapi::IfNoneMatch;
 use crate::http::pin_view::{self, PinList, PinView, missing};
-use crate::http::query::NoQuery;
+use crate::http::query::{NoQuery, Query};
 use crate::http::{ApiError, Services, body, etag};
 use crate::identity::pins::{Pin, PinId};
 

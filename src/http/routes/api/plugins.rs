@@ -1,7 +1,7 @@
 //! `GET /api/v1/plugins`: the plugins, and how far each came; and
 //! `/api/v1/plugins/{name}`: one is installed from afar, or removed.
 
-use actix_web::web::{Data, Path, Payload, Query};
+use actix_web::web::{Data, Path, Payload};
 use actix_web::{HttpMessage as _, HttpRequest, HttpResponse};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 
 use crate::http::auth::Caller;
 use crate::http::openapi::IfNoneMatch;
-use crate::http::query::NoQuery;
+use crate::http::query::{NoQuery, Query};
 use crate::http::{ApiError, Services, body, etag};
 use crate::plugin_host::{Installed, PluginReport};
 

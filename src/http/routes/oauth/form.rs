@@ -1,6 +1,6 @@
 //! The forms that `/oauth` takes.
 
-use actix_web::web::{Payload, Query};
+use actix_web::web::Payload;
 use actix_web::{HttpMessage as _, HttpRequest};
 use serde::de::DeserializeOwned;
 
@@ -26,8 +26,7 @@ pub(super) async fn read<T: DeserializeOwned>(
     let body = body::read_small(request, payload, settings).await?;
     let body = std::str::from_utf8(&body).map_err(|_| OauthError::request("it is no form"))?;
     // What the parser says could have a secret in it.
-    let form = Query::<T>::from_query(body);
-    form.map(Query::into_inner).map_err(|_| {
+    serde_urlencoded::from_str(body).map_err(|_| {
         OauthError::request("the form lacks `grant_type` or `token`, or has a field twice")
     })
 }

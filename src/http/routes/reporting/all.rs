@@ -2,7 +2,7 @@
 //! give it: a bare array. Where there is more, the header `Link` says where.
 
 use actix_web::http::header::LINK;
-use actix_web::web::{Data, Query};
+use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -11,7 +11,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use crate::http::auth::Caller;
 use crate::http::openapi::IfNoneMatch;
-use crate::http::query::{Cursor, Limit};
+use crate::http::query::{Cursor, Limit, Query};
 use crate::http::{ApiError, Services, etag, message_view};
 use crate::messages::{Filter, Message, MessageState, Position};
 

@@ -1,6 +1,6 @@
 //! `/api/v1/devices/{id}/commands`: what one device was told to do.
 
-use actix_web::web::{Data, Path, Payload, Query};
+use actix_web::web::{Data, Path, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -13,7 +13,7 @@ use crate::http::command_page::CommandPage;
 use crate::http::command_view::CommandView;
 use crate::http::openapi::{CommandAnswers, IdempotencyKey, IfNoneMatch};
 use crate::http::operate::{self, Ask, Wish};
-use crate::http::query::{Limit, Wait};
+use crate::http::query::{Limit, Query, Wait};
 use crate::http::{ApiError, Services, body, etag};
 use crate::state::DeviceId;
 

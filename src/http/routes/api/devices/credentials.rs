@@ -1,7 +1,7 @@
 //! `/api/v1/devices/{id}/credentials`: what a device shows to be let in.
 
 use actix_web::http::header::{CACHE_CONTROL, LOCATION};
-use actix_web::web::{Data, Path, Payload, Query};
+use actix_web::web::{Data, Path, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -11,7 +11,7 @@ use crate::device_interface::DeviceTopicNames;
 use crate::events::{Event, Kind};
 use crate::http::auth::Caller;
 use crate::http::openapi::IfNoneMatch;
-use crate::http::query::NoQuery;
+use crate::http::query::{NoQuery, Query};
 use crate::http::{ApiError, Services, body, etag};
 use crate::identity::devices::{DeviceCredential, IssuedCredentials};
 use crate::state::{DeviceId, DeviceKind};

@@ -5,7 +5,7 @@ pub(in crate::http) mod credentials;
 
 use std::sync::Arc;
 
-use actix_web::web::{Data, Path, Query};
+use actix_web::web::{Data, Path};
 use actix_web::{HttpRequest, HttpResponse};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -13,7 +13,7 @@ use utoipa::{IntoParams, ToSchema};
 use crate::events::{Event, Kind};
 use crate::http::auth::Caller;
 use crate::http::openapi::IfNoneMatch;
-use crate::http::query::{Limit, NoQuery};
+use crate::http::query::{Limit, NoQuery, Query};
 use crate::http::{ApiError, Services, etag};
 use crate::identity::devices::DeviceCredential;
 use crate::state::{Device, DeviceId, DeviceKind};

@@ -2,8 +2,9 @@
 //! oldest first.
 
 use actix_web::HttpResponse;
+use actix_web::http::Method;
 use actix_web::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
-use actix_web::web::{Data, Query};
+use actix_web::web::Data;
 use bytes::Bytes;
 use futures_util::stream;
 use serde::Deserialize;
@@ -12,7 +13,7 @@ use utoipa::IntoParams;
 use crate::events::{Event, EventError, Events, Filter, Kind, Recorded};
 use crate::export_format::Format;
 use crate::http::auth::Caller;
-use crate::http::query::Moment;
+use crate::http::query::{Moment, Query};
 use crate::http::{ApiError, Services};
 use crate::state::DeviceId;
 
@@ -53,7 +54,8 @@ struct Rest {
 
 /// All events that are like this, as a file, the oldest first.
 ///
-/// Up to the newest event of this moment. That it was asked for is an event.
+/// Up to the newest event of this moment. That it was asked for is an event;
+/// HEAD gives nothing away, and is none.
 #[utoipa::path(
     get,
     path = "/api/v1/events/export",
@@ -68,6 +70,7 @@ struct Rest {
     ),
 )]
 pub(in crate::http) async fn get(
+    method: Method,
     caller: Caller,
     query: Query<Parameters>,
     services: Data<Services>,
@@ -77,16 +80,20 @@ pub(in crate::http) async fn get(
     let filter = Filter { actor, kind, device, result, from, to };
     let events = services.events.clone();
     let last = events.newest().await?;
+    let file = format!("attachment; filename=\"latchlight-events.{}\"", format.as_str());
+    let mut answer = HttpResponse::Ok();
+    answer
+        .insert_header((CONTENT_TYPE, format.media_type()))
+        .insert_header((CONTENT_DISPOSITION, file));
+    if method == Method::HEAD {
+        return Ok(answer.finish());
+    }
     let what = format!("{} of events up to {last}", format.as_str());
     events.record_now(Event::of(Kind::Record, &caller.0, "export").detail(&what)).await?;
     let head = Some(format.head(&Recorded::NAMES));
     let rest = Rest { events, filter, format, head, after: 0, last };
-    let file = format!("attachment; filename=\"latchlight-events.{}\"", format.as_str());
-    Ok(HttpResponse::Ok()
-        .insert_header((CONTENT_TYPE, format.media_type()))
-        .insert_header((CONTENT_DISPOSITION, file))
-        // What fails on the way cuts the answer off: nobody takes a part for all.
-        .streaming(stream::try_unfold(rest, Rest::next)))
+    // What fails on the way cuts the answer off: nobody takes a part for all.
+    Ok(answer.streaming(stream::try_unfold(rest, Rest::next)))
 }
 
 impl Rest {

@@ -4,14 +4,14 @@
 pub(in crate::http) mod export;
 pub(in crate::http) mod stream;
 
-use actix_web::web::{Data, Path, Query};
+use actix_web::web::{Data, Path};
 use actix_web::{HttpRequest, HttpResponse};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::events::{Filter, Kind, Recorded};
 use crate::http::openapi::IfNoneMatch;
-use crate::http::query::{Limit, Moment, NoQuery};
+use crate::http::query::{Limit, Moment, NoQuery, Query};
 use crate::http::{ApiError, Services, etag};
 use crate::state::DeviceId;
 

@@ -3,13 +3,14 @@
 
 use actix_web::http::Method;
 use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName};
-use actix_web::web::{Data, Query};
+use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 
 use crate::events::{EventError, Events, Kind, Which};
 use crate::http::auth::Caller;
 use crate::http::connection::Usage;
 use crate::http::event_stream::{Gap, Opening, Sight, Start, sight};
+use crate::http::query::Query;
 use crate::http::stopping::Stopping;
 use crate::http::streams::Streams;
 use crate::http::{ApiError, Origins, Services};

@@ -3,7 +3,7 @@
 pub(in crate::http) mod password;
 pub(in crate::http) mod pins;
 
-use actix_web::web::{Data, Query};
+use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use latchlight_plugin_api as plugin_api;
 use serde::{Deserialize, Serialize};
@@ -12,7 +12,7 @@ use utoipa::{IntoParams, ToSchema};
 use crate::commands::Verb;
 use crate::http::auth::Caller;
 use crate::http::openapi::IfNoneMatch;
-use crate::http::query::Limit;
+use crate::http::query::{Limit, Query};
 use crate::http::{ApiError, Services, etag};
 use crate::identity::{AccountGrant, Principal, Role, Scope, Scopes, Who};
 use crate::state::{Device, DeviceId, DeviceKind};

@@ -1,6 +1,6 @@
 //! `/api/v1/me/password`: who knows the old one has a new one.
 
-use actix_web::web::{Data, Payload, Query};
+use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use serde::Deserialize;
 use utoipa::ToSchema;
@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 use crate::events::{Event, Kind};
 use crate::http::auth::Caller;
 use crate::http::password_change::{self, PasswordIsSet};
-use crate::http::query::NoQuery;
+use crate::http::query::{NoQuery, Query};
 use crate::http::{ApiError, Services, body};
 use crate::identity::pins::PinsThen;
 use crate::identity::{Account, AccountKind, NewPassword, ShownPassword, Who};

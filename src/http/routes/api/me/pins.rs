@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use actix_web::web::{Data, Path, Payload, Query};
+use actix_web::web::{Data, Path, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use serde::Deserialize;
 use utoipa::ToSchema;
@@ -14,7 +14,7 @@ use crate::events::{Event, Kind};
 use crate::http::auth::Caller;
 use crate::http::openapi::IfNoneMatch;
 use crate::http::pin_view::{self, Made, PinBody, PinList, missing};
-use crate::http::query::NoQuery;
+use crate::http::query::{NoQuery, Query};
 use crate::http::{ApiError, Services, body, etag};
 use crate::identity::pins::{Digits, PinId, PinName};
 use crate::identity::{Account, AccountKind, Role, Scope, ShownPassword, Who, Window};

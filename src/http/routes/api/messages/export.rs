@@ -2,8 +2,9 @@
 //! the oldest first.
 
 use actix_web::HttpResponse;
+use actix_web::http::Method;
 use actix_web::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
-use actix_web::web::{Data, Query};
+use actix_web::web::Data;
 use bytes::Bytes;
 use futures_util::stream;
 use serde::Deserialize;
@@ -14,7 +15,7 @@ use crate::export_format::Format;
 use crate::http::auth::Caller;
 use crate::http::message_columns;
 use crate::http::message_view::{self, MessageView};
-use crate::http::query::{Moment, TopicQuery};
+use crate::http::query::{Moment, Query, TopicQuery};
 use crate::http::{ApiError, Services};
 use crate::messages::{
     Direction, Filter, MessageError, MessageId, MessageState, Messages, Position,
@@ -59,7 +60,8 @@ struct Rest {
 
 /// All messages that are like this, as a file, the oldest first.
 ///
-/// Up to the newest message of this moment. That it was asked for is an event.
+/// Up to the newest message of this moment. That it was asked for is an event;
+/// HEAD gives nothing away, and is none.
 #[utoipa::path(
     get,
     path = "/api/v1/messages/export",
@@ -74,6 +76,7 @@ struct Rest {
     ),
 )]
 pub(in crate::http) async fn get(
+    method: Method,
     caller: Caller,
     query: Query<Parameters>,
     services: Data<Services>,
@@ -90,18 +93,22 @@ pub(in crate::http) async fn get(
     };
     let messages = services.messages.clone();
     let last = messages.newest().await?;
+    let file = format!("attachment; filename=\"latchlight-messages.{}\"", format.as_str());
+    let mut answer = HttpResponse::Ok();
+    answer
+        .insert_header((CONTENT_TYPE, format.media_type()))
+        .insert_header((CONTENT_DISPOSITION, file));
+    if method == Method::HEAD {
+        return Ok(answer.finish());
+    }
     let what = format!("{} of messages up to {last}", format.as_str());
     let event = Event::of(Kind::Record, &caller.0, "export").detail(&what);
     services.events.record_now(event).await?;
     let head = Some(format.head(&message_columns::COLUMNS));
     let position = Some(Position::After(None, last));
     let rest = Rest { messages, filter, format, head, last, position };
-    let file = format!("attachment; filename=\"latchlight-messages.{}\"", format.as_str());
-    Ok(HttpResponse::Ok()
-        .insert_header((CONTENT_TYPE, format.media_type()))
-        .insert_header((CONTENT_DISPOSITION, file))
-        // What fails on the way cuts the answer off: nobody takes a part for all.
-        .streaming(stream::try_unfold(rest, Rest::next)))
+    // What fails on the way cuts the answer off: nobody takes a part for all.
+    Ok(answer.streaming(stream::try_unfold(rest, Rest::next)))
 }
 
 impl Rest {

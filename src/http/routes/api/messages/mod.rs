@@ -3,7 +3,7 @@
 
 pub(in crate::http) mod export;
 
-use actix_web::web::{Data, Path, Query};
+use actix_web::web::{Data, Path};
 use actix_web::{HttpRequest, HttpResponse};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -11,7 +11,7 @@ use utoipa::{IntoParams, ToSchema};
 use crate::http::auth::Caller;
 use crate::http::message_view::{self, MessageView};
 use crate::http::openapi::IfNoneMatch;
-use crate::http::query::{Cursor, Limit, Moment, NoQuery, TopicQuery};
+use crate::http::query::{Cursor, Limit, Moment, NoQuery, Query, TopicQuery};
 use crate::http::{ApiError, Services, etag};
 use crate::messages::{Direction, Filter, MessageId, MessageState, Position};
 

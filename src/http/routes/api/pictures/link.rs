@@ -1,12 +1,12 @@
 //! `POST /api/v1/pictures/{id}/link`: links that open a picture to whoever has
 //! them, for a while.
 
-use actix_web::web::{Data, Path, Payload, Query};
+use actix_web::web::{Data, Path, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 
 use crate::events::{Event, Kind};
 use crate::http::auth::Caller;
-use crate::http::query::NoQuery;
+use crate::http::query::{NoQuery, Query};
 use crate::http::{ApiError, Services, body, picture_answer};
 use crate::pictures::{PictureId, SignedLinks};
 

@@ -4,7 +4,7 @@
 pub(in crate::http) mod link;
 pub(in crate::http) mod upload;
 
-use actix_web::web::{Data, Path, Query};
+use actix_web::web::{Data, Path};
 use actix_web::{HttpRequest, HttpResponse};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -13,7 +13,7 @@ use crate::events::{Event, Kind};
 use crate::http::auth::Caller;
 use crate::http::openapi::{IfNoneMatch, Range};
 use crate::http::picture_answer::{self, PictureView};
-use crate::http::query::{Limit, NoQuery};
+use crate::http::query::{Limit, NoQuery, Query};
 use crate::http::{ApiError, Services, etag};
 use crate::pictures::{PictureId, PictureSize};
 

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use actix_multipart::Multipart;
 use actix_web::http::header::LOCATION;
-use actix_web::web::{Data, Payload, Query};
+use actix_web::web::{Data, Payload};
 use actix_web::{HttpMessage as _, HttpRequest, HttpResponse};
 use bytes::{Bytes, BytesMut};
 use futures_util::TryStreamExt as _;
@@ -16,6 +16,7 @@ use utoipa::{IntoParams, ToSchema};
 use crate::events::{Event, Kind};
 use crate::http::auth::Caller;
 use crate::http::picture_answer::PictureView;
+use crate::http::query::Query;
 use crate::http::{ApiError, Services, body};
 use crate::identity::Who;
 use crate::pictures::{Picture, Upload};

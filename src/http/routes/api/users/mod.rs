@@ -6,7 +6,7 @@ pub(in crate::http) mod pins;
 use std::sync::Arc;
 
 use actix_web::http::header::LOCATION;
-use actix_web::web::{Data, Path, Payload, Query};
+use actix_web::web::{Data, Path, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -18,7 +18,7 @@ use crate::http::account_list::PageParameters;
 use crate::http::account_view::{self, AccountView};
 use crate::http::auth::Caller;
 use crate::http::openapi::IfNoneMatch;
-use crate::http::query::NoQuery;
+use crate::http::query::{NoQuery, Query};
 use crate::http::{ApiError, Services, body, etag};
 use crate::identity::oidc::Subject;
 use crate::identity::{

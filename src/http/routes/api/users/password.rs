@@ -1,6 +1,6 @@
 //! `/api/v1/users/{name}/password`: gives somebody a new one.
 
-use actix_web::web::{Data, Path, Payload, Query};
+use actix_web::web::{Data, Path, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use serde::Deserialize;
 use utoipa::ToSchema;
@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 use super::find;
 use crate::http::auth::Caller;
 use crate::http::password_change::{self, PasswordIsSet};
-use crate::http::query::NoQuery;
+use crate::http::query::{NoQuery, Query};
 use crate::http::{ApiError, Services, body};
 use crate::identity::pins::PinsThen;
 use crate::identity::{Account, NewPassword};

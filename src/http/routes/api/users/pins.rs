@@ -1,13 +1,13 @@
 //! `/api/v1/users/{name}/pins`: somebody's codes for keypads.
 
-use actix_web::web::{Data, Path, Payload, Query};
+use actix_web::web::{Data, Path, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 
 use super::find;
 use crate::http::auth::Caller;
 use crate::http::openapi::IfNoneMatch;
 use crate::http::pin_view::{self, Made, PinBody, PinList};
-use crate::http::query::NoQuery;
+use crate::http::query::{NoQuery, Query};
 use crate::http::{ApiError, Services, body, etag};
 
 /// What is kept of somebody's codes.

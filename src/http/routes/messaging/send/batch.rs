@@ -2,7 +2,7 @@
 //! with a result of its own.
 
 use actix_web::http::StatusCode;
-use actix_web::web::{Data, Payload, Query};
+use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use futures_util::future::join_all;
 use serde::Deserialize;
@@ -15,7 +15,7 @@ use crate::http::message_answer;
 use crate::http::message_body::MessageBody;
 use crate::http::once::{self, Asked, Outcome};
 use crate::http::openapi::IdempotencyKey;
-use crate::http::query::NoQuery;
+use crate::http::query::{NoQuery, Query};
 use crate::http::{ApiError, Services, body};
 use crate::identity::Principal;
 use crate::messages::Draft;

@@ -2,7 +2,7 @@
 
 pub(in crate::http) mod batch;
 
-use actix_web::web::{Data, Payload, Query};
+use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 
 use crate::http::auth::Caller;
@@ -10,7 +10,7 @@ use crate::http::message_answer::{self, MessageAnswer};
 use crate::http::message_body::MessageBody;
 use crate::http::once::{self, Asked, Outcome};
 use crate::http::openapi::IdempotencyKey;
-use crate::http::query::NoQuery;
+use crate::http::query::{NoQuery, Query};
 use crate::http::{ApiError, Services, body};
 
 const ROUTE: &str = "POST /messaging/send";

@@ -1,7 +1,7 @@
 //! `GET /oauth/oidc/callback`: a browser comes back from the provider.
 
 use actix_web::http::{StatusCode, header};
-use actix_web::web::{Data, Query};
+use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 
 use super::super::cookie;
@@ -9,6 +9,7 @@ use super::super::error::not_stored;
 use super::{page, provider};
 use crate::http::error::Problem;
 use crate::http::peer::Peer;
+use crate::http::query::Query;
 use crate::http::{ApiError, Services};
 use crate::identity::RefreshToken;
 use crate::identity::oidc::Answer;

@@ -1,7 +1,7 @@
 //! `GET /oauth/oidc/start`: sends a browser to the provider.
 
 use actix_web::http::{StatusCode, header};
-use actix_web::web::{Data, Query};
+use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 
 use super::super::cookie;
@@ -9,7 +9,7 @@ use super::super::error::not_stored;
 use super::{page, provider};
 use crate::config::HttpSettings;
 use crate::http::peer::Peer;
-use crate::http::query::NoQuery;
+use crate::http::query::{NoQuery, Query};
 use crate::http::{ApiError, Origins, Services};
 
 /// Where the provider sends people back to.
