@@ -54,8 +54,10 @@ pub struct Options {
     pub threads: usize,
     /// For how long a thread that has nothing to do looks for more before it
     /// sleeps, while its clients keep answering within that time, one message
-    /// after the other, and a core has nothing to do. Zero, or a machine with
-    /// one core: it sleeps at once.
+    /// after the other, and a core has nothing to do. And whether a thread that
+    /// one client keeps awake by single messages, without waiting for answers,
+    /// lets some of them come together, for some 70 µs. Zero, or a machine with
+    /// one core: it sleeps at once, and does not.
     pub busy_poll: Duration,
     /// The largest packet that is taken, in bytes.
     /// Of those that are no PUBLISH, never more than 1 MiB.

@@ -86,7 +86,8 @@ pub(in crate::http) async fn get(
         .insert_header((CONTENT_TYPE, format.media_type()))
         .insert_header((CONTENT_DISPOSITION, file));
     if method == Method::HEAD {
-        return Ok(answer.finish());
+        // Of no length that it could say (RFC 9110, 8.6).
+        return Ok(answer.streaming(stream::empty::<Result<Bytes, EventError>>()));
     }
     let what = format!("{} of events up to {last}", format.as_str());
     events.record_now(Event::of(Kind::Record, &caller.0, "export").detail(&what)).await?;

@@ -134,7 +134,7 @@ impl Wanted {
         for (name, value) in query {
             let words = value.split(',');
             match name.as_str() {
-                "after" => wanted.after = Some(number("after", value)?),
+                "after" => wanted.after = Some(number("query: after", value)?),
                 "kind" => {
                     for word in words {
                         wanted.which.kinds.push(kind(word)?);
@@ -168,6 +168,6 @@ fn kind(word: &str) -> Result<Kind, ApiError> {
     let found = Kind::ALL.into_iter().find(|kind| kind.as_str() == word);
     found.ok_or_else(|| {
         let shown: String = word.chars().take(40).flat_map(char::escape_default).collect();
-        ApiError::Malformed(format!("query: `{shown}` is no kind of event"))
+        ApiError::Malformed(format!("query: kind: `{shown}` is no kind of event"))
     })
 }

@@ -99,7 +99,8 @@ pub(in crate::http) async fn get(
         .insert_header((CONTENT_TYPE, format.media_type()))
         .insert_header((CONTENT_DISPOSITION, file));
     if method == Method::HEAD {
-        return Ok(answer.finish());
+        // Of no length that it could say (RFC 9110, 8.6).
+        return Ok(answer.streaming(stream::empty::<Result<Bytes, MessageError>>()));
     }
     let what = format!("{} of messages up to {last}", format.as_str());
     let event = Event::of(Kind::Record, &caller.0, "export").detail(&what);
