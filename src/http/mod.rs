@@ -26,6 +26,7 @@ mod envelope;
 mod error;
 mod etag;
 mod event_stream;
+mod export_answer;
 mod message_answer;
 mod message_body;
 mod message_columns;

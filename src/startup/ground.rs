@@ -1,6 +1,8 @@
 //! What everything else stands on: the folders, the roster and the database,
 //! which no other server may have.
 
+use std::fs::DirBuilder;
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
@@ -46,10 +48,34 @@ impl Ground {
     }
 }
 
-/// The data folder, made where there is none.
+/// The data folder, made for its owner alone where there is none: all that is in
+/// it is the house's.
 fn data_folder(data: &Path, beside: &Path) -> anyhow::Result<PathBuf> {
     let folder = beside.join(data);
-    std::fs::create_dir_all(&folder)
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(&folder)
         .with_context(|| format!("make the data folder {}", folder.display()))?;
     Ok(folder)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use std::fs::Permissions;
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    #[test]
+    fn the_data_folder_is_its_owners_alone_and_one_that_is_there_stays_as_it_is() {
+        let beside = tempfile::tempdir().unwrap();
+        let mode = |folder: &Path| folder.metadata().unwrap().permissions().mode() & 0o777;
+        let made = data_folder(Path::new("a/data"), beside.path()).unwrap();
+        assert_eq!(mode(&made), 0o700);
+        std::fs::set_permissions(&made, Permissions::from_mode(0o750)).unwrap();
+        assert_eq!(mode(&data_folder(Path::new("a/data"), beside.path()).unwrap()), 0o750);
+    }
 }

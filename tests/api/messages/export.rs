@@ -3,7 +3,7 @@
 use futures_util::StreamExt as _;
 use serde_json::{Value, json};
 
-use crate::harness::Server;
+use crate::harness::{Server, raw_request, raw_response};
 
 const NASTY: [&str; 8] = [
     "=cmd|' /C calc'!A0",
@@ -79,6 +79,24 @@ async fn an_export_has_every_message_whatever_stands_in_it_and_no_formula() {
     assert_eq!(exports.len(), 3, "{events}");
     let detail = exports[2]["detail"].as_str().unwrap();
     assert!(detail.starts_with("csv of messages up to "), "{detail}");
+    server.stop().await;
+}
+
+/// Also where another request comes with it, and the answer is written as if to
+/// that one.
+#[tokio::test]
+async fn head_gives_nothing_of_an_export_away() {
+    let server = Server::start().await;
+    for (records, column) in [("messages", "direction"), ("events", "actor")] {
+        let both = format!(
+            "HEAD /api/v1/{records}/export HTTP/1.1\r\nHost: localhost\r\n\r\n\
+             GET /hello HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+        );
+        let answers = raw_response(raw_request(&server, &both).await).await;
+        assert_eq!(answers.matches("HTTP/1.1 ").count(), 2, "{answers}");
+        assert!(answers.starts_with("HTTP/1.1 200"), "{answers}");
+        assert!(!answers.contains(column), "{answers}");
+    }
     server.stop().await;
 }
 

@@ -10,10 +10,6 @@ use std::time::{Duration, Instant};
 use super::load::{HALF, IdleCores};
 use super::parking::Round;
 
-/// More than so many reads or bytes at once are no message by itself: the answer
-/// to the one before may come with it.
-const FEW: (usize, usize) = (2, 4096);
-
 /// What one that was not quick takes from the score, to which a quick one adds
 /// 1: of 17, at least 16 have to be quick.
 const SLOW: i32 = 16;
@@ -47,9 +43,7 @@ impl BusyPoll {
 
     /// It has had something to do.
     pub(super) fn ended(&mut self, round: &Round, span: Duration) {
-        let (reads, bytes) = FEW;
-        let alone = round.came.reads <= reads && round.came.bytes <= bytes;
-        self.habit.ended(round.wait, span, alone);
+        self.habit.ended(round.wait, span, round.came.is_single());
     }
 
     /// Whether to look for more after having had nothing to do for this long.
@@ -130,7 +124,7 @@ impl Habit {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::threads::parking::Came;
+    use crate::threads::parking::{Came, LITTLE};
 
     const SPAN: Duration = Duration::from_micros(50);
     const SHORT: Duration = Duration::from_micros(20);
@@ -200,10 +194,9 @@ mod tests {
             }
             busy_poll.is_worth_it(now, Duration::ZERO, SPAN)
         };
-        let (nothing, (reads, bytes)) = (Came::nothing_since(1), FEW);
-        let few = (1..reads).fold(nothing.and(1, bytes - reads + 1), |came, _| came.and(1, 1));
-        assert!(looks_after(few));
-        assert!(!looks_after(nothing.and(1, bytes + 1)));
-        assert!(!looks_after((0..=reads).fold(nothing, |came, _| came.and(1, 100))));
+        let nothing = Came::nothing_since(1);
+        assert!(looks_after(nothing.and(1, LITTLE - 1).and(1, 1)));
+        assert!(!looks_after(nothing.and(1, LITTLE + 1)));
+        assert!(!looks_after(nothing.and(1, 100).and(1, 100).and(1, 100)));
     }
 }

@@ -7,15 +7,10 @@
 
 use std::time::{Duration, Instant};
 
-use super::parking::Round;
+use super::parking::{LITTLE, Round};
 
 /// For how long it sleeps. The system adds to it: 50 µs with Linux.
 pub(super) const PAUSE: Duration = Duration::from_micros(20);
-
-/// More than this in a round is not one by one; and where a read brings more
-/// bytes, nothing is won.
-const READS: usize = 2;
-const BYTES: usize = 4096;
 
 /// Work of a round that is no more one by one; from `LONG` on, as much comes
 /// together while the thread works. A sleep that takes so long is none of ours.
@@ -109,7 +104,7 @@ impl Coalescing {
             return is_tried;
         };
         block.sum.add(round);
-        if round.work >= LONG || round.came.bytes > BYTES * round.came.reads {
+        if round.work >= LONG || round.came.bytes > LITTLE * round.came.reads {
             // What comes together by itself is not slept for.
             self.end();
             return false;
@@ -143,8 +138,8 @@ impl Coalescing {
         }
         self.before.add(round);
         let Round { came, wait, work } = *round;
-        let is_little = came.reads <= READS && came.bytes <= BYTES && !came.changes;
-        if is_little && wait < work && work < SHORT {
+        let is_of_one = came.is_single() && !came.changes;
+        if is_of_one && wait < work && work < SHORT {
             self.score = MOST.min(self.score + 1);
         } else {
             self.score = self.score.saturating_sub(OTHER);
@@ -216,7 +211,7 @@ mod tests {
 
     #[test]
     fn what_comes_together_by_itself_is_not_slept_for() {
-        let much = BYTES / 80 + 1;
+        let much = LITTLE / 80 + 1;
         let long = Round { work: LONG, ..round(20, 70) };
         for by_itself in [round(much, 1), long] {
             let (mut coalescing, now) = trying();

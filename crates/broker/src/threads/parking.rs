@@ -31,7 +31,17 @@ pub(super) struct Came {
     pub(super) changes: bool,
 }
 
+/// More than so many reads at once, or so many bytes a time, are no message by
+/// itself: the answer to the one before may come with it.
+const FEW: usize = 2;
+pub(super) const LITTLE: usize = 4096;
+
 impl Came {
+    /// Whether it is a message that came by itself.
+    pub(super) fn is_single(self) -> bool {
+        self.reads <= FEW && self.bytes <= LITTLE
+    }
+
     pub(super) const fn nothing_since(session: u64) -> Self {
         Self { reads: 0, bytes: 0, session, changes: false }
     }

@@ -3,18 +3,17 @@
 
 use actix_web::HttpResponse;
 use actix_web::http::Method;
-use actix_web::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
 use actix_web::web::Data;
 use bytes::Bytes;
 use futures_util::stream;
 use serde::Deserialize;
 use utoipa::IntoParams;
 
-use crate::events::{Event, EventError, Events, Filter, Kind, Recorded};
+use crate::events::{EventError, Events, Filter, Kind, Recorded};
 use crate::export_format::Format;
 use crate::http::auth::Caller;
 use crate::http::query::{Moment, Query};
-use crate::http::{ApiError, Services};
+use crate::http::{ApiError, Services, export_answer};
 use crate::state::DeviceId;
 
 /// How many events are read and sent at a time: the next ones are read when
@@ -80,21 +79,10 @@ pub(in crate::http) async fn get(
     let filter = Filter { actor, kind, device, result, from, to };
     let events = services.events.clone();
     let last = events.newest().await?;
-    let file = format!("attachment; filename=\"latchlight-events.{}\"", format.as_str());
-    let mut answer = HttpResponse::Ok();
-    answer
-        .insert_header((CONTENT_TYPE, format.media_type()))
-        .insert_header((CONTENT_DISPOSITION, file));
-    if method == Method::HEAD {
-        // Of no length that it could say (RFC 9110, 8.6).
-        return Ok(answer.streaming(stream::empty::<Result<Bytes, EventError>>()));
-    }
-    let what = format!("{} of events up to {last}", format.as_str());
-    events.record_now(Event::of(Kind::Record, &caller.0, "export").detail(&what)).await?;
     let head = Some(format.head(&Recorded::NAMES));
     let rest = Rest { events, filter, format, head, after: 0, last };
-    // What fails on the way cuts the answer off: nobody takes a part for all.
-    Ok(answer.streaming(stream::try_unfold(rest, Rest::next)))
+    let lines = stream::try_unfold(rest, Rest::next);
+    export_answer::answer(&method, &caller, &services, ("events", format, last), lines).await
 }
 
 impl Rest {

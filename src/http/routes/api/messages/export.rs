@@ -3,16 +3,15 @@
 
 use actix_web::HttpResponse;
 use actix_web::http::Method;
-use actix_web::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
 use actix_web::web::Data;
 use bytes::Bytes;
 use futures_util::stream;
 use serde::Deserialize;
 use utoipa::IntoParams;
 
-use crate::events::{Event, Kind};
 use crate::export_format::Format;
 use crate::http::auth::Caller;
+use crate::http::export_answer;
 use crate::http::message_columns;
 use crate::http::message_view::{self, MessageView};
 use crate::http::query::{Moment, Query, TopicQuery};
@@ -93,23 +92,11 @@ pub(in crate::http) async fn get(
     };
     let messages = services.messages.clone();
     let last = messages.newest().await?;
-    let file = format!("attachment; filename=\"latchlight-messages.{}\"", format.as_str());
-    let mut answer = HttpResponse::Ok();
-    answer
-        .insert_header((CONTENT_TYPE, format.media_type()))
-        .insert_header((CONTENT_DISPOSITION, file));
-    if method == Method::HEAD {
-        // Of no length that it could say (RFC 9110, 8.6).
-        return Ok(answer.streaming(stream::empty::<Result<Bytes, MessageError>>()));
-    }
-    let what = format!("{} of messages up to {last}", format.as_str());
-    let event = Event::of(Kind::Record, &caller.0, "export").detail(&what);
-    services.events.record_now(event).await?;
     let head = Some(format.head(&message_columns::COLUMNS));
     let position = Some(Position::After(None, last));
     let rest = Rest { messages, filter, format, head, last, position };
-    // What fails on the way cuts the answer off: nobody takes a part for all.
-    Ok(answer.streaming(stream::try_unfold(rest, Rest::next)))
+    let lines = stream::try_unfold(rest, Rest::next);
+    export_answer::answer(&method, &caller, &services, ("messages", format, last), lines).await
 }
 
 impl Rest {
