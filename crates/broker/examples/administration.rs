@@ -9,6 +9,8 @@
 //! Type into its own terminal: `clients`, `client ID`, `subscriptions`,
 //! `retained FILTER`, `clear FILTER`, `disconnect ID`, `end ID`, `counters`.
 
+use std::pin::pin;
+
 use latchlight_broker::{AllowAll, Broker, ReasonCode, TopicFilter};
 use tokio::sync::mpsc;
 
@@ -19,6 +21,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let broker = Broker::builder().access(AllowAll).listener(listener).serve()?;
     println!("listening on {}; Ctrl-C ends it", broker.addresses()[0]);
     let mut lines = typed();
+    // Once for all rounds: between two of them, it would not be seen.
+    let mut stop = pin!(tokio::signal::ctrl_c());
     loop {
         tokio::select! {
             Some(line) = lines.recv() => {
@@ -27,7 +31,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
                     println!("{error}");
                 }
             }
-            _ = tokio::signal::ctrl_c() => break,
+            _ = &mut stop => break,
         }
     }
     broker.close().await;

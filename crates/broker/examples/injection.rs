@@ -9,6 +9,7 @@
 //! ```
 
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -28,12 +29,14 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let doors = TcpListener::bind(lines).await?;
     let (mqtt, lines) = (broker.addresses()[0], doors.local_addr()?);
     println!("MQTT on {mqtt}, lines on {lines}; Ctrl-C ends it");
+    // Once for all rounds: between two of them, it would not be seen.
+    let mut stop = pin!(tokio::signal::ctrl_c());
     loop {
         tokio::select! {
             Ok((socket, address)) = doors.accept() => {
                 tokio::spawn(listen_to(broker.clone(), socket, address));
             }
-            _ = tokio::signal::ctrl_c() => break,
+            _ = &mut stop => break,
         }
     }
     broker.close().await;

@@ -7,6 +7,7 @@
 //! mosquitto_pub -V 5 -u door -P rood -q 1 -t devices/door/up -m hello
 //! ```
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -69,6 +70,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         heard += 1;
         println!("message {heard} has {} bytes", message.payload.len());
     })?;
+    // Once for all rounds: between two of them, it would not be seen.
+    let mut stop = pin!(tokio::signal::ctrl_c());
     loop {
         tokio::select! {
             Some(message) = words.next() => {
@@ -78,7 +81,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
                     tokio::spawn(greet(inline.clone(), device.identity.clone()));
                 }
             }
-            _ = tokio::signal::ctrl_c() => break,
+            _ = &mut stop => break,
         }
     }
     broker.close().await;

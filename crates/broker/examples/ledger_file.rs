@@ -13,6 +13,7 @@
 //! If something is wrong with it, the rules stay as they are.
 
 use std::path::Path;
+use std::pin::pin;
 
 use latchlight_broker::Broker;
 use latchlight_broker::ledger::Ledger;
@@ -36,9 +37,11 @@ async fn run(ledger: &Ledger, broker: &Broker) -> std::io::Result<()> {
     use tokio::signal::unix::{SignalKind, signal};
 
     let mut hang_up = signal(SignalKind::hangup())?;
+    // Once for all rounds: between two of them, it would not be seen.
+    let mut stop = pin!(tokio::signal::ctrl_c());
     loop {
         tokio::select! {
-            ended = tokio::signal::ctrl_c() => return ended,
+            ended = &mut stop => return ended,
             _ = hang_up.recv() => match ledger.reload() {
                 Ok(()) => println!("read again; sessions that were not kept: {}", broker.review()),
                 Err(error) => println!("the rules stay as they are: {error}"),

@@ -12,6 +12,7 @@
 //! common name says, and has the topics below that name. SIGHUP reads the files
 //! again; who is connected stays connected.
 
+use std::pin::pin;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -75,9 +76,11 @@ async fn run(tls: &Tls, files: &[String]) -> std::io::Result<()> {
     use tokio::signal::unix::{SignalKind, signal};
 
     let mut hang_up = signal(SignalKind::hangup())?;
+    // Once for all rounds: between two of them, it would not be seen.
+    let mut stop = pin!(tokio::signal::ctrl_c());
     loop {
         tokio::select! {
-            ended = tokio::signal::ctrl_c() => return ended,
+            ended = &mut stop => return ended,
             _ = hang_up.recv() => match read(files) {
                 Ok(config) => {
                     tls.replace(config);

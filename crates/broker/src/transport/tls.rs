@@ -7,12 +7,13 @@ use std::task::{Context, Poll, Waker};
 
 use parking_lot::{Mutex, MutexGuard};
 use rustls::{ServerConfig, ServerConnection};
+use smallvec::SmallVec;
 use tokio::io::{Interest, Ready};
 
 use super::{Transport, may_block, poll_over};
 
 /// How much of what is encrypted is read at once.
-const CHUNK: usize = 32 * 1024;
+const CHUNK: usize = 64 * 1024;
 
 /// How often one read looks for more: a client that sends records with nothing
 /// in them keeps its thread no longer than others do.
@@ -20,6 +21,16 @@ const ROUNDS: usize = 8;
 
 /// Beyond this, the room for a record is given back when the record is gone.
 const KEPT: usize = 4096;
+
+/// How much rustls copies at once into the records that it encrypts. Of more
+/// than 2 KiB, the C library makes a `rep movsb` where the processor says that
+/// this is fast. On an AMD EPYC that took 16 times as long where the
+/// destination is 1 to 15 bytes ahead of the source, each in its page: here it
+/// is 5 bytes, a record's header.
+const PIECE: usize = 2048;
+
+/// What one write takes at the most; rustls takes no more either.
+const AHEAD: usize = 64 * 1024;
 
 thread_local! {
     static BUFFER: RefCell<Vec<u8>> = RefCell::new(vec![0; CHUNK]);
@@ -251,7 +262,7 @@ impl Transport for TlsStream {
     fn try_write(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
         let mut state = self.state.lock();
         self.flush(&mut state)?;
-        let written = state.session.writer().write_vectored(slices)?;
+        let written = state.session.writer().write_vectored(&in_pieces(slices))?;
         state.ahead = written;
         match self.flush(&mut state) {
             Ok(()) => {}
@@ -293,6 +304,18 @@ impl Drop for TlsStream {
             }
         }
     }
+}
+
+/// What one write takes of these, none of it longer than a piece.
+fn in_pieces<'a>(slices: &'a [IoSlice<'_>]) -> SmallVec<[IoSlice<'a>; 32]> {
+    let pieces = slices.iter().flat_map(|slice| slice.chunks(PIECE));
+    let mut left = AHEAD;
+    let taken = pieces.map_while(|piece| {
+        let count = piece.len().min(left);
+        left -= count;
+        (count > 0).then(|| IoSlice::new(&piece[..count]))
+    });
+    taken.collect()
 }
 
 /// The transport below, as rustls writes to it.
