@@ -15,6 +15,10 @@ use crate::{ClientInfo, Time, Traffic};
 /// How often a publisher that waits looks at whom it waits for.
 const LOOK_AGAIN: Duration = Duration::from_millis(5);
 
+/// To write to so many sessions takes much longer than to look whether more has
+/// come that goes with it.
+const MANY: usize = 64;
+
 /// How many batches a thread keeps for its next packets.
 const POOLED: usize = 4;
 
@@ -129,6 +133,11 @@ impl Batch {
     /// A session whose output has grown.
     pub(crate) fn touch(&mut self, session: &Arc<Session>) {
         self.touched.push(session.clone());
+    }
+
+    /// Whether it takes long to write it out.
+    pub(crate) fn reaches_many(&self) -> bool {
+        self.touched.len() >= MANY
     }
 
     /// Writes everything out.

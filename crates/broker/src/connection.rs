@@ -346,9 +346,24 @@ fn write(client: &Client, ready: Ready) {
     }
 }
 
-/// Reads once and handles what came; gives how many bytes that were.
+/// Reads and handles what came; gives how many bytes that were. Where little
+/// reaches many, what has come by then goes with it.
 fn read(client: &mut Client, transport: &dyn Transport, carry: &mut Carry) -> Result<usize, End> {
-    let read = |client: &mut Client| carry.read(transport, |bytes| take_packets(client, bytes));
+    let read = |client: &mut Client| {
+        let began = client.core.clock.now();
+        let mut read = carry.read(transport, |bytes| take_packets(client, bytes))?;
+        while let Read::Some(all) = &mut read
+            && *all < LEAST_READ
+            && client.batch.reaches_many()
+            && !(carry.has_more() || client.batch.has_met_slow())
+            && client.core.clock.now() - began < TURN
+            && let Read::Some(more) =
+                carry.read_more(transport, |bytes| take_packets(client, bytes))?
+        {
+            *all += more;
+        }
+        Ok(read)
+    };
     match in_batch(client, read)? {
         Read::End => Err(End::Gone),
         Read::Nothing => Ok(0),

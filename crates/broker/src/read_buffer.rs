@@ -57,11 +57,35 @@ impl Carry {
         if self.bytes.len() > CHUNK / 2 {
             return self.read_large(transport, take);
         }
+        self.read_by(|buffer| transport.try_read(buffer), take)
+    }
+
+    /// The same, of what has come since; nothing, while a large packet comes in.
+    ///
+    /// # Errors
+    /// As for `read`.
+    pub(crate) fn read_more<E: From<io::Error>>(
+        &mut self,
+        transport: &dyn Transport,
+        take: impl FnOnce(&[u8]) -> Result<Taken, E>,
+    ) -> Result<Read, E> {
+        if self.bytes.len() > CHUNK / 2 {
+            return Ok(Read::Nothing);
+        }
+        self.read_by(|buffer| transport.try_read_more(buffer), take)
+    }
+
+    /// Reads behind what is held, in the common buffer.
+    fn read_by<E: From<io::Error>>(
+        &mut self,
+        read: impl FnOnce(&mut [u8]) -> io::Result<usize>,
+        take: impl FnOnce(&[u8]) -> Result<Taken, E>,
+    ) -> Result<Read, E> {
         BUFFER.with(|buffer| {
             let mut buffer = buffer.borrow_mut();
             let carried = self.bytes.len();
             buffer[..carried].copy_from_slice(&self.bytes);
-            let read = match transport.try_read(&mut buffer[carried..]) {
+            let read = match read(&mut buffer[carried..]) {
                 Ok(0) => return Ok(Read::End),
                 Ok(read) => read,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {

@@ -4,11 +4,16 @@
 
 mod support;
 
-use std::sync::Arc;
+use std::net::TcpStream;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
-use latchlight_broker::Options;
+use async_trait::async_trait;
+use latchlight_broker::{
+    Access, ClientInfo, ConnectRequest, Options, PublishRequest, ReasonCode, Refusal,
+};
 use latchlight_mqtt::{
     Packet, PacketId, Properties, ProtocolVersion, Publish, QoS, Subscribe, SubscribeFilter,
     SubscriptionOptions,
@@ -94,6 +99,89 @@ impl Flood {
         self.stop.store(true, Ordering::Relaxed);
         self.thread.join().unwrap();
     }
+}
+
+/// Holds the first message up until another one has come, and looks at the
+/// second one who has received anything.
+struct HoldsTheFirst {
+    holds: Sender<()>,
+    goes_on: Mutex<Receiver<()>>,
+    readers: Arc<Mutex<Vec<TcpStream>>>,
+    early: Sender<usize>,
+}
+
+#[async_trait]
+impl Access for HoldsTheFirst {
+    async fn authenticate(&self, request: &ConnectRequest<'_>) -> Result<Arc<str>, ReasonCode> {
+        Ok(request.client_id.into())
+    }
+
+    fn authorize_publish(
+        &self,
+        _: &ClientInfo,
+        request: &PublishRequest<'_>,
+    ) -> Result<(), Refusal> {
+        if request.topic == "all/first" {
+            self.holds.send(()).unwrap();
+            self.goes_on.lock().unwrap().recv().unwrap();
+        } else {
+            let readers = self.readers.lock().unwrap();
+            let has_some = |reader: &&TcpStream| reader.peek(&mut [0]).is_ok();
+            self.early.send(readers.iter().filter(has_some).count()).unwrap();
+        }
+        Ok(())
+    }
+
+    fn authorize_subscribe(&self, _: &ClientInfo, _: &str) -> Result<(), ReasonCode> {
+        Ok(())
+    }
+}
+
+/// What came while a message for many was handled goes with it: one write for
+/// each of them in the place of two.
+#[test]
+fn what_comes_meanwhile_goes_with_a_message_for_many() {
+    const READERS: usize = 100;
+    let ((holds, is_held), (go_on, goes_on), (early, were_early)) =
+        (channel(), channel(), channel());
+    let watched = Arc::new(Mutex::new(Vec::new()));
+    let hook =
+        HoldsTheFirst { holds, goes_on: Mutex::new(goes_on), readers: watched.clone(), early };
+    let broker = TestBroker::build(|builder| {
+        let options = Options { threads: 1, ..Options::default() };
+        builder.options(options).access(hook)
+    });
+    let mut readers: Vec<Client> = (0..READERS)
+        .map(|number| {
+            let mut reader = Client::connect(broker.address(), V311, &format!("reader-{number}"));
+            reader.subscribe("all/+", QoS::AtMostOnce);
+            reader
+        })
+        .collect();
+    let set = |readers: &[Client], nonblocking| {
+        for reader in readers {
+            reader.stream().set_nonblocking(nonblocking).unwrap();
+        }
+    };
+    *watched.lock().unwrap() =
+        readers.iter().map(|reader| reader.stream().try_clone().unwrap()).collect();
+    let mut publisher = Client::connect(broker.address(), V311, "publisher");
+    // Where the machine is busy, the first one was held for longer than a turn.
+    let went_together = (0..100).any(|_| {
+        set(&readers, true);
+        publisher.send(Packet::Publish(Publish::new("all/first", "x")));
+        is_held.recv().unwrap();
+        publisher.send(Packet::Publish(Publish::new("all/second", "x")));
+        go_on.send(()).unwrap();
+        let early = were_early.recv().unwrap();
+        set(&readers, false);
+        for reader in &mut readers {
+            assert_eq!(reader.next_message().0, "all/first");
+            assert_eq!(reader.next_message().0, "all/second");
+        }
+        early == 0
+    });
+    assert!(went_together);
 }
 
 fn repeat(packet: &Packet, times: usize) -> Vec<u8> {

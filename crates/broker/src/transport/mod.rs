@@ -53,6 +53,15 @@ pub(crate) trait Transport: Send + Sync + std::fmt::Debug {
         read
     }
 
+    /// The same where it was read just now: also what has come since, which the
+    /// system has not told of yet.
+    ///
+    /// # Errors
+    /// As for `try_read`.
+    fn try_read_more(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.try_read(buffer)
+    }
+
     /// Writes what fits. What was not written is what the next call begins
     /// with.
     ///

@@ -43,6 +43,10 @@ impl Transport for TcpStream {
         Self::try_read_buf(self, &mut buffer)
     }
 
+    fn try_read_more(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        (&*SockRef::from(self)).read(buffer)
+    }
+
     fn try_write(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
         match slices {
             [one] => Self::try_write(self, one),
