@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Who;
 use super::template::Template;
+use crate::topics::Levels;
 
 /// Such a filter.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Deserialize, Serialize)]
@@ -58,7 +59,7 @@ impl TryFrom<String> for TopicRule {
             "#" => Level::Multi,
             text => Level::Text(Template::parse(text)),
         };
-        let levels = text.split('/').map(level).collect();
+        let levels = Levels::of(&text).map(level).collect();
         Ok(Self { text, levels })
     }
 }
@@ -83,7 +84,7 @@ impl TopicRule {
         if filter.starts_with('$') && !matches!(self.levels[0], Level::Text(_)) {
             return false;
         }
-        let (mut own, mut asked) = (self.levels.iter(), filter.split('/'));
+        let (mut own, mut asked) = (self.levels.iter(), Levels::of(filter));
         loop {
             match (own.next(), asked.next()) {
                 // `#` means the level above it as well.
@@ -102,7 +103,7 @@ impl TopicRule {
         if !matches!(self.levels[0], Level::Text(_)) {
             return false;
         }
-        let (mut own, mut asked) = (self.levels.iter(), topic.split('/'));
+        let (mut own, mut asked) = (self.levels.iter(), Levels::of(topic));
         loop {
             match (own.next(), asked.next()) {
                 (Some(Level::Multi), _) | (None, None) => return true,
@@ -117,7 +118,7 @@ impl TopicRule {
     /// wildcard of the rule reaches `$SYS` here: this is asked in order to
     /// refuse.
     pub(super) fn overlaps(&self, filter: &str, who: &Who<'_>) -> bool {
-        let (mut own, mut asked) = (self.levels.iter(), filter.split('/'));
+        let (mut own, mut asked) = (self.levels.iter(), Levels::of(filter));
         loop {
             match (own.next(), asked.next()) {
                 (Some(Level::Multi), _) | (_, Some("#")) | (None, None) => return true,

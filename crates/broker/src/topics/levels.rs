@@ -10,16 +10,23 @@ impl<'a> Levels<'a> {
     pub(crate) fn of(topic: &'a str) -> Self {
         Self(Some(topic))
     }
+
+    /// The first of them, and what is behind it.
+    pub(crate) fn split(topic: &'a str) -> (&'a str, Option<&'a str>) {
+        match topic.bytes().position(|byte| byte == b'/') {
+            Some(slash) => (&topic[..slash], Some(&topic[slash + 1..])),
+            None => (topic, None),
+        }
+    }
 }
 
 impl<'a> Iterator for Levels<'a> {
     type Item = &'a str;
 
     fn next(&mut self) -> Option<&'a str> {
-        let rest = self.0.take()?;
-        let Some(slash) = rest.bytes().position(|byte| byte == b'/') else { return Some(rest) };
-        self.0 = Some(&rest[slash + 1..]);
-        Some(&rest[..slash])
+        let (level, behind) = Self::split(self.0.take()?);
+        self.0 = behind;
+        Some(level)
     }
 }
 

@@ -56,25 +56,17 @@ impl PartialEq for ByLevel {
 
 impl Eq for ByLevel {}
 
-/// The first level, and what is behind it.
-fn split(levels: &str) -> (&str, Option<&str>) {
-    match levels.split_once('/') {
-        Some((level, behind)) => (level, Some(behind)),
-        None => (levels, None),
-    }
-}
-
 impl Node {
     fn new(levels: &str) -> Box<Self> {
         Box::new(Self { name: levels.into(), ..Self::default() })
     }
 
     fn level(&self) -> &str {
-        split(&self.name).0
+        Levels::split(&self.name).0
     }
 
     fn rest(&self) -> Option<&str> {
-        split(&self.name).1
+        Levels::split(&self.name).1
     }
 
     fn is_of(&self, level: &str) -> bool {
@@ -86,7 +78,7 @@ impl Node {
     /// What is missing on the way there is made.
     pub(super) fn reach<T>(&mut self, levels: Option<&str>, act: impl FnOnce(&mut Ends) -> T) -> T {
         let Some(levels) = levels else { return act(&mut self.ends) };
-        let (level, behind) = split(levels);
+        let (level, behind) = Levels::split(levels);
         let branches = self.branches.get_or_insert_default();
         let mut child = branches.take_out(level).unwrap_or_else(|| Self::new(levels));
         let result = if child.rest() == behind {
@@ -107,7 +99,7 @@ impl Node {
         act: impl FnOnce(&mut Ends) -> T,
     ) -> Option<T> {
         let Some(levels) = levels else { return Some(act(&mut self.ends)) };
-        let (level, behind) = split(levels);
+        let (level, behind) = Levels::split(levels);
         let branches = self.branches.as_mut()?;
         let mut child = branches.take_out(level)?;
         let result = match child.rest() {
@@ -126,7 +118,7 @@ impl Node {
     /// The filters that end where this one does.
     pub(super) fn find(&self, levels: Option<&str>) -> Option<&Ends> {
         let Some(levels) = levels else { return Some(&self.ends) };
-        let (level, behind) = split(levels);
+        let (level, behind) = Levels::split(levels);
         let child = self.branches.as_ref()?.get(level)?;
         match child.rest() {
             rest if rest == behind => Some(&child.ends),
@@ -137,7 +129,7 @@ impl Node {
 
     /// The rest becomes a branch, so that there is room for others.
     fn make_way(&mut self) {
-        let (level, rest) = split(&self.name);
+        let (level, rest) = Levels::split(&self.name);
         let Some(rest) = rest else { return };
         let mut child = Self::new(rest);
         child.ends = std::mem::take(&mut self.ends);
