@@ -1,10 +1,12 @@
 //! The way of a message from its publisher to everyone who gets it.
 
+use std::borrow::Borrow;
 use std::cell::RefCell;
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use latchlight_mqtt::ReasonCode;
-use rustc_hash::FxHashMap;
+use rustc_hash::FxHashSet;
 
 use crate::batch::Batch;
 use crate::broker::Core;
@@ -22,7 +24,7 @@ use crate::{ClientInfo, DropReason, InlineMessage, Stop};
 const LEVELS: usize = 1024;
 
 /// How many routes a thread keeps.
-const ROUTES: usize = 4096;
+const ROUTES: usize = 16 * 1024;
 
 /// About how many bytes they take, all but the last: it forgets them and
 /// begins anew.
@@ -42,9 +44,32 @@ thread_local! {
 #[derive(Default)]
 struct Cache {
     generation: u64,
-    routes: FxHashMap<Box<str>, Arc<Route>>,
+    routes: FxHashSet<ByTopic>,
     bytes: usize,
 }
+
+/// A route, found by its topic.
+struct ByTopic(Arc<Route>);
+
+impl Borrow<str> for ByTopic {
+    fn borrow(&self) -> &str {
+        &self.0.topic
+    }
+}
+
+impl Hash for ByTopic {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.topic.hash(state);
+    }
+}
+
+impl PartialEq for ByTopic {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.topic == other.0.topic
+    }
+}
+
+impl Eq for ByTopic {}
 
 impl Cache {
     fn clear(&mut self) {
@@ -53,8 +78,8 @@ impl Cache {
     }
 
     fn insert(&mut self, route: &Arc<Route>) {
-        self.bytes += route.size() + route.topic.len();
-        self.routes.insert((*route.topic).into(), route.clone());
+        self.bytes += route.size();
+        self.routes.insert(ByTopic(route.clone()));
     }
 }
 
@@ -82,8 +107,8 @@ impl Core {
                 cache.clear();
                 cache.generation = generation;
             }
-            if let Some(route) = cache.routes.get(topic) {
-                return route.clone();
+            if let Some(known) = cache.routes.get(topic) {
+                return known.0.clone();
             }
             batch.work += ROUTE_WORK;
             let route = Arc::new(self.index.route(topic));

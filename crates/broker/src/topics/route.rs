@@ -4,6 +4,7 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use bytestring::ByteString;
+use smallvec::SmallVec;
 
 use super::{SharedGroup, Subscriber, Subscription};
 use crate::delivery::Verdicts;
@@ -15,7 +16,8 @@ use crate::session_handle::Session;
 pub(crate) struct Route {
     pub(crate) topic: ByteString,
     pub(crate) generation: u64,
-    pub(crate) sessions: Vec<Target>,
+    // Most topics are heard by one.
+    pub(crate) sessions: SmallVec<[Target; 1]>,
     pub(crate) inline: Vec<(Arc<InlineSink>, bool)>,
     pub(crate) groups: Vec<Arc<SharedGroup>>,
     /// Who of them may receive the messages, where that is asked.
@@ -30,7 +32,7 @@ pub(crate) struct Target {
     pub(crate) receiver: Receiver,
     /// The same without the subscriptions that want nothing of the session's
     /// own; where there are such.
-    pub(crate) own: Option<Option<Receiver>>,
+    pub(crate) own: Option<Box<Option<Receiver>>>,
 }
 
 impl Target {
@@ -39,7 +41,7 @@ impl Target {
         // [MQTT-3.8.3-3] goes by client ids.
         let is_own = |publisher: &Arc<Session>| publisher.client_id == self.session.client_id;
         match &self.own {
-            Some(own) if publisher.is_some_and(is_own) => own.as_ref(),
+            Some(own) if publisher.is_some_and(is_own) => (**own).as_ref(),
             _ => Some(&self.receiver),
         }
     }
@@ -50,7 +52,7 @@ impl Route {
         Self {
             topic: topic.into(),
             generation,
-            sessions: Vec::new(),
+            sessions: SmallVec::new(),
             inline: Vec::new(),
             groups: Vec::new(),
             verdicts: Verdicts::default(),
@@ -102,17 +104,17 @@ impl Route {
                 self.sessions.push(Target {
                     session: session.clone(),
                     receiver: receiver(subscription),
-                    own: subscription.no_local.then_some(None),
+                    own: subscription.no_local.then(Box::default),
                 });
                 return;
             }
         };
         if subscription.no_local {
-            target.own.get_or_insert_with(|| Some(target.receiver.clone()));
+            target.own.get_or_insert_with(|| Box::new(Some(target.receiver.clone())));
         } else if let Some(own) = &mut target.own {
-            match own {
+            match &mut **own {
                 Some(own) => merge(own, subscription),
-                None => *own = Some(receiver(subscription)),
+                none => *none = Some(receiver(subscription)),
             }
         }
         merge(&mut target.receiver, subscription);
