@@ -13,7 +13,6 @@
 //! If something is wrong with it, the rules stay as they are.
 
 use std::path::Path;
-use std::pin::pin;
 
 use latchlight_broker::Broker;
 use latchlight_broker::ledger::Ledger;
@@ -34,6 +33,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
 
 #[cfg(unix)]
 async fn run(ledger: &Ledger, broker: &Broker) -> std::io::Result<()> {
+    use std::pin::pin;
+
     use tokio::signal::unix::{SignalKind, signal};
 
     let mut hang_up = signal(SignalKind::hangup())?;

@@ -12,7 +12,6 @@
 //! common name says, and has the topics below that name. SIGHUP reads the files
 //! again; who is connected stays connected.
 
-use std::pin::pin;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -73,6 +72,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
 
 #[cfg(unix)]
 async fn run(tls: &Tls, files: &[String]) -> std::io::Result<()> {
+    use std::pin::pin;
+
     use tokio::signal::unix::{SignalKind, signal};
 
     let mut hang_up = signal(SignalKind::hangup())?;

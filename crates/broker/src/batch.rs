@@ -1,4 +1,4 @@
-//! What the packets of one read bring about: written once, at the end.
+//! What the packets that come together bring about: written once, at the end.
 
 use std::cell::RefCell;
 use std::ops::{Deref, DerefMut};
@@ -30,7 +30,7 @@ thread_local! {
     static POOL: RefCell<Vec<Box<Batch>>> = const { RefCell::new(Vec::new()) };
 }
 
-/// What the packets of one read have touched, and how they are answered.
+/// What packets that came together have touched, and how they are answered.
 #[derive(Default)]
 pub(crate) struct Batch {
     touched: Vec<Arc<Session>>,

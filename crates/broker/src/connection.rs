@@ -37,6 +37,10 @@ const LOOK_AFTER: usize = 16;
 /// in between.
 const LEAST_READ: usize = CHUNK / 8;
 
+/// Less than this, where it reaches many, is not written before it was looked
+/// whether more has come.
+const LITTLE: usize = 8 * 1024;
+
 /// Why a connection ends.
 #[derive(Debug)]
 pub(crate) enum End {
@@ -276,7 +280,7 @@ fn take_up(
 
 /// Handles packets that came before.
 fn go_on(client: &mut Client, carry: &mut Carry) -> Result<bool, End> {
-    in_batch(client, |client| carry.go_on(|bytes| take_packets(client, bytes)))?;
+    in_batch(client, |client| carry.go_on(|bytes| take_packets(client, bytes, None)))?;
     Ok(false)
 }
 
@@ -346,40 +350,59 @@ fn write(client: &Client, ready: Ready) {
     }
 }
 
-/// Reads and handles what came; gives how many bytes that were. Where little
-/// reaches many, what has come by then goes with it.
+/// Reads and handles what came; gives how many bytes that were.
 fn read(client: &mut Client, transport: &dyn Transport, carry: &mut Carry) -> Result<usize, End> {
-    let read = |client: &mut Client| {
-        let began = client.core.clock.now();
-        let mut read = carry.read(transport, |bytes| take_packets(client, bytes))?;
-        while let Read::Some(all) = &mut read
-            && *all < LEAST_READ
-            && client.batch.reaches_many()
-            && !(carry.has_more() || client.batch.has_met_slow())
-            && client.core.clock.now() - began < TURN
-            && let Read::Some(more) =
-                carry.read_more(transport, |bytes| take_packets(client, bytes))?
-        {
-            *all += more;
-        }
-        Ok(read)
-    };
-    match in_batch(client, read)? {
+    let mut came = 0;
+    let handled = in_batch(client, |client| take_what_came(client, transport, carry, &mut came));
+    if came > 0 {
+        note_read(client.session.number, came);
+        client.core.counters.received.bytes.add(came as u64);
+        client.session.inbound.lock().received.bytes += came as u64;
+    }
+    match handled? {
         Read::End => Err(End::Gone),
         Read::Nothing => Ok(0),
-        Read::Some(read) => {
-            note_read(client.session.number, read);
-            client.core.counters.received.bytes.add(read as u64);
-            client.session.inbound.lock().received.bytes += read as u64;
+        Read::Some(_) => {
             let most = client.core.options.max_partial_bytes as u64;
             if client.count_partial(carry.partial())
                 && client.core.counters.partial_bytes.get() > most
             {
                 return Err(End::protocol(ReasonCode::QuotaExceeded));
             }
-            Ok(read)
+            Ok(came)
         }
     }
+}
+
+/// Reads once and handles what came. Where little reaches many, to write it
+/// takes so long that it is worth to look whether more has come, which goes with
+/// it, for as long as the turn lasts.
+fn take_what_came(
+    client: &mut Client,
+    transport: &dyn Transport,
+    carry: &mut Carry,
+    came: &mut usize,
+) -> Result<Read, End> {
+    let first = carry.read(transport, |bytes| take_packets(client, bytes, None))?;
+    let Read::Some(read) = first else { return Ok(first) };
+    *came += read;
+    let mut end = None;
+    while *came < LITTLE
+        && client.batch.reaches_many()
+        && !(carry.has_more() || client.batch.has_met_slow())
+    {
+        // There were packets, and that is when the turn began.
+        let began = || client.session.last_packet.load(Ordering::Relaxed);
+        let end = *end.get_or_insert_with(|| began() + TURN);
+        if client.core.clock.now() >= end {
+            break;
+        }
+        let more = carry.read_more(transport, |bytes| take_packets(client, bytes, Some(end)))?;
+        // Its end is seen once more, at the next read.
+        let Read::Some(read) = more else { break };
+        *came += read;
+    }
+    Ok(first)
 }
 
 /// Handles packets as one batch.
@@ -406,10 +429,12 @@ fn in_batch<T>(
     }
 }
 
-/// Handles the whole packets, as many as fit into a turn.
-fn take_packets(client: &mut Client, bytes: &[u8]) -> Result<Taken, End> {
+/// Handles the whole packets, as many as fit into a turn, which ends then if it
+/// has begun.
+fn take_packets(client: &mut Client, bytes: &[u8], end: Option<Time>) -> Result<Taken, End> {
     let limit = client.core.options.max_packet_size as usize;
     let now = client.core.clock.now();
+    let end = end.unwrap_or(now + TURN);
     let (mut handled, mut work) = (0, 0);
     loop {
         match frame(&bytes[handled..], limit)? {
@@ -432,7 +457,7 @@ fn take_packets(client: &mut Client, bytes: &[u8]) -> Result<Taken, End> {
                     continue;
                 }
                 work = 0;
-                if client.core.clock.now() - now >= TURN {
+                if client.core.clock.now() >= end {
                     client.session.last_packet.store(now, Ordering::Relaxed);
                     let has_more = handled < bytes.len();
                     return Ok(Taken { handled, missing: 0, has_more });

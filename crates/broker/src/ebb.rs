@@ -52,6 +52,7 @@ pub(crate) async fn watch(core: Arc<Core>, give_back: GiveBack) {
             () = core.stop.cancelled() => return,
         }
         if ebb.look(core.counters.connections.get() + core.counters.sessions.get()) {
+            core.forget_stale_routes();
             give_back();
         }
     }

@@ -97,6 +97,16 @@ pub(crate) fn forget_routes() {
 }
 
 impl Core {
+    /// What this thread keeps of subscriptions that have changed since.
+    pub(crate) fn forget_stale_routes(&self) {
+        CACHE.with(|cache| {
+            let mut cache = cache.borrow_mut();
+            if cache.generation != self.index.generation() {
+                *cache = Cache::default();
+            }
+        });
+    }
+
     /// The route of a topic, from the thread's cache where it is good still.
     pub(crate) fn cached_route(&self, topic: &str, batch: &mut Batch) -> Arc<Route> {
         CACHE.with(|cache| {

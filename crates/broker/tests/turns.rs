@@ -18,7 +18,7 @@ use latchlight_mqtt::{
     Packet, PacketId, Properties, ProtocolVersion, Publish, QoS, Subscribe, SubscribeFilter,
     SubscriptionOptions,
 };
-use support::{Client, TestBroker};
+use support::{Client, PATIENCE, TestBroker};
 
 use ProtocolVersion::{V5, V311};
 
@@ -123,7 +123,7 @@ impl Access for HoldsTheFirst {
     ) -> Result<(), Refusal> {
         if request.topic == "all/first" {
             self.holds.send(()).unwrap();
-            self.goes_on.lock().unwrap().recv().unwrap();
+            self.goes_on.lock().unwrap().recv_timeout(PATIENCE).unwrap();
         } else {
             let readers = self.readers.lock().unwrap();
             let has_some = |reader: &&TcpStream| reader.peek(&mut [0]).is_ok();
@@ -137,51 +137,95 @@ impl Access for HoldsTheFirst {
     }
 }
 
-/// What came while a message for many was handled goes with it: one write for
-/// each of them in the place of two.
-#[test]
-fn what_comes_meanwhile_goes_with_a_message_for_many() {
+/// A message for many readers, and one that comes while it is handled.
+struct Two {
+    broker: TestBroker,
+    readers: Vec<Client>,
+    is_held: Receiver<()>,
+    go_on: Sender<()>,
+    were_early: Receiver<usize>,
+}
+
+impl Two {
     const READERS: usize = 100;
-    let ((holds, is_held), (go_on, goes_on), (early, were_early)) =
-        (channel(), channel(), channel());
-    let watched = Arc::new(Mutex::new(Vec::new()));
-    let hook =
-        HoldsTheFirst { holds, goes_on: Mutex::new(goes_on), readers: watched.clone(), early };
-    let broker = TestBroker::build(|builder| {
-        let options = Options { threads: 1, ..Options::default() };
-        builder.options(options).access(hook)
-    });
-    let mut readers: Vec<Client> = (0..READERS)
-        .map(|number| {
+
+    fn start() -> Self {
+        let ((holds, is_held), (go_on, goes_on), (early, were_early)) =
+            (channel(), channel(), channel());
+        let watched = Arc::new(Mutex::new(Vec::new()));
+        let hook =
+            HoldsTheFirst { holds, goes_on: Mutex::new(goes_on), readers: watched.clone(), early };
+        let broker = TestBroker::build(|builder| {
+            let options = Options { threads: 1, ..Options::default() };
+            builder.options(options).access(hook)
+        });
+        let reader = |number| {
             let mut reader = Client::connect(broker.address(), V311, &format!("reader-{number}"));
             reader.subscribe("all/+", QoS::AtMostOnce);
             reader
-        })
-        .collect();
-    let set = |readers: &[Client], nonblocking| {
-        for reader in readers {
+        };
+        let readers: Vec<Client> = (0..Self::READERS).map(reader).collect();
+        *watched.lock().unwrap() =
+            readers.iter().map(|reader| reader.stream().try_clone().unwrap()).collect();
+        Self { broker, readers, is_held, go_on, were_early }
+    }
+
+    fn set_nonblocking(&self, nonblocking: bool) {
+        for reader in &self.readers {
             reader.stream().set_nonblocking(nonblocking).unwrap();
         }
-    };
-    *watched.lock().unwrap() =
-        readers.iter().map(|reader| reader.stream().try_clone().unwrap()).collect();
-    let mut publisher = Client::connect(broker.address(), V311, "publisher");
-    // Where the machine is busy, the first one was held for longer than a turn.
-    let went_together = (0..100).any(|_| {
-        set(&readers, true);
+    }
+
+    /// Sends the first one, and while that is handled the second one and what
+    /// `then` says; gives whether they went to the readers together.
+    fn send(&mut self, publisher: &mut Client, then: impl FnOnce(&mut Client)) -> bool {
+        self.set_nonblocking(true);
         publisher.send(Packet::Publish(Publish::new("all/first", "x")));
-        is_held.recv().unwrap();
+        self.is_held.recv_timeout(PATIENCE).unwrap();
         publisher.send(Packet::Publish(Publish::new("all/second", "x")));
-        go_on.send(()).unwrap();
-        let early = were_early.recv().unwrap();
-        set(&readers, false);
-        for reader in &mut readers {
+        then(publisher);
+        self.go_on.send(()).unwrap();
+        let early = self.were_early.recv_timeout(PATIENCE).unwrap();
+        self.set_nonblocking(false);
+        for reader in &mut self.readers {
             assert_eq!(reader.next_message().0, "all/first");
             assert_eq!(reader.next_message().0, "all/second");
         }
         early == 0
-    });
-    assert!(went_together);
+    }
+}
+
+/// What came while a message for many was handled goes with it: one write for
+/// each of them in the place of two.
+#[test]
+fn what_comes_meanwhile_goes_with_a_message_for_many() {
+    let mut two = Two::start();
+    let mut publisher = Client::connect(two.broker.address(), V311, "publisher");
+    // Where the machine is busy, the first one was held for longer than a turn.
+    assert!((0..100).any(|_| two.send(&mut publisher, |_| {})));
+}
+
+/// An end of any kind that comes meanwhile is one, and nothing before it is
+/// lost, or not counted.
+#[test]
+fn an_end_that_comes_meanwhile_is_seen() {
+    let first = repeat(&Packet::Publish(Publish::new("all/first", "x")), 1).len() as u64;
+    let ends: [fn(&mut Client); 3] = [
+        |publisher| publisher.finish_sending(),
+        |publisher| publisher.send_bytes(&[0xE0, 0]),
+        // No packet begins so.
+        |publisher| publisher.send_bytes(&[0, 0]),
+    ];
+    let mut two = Two::start();
+    for end in ends {
+        for _ in 0..3 {
+            let mut publisher = Client::connect(two.broker.address(), V311, "publisher");
+            let before = two.broker.counters().received.bytes;
+            two.send(&mut publisher, end);
+            publisher.expect_closed();
+            assert!(two.broker.counters().received.bytes >= before + first);
+        }
+    }
 }
 
 fn repeat(packet: &Packet, times: usize) -> Vec<u8> {

@@ -261,7 +261,7 @@ impl Client {
         self.batch.received.all_messages()
     }
 
-    /// Writes what the packets of one read have brought about.
+    /// Writes what the packets of one batch have brought about.
     pub(crate) fn flush(&mut self) {
         // Counted before it is answered.
         let received = std::mem::take(&mut self.batch.received);

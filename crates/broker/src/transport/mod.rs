@@ -53,8 +53,8 @@ pub(crate) trait Transport: Send + Sync + std::fmt::Debug {
         read
     }
 
-    /// The same where it was read just now: also what has come since, which the
-    /// system has not told of yet.
+    /// The same where it was read just now: also what has come since, and the
+    /// system has not told of yet, as far as the transport can look for that.
     ///
     /// # Errors
     /// As for `try_read`.

@@ -15,11 +15,16 @@ use super::{Transport, may_block, poll_over};
 /// How much of what is encrypted is read at once.
 const CHUNK: usize = 64 * 1024;
 
+/// About what a record has room for: for less, nothing is read, where something
+/// was read already.
+const RECORD: usize = 16 * 1024;
+
 /// How often one read looks for more: a client that sends records with nothing
 /// in them keeps its thread no longer than others do.
-const ROUNDS: usize = 8;
+const ROUNDS: usize = 4;
 
-/// Beyond this, the room for a record is given back when the record is gone.
+/// Beyond this, the room for a record is given back when the record is gone. Of
+/// a handshake, no more is read at once.
 const KEPT: usize = 4096;
 
 /// How much rustls copies at once into the records that it encrypts. Of more
@@ -136,16 +141,18 @@ impl TlsStream {
     /// Reads once from below, and decrypts as much of it as there is room for;
     /// false: nothing more is there for now.
     fn fill(&self, state: &mut State, buffer: &mut [u8], read: &mut usize) -> io::Result<bool> {
+        // What is decrypted is less than what was encrypted.
+        let most = (buffer.len() - *read).clamp(KEPT, CHUNK);
         BUFFER.with(|chunk| {
-            let mut chunk = chunk.borrow_mut();
-            let count = self.inner.try_read(&mut chunk)?;
+            let chunk = &mut chunk.borrow_mut()[..most];
+            let count = self.inner.try_read(chunk)?;
             if count == 0 {
                 state.has_ended = true;
                 return Ok(false);
             }
             let taken = self.decrypt(state, &chunk[..count], buffer, read)?;
             state.rest = chunk[taken..count].to_vec();
-            Ok(count == CHUNK)
+            Ok(count == most)
         })
     }
 
@@ -192,7 +199,9 @@ impl TlsStream {
             state.rest = rest[taken..].to_vec();
         }
         for _ in 0..ROUNDS {
-            if *read == buffer.len() || state.has_ended || !state.rest.is_empty() {
+            let left = buffer.len() - *read;
+            let is_enough = left == 0 || *read > 0 && left < RECORD;
+            if is_enough || state.has_ended || !state.rest.is_empty() {
                 break;
             }
             if !self.fill(state, buffer, read)? {
@@ -346,4 +355,43 @@ impl Read for Nothing {
 
 fn invalid(error: rustls::Error) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, error)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pieces_are_the_same_bytes_up_to_what_one_write_takes() {
+        let bytes: Vec<u8> = (0..2 * AHEAD).map(|number| (number % 251) as u8).collect();
+        let cases: &[&[usize]] = &[
+            &[],
+            &[0, 0],
+            &[1],
+            &[PIECE],
+            &[PIECE + 1],
+            &[0, 3, 0, 3 * PIECE, 0],
+            &[AHEAD],
+            &[AHEAD + 1],
+            &[AHEAD - 1, 2, 2],
+            &[700; 120],
+        ];
+        for lengths in cases {
+            let mut left = &bytes[..];
+            let mut slices = Vec::new();
+            for length in *lengths {
+                let (slice, rest) = left.split_at(*length);
+                slices.push(IoSlice::new(slice));
+                left = rest;
+            }
+            let pieces = in_pieces(&slices);
+            let all: usize = lengths.iter().sum();
+            assert_eq!(
+                pieces.iter().flat_map(|piece| piece.to_vec()).collect::<Vec<_>>(),
+                bytes[..all.min(AHEAD)],
+                "{lengths:?}"
+            );
+            assert!(pieces.iter().all(|piece| (1..=PIECE).contains(&piece.len())), "{lengths:?}");
+        }
+    }
 }
