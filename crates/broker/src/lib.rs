@@ -224,6 +224,7 @@ mod injection;
 mod inline;
 mod inline_handler;
 mod inline_queue;
+mod intake;
 mod interceptor;
 mod last_words;
 mod latency;

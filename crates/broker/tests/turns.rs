@@ -137,6 +137,24 @@ impl Access for HoldsTheFirst {
     }
 }
 
+/// What counts as many readers.
+const MANY: usize = 64;
+/// What counts as much, in bytes of all that came.
+const LITTLE: usize = 8 * 1024;
+
+/// The first message, as a packet of so many bytes.
+fn first(bytes: usize) -> Vec<u8> {
+    let with = |payload: usize| {
+        let payload = vec![b'x'; payload];
+        repeat(&Packet::Publish(Publish::new("all/first", payload)), 1)
+    };
+    // Its length takes one or two bytes.
+    let head = if bytes < 128 { with(0).len() } else { with(0).len() + 1 };
+    let packet = with(bytes - head);
+    assert_eq!(packet.len(), bytes);
+    packet
+}
+
 /// A message for many readers, and one that comes while it is handled.
 struct Two {
     broker: TestBroker,
@@ -147,9 +165,8 @@ struct Two {
 }
 
 impl Two {
-    const READERS: usize = 100;
-
-    fn start() -> Self {
+    /// For so many readers.
+    fn start(readers: usize) -> Self {
         let ((holds, is_held), (go_on, goes_on), (early, were_early)) =
             (channel(), channel(), channel());
         let watched = Arc::new(Mutex::new(Vec::new()));
@@ -164,7 +181,7 @@ impl Two {
             reader.subscribe("all/+", QoS::AtMostOnce);
             reader
         };
-        let readers: Vec<Client> = (0..Self::READERS).map(reader).collect();
+        let readers: Vec<Client> = (0..readers).map(reader).collect();
         *watched.lock().unwrap() =
             readers.iter().map(|reader| reader.stream().try_clone().unwrap()).collect();
         Self { broker, readers, is_held, go_on, were_early }
@@ -176,11 +193,16 @@ impl Two {
         }
     }
 
-    /// Sends the first one, and while that is handled the second one and what
+    /// Sends the first one, which takes so many bytes, and while that is handled the second one and what
     /// `then` says; gives whether they went to the readers together.
-    fn send(&mut self, publisher: &mut Client, then: impl FnOnce(&mut Client)) -> bool {
+    fn send(
+        &mut self,
+        publisher: &mut Client,
+        bytes: usize,
+        then: impl FnOnce(&mut Client),
+    ) -> bool {
         self.set_nonblocking(true);
-        publisher.send(Packet::Publish(Publish::new("all/first", "x")));
+        publisher.send_bytes(&first(bytes));
         self.is_held.recv_timeout(PATIENCE).unwrap();
         publisher.send(Packet::Publish(Publish::new("all/second", "x")));
         then(publisher);
@@ -199,31 +221,39 @@ impl Two {
 /// each of them in the place of two.
 #[test]
 fn what_comes_meanwhile_goes_with_a_message_for_many() {
-    let mut two = Two::start();
+    let mut two = Two::start(MANY);
     let mut publisher = Client::connect(two.broker.address(), V311, "publisher");
     // Where the machine is busy, the first one was held for longer than a turn.
-    assert!((0..100).any(|_| two.send(&mut publisher, |_| {})));
+    assert!((0..100).any(|_| two.send(&mut publisher, LITTLE - 1, |_| {})));
+    // Much is written at once.
+    assert!((0..20).all(|_| !two.send(&mut publisher, LITTLE, |_| {})));
+}
+
+#[test]
+fn a_message_for_few_waits_for_nothing() {
+    let mut two = Two::start(MANY - 1);
+    let mut publisher = Client::connect(two.broker.address(), V311, "publisher");
+    assert!((0..20).all(|_| !two.send(&mut publisher, 64, |_| {})));
 }
 
 /// An end of any kind that comes meanwhile is one, and nothing before it is
 /// lost, or not counted.
 #[test]
 fn an_end_that_comes_meanwhile_is_seen() {
-    let first = repeat(&Packet::Publish(Publish::new("all/first", "x")), 1).len() as u64;
     let ends: [fn(&mut Client); 3] = [
         |publisher| publisher.finish_sending(),
         |publisher| publisher.send_bytes(&[0xE0, 0]),
         // No packet begins so.
         |publisher| publisher.send_bytes(&[0, 0]),
     ];
-    let mut two = Two::start();
+    let mut two = Two::start(MANY);
     for end in ends {
         for _ in 0..3 {
             let mut publisher = Client::connect(two.broker.address(), V311, "publisher");
             let before = two.broker.counters().received.bytes;
-            two.send(&mut publisher, end);
+            two.send(&mut publisher, 64, end);
             publisher.expect_closed();
-            assert!(two.broker.counters().received.bytes >= before + first);
+            assert!(two.broker.counters().received.bytes >= before + 64);
         }
     }
 }
