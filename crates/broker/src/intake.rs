@@ -10,7 +10,7 @@ use latchlight_mqtt::{Framing, PacketType, ReasonCode, frame};
 use crate::Time;
 use crate::connection::End;
 use crate::handlers::{self, Client, Next};
-use crate::read_buffer::{Carry, Read, Taken};
+use crate::read_buffer::{Came, Carry, Read, Taken};
 use crate::threads::note_read;
 use crate::transport::Transport;
 
@@ -63,7 +63,7 @@ fn take_what_came(
     carry: &mut Carry,
     came: &mut usize,
 ) -> Result<Read, End> {
-    let first = carry.read(transport, |bytes| take_packets(client, bytes, None))?;
+    let first = carry.read(transport, |came| take_packets(client, came, None))?;
     let Read::Some(read) = first else { return Ok(first) };
     *came += read;
     let mut end = None;
@@ -77,7 +77,7 @@ fn take_what_came(
         if client.core.clock.now() >= end {
             break;
         }
-        let more = carry.read_more(transport, |bytes| take_packets(client, bytes, Some(end)))?;
+        let more = carry.read_more(transport, |came| take_packets(client, came, Some(end)))?;
         // Its end is seen once more, at the next read.
         let Read::Some(read) = more else { break };
         *came += read;
@@ -87,7 +87,7 @@ fn take_what_came(
 
 /// Handles packets that came before.
 pub(crate) fn go_on(client: &mut Client, carry: &mut Carry) -> Result<(), End> {
-    in_batch(client, |client| carry.go_on(|bytes| take_packets(client, bytes, None)))
+    in_batch(client, |client| carry.go_on(|came| take_packets(client, came, None)))
 }
 
 /// Handles packets as one batch.
@@ -116,7 +116,8 @@ fn in_batch<T>(
 
 /// Handles the whole packets, as many as fit into a turn, which ends then if it
 /// has begun.
-fn take_packets(client: &mut Client, bytes: &[u8], end: Option<Time>) -> Result<Taken, End> {
+fn take_packets(client: &mut Client, came: Came<'_>, end: Option<Time>) -> Result<Taken, End> {
+    let bytes = came.bytes;
     let limit = client.core.options.max_packet_size as usize;
     let now = client.core.clock.now();
     let end = end.unwrap_or(now + TURN);
@@ -133,6 +134,7 @@ fn take_packets(client: &mut Client, bytes: &[u8], end: Option<Time>) -> Result<
             Framing::Complete(header) => {
                 let packet = &bytes[handled..handled + header.total_len()];
                 handled += packet.len();
+                let packet = Came { bytes: packet, ..came };
                 match handlers::dispatch(client, packet, header, now)? {
                     Next::Go => {}
                     Next::End(end) => return Err(end),

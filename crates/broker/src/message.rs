@@ -11,13 +11,15 @@ use latchlight_mqtt::{
 };
 
 use crate::Time;
+use crate::read_buffer::Came;
 use crate::session::TopicAs;
 
 /// Payloads from this size on are shared by their receivers, not copied.
 const SHARED_FROM: usize = 8 * 1024;
 
 /// A message that is kept: retained, queued, or in flight to a session that
-/// may come back. Its bytes are its own, no part of a read buffer.
+/// may come back. Its bytes are its own, no part of a buffer that holds much
+/// else.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Message {
     pub(crate) topic: ByteString,
@@ -57,6 +59,8 @@ impl Message {
 pub(crate) struct Forward<'a> {
     topic: &'a ByteString,
     payload: &'a [u8],
+    /// The packet of a payload that has most of it, where it can be shared.
+    whole: Option<&'a Bytes>,
     properties: Source<'a>,
     pub(crate) qos: QoS,
     pub(crate) retain: bool,
@@ -108,7 +112,7 @@ impl<'a> Forward<'a> {
     /// A message as a client sent it; `topic` is its name, also where an alias
     /// stood for it.
     pub(crate) fn of_view(
-        frame: &'a [u8],
+        packet: Came<'a>,
         view: &PublishView<'a>,
         version: ProtocolVersion,
         topic: &'a ByteString,
@@ -116,10 +120,12 @@ impl<'a> Forward<'a> {
     ) -> Self {
         let plain = view.properties.is_empty()
             || view.properties.iter().all(|(id, _)| id != PropertyId::TopicAlias);
-        let encoded = Encoded { bytes: frame, id_at: view.packet_id_offset.unwrap_or(0) };
+        let encoded = Encoded { bytes: packet.bytes, id_at: view.packet_id_offset.unwrap_or(0) };
+        let is_most = view.payload.len() >= packet.bytes.len() / 2;
         Self {
             topic,
             payload: view.payload,
+            whole: packet.whole.filter(|_| is_most),
             properties: Source::View(view.properties),
             qos: view.qos,
             retain: view.retain,
@@ -140,6 +146,7 @@ impl<'a> Forward<'a> {
         Self {
             topic: &message.topic,
             payload: &message.payload,
+            whole: None,
             properties: Source::Owned(message.properties_at(now)),
             qos: message.qos,
             retain: message.retain,
@@ -176,15 +183,19 @@ impl<'a> Forward<'a> {
         self.payload.len() >= SHARED_FROM
     }
 
-    /// The payload as shared bytes, copied out of the read buffer once.
+    /// The payload as shared bytes, copied out of the common buffer once.
     pub(crate) fn shared_payload(&self) -> Bytes {
         if let Some(kept) = self.kept.get() {
             return kept.payload.clone();
         }
-        self.shared.get_or_init(|| Bytes::copy_from_slice(self.payload)).clone()
+        let share = || match self.whole {
+            Some(whole) => whole.slice_ref(self.payload),
+            None => Bytes::copy_from_slice(self.payload),
+        };
+        self.shared.get_or_init(share).clone()
     }
 
-    /// The message as it is kept, copied out of the read buffer once.
+    /// The message as it is kept, made once.
     pub(crate) fn keep(&self) -> Arc<Message> {
         let make = || {
             let mut properties = self.owned_properties();

@@ -239,8 +239,8 @@ impl FirstWords<'_> {
                 }
                 Framing::Incomplete { .. } => {
                     self.transport.ready(Interest::READABLE).await.map_err(|_| None)?;
-                    self.bytes.reserve(512);
-                    match self.transport.try_read_buf(&mut self.bytes) {
+                    let most = self.bytes.len().max(512);
+                    match self.transport.try_read_buf(&mut self.bytes, most) {
                         Ok(0) => return Err(None),
                         Ok(read) => core.counters.received.bytes.add(read as u64),
                         Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}

@@ -67,7 +67,8 @@ pub struct Options {
     pub max_user_properties: usize,
     /// Bytes of packets that are not whole yet, of all connections together;
     /// the connection that goes beyond is closed. Less than 32 KiB of one do
-    /// not count.
+    /// not count, else the room that it was given: up to its size, and no more
+    /// than 128 KiB or four times what has come of it.
     pub max_partial_bytes: usize,
     /// How long a connection may take to say CONNECT.
     pub connect_timeout: Duration,

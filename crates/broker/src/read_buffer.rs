@@ -1,8 +1,11 @@
-//! Reading: one large buffer per thread, and a small one per connection only
-//! while a packet is not whole.
+//! Reading: one large buffer per thread, and room of its own only for a packet
+//! that is not whole.
 
 use std::cell::RefCell;
 use std::io;
+use std::ops::Deref;
+
+use bytes::Bytes;
 
 use crate::seldom::Seldom;
 use crate::transport::Transport;
@@ -10,8 +13,44 @@ use crate::transport::Transport;
 /// How much is read at once.
 pub(crate) const CHUNK: usize = 64 * 1024;
 
+/// A packet of more than this is read to where it stays.
+const LARGE: usize = CHUNK / 2;
+
+/// What a large packet gets room for at first.
+const FIRST_ROOM: usize = 2 * CHUNK;
+
+/// How many times what has come of a large packet it gets room for.
+const GROWTH: usize = 4;
+
+/// How much is read behind a large packet, to see what follows: another one is
+/// read to where it stays but for as much.
+const HEAD: usize = 4 * 1024;
+
 thread_local! {
     static BUFFER: RefCell<Vec<u8>> = RefCell::new(vec![0; CHUNK]);
+}
+
+/// Bytes that came: a packet, or all that is there.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Came<'a> {
+    pub(crate) bytes: &'a [u8],
+    /// Where a packet has its bytes to itself, the same bytes, to be shared.
+    pub(crate) whole: Option<&'a Bytes>,
+}
+
+impl<'a> Came<'a> {
+    /// Bytes of a buffer that is somebody's.
+    pub(crate) fn by_itself(bytes: &'a [u8]) -> Self {
+        Self { bytes, whole: None }
+    }
+}
+
+impl Deref for Came<'_> {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        self.bytes
+    }
 }
 
 /// What came and was not handled yet: mostly nothing, else a packet that is
@@ -19,7 +58,11 @@ thread_local! {
 #[derive(Debug, Default)]
 pub(crate) struct Carry {
     bytes: Seldom<Vec<u8>>,
+    /// How much is missing of the packet that is not whole, at least.
+    missing: u32,
     has_more: bool,
+    /// The latest packet was large; the next one may be.
+    was_large: bool,
 }
 
 /// What was made of the bytes that are there.
@@ -45,82 +88,106 @@ pub(crate) enum Read {
 }
 
 impl Carry {
-    /// Reads once and calls `take` with all that is there.
+    /// Reads once and calls `take` with all that is there, if a packet may be
+    /// whole.
     ///
     /// # Errors
     /// The transport's, or what `take` says.
     pub(crate) fn read<E: From<io::Error>>(
         &mut self,
         transport: &dyn Transport,
-        take: impl FnOnce(&[u8]) -> Result<Taken, E>,
+        take: impl FnOnce(Came<'_>) -> Result<Taken, E>,
     ) -> Result<Read, E> {
-        if self.bytes.len() > CHUNK / 2 {
+        if self.is_large() {
             return self.read_large(transport, take);
         }
-        self.read_by(|buffer| transport.try_read(buffer), take)
+        let most = if self.was_large && transport.reads_directly() { HEAD } else { CHUNK };
+        self.read_by(most, |buffer| transport.try_read(buffer), take)
     }
 
-    /// The same, of what has come since; nothing, while a large packet comes in.
+    /// The same, of what has come since; nothing, where packets are large.
     ///
     /// # Errors
     /// As for `read`.
     pub(crate) fn read_more<E: From<io::Error>>(
         &mut self,
         transport: &dyn Transport,
-        take: impl FnOnce(&[u8]) -> Result<Taken, E>,
+        take: impl FnOnce(Came<'_>) -> Result<Taken, E>,
     ) -> Result<Read, E> {
-        if self.bytes.len() > CHUNK / 2 {
+        if self.is_large() || self.was_large {
             return Ok(Read::Nothing);
         }
-        self.read_by(|buffer| transport.try_read_more(buffer), take)
+        self.read_by(CHUNK, |buffer| transport.try_read_more(buffer), take)
     }
 
-    /// Reads behind what is held, in the common buffer.
+    /// Reads behind what is held, in the common buffer, up to so much in all.
     fn read_by<E: From<io::Error>>(
         &mut self,
+        most: usize,
         read: impl FnOnce(&mut [u8]) -> io::Result<usize>,
-        take: impl FnOnce(&[u8]) -> Result<Taken, E>,
+        take: impl FnOnce(Came<'_>) -> Result<Taken, E>,
     ) -> Result<Read, E> {
         BUFFER.with(|buffer| {
             let mut buffer = buffer.borrow_mut();
             let carried = self.bytes.len();
             buffer[..carried].copy_from_slice(&self.bytes);
-            let read = match read(&mut buffer[carried..]) {
-                Ok(0) => return Ok(Read::End),
-                Ok(read) => read,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    return Ok(Read::Nothing);
-                }
-                Err(error) => return Err(error.into()),
+            let Some(read) = came(read(&mut buffer[carried..most.max(2 * carried)]))? else {
+                return Ok(Read::Nothing);
             };
-            let all = carried + read;
-            self.bytes = Seldom::default();
-            let Taken { handled, missing, has_more } = take(&buffer[..all])?;
-            self.has_more = has_more;
-            if handled < all {
-                // Room for the rest of a large packet, as it comes in.
-                self.bytes.reserve_exact((all - handled + missing).min(CHUNK));
-                self.bytes.extend_from_slice(&buffer[handled..all]);
+            if read == 0 {
+                return Ok(Read::End);
             }
+            let all = &buffer[..carried + read];
+            self.bytes = Seldom::default();
+            self.was_large = false;
+            let taken = take(Came::by_itself(all))?;
+            self.keep(all, taken);
             Ok(Read::Some(read))
         })
     }
 
-    /// A packet that is larger than the common buffer grows in its own.
+    /// Reads what is missing of a large packet to where it stays.
     fn read_large<E: From<io::Error>>(
         &mut self,
         transport: &dyn Transport,
-        take: impl FnOnce(&[u8]) -> Result<Taken, E>,
+        take: impl FnOnce(Came<'_>) -> Result<Taken, E>,
     ) -> Result<Read, E> {
-        self.bytes.reserve(CHUNK);
-        let read = match transport.try_read_buf(&mut self.bytes) {
-            Ok(0) => return Ok(Read::End),
-            Ok(read) => read,
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(Read::Nothing),
-            Err(error) => return Err(error.into()),
+        let (held, missing) = (self.bytes.len(), self.missing as usize);
+        if held == self.bytes.capacity() {
+            self.bytes.reserve_exact(room(held, missing) - held);
+        }
+        let most = missing.min(self.bytes.capacity() - held);
+        let Some(read) = came(transport.try_read_buf(&mut self.bytes, most))? else {
+            return Ok(Read::Nothing);
         };
-        self.keep_rest(take(&self.bytes)?);
+        if read == 0 {
+            return Ok(Read::End);
+        }
+        self.missing -= read as u32;
+        if self.missing == 0 {
+            let whole = Bytes::from(self.bytes.take());
+            self.was_large = true;
+            let taken = take(Came { bytes: &whole, whole: Some(&whole) })?;
+            self.keep(&whole, taken);
+        }
         Ok(Read::Some(read))
+    }
+
+    /// Keeps what was not handled of these bytes, with room for what is missing.
+    fn keep(&mut self, all: &[u8], taken: Taken) {
+        self.has_more = taken.has_more;
+        self.missing = u32::try_from(taken.missing).unwrap_or(u32::MAX);
+        let rest = &all[taken.handled..];
+        if !rest.is_empty() {
+            let mut bytes = Vec::with_capacity(room(rest.len(), taken.missing));
+            bytes.extend_from_slice(rest);
+            *self.bytes = bytes;
+        }
+    }
+
+    /// Whether what is held is of a packet that is read to where it stays.
+    fn is_large(&self) -> bool {
+        self.bytes.len() + self.missing as usize > LARGE && !self.has_more
     }
 
     /// Begins with these bytes, which came before.
@@ -132,9 +199,10 @@ impl Carry {
         carry
     }
 
-    /// How much of a large packet is held; nothing of a small one.
+    /// How much room a large packet has of which a part is held; nothing of a
+    /// small one.
     pub(crate) fn partial(&self) -> usize {
-        if self.bytes.len() > CHUNK / 2 { self.bytes.capacity() } else { 0 }
+        if self.bytes.len() > LARGE { self.bytes.capacity() } else { 0 }
     }
 
     /// Whether whole packets may be held; they come before anything is read.
@@ -148,17 +216,143 @@ impl Carry {
     /// What `take` says.
     pub(crate) fn go_on<E>(
         &mut self,
-        take: impl FnOnce(&[u8]) -> Result<Taken, E>,
+        take: impl FnOnce(Came<'_>) -> Result<Taken, E>,
     ) -> Result<(), E> {
-        self.keep_rest(take(&self.bytes)?);
+        let all = self.bytes.take();
+        let taken = take(Came::by_itself(&all))?;
+        self.keep(&all, taken);
         Ok(())
     }
+}
 
-    fn keep_rest(&mut self, taken: Taken) {
-        self.has_more = taken.has_more;
-        if taken.handled > 0 {
-            *self.bytes = self.bytes[taken.handled..].to_vec();
-            self.bytes.rest();
+/// The room for a packet of which this much is held and this much missing.
+fn room(held: usize, missing: usize) -> usize {
+    (held + missing).min(FIRST_ROOM.max(GROWTH * held))
+}
+
+/// What was read; nothing, where nothing is there for now.
+fn came(read: io::Result<usize>) -> io::Result<Option<usize>> {
+    match read {
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
+        read => read.map(Some),
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::io::IoSlice;
+
+    use latchlight_mqtt::{Framing, frame};
+    use tokio::io::Interest;
+    use tokio::net::{TcpListener, TcpStream};
+
+    use super::*;
+    use crate::transport::memory::connector;
+
+    /// A PUBLISH of this length in all, different from those of other lengths.
+    fn packet(length: usize) -> Vec<u8> {
+        let mut remaining = length - 2;
+        while 1 + varint(remaining).len() + remaining > length {
+            remaining -= 1;
         }
+        let mut packet = vec![0x30];
+        packet.extend(varint(remaining));
+        packet.extend((0..remaining).map(|at| (at / 5 + length) as u8));
+        assert_eq!(packet.len(), length);
+        packet
+    }
+
+    fn varint(mut number: usize) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        loop {
+            let more = if number > 0x7F { 0x80 } else { 0 };
+            bytes.push((number & 0x7F) as u8 | more);
+            number >>= 7;
+            if number == 0 {
+                return bytes;
+            }
+        }
+    }
+
+    /// Takes the whole packets; of each, whether it can be shared.
+    fn take(came: Came<'_>, packets: &mut Vec<(Vec<u8>, bool)>) -> io::Result<Taken> {
+        let mut handled = 0;
+        loop {
+            match frame(&came[handled..], usize::MAX).unwrap() {
+                Framing::Incomplete { needed } => {
+                    let missing = if handled < came.len() { needed } else { 0 };
+                    return Ok(Taken { handled, missing, has_more: false });
+                }
+                Framing::Complete(header) => {
+                    let packet = came[handled..handled + header.total_len()].to_vec();
+                    handled += packet.len();
+                    let shared = came.whole.inspect(|whole| assert_eq!(**whole, packet[..]));
+                    packets.push((packet, shared.is_some()));
+                }
+            }
+        }
+    }
+
+    async fn write(transport: &dyn Transport, mut bytes: &[u8], piece: usize) {
+        while !bytes.is_empty() {
+            transport.ready(Interest::WRITABLE).await.unwrap();
+            let some = &bytes[..piece.min(bytes.len())];
+            match transport.try_write(&[IoSlice::new(some)]) {
+                Ok(written) => bytes = &bytes[written..],
+                Err(error) => assert_eq!(error.kind(), io::ErrorKind::WouldBlock),
+            }
+            tokio::task::yield_now().await;
+        }
+    }
+
+    async fn read(transport: &dyn Transport, count: usize) -> Vec<(Vec<u8>, bool)> {
+        let (mut carry, mut packets) = (Carry::default(), Vec::new());
+        while packets.len() < count {
+            transport.ready(Interest::READABLE).await.unwrap();
+            let came = carry.read(transport, |came| take(came, &mut packets)).unwrap();
+            assert_ne!(came, Read::End);
+            let held = carry.bytes.len();
+            assert!(carry.partial() <= FIRST_ROOM.max(GROWTH * GROWTH * held), "{held}");
+        }
+        assert_eq!((carry.bytes.len(), carry.partial()), (0, 0));
+        packets
+    }
+
+    async fn carries(to: &dyn Transport, from: &dyn Transport) {
+        let edges = [HEAD, LARGE, CHUNK, FIRST_ROOM, GROWTH * FIRST_ROOM];
+        let around = edges.into_iter().flat_map(|edge| [edge - 1, edge, edge + 1]);
+        // Large ones one behind the other, and with small ones between.
+        let lengths: Vec<usize> = around.flat_map(|length| [length, length, 2, 300]).collect();
+        let packets: Vec<Vec<u8>> = lengths.into_iter().map(packet).collect();
+        let bytes = packets.concat();
+        for piece in [700, 4_000, LARGE, CHUNK + 11, 1_000_000] {
+            let (came, ()) = tokio::join!(read(from, packets.len()), write(to, &bytes, piece));
+            for ((came, is_shared), packet) in came.iter().zip(&packets) {
+                assert!(came == packet, "{} bytes in pieces of {piece}", packet.len());
+                assert!(*is_shared || packet.len() <= CHUNK, "{} bytes", packet.len());
+                assert!(!is_shared || packet.len() > LARGE, "{} bytes", packet.len());
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn packets_of_all_sizes_come_whole_however_they_are_cut() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let to = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (from, _) = listener.accept().await.unwrap();
+        carries(&to, &from).await;
+        let (connector, mut accepted) = connector();
+        let to = connector.connect().await.unwrap();
+        carries(&to, &accepted.recv().await.unwrap()).await;
+    }
+
+    #[test]
+    fn who_says_much_and_sends_little_gets_little_room() {
+        assert_eq!(room(5, 1_000), 1_005);
+        assert_eq!(room(5, FIRST_ROOM - 5), FIRST_ROOM);
+        assert_eq!(room(5, 100_000_000), FIRST_ROOM);
+        assert_eq!(room(FIRST_ROOM, 100_000_000), GROWTH * FIRST_ROOM);
+        assert_eq!(room(FIRST_ROOM, 7), FIRST_ROOM + 7);
     }
 }

@@ -270,7 +270,7 @@ fn user_properties_of_a_packet() {
 fn partial_bytes() {
     let broker = with(|options| options.max_partial_bytes = 700_000);
     let mut bytes = Vec::new();
-    let packet = Packet::Publish(Publish::new("a", vec![b'x'; 900_000]));
+    let packet = Packet::Publish(Publish::new("a", vec![b'x'; 690_000]));
     packet.encode(V5, &mut bytes).unwrap();
     let mut first = Client::connect(broker.address(), V5, "first");
     first.send_bytes(&bytes[..400_000]);

@@ -29,6 +29,7 @@ use crate::connection::End;
 use crate::hooks::Notice;
 use crate::injection::Injected;
 use crate::line::TaskBell;
+use crate::read_buffer::Came;
 use crate::router::Publisher;
 use crate::seldom::Seldom;
 use crate::session_handle::Session;
@@ -85,7 +86,7 @@ pub(crate) enum Next {
 /// The packet is malformed, or may not be now.
 pub(crate) fn dispatch(
     client: &mut Client,
-    packet: &[u8],
+    packet: Came<'_>,
     header: FixedHeader,
     now: Time,
 ) -> Result<Next, End> {
@@ -100,21 +101,26 @@ pub(crate) fn dispatch(
     }
 }
 
-fn handle(client: &mut Client, packet: &[u8], header: FixedHeader, now: Time) -> Result<Next, End> {
+fn handle(
+    client: &mut Client,
+    packet: Came<'_>,
+    header: FixedHeader,
+    now: Time,
+) -> Result<Next, End> {
     match header.packet_type()? {
         PacketType::Publish => publish::handle(client, packet, now),
         PacketType::PubAck | PacketType::PubRec | PacketType::PubRel | PacketType::PubComp => {
-            acknowledge::handle(client, packet, now)
+            acknowledge::handle(client, &packet, now)
         }
-        PacketType::Subscribe => subscribe::handle(client, packet, now),
-        PacketType::Unsubscribe => unsubscribe::handle(client, packet),
+        PacketType::Subscribe => subscribe::handle(client, &packet, now),
+        PacketType::Unsubscribe => unsubscribe::handle(client, &packet),
         PacketType::PingReq => {
-            Packet::decode(Bytes::copy_from_slice(packet), client.version)?;
+            Packet::decode(Bytes::copy_from_slice(&packet), client.version)?;
             client.answer(&Packet::PingResp);
             Ok(Next::Go)
         }
-        PacketType::Disconnect => disconnect::handle(client, packet),
-        PacketType::Auth => auth::handle(client, packet),
+        PacketType::Disconnect => disconnect::handle(client, &packet),
+        PacketType::Auth => auth::handle(client, &packet),
         // [MQTT-3.1.0-2]: CONNECT comes once; the others are the server's to
         // send.
         PacketType::Connect

@@ -13,13 +13,14 @@ use crate::batch::Batch;
 use crate::broker::Core;
 use crate::connection::End;
 use crate::message::Forward;
+use crate::read_buffer::Came;
 use crate::session_handle::Session;
 use crate::topics::Route;
 use crate::{DropReason, Publication, Stop, Time};
 
-pub(super) fn handle(client: &mut Client, packet: &[u8], now: Time) -> Result<Next, End> {
+pub(super) fn handle(client: &mut Client, packet: Came<'_>, now: Time) -> Result<Next, End> {
     let most = client.core.options.max_user_properties;
-    let view = PublishView::decode_limited(packet, client.version, most)?;
+    let view = PublishView::decode_limited(packet.bytes, client.version, most)?;
     let route = resolve(client, &view)?;
     check(&view)?;
     if let Some(id) = view.packet_id.filter(|_| view.qos == QoS::ExactlyOnce) {

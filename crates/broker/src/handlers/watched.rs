@@ -6,15 +6,16 @@ use super::{Client, Next};
 use crate::connection::End;
 use crate::hooks::{Notice, without_secrets};
 use crate::line::Closing;
+use crate::read_buffer::Came;
 use crate::{Time, Verdict};
 
 pub(super) fn handle(
     client: &mut Client,
-    packet: &[u8],
+    packet: Came<'_>,
     header: FixedHeader,
     now: Time,
 ) -> Result<Next, End> {
-    let came = client.decode(packet)?;
+    let came = client.decode(&packet)?;
     if !client.core.hooks.wants.packets {
         return intercepted(client, packet, came, header, now);
     }
@@ -39,7 +40,7 @@ fn outcome(handled: &Result<Next, End>) -> Result<(), ReasonCode> {
 /// they leave it alone.
 fn intercepted(
     client: &mut Client,
-    packet: &[u8],
+    packet: Came<'_>,
     came: Packet,
     header: FixedHeader,
     now: Time,
@@ -61,7 +62,9 @@ fn handle_changed(client: &mut Client, changed: &Packet, now: Time) -> Result<Ne
     let encoded = changed.encode(client.version, &mut bytes);
     let limit = client.core.options.max_packet_size as usize;
     match (encoded, frame(&bytes, limit)) {
-        (Ok(()), Ok(Framing::Complete(header))) => super::handle(client, &bytes, header, now),
+        (Ok(()), Ok(Framing::Complete(header))) => {
+            super::handle(client, Came::by_itself(&bytes), header, now)
+        }
         _ => Err(unusable("a packet that cannot be")),
     }
 }

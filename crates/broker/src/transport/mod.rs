@@ -25,6 +25,8 @@ pub(crate) use tls::TlsStream;
 #[cfg(feature = "websocket")]
 pub(crate) use websocket::WebSocketStream;
 
+use crate::read_buffer::CHUNK;
+
 /// A way to a client that never blocks. Any thread may write; the
 /// connection's own task waits and reads.
 pub(crate) trait Transport: Send + Sync + std::fmt::Debug {
@@ -41,16 +43,22 @@ pub(crate) trait Transport: Send + Sync + std::fmt::Debug {
     /// `WouldBlock` where nothing is there now; anything else is the end.
     fn try_read(&self, buffer: &mut [u8]) -> io::Result<usize>;
 
-    /// Reads into the room that a buffer has left.
+    /// Reads at most so much behind what is in a buffer.
     ///
     /// # Errors
     /// As for `try_read`.
-    fn try_read_buf(&self, buffer: &mut Vec<u8>) -> io::Result<usize> {
+    fn try_read_buf(&self, buffer: &mut Vec<u8>, most: usize) -> io::Result<usize> {
         let before = buffer.len();
-        buffer.resize(buffer.capacity(), 0);
+        buffer.resize(before + most.min(CHUNK), 0);
         let read = self.try_read(&mut buffer[before..]);
         buffer.truncate(before + *read.as_ref().unwrap_or(&0));
         read
+    }
+
+    /// Whether what is read comes from the system as it is, without another
+    /// buffer: then it pays to read right to where it is to be.
+    fn reads_directly(&self) -> bool {
+        false
     }
 
     /// The same where it was read just now: also what has come since, and the

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use bytes::BufMut;
 use socket2::SockRef;
 use tokio::io::{Interest, Ready};
 use tokio::net::TcpStream;
@@ -24,23 +25,17 @@ impl Transport for TcpStream {
         if ready.is_empty() { Poll::Pending } else { Poll::Ready(Ok(ready)) }
     }
 
-    /// A socket that gave less than there was room for is empty: it is not
-    /// asked again before the system says that more has come.
     fn try_read(&self, buffer: &mut [u8]) -> io::Result<usize> {
-        let mut read = 0;
-        let drained = self.try_io(Interest::READABLE, || {
-            read = (&*SockRef::from(self)).read(buffer)?;
-            let is_short = 0 < read && read < buffer.len();
-            if is_short { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(()) }
-        });
-        match drained {
-            Err(error) if read == 0 => Err(error),
-            _ => Ok(read),
-        }
+        read_by(self, buffer.len(), || (&*SockRef::from(self)).read(buffer))
     }
 
-    fn try_read_buf(&self, mut buffer: &mut Vec<u8>) -> io::Result<usize> {
-        Self::try_read_buf(self, &mut buffer)
+    fn try_read_buf(&self, buffer: &mut Vec<u8>, most: usize) -> io::Result<usize> {
+        buffer.reserve(most);
+        read_by(self, most, || Self::try_read_buf(self, &mut buffer.limit(most)))
+    }
+
+    fn reads_directly(&self) -> bool {
+        true
     }
 
     fn try_read_more(&self, buffer: &mut [u8]) -> io::Result<usize> {
@@ -70,5 +65,24 @@ impl Transport for TcpStream {
         let again = SockRef::from(self).try_clone().ok()?;
         let _entered = runtime.enter();
         Some(Arc::new(Self::from_std(again.into()).ok()?))
+    }
+}
+
+/// A socket that gave less than there was room for is empty: it is not asked
+/// again before the system says that more has come.
+fn read_by(
+    socket: &TcpStream,
+    room: usize,
+    read: impl FnOnce() -> io::Result<usize>,
+) -> io::Result<usize> {
+    let mut count = 0;
+    let drained = socket.try_io(Interest::READABLE, || {
+        count = read()?;
+        let is_short = 0 < count && count < room;
+        if is_short { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(()) }
+    });
+    match drained {
+        Err(error) if count == 0 => Err(error),
+        _ => Ok(count),
     }
 }

@@ -4,6 +4,7 @@ use std::io::{self, IoSlice};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use bytes::BufMut;
 use socket2::SockRef;
 use tokio::io::{Interest, Ready};
 use tokio::net::UnixStream;
@@ -29,8 +30,13 @@ impl Transport for UnixStream {
         Self::try_read(self, buffer)
     }
 
-    fn try_read_buf(&self, mut buffer: &mut Vec<u8>) -> io::Result<usize> {
-        Self::try_read_buf(self, &mut buffer)
+    fn try_read_buf(&self, buffer: &mut Vec<u8>, most: usize) -> io::Result<usize> {
+        buffer.reserve(most);
+        Self::try_read_buf(self, &mut buffer.limit(most))
+    }
+
+    fn reads_directly(&self) -> bool {
+        true
     }
 
     fn try_write(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {

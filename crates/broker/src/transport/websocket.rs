@@ -63,8 +63,7 @@ impl WebSocketStream {
                 Err(refused) => break Err(refused),
             }
             inner.ready(Interest::READABLE).await?;
-            bytes.reserve(1024);
-            match inner.try_read_buf(&mut bytes) {
+            match inner.try_read_buf(&mut bytes, 1024) {
                 Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
                 Err(error) if error.kind() != io::ErrorKind::WouldBlock => return Err(error),
                 _ => {}
@@ -176,6 +175,10 @@ impl Transport for WebSocketStream {
         }
         flushed?;
         if state.has_ended { Ok(0) } else { Err(io::ErrorKind::WouldBlock.into()) }
+    }
+
+    fn reads_directly(&self) -> bool {
+        self.inner.reads_directly()
     }
 
     fn try_write(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {

@@ -110,6 +110,15 @@ impl<S: Read + Write> Client<S> {
         self.send_bytes(&bytes);
     }
 
+    /// Sends packets at once.
+    pub fn send_together(&mut self, packets: impl IntoIterator<Item = Packet>) {
+        let mut bytes = Vec::new();
+        for packet in packets {
+            packet.encode(self.version, &mut bytes).unwrap();
+        }
+        self.send_bytes(&bytes);
+    }
+
     pub fn send_bytes(&mut self, bytes: &[u8]) {
         self.stream.write_all(bytes).unwrap();
     }

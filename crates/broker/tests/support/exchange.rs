@@ -24,6 +24,7 @@ pub fn exchange<R: Read + Write, P: Read + Write>(reader: &mut Client<R>, from: 
     assert!(publish.payload[..] == large, "{} bytes came", publish.payload.len());
     reader.acknowledge(&publish);
     many(reader, from);
+    at_the_edges(reader, from);
 }
 
 fn many<R: Read + Write, P: Read + Write>(reader: &mut Client<R>, from: &mut Client<P>) {
@@ -42,6 +43,27 @@ fn many<R: Read + Write, P: Read + Write>(reader: &mut Client<R>, from: &mut Cli
         let publish = reader.next_publish();
         assert!(publish.payload == payload(number), "message {number}");
         reader.acknowledge(&publish);
+    }
+    reader.expect_nothing();
+}
+
+/// Packets around the sizes from which on they are read in another way, or in
+/// one more part, each with a small one right behind it.
+fn at_the_edges<R: Read + Write, P: Read + Write>(reader: &mut Client<R>, from: &mut Client<P>) {
+    for edge in [4, 8, 32, 64, 128, 512].map(|kib| kib * 1024) {
+        for size in [edge - 40, edge - 20, edge - 1, edge, edge + 1] {
+            let payload: Vec<u8> = (0..size).map(|at| (at / 3 + at % 7) as u8).collect();
+            let both = [payload, b"locked".to_vec()];
+            from.send_together(
+                both.iter().map(|payload| {
+                    Packet::Publish(Publish::new("exchange/edges", payload.clone()))
+                }),
+            );
+            for payload in both {
+                let publish = reader.next_publish();
+                assert!(publish.payload == payload, "{size} bytes");
+            }
+        }
     }
     reader.expect_nothing();
 }
