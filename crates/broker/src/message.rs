@@ -59,7 +59,7 @@ impl Message {
 pub(crate) struct Forward<'a> {
     topic: &'a ByteString,
     payload: &'a [u8],
-    /// The packet of a payload that has most of it, where it can be shared.
+    /// The packet that it came in, where that can be shared.
     whole: Option<&'a Bytes>,
     properties: Source<'a>,
     pub(crate) qos: QoS,
@@ -121,11 +121,10 @@ impl<'a> Forward<'a> {
         let plain = view.properties.is_empty()
             || view.properties.iter().all(|(id, _)| id != PropertyId::TopicAlias);
         let encoded = Encoded { bytes: packet.bytes, id_at: view.packet_id_offset.unwrap_or(0) };
-        let is_most = view.payload.len() >= packet.bytes.len() / 2;
         Self {
             topic,
             payload: view.payload,
-            whole: packet.whole.filter(|_| is_most),
+            whole: packet.whole,
             properties: Source::View(view.properties),
             qos: view.qos,
             retain: view.retain,
@@ -183,14 +182,15 @@ impl<'a> Forward<'a> {
         self.payload.len() >= SHARED_FROM
     }
 
-    /// The payload as shared bytes, copied out of the common buffer once.
+    /// The payload as shared bytes, made once: of a packet that is little else,
+    /// the same bytes; else copied.
     pub(crate) fn shared_payload(&self) -> Bytes {
         if let Some(kept) = self.kept.get() {
             return kept.payload.clone();
         }
         let share = || match self.whole {
-            Some(whole) => whole.slice_ref(self.payload),
-            None => Bytes::copy_from_slice(self.payload),
+            Some(whole) if self.payload.len() >= whole.len() / 2 => whole.slice_ref(self.payload),
+            _ => Bytes::copy_from_slice(self.payload),
         };
         self.shared.get_or_init(share).clone()
     }
