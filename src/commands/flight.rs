@@ -12,6 +12,9 @@ pub trait Launcher: Send + Sync {
     /// Publishes the command to the device as it stands now: live, never
     /// retained, never queued, never again.
     async fn launch(&self, device: &Device, dispatch: Dispatch) -> Flight;
+
+    /// Whether the broker is there by which devices are reached.
+    fn is_up(&self) -> bool;
 }
 
 /// What becomes of a command after it was given to the link.

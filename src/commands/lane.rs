@@ -110,8 +110,7 @@ impl Core {
             // C4: who is away is said to be so now, not when what is out ends.
             let away = self.state.device(&device).is_none_or(|device| !device.online);
             if away {
-                let detail = "the device is not connected".to_owned();
-                ended.push((command, (Status::Offline, Some(detail))));
+                ended.push((command, self.offline()));
             } else if lane.waiting.len() < self.settings.waiting_per_device {
                 lane.waiting.push_back(command);
             } else {
@@ -191,7 +190,7 @@ impl Core {
             return (Status::Expired, Some(detail));
         }
         if !device.online {
-            return (Status::Offline, Some("the device is not connected".to_owned()));
+            return self.offline();
         }
         let late = || (Status::Expired, Some("the database gave no word in time".to_owned()));
         let Some(left) = snapshot.left() else { return late() };
@@ -210,6 +209,16 @@ impl Core {
         let since_issue = snapshot.deadline.map(|end| end.since(self.settings.lifetime()));
         let progress = self.counts.progress(snapshot.verb, since_issue);
         Watching::new(command, &device, progress).watch(flight, signals).await
+    }
+
+    /// The end of a command whose device cannot be reached, by whose fault it
+    /// is: without its broker, nobody knows of any device.
+    fn offline(&self) -> Ending {
+        let why = match self.launcher.is_up() {
+            true => "the device is not connected",
+            false => "the broker is away, and with it every device",
+        };
+        (Status::Offline, Some(why.to_owned()))
     }
 
     /// A command as it leaves, signed where its device wants that.

@@ -42,7 +42,7 @@ struct Giver {
 
 /// Too many commands.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{who} gives more than {per_minute} commands a minute: try again in {} s", self.seconds())]
+#[error("{who} gives more than {} a minute: try again in {} s", self.most(), self.seconds())]
 pub struct TooFast {
     who: String,
     per_minute: NonZeroU32,
@@ -53,6 +53,13 @@ impl TooFast {
     /// After how many seconds there may be the next.
     pub fn seconds(&self) -> u64 {
         self.wait.as_secs() + 1
+    }
+
+    fn most(&self) -> String {
+        match self.per_minute.get() {
+            1 => "1 command".to_owned(),
+            most => format!("{most} commands"),
+        }
     }
 }
 

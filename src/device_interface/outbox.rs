@@ -94,6 +94,10 @@ impl Launcher for LinkOutbox {
         let message = self.topics.command(device, &dispatch);
         self.link.launch(device, message, dispatch).await
     }
+
+    fn is_up(&self) -> bool {
+        self.link.is_up()
+    }
 }
 
 #[async_trait]

@@ -137,7 +137,7 @@ async fn an_app_over_mqtt_that_gives_too_many_commands_is_told_so_and_can_still_
         if verb == "unlock" {
             phone.publish("latchlight/apps/ann/up", "unlock front", false).await;
             let said = phone.hear().await;
-            let why = "error unlock app:ann gives more than 1 commands a minute: try again in ";
+            let why = "error unlock app:ann gives more than 1 command a minute: try again in ";
             assert!(said.starts_with(why), "{said}");
         }
     }

@@ -44,6 +44,10 @@ async fn a_device_removed_while_the_broker_is_away_leaves_nothing_behind() {
 
     mosquitto.stop();
     server.logged("the connection to the broker is lost").await;
+    let (_, answer) = server.post("/lock").await;
+    let front = &answer["devices"][0];
+    assert_eq!(front["outcome"], "offline", "{answer}");
+    assert_eq!(front["detail"], "the broker is away, and with it every device");
     assert_eq!(server.delete("/api/v1/devices/front").await, 204);
     mosquitto.start_again();
     server.logged("connected to the broker").await;

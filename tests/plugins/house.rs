@@ -276,6 +276,10 @@ impl Launcher for Nowhere {
     async fn launch(&self, _: &Device, _: Dispatch) -> Flight {
         Flight::ended(FlightEnd::Away("nobody is here".to_owned()))
     }
+
+    fn is_up(&self) -> bool {
+        true
+    }
 }
 
 #[async_trait]

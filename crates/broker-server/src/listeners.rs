@@ -34,14 +34,20 @@ pub(crate) fn read_tls(config: &ListenerConfig) -> Result<Option<TlsConfig>, Tls
 
 /// What is to be said of a certificate that does not hold for long.
 pub(crate) fn expiry(tls: &TlsConfig) -> Option<String> {
-    const DAY: u64 = 24 * 3600;
-    let days = |time: Duration| time.as_secs() / DAY;
     match tls.expires().duration_since(SystemTime::now()) {
         Ok(left) if left > SOON => None,
-        Ok(left) => Some(format!("the certificate expires in {} days", days(left))),
+        Ok(left) => Some(format!("the certificate expires in {}", in_days(left))),
         Err(error) => {
-            Some(format!("the certificate has expired {} days ago", days(error.duration())))
+            Some(format!("the certificate has expired, {} ago", in_days(error.duration())))
         }
+    }
+}
+
+fn in_days(time: Duration) -> String {
+    match time.as_secs() / (24 * 3600) {
+        0 => "less than a day".to_owned(),
+        1 => "1 day".to_owned(),
+        days => format!("{days} days"),
     }
 }
 
@@ -96,4 +102,17 @@ pub(crate) fn bind_http(config: &HttpConfig) -> anyhow::Result<Option<HttpListen
     let listener = TcpListener::bind(address).with_context(|| format!("listen on {address}"))?;
     let listener = HttpListener::new(listener);
     Ok(Some(config.hosts.iter().fold(listener, |listener, name| listener.host(name))))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn days_are_told_as_people_say_them() {
+        for (hours, said) in [(0, "less than a day"), (24, "1 day"), (47, "1 day"), (48, "2 days")]
+        {
+            assert_eq!(in_days(Duration::from_secs(hours * 3600)), said);
+        }
+    }
 }
