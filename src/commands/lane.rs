@@ -216,7 +216,7 @@ impl Core {
     fn offline(&self) -> Ending {
         let why = match self.launcher.is_up() {
             true => "the device is not connected",
-            false => "the broker is away, and with it every device",
+            false => "the broker cannot be reached",
         };
         (Status::Offline, Some(why.to_owned()))
     }

@@ -89,7 +89,7 @@ counters! {
     /// Bytes of messages that wait for sessions, or are kept to be sent again
     /// (gauge).
     waiting_bytes,
-    /// Bytes of large packets that are not whole yet (gauge).
+    /// Room for large packets that are not whole yet, in bytes (gauge).
     partial_bytes,
     /// Messages that this process published.
     messages_inline,

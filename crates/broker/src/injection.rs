@@ -11,7 +11,7 @@ use crate::broker::Core;
 use crate::connection::End;
 use crate::handlers::{Client, Next, dispatch};
 use crate::line::TaskBell;
-use crate::read_buffer::Came;
+use crate::read_buffer::Received;
 use crate::session_handle::Session;
 use crate::{Broker, ClientInfo, InlinePublish};
 
@@ -124,7 +124,7 @@ impl Core {
         let client = Client::new(self.clone(), session, info.clone(), epoch, task, 0, None);
         let mut client =
             client.injecting(Injected { asks_access: *asks_access, outcome: ReasonCode::Success });
-        let handled = dispatch(&mut client, Came::by_itself(&bytes), header, self.clock.now());
+        let handled = dispatch(&mut client, Received::borrowed(&bytes), header, self.clock.now());
         self.hooks.tell();
         client.flush();
         match handled {

@@ -10,7 +10,7 @@ use latchlight_mqtt::{Framing, PacketType, ReasonCode, frame};
 use crate::Time;
 use crate::connection::End;
 use crate::handlers::{self, Client, Next};
-use crate::read_buffer::{Came, Carry, Read, Taken};
+use crate::read_buffer::{Carry, Read, Received, Taken};
 use crate::threads::note_read;
 use crate::transport::Transport;
 
@@ -39,19 +39,21 @@ pub(crate) fn read(
         client.core.counters.received.bytes.add(came as u64);
         client.session.inbound.lock().received.bytes += came as u64;
     }
-    match handled? {
-        Read::End => Err(End::Gone),
-        Read::Nothing => Ok(0),
-        Read::Some(_) => {
-            let most = client.core.options.max_partial_bytes as u64;
-            if client.count_partial(carry.partial())
-                && client.core.counters.partial_bytes.get() > most
-            {
-                return Err(End::protocol(ReasonCode::QuotaExceeded));
-            }
-            Ok(came)
-        }
+    if handled? == Read::End {
+        return Err(End::Gone);
     }
+    count_partial(client, carry)?;
+    Ok(came)
+}
+
+/// Counts what is held of a packet that is not whole.
+fn count_partial(client: &mut Client, carry: &Carry) -> Result<(), End> {
+    let most = client.core.options.max_partial_bytes as u64;
+    let has_grown = client.count_partial(carry.partial());
+    if has_grown && client.core.counters.partial_bytes.get() > most {
+        return Err(End::protocol(ReasonCode::QuotaExceeded));
+    }
+    Ok(())
 }
 
 /// Reads once and handles what came. Where little reaches many, to write it
@@ -63,7 +65,7 @@ fn take_what_came(
     carry: &mut Carry,
     came: &mut usize,
 ) -> Result<Read, End> {
-    let first = carry.read(transport, |came| take_packets(client, came, None))?;
+    let first = carry.read(transport, |bytes| take_packets(client, bytes, None))?;
     let Read::Some(read) = first else { return Ok(first) };
     *came += read;
     let mut end = None;
@@ -77,7 +79,7 @@ fn take_what_came(
         if client.core.clock.now() >= end {
             break;
         }
-        let more = carry.read_more(transport, |came| take_packets(client, came, Some(end)))?;
+        let more = carry.read_more(transport, |bytes| take_packets(client, bytes, Some(end)))?;
         // Its end is seen once more, at the next read.
         let Read::Some(read) = more else { break };
         *came += read;
@@ -87,7 +89,8 @@ fn take_what_came(
 
 /// Handles packets that came before.
 pub(crate) fn go_on(client: &mut Client, carry: &mut Carry) -> Result<(), End> {
-    in_batch(client, |client| carry.go_on(|came| take_packets(client, came, None)))
+    in_batch(client, |client| carry.go_on(|bytes| take_packets(client, bytes, None)))?;
+    count_partial(client, carry)
 }
 
 /// Handles packets as one batch.
@@ -116,8 +119,12 @@ fn in_batch<T>(
 
 /// Handles the whole packets, as many as fit into a turn, which ends then if it
 /// has begun.
-fn take_packets(client: &mut Client, came: Came<'_>, end: Option<Time>) -> Result<Taken, End> {
-    let bytes = came.bytes;
+fn take_packets(
+    client: &mut Client,
+    received: Received<'_>,
+    end: Option<Time>,
+) -> Result<Taken, End> {
+    let bytes = received.bytes;
     let limit = client.core.options.max_packet_size as usize;
     let now = client.core.clock.now();
     let end = end.unwrap_or(now + TURN);
@@ -134,7 +141,7 @@ fn take_packets(client: &mut Client, came: Came<'_>, end: Option<Time>) -> Resul
             Framing::Complete(header) => {
                 let packet = &bytes[handled..handled + header.total_len()];
                 handled += packet.len();
-                let packet = Came { bytes: packet, ..came };
+                let packet = Received { bytes: packet, ..received };
                 match handlers::dispatch(client, packet, header, now)? {
                     Next::Go => {}
                     Next::End(end) => return Err(end),

@@ -11,7 +11,7 @@ use latchlight_mqtt::{
 };
 
 use crate::Time;
-use crate::read_buffer::Came;
+use crate::read_buffer::Received;
 use crate::session::TopicAs;
 
 /// Payloads from this size on are shared by their receivers, not copied.
@@ -112,7 +112,7 @@ impl<'a> Forward<'a> {
     /// A message as a client sent it; `topic` is its name, also where an alias
     /// stood for it.
     pub(crate) fn of_view(
-        packet: Came<'a>,
+        packet: Received<'a>,
         view: &PublishView<'a>,
         version: ProtocolVersion,
         topic: &'a ByteString,
@@ -189,7 +189,7 @@ impl<'a> Forward<'a> {
             return kept.payload.clone();
         }
         let share = || match self.whole {
-            Some(whole) if self.payload.len() >= whole.len() / 2 => whole.slice_ref(self.payload),
+            Some(whole) if is_little_else(whole, self.payload) => whole.slice_ref(self.payload),
             _ => Bytes::copy_from_slice(self.payload),
         };
         self.shared.get_or_init(share).clone()
@@ -286,6 +286,12 @@ impl<'a> Forward<'a> {
         let name = if matches!(topic, TopicAs::Alias(_)) { "" } else { self.topic };
         encode(name, self.payload, &properties, shape)
     }
+}
+
+/// Whether a payload is nearly all of its packet, which lasts as long as it does
+/// where they share bytes.
+fn is_little_else(whole: &Bytes, payload: &[u8]) -> bool {
+    whole.len() - payload.len() <= whole.len() / 8
 }
 
 fn encode(topic: &str, payload: &[u8], properties: &Properties, shape: Shape) -> OwnedFrame {

@@ -65,10 +65,10 @@ pub struct Options {
     /// User properties of one packet, and again of the will that a CONNECT
     /// leaves: a client that sends more is disconnected with 0x97.
     pub max_user_properties: usize,
-    /// Bytes of packets that are not whole yet, of all connections together;
-    /// the connection that goes beyond is closed. Less than 32 KiB of one do
-    /// not count, else the room that it was given: up to its size, and no more
-    /// than 128 KiB or four times what has come of it.
+    /// Room for packets that are not whole yet, in bytes, of all connections
+    /// together; the connection that goes beyond is closed. It counts once more
+    /// than 32 KiB of a packet have come: its size at the most, and no more than
+    /// 128 KiB or four times what has come.
     pub max_partial_bytes: usize,
     /// How long a connection may take to say CONNECT.
     pub connect_timeout: Duration,

@@ -13,7 +13,8 @@ use crate::transport::Transport;
 /// How much is read at once.
 pub(crate) const CHUNK: usize = 64 * 1024;
 
-/// A packet of more than this is read to where it stays.
+/// A packet of more than this, if it is not there at once, is read to where it
+/// stays.
 const LARGE: usize = CHUNK / 2;
 
 /// What a large packet gets room for at first.
@@ -32,20 +33,20 @@ thread_local! {
 
 /// Bytes that came: a packet, or all that is there.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Came<'a> {
+pub(crate) struct Received<'a> {
     pub(crate) bytes: &'a [u8],
     /// Where a packet has its bytes to itself, the same bytes, to be shared.
     pub(crate) whole: Option<&'a Bytes>,
 }
 
-impl<'a> Came<'a> {
-    /// Bytes of a buffer that is somebody's.
-    pub(crate) fn by_itself(bytes: &'a [u8]) -> Self {
+impl<'a> Received<'a> {
+    /// Bytes of a buffer that holds others, too.
+    pub(crate) fn borrowed(bytes: &'a [u8]) -> Self {
         Self { bytes, whole: None }
     }
 }
 
-impl Deref for Came<'_> {
+impl Deref for Received<'_> {
     type Target = [u8];
 
     fn deref(&self) -> &[u8] {
@@ -96,9 +97,10 @@ impl Carry {
     pub(crate) fn read<E: From<io::Error>>(
         &mut self,
         transport: &dyn Transport,
-        take: impl FnOnce(Came<'_>) -> Result<Taken, E>,
+        take: impl FnOnce(Received<'_>) -> Result<Taken, E>,
     ) -> Result<Read, E> {
-        if self.is_large() {
+        debug_assert!(!self.has_more, "what is held comes first");
+        if self.is_large(transport) {
             return self.read_large(transport, take);
         }
         let most = if self.was_large && transport.reads_directly() { HEAD } else { CHUNK };
@@ -112,9 +114,9 @@ impl Carry {
     pub(crate) fn read_more<E: From<io::Error>>(
         &mut self,
         transport: &dyn Transport,
-        take: impl FnOnce(Came<'_>) -> Result<Taken, E>,
+        take: impl FnOnce(Received<'_>) -> Result<Taken, E>,
     ) -> Result<Read, E> {
-        if self.is_large() || self.was_large {
+        if self.is_large(transport) || self.was_large {
             return Ok(Read::Nothing);
         }
         self.read_by(CHUNK, |buffer| transport.try_read_more(buffer), take)
@@ -125,13 +127,13 @@ impl Carry {
         &mut self,
         most: usize,
         read: impl FnOnce(&mut [u8]) -> io::Result<usize>,
-        take: impl FnOnce(Came<'_>) -> Result<Taken, E>,
+        take: impl FnOnce(Received<'_>) -> Result<Taken, E>,
     ) -> Result<Read, E> {
         BUFFER.with(|buffer| {
             let mut buffer = buffer.borrow_mut();
             let carried = self.bytes.len();
             buffer[..carried].copy_from_slice(&self.bytes);
-            let Some(read) = came(read(&mut buffer[carried..most.max(2 * carried)]))? else {
+            let Some(read) = if_any(read(&mut buffer[carried..most]))? else {
                 return Ok(Read::Nothing);
             };
             if read == 0 {
@@ -140,7 +142,7 @@ impl Carry {
             let all = &buffer[..carried + read];
             self.bytes = Seldom::default();
             self.was_large = false;
-            let taken = take(Came::by_itself(all))?;
+            let taken = take(Received::borrowed(all))?;
             self.keep(all, taken);
             Ok(Read::Some(read))
         })
@@ -150,14 +152,14 @@ impl Carry {
     fn read_large<E: From<io::Error>>(
         &mut self,
         transport: &dyn Transport,
-        take: impl FnOnce(Came<'_>) -> Result<Taken, E>,
+        take: impl FnOnce(Received<'_>) -> Result<Taken, E>,
     ) -> Result<Read, E> {
         let (held, missing) = (self.bytes.len(), self.missing as usize);
         if held == self.bytes.capacity() {
             self.bytes.reserve_exact(room(held, missing) - held);
         }
         let most = missing.min(self.bytes.capacity() - held);
-        let Some(read) = came(transport.try_read_buf(&mut self.bytes, most))? else {
+        let Some(read) = if_any(transport.try_read_buf(&mut self.bytes, most))? else {
             return Ok(Read::Nothing);
         };
         if read == 0 {
@@ -167,7 +169,7 @@ impl Carry {
         if self.missing == 0 {
             let whole = Bytes::from(self.bytes.take());
             self.was_large = true;
-            let taken = take(Came { bytes: &whole, whole: Some(&whole) })?;
+            let taken = take(Received { bytes: &whole, whole: Some(&whole) })?;
             self.keep(&whole, taken);
         }
         Ok(Read::Some(read))
@@ -185,9 +187,13 @@ impl Carry {
         }
     }
 
-    /// Whether what is held is of a packet that is read to where it stays.
-    fn is_large(&self) -> bool {
-        self.bytes.len() + self.missing as usize > LARGE && !self.has_more
+    /// Whether the rest of what is held is read to where it stays. Where that
+    /// is no less work, only of a packet of which much has come: its room is
+    /// filled before it is read into.
+    fn is_large(&self, transport: &dyn Transport) -> bool {
+        let held = self.bytes.len();
+        let is_worth = transport.reads_directly() || held > LARGE;
+        is_worth && held + self.missing as usize > LARGE
     }
 
     /// Begins with these bytes, which came before.
@@ -199,8 +205,8 @@ impl Carry {
         carry
     }
 
-    /// How much room a large packet has of which a part is held; nothing of a
-    /// small one.
+    /// How much room was given to what is held, where that is more than a
+    /// little.
     pub(crate) fn partial(&self) -> usize {
         if self.bytes.len() > LARGE { self.bytes.capacity() } else { 0 }
     }
@@ -216,10 +222,10 @@ impl Carry {
     /// What `take` says.
     pub(crate) fn go_on<E>(
         &mut self,
-        take: impl FnOnce(Came<'_>) -> Result<Taken, E>,
+        take: impl FnOnce(Received<'_>) -> Result<Taken, E>,
     ) -> Result<(), E> {
         let all = self.bytes.take();
-        let taken = take(Came::by_itself(&all))?;
+        let taken = take(Received::borrowed(&all))?;
         self.keep(&all, taken);
         Ok(())
     }
@@ -231,7 +237,7 @@ fn room(held: usize, missing: usize) -> usize {
 }
 
 /// What was read; nothing, where nothing is there for now.
-fn came(read: io::Result<usize>) -> io::Result<Option<usize>> {
+fn if_any(read: io::Result<usize>) -> io::Result<Option<usize>> {
     match read {
         Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
         read => read.map(Some),
@@ -243,52 +249,50 @@ fn came(read: io::Result<usize>) -> io::Result<Option<usize>> {
 mod tests {
     use std::io::IoSlice;
 
-    use latchlight_mqtt::{Framing, frame};
+    use latchlight_mqtt::{Framing, Packet, ProtocolVersion, Publish, frame};
     use tokio::io::Interest;
     use tokio::net::{TcpListener, TcpStream};
 
     use super::*;
     use crate::transport::memory::connector;
 
-    /// A PUBLISH of this length in all, different from those of other lengths.
-    fn packet(length: usize) -> Vec<u8> {
-        let mut remaining = length - 2;
-        while 1 + varint(remaining).len() + remaining > length {
-            remaining -= 1;
-        }
-        let mut packet = vec![0x30];
-        packet.extend(varint(remaining));
-        packet.extend((0..remaining).map(|at| (at / 5 + length) as u8));
-        assert_eq!(packet.len(), length);
-        packet
+    /// A PUBLISH of this length in all, with a payload that differs by number.
+    fn packet(length: usize, number: usize) -> Vec<u8> {
+        let parts = |payload: usize| -> Vec<u8> {
+            let payload: Vec<u8> = (0..payload).map(|at| (at / 5 + number) as u8).collect();
+            let mut bytes = Vec::new();
+            let packet = Packet::Publish(Publish::new("a", payload));
+            packet.encode(ProtocolVersion::V311, &mut bytes).unwrap();
+            bytes
+        };
+        // The length takes one to three bytes more for a larger one.
+        let packet = (5..9).map(|head| parts(length - head)).find(|packet| packet.len() == length);
+        packet.unwrap()
     }
 
-    fn varint(mut number: usize) -> Vec<u8> {
-        let mut bytes = Vec::new();
-        loop {
-            let more = if number > 0x7F { 0x80 } else { 0 };
-            bytes.push((number & 0x7F) as u8 | more);
-            number >>= 7;
-            if number == 0 {
-                return bytes;
-            }
-        }
-    }
-
-    /// Takes the whole packets; of each, whether it can be shared.
-    fn take(came: Came<'_>, packets: &mut Vec<(Vec<u8>, bool)>) -> io::Result<Taken> {
+    /// Takes the whole packets, or one and leaves the others for another turn;
+    /// of each, whether it can be shared.
+    fn take(
+        received: Received<'_>,
+        packets: &mut Vec<(Vec<u8>, bool)>,
+        one: bool,
+    ) -> io::Result<Taken> {
         let mut handled = 0;
         loop {
-            match frame(&came[handled..], usize::MAX).unwrap() {
+            match frame(&received[handled..], usize::MAX).unwrap() {
                 Framing::Incomplete { needed } => {
-                    let missing = if handled < came.len() { needed } else { 0 };
+                    let missing = if handled < received.len() { needed } else { 0 };
                     return Ok(Taken { handled, missing, has_more: false });
                 }
                 Framing::Complete(header) => {
-                    let packet = came[handled..handled + header.total_len()].to_vec();
+                    let packet = received[handled..handled + header.total_len()].to_vec();
                     handled += packet.len();
-                    let shared = came.whole.inspect(|whole| assert_eq!(**whole, packet[..]));
+                    let shared = received.whole.inspect(|whole| assert_eq!(**whole, packet[..]));
                     packets.push((packet, shared.is_some()));
+                    if one {
+                        let has_more = handled < received.len();
+                        return Ok(Taken { handled, missing: 0, has_more });
+                    }
                 }
             }
         }
@@ -306,28 +310,56 @@ mod tests {
         }
     }
 
-    async fn read(transport: &dyn Transport, count: usize) -> Vec<(Vec<u8>, bool)> {
-        let (mut carry, mut packets) = (Carry::default(), Vec::new());
+    async fn read(
+        transport: &dyn Transport,
+        mut carry: Carry,
+        count: usize,
+        one: bool,
+    ) -> Vec<(Vec<u8>, bool)> {
+        let mut packets = Vec::new();
         while packets.len() < count {
+            if carry.has_more() {
+                carry.go_on(|received| take(received, &mut packets, one)).unwrap();
+                continue;
+            }
             transport.ready(Interest::READABLE).await.unwrap();
-            let came = carry.read(transport, |came| take(came, &mut packets)).unwrap();
-            assert_ne!(came, Read::End);
+            let is_behind = carry.was_large && transport.reads_directly();
+            let read = carry.read(transport, |received| take(received, &mut packets, one)).unwrap();
+            match read {
+                Read::End => panic!("it ended after {} packets", packets.len()),
+                Read::Some(read) => assert!(!is_behind || read <= HEAD, "{read} bytes"),
+                Read::Nothing => {}
+            }
             let held = carry.bytes.len();
-            assert!(carry.partial() <= FIRST_ROOM.max(GROWTH * GROWTH * held), "{held}");
+            assert!(carry.bytes.capacity() <= FIRST_ROOM.max(GROWTH * held), "{held} bytes");
         }
         assert_eq!((carry.bytes.len(), carry.partial()), (0, 0));
         packets
     }
 
+    /// What is written to the one comes by the other.
     async fn carries(to: &dyn Transport, from: &dyn Transport) {
         let edges = [HEAD, LARGE, CHUNK, FIRST_ROOM, GROWTH * FIRST_ROOM];
         let around = edges.into_iter().flat_map(|edge| [edge - 1, edge, edge + 1]);
-        // Large ones one behind the other, and with small ones between.
-        let lengths: Vec<usize> = around.flat_map(|length| [length, length, 2, 300]).collect();
-        let packets: Vec<Vec<u8>> = lengths.into_iter().map(packet).collect();
+        // Large ones one behind the other, with small ones between, and one
+        // behind which the next one's length is cut where a read ends.
+        let lengths = around.flat_map(|length| [length, length, HEAD - 2, length, 9, 300]);
+        let packets: Vec<_> =
+            lengths.enumerate().map(|(number, length)| packet(length, number)).collect();
         let bytes = packets.concat();
-        for piece in [700, 4_000, LARGE, CHUNK + 11, 1_000_000] {
-            let (came, ()) = tokio::join!(read(from, packets.len()), write(to, &bytes, piece));
+        for (piece, one) in [
+            (700, false),
+            (4_000, true),
+            (LARGE, false),
+            (CHUNK + 11, true),
+            (1_000_000, false),
+            (1_000_000, true),
+        ] {
+            // As where the first packets came with CONNECT.
+            let (held, rest) = bytes.split_at(if one { 20_000 } else { 0 });
+            let carry = Carry::holding(held.to_vec());
+            let (came, ()) =
+                tokio::join!(read(from, carry, packets.len(), one), write(to, rest, piece));
             for ((came, is_shared), packet) in came.iter().zip(&packets) {
                 assert!(came == packet, "{} bytes in pieces of {piece}", packet.len());
                 assert!(*is_shared || packet.len() <= CHUNK, "{} bytes", packet.len());

@@ -289,6 +289,28 @@ fn partial_bytes() {
     broker.until("it was taken", |broker| broker.counters().partial_bytes == 0);
 }
 
+/// Room is for what came: 128 KiB at first, and four times that later on.
+#[test]
+fn who_says_much_and_sends_little_takes_little() {
+    let broker = with(|_| {});
+    let mut bytes = Vec::new();
+    let packet = Packet::Publish(Publish::new("a", vec![b'x'; 10_000_000]));
+    packet.encode(V5, &mut bytes).unwrap();
+    let mut client = Client::connect(broker.address(), V5, "client");
+    let before = broker.counters().received.bytes;
+    let mut sent = 0;
+    for (until, most) in [(5, 0), (30_000, 0), (40_000, 131_072), (200_000, 524_288)] {
+        client.send_bytes(&bytes[sent..until]);
+        sent = until;
+        broker.until("it came", |broker| broker.counters().received.bytes >= before + until as u64);
+        let held = broker.counters().partial_bytes;
+        assert!(held <= most, "{until} bytes came, {held} are held");
+    }
+    client.send_bytes(&bytes[sent..]);
+    client.expect_nothing();
+    broker.until("it was taken", |broker| broker.counters().partial_bytes == 0);
+}
+
 #[test]
 fn retained_bytes() {
     let broker = with(|options| options.max_retained_bytes = 100);

@@ -29,7 +29,7 @@ use crate::connection::End;
 use crate::hooks::Notice;
 use crate::injection::Injected;
 use crate::line::TaskBell;
-use crate::read_buffer::Came;
+use crate::read_buffer::Received;
 use crate::router::Publisher;
 use crate::seldom::Seldom;
 use crate::session_handle::Session;
@@ -86,7 +86,7 @@ pub(crate) enum Next {
 /// The packet is malformed, or may not be now.
 pub(crate) fn dispatch(
     client: &mut Client,
-    packet: Came<'_>,
+    packet: Received<'_>,
     header: FixedHeader,
     now: Time,
 ) -> Result<Next, End> {
@@ -103,7 +103,7 @@ pub(crate) fn dispatch(
 
 fn handle(
     client: &mut Client,
-    packet: Came<'_>,
+    packet: Received<'_>,
     header: FixedHeader,
     now: Time,
 ) -> Result<Next, End> {

@@ -13,12 +13,12 @@ use crate::batch::Batch;
 use crate::broker::Core;
 use crate::connection::End;
 use crate::message::Forward;
-use crate::read_buffer::Came;
+use crate::read_buffer::Received;
 use crate::session_handle::Session;
 use crate::topics::Route;
 use crate::{DropReason, Publication, Stop, Time};
 
-pub(super) fn handle(client: &mut Client, packet: Came<'_>, now: Time) -> Result<Next, End> {
+pub(super) fn handle(client: &mut Client, packet: Received<'_>, now: Time) -> Result<Next, End> {
     let most = client.core.options.max_user_properties;
     let view = PublishView::decode_limited(packet.bytes, client.version, most)?;
     let route = resolve(client, &view)?;

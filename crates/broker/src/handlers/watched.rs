@@ -6,12 +6,12 @@ use super::{Client, Next};
 use crate::connection::End;
 use crate::hooks::{Notice, without_secrets};
 use crate::line::Closing;
-use crate::read_buffer::Came;
+use crate::read_buffer::Received;
 use crate::{Time, Verdict};
 
 pub(super) fn handle(
     client: &mut Client,
-    packet: Came<'_>,
+    packet: Received<'_>,
     header: FixedHeader,
     now: Time,
 ) -> Result<Next, End> {
@@ -40,7 +40,7 @@ fn outcome(handled: &Result<Next, End>) -> Result<(), ReasonCode> {
 /// they leave it alone.
 fn intercepted(
     client: &mut Client,
-    packet: Came<'_>,
+    packet: Received<'_>,
     came: Packet,
     header: FixedHeader,
     now: Time,
@@ -63,7 +63,7 @@ fn handle_changed(client: &mut Client, changed: &Packet, now: Time) -> Result<Ne
     let limit = client.core.options.max_packet_size as usize;
     match (encoded, frame(&bytes, limit)) {
         (Ok(()), Ok(Framing::Complete(header))) => {
-            super::handle(client, Came::by_itself(&bytes), header, now)
+            super::handle(client, Received::borrowed(&bytes), header, now)
         }
         _ => Err(unusable("a packet that cannot be")),
     }

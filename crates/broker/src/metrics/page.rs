@@ -136,7 +136,11 @@ impl Page<'_> {
         self.gauge("in_flight_messages", "Messages in flight.", census.in_flight)?;
         self.bytes("output", "Bytes that wait for sockets.", census.output_bytes)?;
         self.bytes("waiting", "Bytes that wait for sessions.", counters.waiting_bytes)?;
-        self.bytes("partial", "Bytes of packets that are not whole.", counters.partial_bytes)?;
+        self.bytes(
+            "partial",
+            "Room for packets that are not whole, in bytes.",
+            counters.partial_bytes,
+        )?;
         self.gauge("retained_messages", "Retained messages.", counters.retained_messages)?;
         self.bytes("retained", "Bytes of retained messages.", counters.retained_bytes)
     }

@@ -43,7 +43,7 @@ pub(crate) trait Transport: Send + Sync + std::fmt::Debug {
     /// `WouldBlock` where nothing is there now; anything else is the end.
     fn try_read(&self, buffer: &mut [u8]) -> io::Result<usize>;
 
-    /// Reads at most so much behind what is in a buffer.
+    /// Reads at most so much behind what is in a buffer, or less at once.
     ///
     /// # Errors
     /// As for `try_read`.
@@ -55,12 +55,6 @@ pub(crate) trait Transport: Send + Sync + std::fmt::Debug {
         read
     }
 
-    /// Whether what is read comes from the system as it is, without another
-    /// buffer: then it pays to read right to where it is to be.
-    fn reads_directly(&self) -> bool {
-        false
-    }
-
     /// The same where it was read just now: also what has come since, and the
     /// system has not told of yet, as far as the transport can look for that.
     ///
@@ -68,6 +62,12 @@ pub(crate) trait Transport: Send + Sync + std::fmt::Debug {
     /// As for `try_read`.
     fn try_read_more(&self, buffer: &mut [u8]) -> io::Result<usize> {
         self.try_read(buffer)
+    }
+
+    /// Whether `try_read_buf` has the system read to where the bytes stay, with
+    /// no buffer between that is filled or copied.
+    fn reads_directly(&self) -> bool {
+        false
     }
 
     /// Writes what fits. What was not written is what the next call begins

@@ -26,12 +26,12 @@ impl Transport for TcpStream {
     }
 
     fn try_read(&self, buffer: &mut [u8]) -> io::Result<usize> {
-        read_by(self, buffer.len(), || (&*SockRef::from(self)).read(buffer))
+        read_once(self, buffer.len(), || (&*SockRef::from(self)).read(buffer))
     }
 
     fn try_read_buf(&self, buffer: &mut Vec<u8>, most: usize) -> io::Result<usize> {
         buffer.reserve(most);
-        read_by(self, most, || Self::try_read_buf(self, &mut buffer.limit(most)))
+        read_once(self, most, || Self::try_read_buf(self, &mut buffer.limit(most)))
     }
 
     fn reads_directly(&self) -> bool {
@@ -70,7 +70,10 @@ impl Transport for TcpStream {
 
 /// A socket that gave less than there was room for is empty: it is not asked
 /// again before the system says that more has come.
-fn read_by(
+///
+/// `read` may be one of tokio's own: the outer look at what is ready comes before
+/// it, so that what comes meanwhile is told again.
+fn read_once(
     socket: &TcpStream,
     room: usize,
     read: impl FnOnce() -> io::Result<usize>,

@@ -177,10 +177,6 @@ impl Transport for WebSocketStream {
         if state.has_ended { Ok(0) } else { Err(io::ErrorKind::WouldBlock.into()) }
     }
 
-    fn reads_directly(&self) -> bool {
-        self.inner.reads_directly()
-    }
-
     fn try_write(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
         let mut state = self.state.lock();
         self.flush(&mut state)?;

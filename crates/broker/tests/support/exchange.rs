@@ -48,18 +48,18 @@ fn many<R: Read + Write, P: Read + Write>(reader: &mut Client<R>, from: &mut Cli
 }
 
 /// Packets around the sizes from which on they are read in another way, or in
-/// one more part, each with a small one right behind it.
+/// one more part: two large ones one behind the other, and a small one.
 fn at_the_edges<R: Read + Write, P: Read + Write>(reader: &mut Client<R>, from: &mut Client<P>) {
     for edge in [4, 8, 32, 64, 128, 512].map(|kib| kib * 1024) {
         for size in [edge - 40, edge - 20, edge - 1, edge, edge + 1] {
-            let payload: Vec<u8> = (0..size).map(|at| (at / 3 + at % 7) as u8).collect();
-            let both = [payload, b"locked".to_vec()];
+            let payload = |size: usize| (0..size).map(|at| (at / 3 + size) as u8).collect();
+            let all: [Vec<u8>; 3] = [size, size + 5, 6].map(payload);
             from.send_together(
-                both.iter().map(|payload| {
+                all.iter().map(|payload| {
                     Packet::Publish(Publish::new("exchange/edges", payload.clone()))
                 }),
             );
-            for payload in both {
+            for payload in all {
                 let publish = reader.next_publish();
                 assert!(publish.payload == payload, "{size} bytes");
             }
