@@ -13,7 +13,7 @@ use crate::transport::Transport;
 /// How much is read at once.
 pub(crate) const CHUNK: usize = 64 * 1024;
 
-/// A packet of more than this, if it is not there at once, is read to where it
+/// Of a packet of which more than this has come, the rest is read to where it
 /// stays.
 const LARGE: usize = CHUNK / 2;
 
@@ -62,7 +62,8 @@ pub(crate) struct Carry {
     /// How much is missing of the packet that is not whole, at least.
     missing: u32,
     has_more: bool,
-    /// The latest packet was large; the next one may be.
+    /// The latest packet was never whole in the common buffer; the next one may
+    /// be as large.
     was_large: bool,
 }
 
@@ -168,7 +169,7 @@ impl Carry {
         self.missing -= read as u32;
         if self.missing == 0 {
             let whole = Bytes::from(self.bytes.take());
-            self.was_large = true;
+            self.was_large = whole.len() > CHUNK;
             let taken = take(Received { bytes: &whole, whole: Some(&whole) })?;
             self.keep(&whole, taken);
         }
@@ -187,13 +188,13 @@ impl Carry {
         }
     }
 
-    /// Whether the rest of what is held is read to where it stays. Where that
-    /// is no less work, only of a packet of which much has come: its room is
-    /// filled before it is read into.
+    /// Whether the rest of what is held is read to where it stays: of a packet
+    /// of which much has come, and of one that is never whole in the common
+    /// buffer, where that room need not be filled first.
     fn is_large(&self, transport: &dyn Transport) -> bool {
         let held = self.bytes.len();
-        let is_worth = transport.reads_directly() || held > LARGE;
-        is_worth && held + self.missing as usize > LARGE
+        let is_beyond = held + self.missing as usize > CHUNK;
+        held > LARGE || is_beyond && transport.reads_directly()
     }
 
     /// Begins with these bytes, which came before.
