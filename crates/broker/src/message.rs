@@ -320,3 +320,39 @@ fn encode(topic: &str, payload: &[u8], properties: &Properties, shape: Shape) ->
     bytes.extend_from_slice(payload);
     OwnedFrame { bytes, id_at: id_at.unwrap_or(0) }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use latchlight_mqtt::{Packet, Publish};
+
+    use super::*;
+
+    /// Whether receivers share the bytes of a packet with this payload and so
+    /// many bytes of properties.
+    fn shares(payload: usize, properties: usize, by_itself: bool) -> bool {
+        let mut publish = Publish::new("a", vec![7; payload]);
+        publish.properties.make_mut().correlation_data = Some(vec![8; properties].into());
+        let mut bytes = Vec::new();
+        Packet::Publish(publish).encode(ProtocolVersion::V5, &mut bytes).unwrap();
+        let whole = Bytes::from(bytes);
+        let view = PublishView::decode_limited(&whole, ProtocolVersion::V5, 0).unwrap();
+        let packet = Received { bytes: &whole, whole: by_itself.then_some(&whole) };
+        let topic = ByteString::from("a");
+        let forward = Forward::of_view(packet, &view, ProtocolVersion::V5, &topic, 0);
+        let shared = forward.shared_payload();
+        assert_eq!(shared, view.payload);
+        assert_eq!(forward.keep().payload.as_ptr(), shared.as_ptr(), "it is made once");
+        shared.as_ptr() == view.payload.as_ptr()
+    }
+
+    #[test]
+    fn receivers_share_a_packet_that_is_little_else_than_its_payload() {
+        assert!(shares(100_000, 10, true));
+        assert!(!shares(100_000, 10, false), "others are in that buffer");
+        // Fixed header 4, topic 3, length of the properties 2, the property's
+        // own 3: 12 bytes beside what it has. An eighth of 80,000 is 10,000.
+        assert!(shares(70_000, 9_988, true));
+        assert!(!shares(70_000, 9_989, true));
+    }
+}

@@ -289,26 +289,51 @@ fn partial_bytes() {
     broker.until("it was taken", |broker| broker.counters().partial_bytes == 0);
 }
 
-/// Room is for what came: 128 KiB at first, and four times that later on.
+/// Room is for what came: 128 KiB at first, from 32 KiB and a byte on, and four
+/// times as much when that is full.
 #[test]
 fn who_says_much_and_sends_little_takes_little() {
+    let bytes = much();
     let broker = with(|_| {});
-    let mut bytes = Vec::new();
-    let packet = Packet::Publish(Publish::new("a", vec![b'x'; 10_000_000]));
-    packet.encode(V5, &mut bytes).unwrap();
     let mut client = Client::connect(broker.address(), V5, "client");
     let before = broker.counters().received.bytes;
     let mut sent = 0;
-    for (until, most) in [(5, 0), (30_000, 0), (40_000, 131_072), (200_000, 524_288)] {
+    for (until, held) in [(5, 0), (32_768, 0), (32_769, 131_072), (131_073, 524_288)] {
         client.send_bytes(&bytes[sent..until]);
         sent = until;
         broker.until("it came", |broker| broker.counters().received.bytes >= before + until as u64);
-        let held = broker.counters().partial_bytes;
-        assert!(held <= most, "{until} bytes came, {held} are held");
+        broker.until("it is held", |broker| broker.counters().partial_bytes == held);
     }
     client.send_bytes(&bytes[sent..]);
     client.expect_nothing();
     broker.until("it was taken", |broker| broker.counters().partial_bytes == 0);
+}
+
+#[test]
+fn room_up_to_the_limit_is_given_and_no_byte_more() {
+    let bytes = much();
+    for (limit, is_given) in [(131_072, true), (131_071, false)] {
+        let broker = with(|options| options.max_partial_bytes = limit);
+        let mut client = Client::connect(broker.address(), V5, "client");
+        let before = broker.counters().received.bytes;
+        client.send_bytes(&bytes[..5]);
+        // By its length alone: of more at once, it would get four times as much.
+        broker.until("it came", |broker| broker.counters().received.bytes >= before + 5);
+        client.try_send_bytes(&bytes[5..100_000]);
+        if is_given {
+            broker.until("it is held", |broker| broker.counters().partial_bytes == 131_072);
+        } else {
+            client.expect_disconnect(ReasonCode::QuotaExceeded);
+        }
+    }
+}
+
+/// A PUBLISH of 10 MB.
+fn much() -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let packet = Packet::Publish(Publish::new("a", vec![b'x'; 10_000_000]));
+    packet.encode(V5, &mut bytes).unwrap();
+    bytes
 }
 
 #[test]

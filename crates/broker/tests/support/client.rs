@@ -105,9 +105,7 @@ impl<S: Read + Write> Client<S> {
 
     /// Sends a packet.
     pub fn send(&mut self, packet: Packet) {
-        let mut bytes = Vec::new();
-        packet.encode(self.version, &mut bytes).unwrap();
-        self.send_bytes(&bytes);
+        self.send_together([packet]);
     }
 
     /// Sends packets at once.
