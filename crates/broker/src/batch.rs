@@ -8,6 +8,7 @@ use std::time::Duration;
 use rustc_hash::{FxBuildHasher, FxHashMap};
 
 use crate::broker::Core;
+use crate::burst::Burst;
 use crate::inline_queue::InlineSink;
 use crate::session_handle::Session;
 use crate::{ClientInfo, Time, Traffic};
@@ -17,7 +18,7 @@ const LOOK_AGAIN: Duration = Duration::from_millis(5);
 
 /// To write to so many sessions takes much longer than to look whether more has
 /// come that goes with it.
-const MANY: usize = 64;
+pub(crate) const MANY: usize = 64;
 
 /// How many batches a thread keeps for its next packets.
 const POOLED: usize = 4;
@@ -33,6 +34,8 @@ thread_local! {
 /// What packets that came together have touched, and how they are answered.
 #[derive(Default)]
 pub(crate) struct Batch {
+    /// Messages that nobody has been given yet.
+    pub(crate) burst: Option<Burst>,
     touched: Vec<Arc<Session>>,
     slow: FxHashMap<u64, Arc<Session>>,
     slow_inline: Vec<(Arc<InlineSink>, Arc<ClientInfo>)>,
@@ -95,6 +98,7 @@ impl OwnBatch {
 
 impl Batch {
     const NONE: &'static Self = &Self {
+        burst: None,
         touched: Vec::new(),
         slow: FxHashMap::with_hasher(FxBuildHasher),
         slow_inline: Vec::new(),
@@ -108,6 +112,7 @@ impl Batch {
 
     /// Nothing stays in it but room.
     fn empty(&mut self) {
+        debug_assert!(self.burst.is_none(), "who gathers gives it away");
         let Self { touched, slow, acks, .. } = self;
         touched.clear();
         acks.clear();
@@ -137,7 +142,12 @@ impl Batch {
 
     /// Whether it takes long to write it out.
     pub(crate) fn reaches_many(&self) -> bool {
-        self.touched.len() >= MANY
+        self.burst.is_some() || self.touched.len() >= MANY
+    }
+
+    /// Whether what was gathered is enough for a turn.
+    pub(crate) fn is_full(&self) -> bool {
+        self.burst.as_ref().is_some_and(Burst::is_full)
     }
 
     /// Writes everything out.

@@ -71,7 +71,7 @@ fn take_what_came(
     let mut end = None;
     while *came < LITTLE
         && client.batch.reaches_many()
-        && !(carry.has_more() || client.batch.has_met_slow())
+        && !(carry.has_more() || client.batch.is_full() || client.batch.has_met_slow())
     {
         // There were packets, and that is when the turn began.
         let began = || client.session.last_packet.load(Ordering::Relaxed);
@@ -147,11 +147,12 @@ fn take_packets(
                     Next::End(end) => return Err(end),
                 }
                 work += 1 + std::mem::take(&mut client.batch.work);
-                if is_quick(header.packet_type()?) && work < LOOK_AFTER {
+                let is_full = client.batch.is_full();
+                if is_quick(header.packet_type()?) && work < LOOK_AFTER && !is_full {
                     continue;
                 }
                 work = 0;
-                if client.core.clock.now() >= end {
+                if is_full || client.core.clock.now() >= end {
                     client.session.last_packet.store(now, Ordering::Relaxed);
                     let has_more = handled < bytes.len();
                     return Ok(Taken { handled, missing: 0, has_more });

@@ -202,6 +202,7 @@ mod administration;
 mod authentication;
 mod batch;
 mod broker;
+mod burst;
 mod client_certificate;
 mod client_info;
 mod connection;

@@ -12,7 +12,7 @@ use crate::batch::Batch;
 use crate::broker::Core;
 use crate::delivery::Verdicts;
 use crate::hooks::Notice;
-use crate::line::Closing;
+use crate::line::{Closing, Line};
 use crate::message::{Forward, Message};
 use crate::session::{Accepted, Receiver};
 use crate::session_handle::Session;
@@ -35,7 +35,7 @@ const ROUTE_BYTES: usize = 16 * 1024 * 1024;
 const ROUTE_WORK: usize = 16;
 
 /// How many receivers count as much as a message.
-const RECEIVERS: usize = 8;
+pub(crate) const RECEIVERS: usize = 8;
 
 thread_local! {
     static CACHE: RefCell<Cache> = RefCell::default();
@@ -261,10 +261,31 @@ impl Core {
         receiver: &Receiver,
         batch: &mut Batch,
     ) -> Accepted {
-        let retain = forward.retain && receiver.retain_as_published;
         let Some(mut line) = self.line_for(session, forward.topic(), verdicts) else {
             return Accepted::Not(None);
         };
+        let accepted = self.deliver_on(&mut line, forward, receiver, batch);
+        if accepted == Accepted::Disconnect {
+            return accepted;
+        }
+        if line.owed.is_connected() && line.schedule() {
+            batch.touch(session);
+        }
+        if line.is_worth_waiting_for(forward.now(), &self.options) {
+            batch.is_slow(session);
+        }
+        accepted
+    }
+
+    /// Gives a message to a session that is locked.
+    pub(crate) fn deliver_on(
+        &self,
+        line: &mut Line,
+        forward: &Forward<'_>,
+        receiver: &Receiver,
+        batch: &mut Batch,
+    ) -> Accepted {
+        let retain = forward.retain && receiver.retain_as_published;
         let accepted = line.owed.deliver(forward, receiver, retain, &self.options, &self.counters);
         if let Accepted::Yes(Some(commit)) = accepted {
             batch.acknowledge_after(commit);
@@ -274,13 +295,6 @@ impl Core {
             self.counters.queue_full_closed.add_some(u64::from(line.closing.is_none()));
             let reason = ReasonCode::QuotaExceeded;
             line.close(Closing { reason, say: true, reset: false });
-            return accepted;
-        }
-        if line.owed.is_connected() && line.schedule() {
-            batch.touch(session);
-        }
-        if line.is_worth_waiting_for(forward.now(), &self.options) {
-            batch.is_slow(session);
         }
         accepted
     }

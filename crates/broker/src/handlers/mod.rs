@@ -25,6 +25,7 @@ use latchlight_mqtt::{
 use crate::access::{PublishRequest, Refusal};
 use crate::batch::OwnBatch;
 use crate::broker::Core;
+use crate::burst::Then;
 use crate::connection::End;
 use crate::hooks::Notice;
 use crate::injection::Injected;
@@ -107,7 +108,11 @@ fn handle(
     header: FixedHeader,
     now: Time,
 ) -> Result<Next, End> {
-    match header.packet_type()? {
+    let packet_type = header.packet_type()?;
+    if packet_type != PacketType::Publish {
+        client.spill(Then::Touch);
+    }
+    match packet_type {
         PacketType::Publish => publish::handle(client, packet, now),
         PacketType::PubAck | PacketType::PubRec | PacketType::PubRel | PacketType::PubComp => {
             acknowledge::handle(client, &packet, now)
@@ -273,10 +278,20 @@ impl Client {
         let received = std::mem::take(&mut self.batch.received);
         self.core.counters.received.add(&received);
         self.session.inbound.lock().received.add(&received);
+        self.spill(Then::Write);
         self.flush_acks();
         self.batch.take_commit();
         self.batch.flush(&self.core);
         self.batch.rest();
+    }
+
+    /// Gives those who get it what was gathered.
+    fn spill(&mut self, then: Then) {
+        if self.batch.burst.is_some()
+            && let Some(burst) = self.batch.burst.take()
+        {
+            self.core.deliver_burst(&burst, &self.session, &mut self.batch, then);
+        }
     }
 
     pub(crate) fn report_disconnected(&self, reason: ReasonCode) {

@@ -11,6 +11,7 @@ use super::{Client, Next};
 use crate::access::{self, PublishRequest, Refusal};
 use crate::batch::Batch;
 use crate::broker::Core;
+use crate::burst::{Burst, Then};
 use crate::connection::End;
 use crate::message::Forward;
 use crate::read_buffer::Received;
@@ -66,7 +67,7 @@ fn is_unspeakable(client: &Client, reason: ReasonCode) -> bool {
 fn intercepted(
     client: &mut Client,
     forward: &Forward<'_>,
-    route: &Route,
+    route: &Arc<Route>,
     view: &PublishView<'_>,
 ) -> Result<ReasonCode, End> {
     let core = client.core.clone();
@@ -109,7 +110,7 @@ fn stopped(client: &mut Client, view: &PublishView<'_>, stop: Stop) -> Result<Re
 fn publish(
     client: &mut Client,
     forward: &Forward<'_>,
-    route: &Route,
+    route: &Arc<Route>,
     view: &PublishView<'_>,
 ) -> Result<ReasonCode, End> {
     let (topic, qos, retain) = (forward.topic(), forward.qos, forward.retain);
@@ -136,9 +137,14 @@ fn publish(
 fn take(
     client: &mut Client,
     forward: &Forward<'_>,
-    route: &Route,
+    route: &Arc<Route>,
     view: &PublishView<'_>,
 ) -> ReasonCode {
+    if client.injected.is_none() && client.core.may_gather(forward, route) {
+        gather(client, forward, route);
+        return ReasonCode::Success;
+    }
+    client.spill(Then::Touch);
     let Client { core, session, info, batch, .. } = client;
     let exactly_once = view.packet_id.filter(|_| view.qos == QoS::ExactlyOnce);
     let stored = exactly_once.is_some() && session.is_stored();
@@ -160,6 +166,17 @@ fn take(
         note_taken(core, session, batch, id);
     }
     reason
+}
+
+/// Leaves a message until the batch ends, or something else comes.
+fn gather(client: &mut Client, forward: &Forward<'_>, route: &Arc<Route>) {
+    if client.batch.burst.as_ref().is_some_and(|burst| !burst.is_for(route)) {
+        client.spill(Then::Touch);
+    }
+    let batch = &mut *client.batch;
+    let burst = batch.burst.get_or_insert_with(|| Burst::new(route.clone()));
+    burst.push(forward.keep(), forward.now());
+    batch.received.message(forward.qos, forward.payload().len());
 }
 
 /// The route of the topic, or of the one that its alias stands for.
