@@ -307,7 +307,7 @@ fn readers_do_not_wait_until_all_that_came_is_handled() {
 fn one_of_many_that_is_slow_loses_nothing() {
     const MESSAGES: u32 = 5_000;
     let broker = TestBroker::with_options(Options {
-        high_water: 16 * 1024,
+        high_water: 64 * 1024,
         stalled_after: support::PATIENCE,
         max_pause: support::PATIENCE,
         ..Options::default()

@@ -16,6 +16,7 @@ use super::in_flight::{InFlight, Kept};
 use super::live_queue::LiveQueue;
 use super::queue::{Pushed, Queue};
 use super::sender::{ConnectionLimits, Sender, first_byte};
+use crate::burst::Together;
 use crate::counters::Counters;
 use crate::hooks::Tells;
 use crate::message::{Forward, Message};
@@ -206,6 +207,19 @@ impl Outbound {
         }
         self.count(counters);
         accepted
+    }
+
+    /// Gives messages of QoS 0 to this receiver, where each of them would simply
+    /// be sent; false: it is to be given one after the other.
+    pub(crate) fn deliver_together(
+        &mut self,
+        together: &Together<'_>,
+        receiver: &Receiver,
+        options: &Options,
+    ) -> bool {
+        let is_held_up = self.sifting || self.finished || self.queue.holds_retained();
+        let sender = self.sender.as_mut().filter(|_| !is_held_up);
+        sender.is_some_and(|sender| sender.send_together(together, receiver, options.high_water))
     }
 
     fn take_in(

@@ -8,6 +8,7 @@ use super::aliases::{OutboundAliases, TopicAs};
 use super::in_flight::Kept;
 use super::stage::{Passed, Stage};
 use super::{OutputBuffer, Receiver};
+use crate::burst::Together;
 use crate::hooks::Tells;
 use crate::message::{Encoded, Forward, Shape};
 use crate::seldom::Seldom;
@@ -121,6 +122,31 @@ impl Sender {
             self.sent.message(receiver.qos.min(forward.qos), forward.payload().len());
         }
         sent
+    }
+
+    /// Appends messages of QoS 0, as they are for all of the client's version,
+    /// where it has no more than `high_water` by that; false: they are to be
+    /// looked at one by one.
+    pub(crate) fn send_together(
+        &mut self,
+        together: &Together<'_>,
+        receiver: &Receiver,
+        high_water: usize,
+    ) -> bool {
+        let v5 = self.limits.version.is_v5();
+        let has_extras = !receiver.identifiers.is_empty() || self.limits.topic_alias_maximum > 0;
+        if self.stage.is_some() || v5 && has_extras {
+            return false;
+        }
+        let frames = together.frames(v5);
+        let is_too_large = frames.largest > self.limits.max_packet_size as usize;
+        if is_too_large || self.out.len() + frames.bytes.len() > high_water {
+            return false;
+        }
+        self.begins_to_wait(together.now());
+        self.out.append(|out| out.extend_from_slice(&frames.bytes));
+        self.sent.add(together.traffic());
+        true
     }
 
     /// Appends a message that was kept; false: larger than the client takes.
