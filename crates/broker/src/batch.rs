@@ -1,4 +1,5 @@
-//! What the packets that come together bring about: written once, at the end.
+//! What the packets that come together bring about: written once, mostly at the
+//! end.
 
 use std::cell::RefCell;
 use std::ops::{Deref, DerefMut};
@@ -16,8 +17,8 @@ use crate::{ClientInfo, Time, Traffic};
 /// How often a publisher that waits looks at whom it waits for.
 const LOOK_AGAIN: Duration = Duration::from_millis(5);
 
-/// To write to so many sessions takes much longer than to look whether more has
-/// come that goes with it.
+/// To go through so many sessions takes much longer than to look whether more
+/// has come that goes with it: so messages for them wait for others, too.
 pub(crate) const MANY: usize = 64;
 
 /// How many batches a thread keeps for its next packets.
@@ -53,6 +54,15 @@ pub(crate) struct Batch {
     pub(crate) received: Traffic,
     /// Since when its client waits for slow readers.
     pub(crate) paused_at: Option<Time>,
+}
+
+/// What follows where a session was given something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Then {
+    /// It is written at once.
+    Write,
+    /// It is written with the batch, in which more may come.
+    Touch,
 }
 
 /// A connection's batch: there while packets are handled, and while slow

@@ -6,38 +6,45 @@ use std::sync::Arc;
 
 use latchlight_mqtt::QoS;
 
-use crate::batch::{Batch, MANY};
+use crate::batch::{Batch, MANY, Then};
 use crate::broker::Core;
 use crate::message::{Forward, Message, Shape};
 use crate::router::RECEIVERS;
-use crate::session::first_byte;
 use crate::session_handle::Session;
 use crate::topics::Route;
-use crate::{Time, Traffic};
+use crate::{Options, Time, Traffic};
 
-/// After about how many deliveries the others of the thread come in between:
-/// with what it takes to write them, some milliseconds.
+/// After about so many deliveries the others of the thread come in between.
 const DELIVERIES: usize = 64 * 1024;
 
-/// Messages on their way to the same sessions, which do not have them yet.
+/// The same, in bytes to all sessions.
+const BYTES: usize = 16 * 1024 * 1024;
+
+/// The same, in bytes to each; or what an output may hold, if that is less: no
+/// more is put behind what may wait there.
+const BYTES_EACH: usize = 64 * 1024;
+
+/// Messages on their way to the same sessions, which do not have them yet. They
+/// stay until the batch ends: whoever is subscribed when the first one comes
+/// gets all of them (MQTT 5, 3.10.4: what was there before UNSUBSCRIBE may
+/// follow it).
 pub(crate) struct Burst {
     route: Arc<Route>,
     /// Each with when it came.
     messages: Vec<(Arc<Message>, Time)>,
-}
-
-/// What becomes of what a burst brings a session.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Then {
-    /// It is written at once.
-    Write,
-    /// It is written with the batch, in which more may come.
-    Touch,
+    /// About how much that is to each session.
+    bytes: usize,
+    /// So many messages, or so much, are enough.
+    most: usize,
+    most_bytes: usize,
 }
 
 impl Burst {
-    pub(crate) fn new(route: Arc<Route>) -> Self {
-        Self { route, messages: Vec::new() }
+    pub(crate) fn new(route: Arc<Route>, options: &Options) -> Self {
+        let sessions = route.sessions.len().max(1);
+        let most_bytes = BYTES_EACH.min(options.high_water).min(BYTES / sessions);
+        let most = DELIVERIES.div_ceil(sessions);
+        Self { route, messages: Vec::new(), bytes: 0, most, most_bytes }
     }
 
     /// Whether messages of this route go with it.
@@ -46,12 +53,13 @@ impl Burst {
     }
 
     pub(crate) fn push(&mut self, message: Arc<Message>, now: Time) {
+        self.bytes += message.size();
         self.messages.push((message, now));
     }
 
     /// Whether it is time to give the sessions what there is.
     pub(crate) fn is_full(&self) -> bool {
-        self.messages.len() * self.route.sessions.len() >= DELIVERIES
+        self.messages.len() >= self.most || self.bytes >= self.most_bytes
     }
 }
 
@@ -99,9 +107,7 @@ impl<'a> Together<'a> {
             let mut frames = Frames { bytes: Vec::new(), largest: 0 };
             for message in &self.messages {
                 message.with_shape(Shape { v5, with_id: false }, |encoded| {
-                    let start = frames.bytes.len();
                     frames.bytes.extend_from_slice(encoded.bytes);
-                    frames.bytes[start] = first_byte(QoS::AtMostOnce, false);
                     frames.largest = frames.largest.max(encoded.bytes.len());
                 });
             }
@@ -111,15 +117,17 @@ impl<'a> Together<'a> {
 }
 
 impl Core {
-    /// Whether a message may wait for others that go the same way: many get it,
-    /// all of them sessions and as a copy, and nobody is told what became of it.
+    /// Whether a message that is not answered may wait for others that go the same way:
+    /// many get it, all of them sessions and as a copy, and no hook is told when
+    /// it was done.
     pub(crate) fn may_gather(&self, forward: &Forward<'_>, route: &Route) -> bool {
         route.sessions.len() >= MANY
             && route.groups.is_empty()
             && route.inline.is_empty()
             && forward.qos == QoS::AtMostOnce
             && !(forward.retain || forward.is_large() || forward.is_expired())
-            && !(self.hooks.steps.select_subscribers || self.hooks.wants.messages)
+            && !(self.hooks.wants.messages || self.hooks.wants.packets)
+            && !(self.hooks.steps.select_subscribers || self.hooks.steps.encode_packet)
     }
 
     /// Gives each session all messages of the burst before the next one is
@@ -147,20 +155,7 @@ impl Core {
                     self.deliver_on(&mut line, message, receiver, batch);
                 }
             }
-            let mut has_caught_up = false;
-            if line.owed.is_connected() && line.schedule() {
-                match then {
-                    Then::Write => has_caught_up = line.flush(now, &self.options, &self.counters),
-                    Then::Touch => batch.touch(session),
-                }
-            }
-            if line.is_worth_waiting_for(now, &self.options) {
-                batch.is_slow(session);
-            }
-            drop(line);
-            if has_caught_up {
-                session.note_drained();
-            }
+            self.see_to(line, session, now, batch, then);
         }
     }
 }

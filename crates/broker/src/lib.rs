@@ -93,7 +93,8 @@
 //! and effects. Sockets stand around it, on threads of the broker's own. A
 //! message is routed by the thread that read it: parsed in place, its topic
 //! looked up once per thread, copied into its receivers' output as the very
-//! bytes that came in, and written out once per batch.
+//! bytes that came in, and written out once per batch; what comes together and
+//! reaches many is put together first, and goes to each of them as a whole.
 //!
 //! # Slow readers
 //! A publisher whose messages have met a reader that is behind is not read
@@ -159,7 +160,7 @@
 //! them: a CONNECT, any packet on its way in or out, a subscription, a message
 //! and who gets it, a will. It may also answer packets itself, in the broker's
 //! place ([`Verdict::Answer`]). Where nobody intercepts, a message goes on as
-//! the very bytes that came in.
+//! it came.
 //!
 //! # What it says of itself
 //! Below `$SYS/broker` the broker publishes what it counts, under Mosquitto's

@@ -138,7 +138,8 @@ impl<'a> Forward<'a> {
         }
     }
 
-    /// A message that is kept: a will, a retained or an inline one.
+    /// A message that is kept: a will, a retained or an inline one, or one that
+    /// waits for others.
     pub(crate) fn of_message(message: &'a Arc<Message>, now: Time) -> Self {
         let kept = OnceCell::new();
         let _ = kept.set(message.clone());

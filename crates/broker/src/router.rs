@@ -6,9 +6,10 @@ use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use latchlight_mqtt::ReasonCode;
+use parking_lot::MutexGuard;
 use rustc_hash::FxHashSet;
 
-use crate::batch::Batch;
+use crate::batch::{Batch, Then};
 use crate::broker::Core;
 use crate::delivery::Verdicts;
 use crate::hooks::Notice;
@@ -18,7 +19,7 @@ use crate::session::{Accepted, Receiver};
 use crate::session_handle::Session;
 use crate::tally::Tally;
 use crate::topics::Route;
-use crate::{ClientInfo, DropReason, InlineMessage, Stop};
+use crate::{ClientInfo, DropReason, InlineMessage, Stop, Time};
 
 /// More levels than this are never taken, whatever the options say.
 const LEVELS: usize = 1024;
@@ -268,13 +269,34 @@ impl Core {
         if accepted == Accepted::Disconnect {
             return accepted;
         }
+        self.see_to(line, session, forward.now(), batch, Then::Touch);
+        accepted
+    }
+
+    /// Sees to it that what a session was given is written, and that the
+    /// publisher waits for it, where it is slow.
+    pub(crate) fn see_to(
+        &self,
+        mut line: MutexGuard<'_, Line>,
+        session: &Arc<Session>,
+        now: Time,
+        batch: &mut Batch,
+        then: Then,
+    ) {
+        let mut has_caught_up = false;
         if line.owed.is_connected() && line.schedule() {
-            batch.touch(session);
+            match then {
+                Then::Write => has_caught_up = line.flush(now, &self.options, &self.counters),
+                Then::Touch => batch.touch(session),
+            }
         }
-        if line.is_worth_waiting_for(forward.now(), &self.options) {
+        if line.is_worth_waiting_for(now, &self.options) {
             batch.is_slow(session);
         }
-        accepted
+        drop(line);
+        if has_caught_up {
+            session.note_drained();
+        }
     }
 
     /// Gives a message to a session that is locked.

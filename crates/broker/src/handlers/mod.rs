@@ -23,9 +23,8 @@ use latchlight_mqtt::{
 };
 
 use crate::access::{PublishRequest, Refusal};
-use crate::batch::OwnBatch;
+use crate::batch::{OwnBatch, Then};
 use crate::broker::Core;
-use crate::burst::Then;
 use crate::connection::End;
 use crate::hooks::Notice;
 use crate::injection::Injected;

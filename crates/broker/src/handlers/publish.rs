@@ -9,9 +9,9 @@ use latchlight_mqtt::{
 
 use super::{Client, Next};
 use crate::access::{self, PublishRequest, Refusal};
-use crate::batch::Batch;
+use crate::batch::{Batch, Then};
 use crate::broker::Core;
-use crate::burst::{Burst, Then};
+use crate::burst::Burst;
 use crate::connection::End;
 use crate::message::Forward;
 use crate::read_buffer::Received;
@@ -140,8 +140,10 @@ fn take(
     route: &Arc<Route>,
     view: &PublishView<'_>,
 ) -> ReasonCode {
-    if client.injected.is_none() && client.core.may_gather(forward, route) {
+    let is_answered = view.packet_id.is_some() || client.injected.is_some();
+    if !is_answered && client.core.may_gather(forward, route) {
         gather(client, forward, route);
+        client.batch.received.message(view.qos, view.payload.len());
         return ReasonCode::Success;
     }
     client.spill(Then::Touch);
@@ -158,7 +160,8 @@ fn take(
     let _together = core.recorder.as_ref().filter(|_| stored).map(|recorder| recorder.together());
     let publisher = super::Publisher { session, info };
     let reason = core.publish(forward, route, Some(publisher), view.dup, batch);
-    if !reason.is_error() {
+    // What is not answered was taken, whatever became of it.
+    if !(is_answered && reason.is_error()) {
         batch.received.message(view.qos, view.payload.len());
     }
     if let Some(id) = exactly_once.filter(|_| !reason.is_error()) {
@@ -174,9 +177,8 @@ fn gather(client: &mut Client, forward: &Forward<'_>, route: &Arc<Route>) {
         client.spill(Then::Touch);
     }
     let batch = &mut *client.batch;
-    let burst = batch.burst.get_or_insert_with(|| Burst::new(route.clone()));
-    burst.push(forward.keep(), forward.now());
-    batch.received.message(forward.qos, forward.payload().len());
+    let begin = || Burst::new(route.clone(), &client.core.options);
+    batch.burst.get_or_insert_with(begin).push(forward.keep(), forward.now());
 }
 
 /// The route of the topic, or of the one that its alias stands for.

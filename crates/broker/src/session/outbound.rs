@@ -217,7 +217,7 @@ impl Outbound {
         receiver: &Receiver,
         options: &Options,
     ) -> bool {
-        let is_held_up = self.sifting || self.finished || self.queue.holds_retained();
+        let is_held_up = self.is_held() || self.queue.holds_retained();
         let sender = self.sender.as_mut().filter(|_| !is_held_up);
         sender.is_some_and(|sender| sender.send_together(together, receiver, options.high_water))
     }
@@ -294,7 +294,8 @@ impl Outbound {
         options: &Options,
         counters: &Counters,
     ) -> Accepted {
-        let Some(sender) = self.sender.as_mut().filter(|_| !(self.sifting || self.finished)) else {
+        let is_held = self.is_held();
+        let Some(sender) = self.sender.as_mut().filter(|_| !is_held) else {
             return Accepted::Not(Some(DropReason::Offline));
         };
         // A newer message does not overtake the retained one of its topic.

@@ -1,0 +1,192 @@
+//! The same for many as for few, packet by packet.
+
+use latchlight_broker::{Options, ReasonCode};
+use latchlight_mqtt::ProtocolVersion::{V5, V31, V311};
+use latchlight_mqtt::QoS::{AtLeastOnce, AtMostOnce, ExactlyOnce};
+use latchlight_mqtt::{
+    Connect, Packet, PacketId, Properties, PubRel, Publish, Subscribe, SubscribeFilter,
+    SubscriptionOptions, Unsubscribe,
+};
+
+use crate::support::{Client, TestBroker, values};
+use crate::{MANY, message};
+
+/// The last message of the readers.
+const END: &str = "end";
+
+/// What a publisher may say, with messages for many before and behind each.
+fn script() -> Vec<Packet> {
+    let with = |properties: Properties, payload: &str| Publish { properties, ..message(payload) };
+    let id = |number| PacketId::new(number).unwrap();
+    let subscribe = |filter: &str, options, number| {
+        let filters = vec![SubscribeFilter { filter: filter.try_into().unwrap(), options }];
+        let properties = values(|values| values.subscription_identifiers = vec![9]);
+        Packet::Subscribe(Subscribe { packet_id: id(number), filters, properties })
+    };
+    let unsubscribe = |filter: &str, number| {
+        let (filters, properties) = (vec![filter.try_into().unwrap()], Properties::new());
+        Packet::Unsubscribe(Unsubscribe { packet_id: id(number), filters, properties })
+    };
+    let others = [
+        Packet::Publish(Publish::new("u", "another topic")),
+        Packet::Publish(Publish::new("nobody/listens", "x")),
+        Packet::Publish(Publish {
+            qos: AtLeastOnce,
+            packet_id: Some(id(1)),
+            ..message("at least once")
+        }),
+        Packet::Publish(Publish {
+            qos: ExactlyOnce,
+            packet_id: Some(id(20)),
+            ..message("exactly once")
+        }),
+        Packet::PubRel(PubRel::new(id(20), ReasonCode::Success)),
+        Packet::Publish(Publish { retain: true, ..message("kept") }),
+        Packet::Publish(with(
+            values(|values| {
+                values.content_type = Some("text/plain".into());
+                values.message_expiry_interval = Some(1000);
+                values.user_properties = vec![
+                    ("b".into(), "1".into()),
+                    ("a".into(), "2".into()),
+                    ("b".into(), "3".into()),
+                ];
+            }),
+            "with properties",
+        )),
+        Packet::Publish(with(
+            values(|values| values.message_expiry_interval = Some(0)),
+            "nobody gets this",
+        )),
+        Packet::Publish(with(values(|values| values.topic_alias = Some(1)), "an alias")),
+        Packet::Publish(Publish {
+            topic: "".into(),
+            ..with(values(|values| values.topic_alias = Some(1)), "by its alias")
+        }),
+        Packet::Publish(message("")),
+        Packet::Publish(message(vec![b'x'; 200])),
+        Packet::Publish(message(vec![b'x'; 8 * 1024 - 1])),
+        Packet::Publish(message(vec![b'x'; 8 * 1024])),
+        Packet::PingReq,
+        subscribe("t", SubscriptionOptions::qos(AtMostOnce), 2),
+        subscribe("t", SubscriptionOptions { no_local: true, ..Default::default() }, 3),
+        subscribe("+", SubscriptionOptions::qos(AtMostOnce), 4),
+        unsubscribe("t", 5),
+        unsubscribe("+", 6),
+    ];
+    let mut script = Vec::new();
+    for (number, other) in others.into_iter().enumerate() {
+        script.push(Packet::Publish(message(format!("{number} before"))));
+        script.push(other);
+        script.push(Packet::Publish(message(format!("{number} behind"))));
+        script.push(Packet::Publish(message(format!("{number} once more"))));
+    }
+    script.push(Packet::Publish(message(END)));
+    script
+}
+
+/// What readers of all kinds, and the publisher itself, get of the script while
+/// so many others read.
+fn received(others: usize, in_pieces_of: usize) -> Vec<Vec<Packet>> {
+    let broker = TestBroker::with_options(Options { threads: 1, ..Options::default() });
+    let connect = |id: &str, version, change: fn(&mut Connect)| {
+        let mut connect = Connect::new(version, id);
+        change(&mut connect);
+        Client::connect_with(broker.address(), connect).0
+    };
+    let plain = |id: &str, version| connect(id, version, |_| {});
+    let mut publisher = plain("publisher", V5);
+    let mut readers = [
+        plain("old", V311),
+        plain("new", V5),
+        plain("identified", V5),
+        plain("everything", V5),
+        connect("aliases", V5, |connect| {
+            connect.properties.make_mut().topic_alias_maximum = Some(5);
+        }),
+        connect("small", V5, |connect| {
+            connect.properties.make_mut().maximum_packet_size = Some(100);
+        }),
+        // 200 bytes of payload, with 7 before them.
+        connect("just", V5, |connect| {
+            connect.properties.make_mut().maximum_packet_size = Some(207);
+        }),
+        connect("just not", V5, |connect| {
+            connect.properties.make_mut().maximum_packet_size = Some(206);
+        }),
+        plain("oldest", V31),
+        plain("acknowledging", V5),
+    ];
+    for (number, reader) in readers.iter_mut().enumerate() {
+        let (filter, options) = match number {
+            3 => ("#", SubscriptionOptions { retain_as_published: true, ..Default::default() }),
+            9 => ("t", SubscriptionOptions::qos(ExactlyOnce)),
+            _ => ("t", SubscriptionOptions::qos(AtMostOnce)),
+        };
+        let properties = match number {
+            2 => values(|values| values.subscription_identifiers = vec![7]),
+            _ => Properties::new(),
+        };
+        reader.subscribe_with(filter, options, properties);
+    }
+    let other = |number| {
+        let mut other = plain(&format!("other-{number}"), V311);
+        other.subscribe("t", AtMostOnce);
+        other
+    };
+    let mut others: Vec<_> = (0..others).map(other).collect();
+    let mut bytes = Vec::new();
+    for packet in script() {
+        packet.encode(V5, &mut bytes).unwrap();
+    }
+    for piece in bytes.chunks(in_pieces_of) {
+        publisher.send_bytes(piece);
+    }
+    let until_end = |reader: &mut Client| {
+        let mut packets = Vec::new();
+        loop {
+            let packet = reader.next();
+            let is_end = matches!(&packet, Packet::Publish(publish) if publish.payload == END);
+            packets.push(packet);
+            if is_end {
+                return packets;
+            }
+        }
+    };
+    let mut all: Vec<_> = readers.iter_mut().map(until_end).collect();
+    for other in &mut others {
+        assert_eq!(until_end(other), all[0]);
+    }
+    // The publisher's answers stand behind what it gets itself, or before it.
+    publisher.send(Packet::Publish(Publish {
+        qos: AtLeastOnce,
+        packet_id: PacketId::new(99),
+        ..message("")
+    }));
+    let mut own = Vec::new();
+    loop {
+        match publisher.next() {
+            Packet::PubAck(ack) if ack.packet_id.get() == 99 => break,
+            Packet::Publish(publish) => own.push(Packet::Publish(publish)),
+            _ => {}
+        }
+    }
+    all.push(own);
+    all
+}
+
+#[test]
+fn what_reaches_many_is_what_reaches_few() {
+    let few = received(0, usize::MAX);
+    // 10 of the others are of the topic, and not expired; 2 more of another one.
+    // 3 are larger than a hundred bytes. Of its own, the publisher gets 9 while
+    // it is subscribed, and what is kept with each subscription.
+    let counts: Vec<_> = few.iter().map(Vec::len).collect();
+    assert_eq!(counts, [71, 71, 71, 73, 71, 68, 69, 68, 71, 71, 12]);
+    for in_pieces_of in [usize::MAX, 1_000, 50] {
+        let many = received(MANY, in_pieces_of);
+        for (few, many) in few.iter().zip(&many) {
+            assert_eq!(many, few, "in pieces of {in_pieces_of}");
+        }
+    }
+}
