@@ -52,6 +52,32 @@ fn what_went_before_an_end_arrives() {
     }
 }
 
+/// They do not overtake what is retained and comes first.
+#[test]
+fn they_come_behind_what_is_retained() {
+    const RETAINED: usize = 8;
+    let broker = TestBroker::with_options(Options { high_water: 64 * 1024, ..Options::default() });
+    let mut publisher = Client::connect(broker.address(), V311, "publisher");
+    for number in 0..RETAINED {
+        publisher.send(Packet::Publish(Publish {
+            retain: true,
+            ..Publish::new(format!("retained/{number}"), vec![b'x'; 1024 * 1024])
+        }));
+    }
+    let mut readers = readers(&broker, "reader", MANY);
+    let mut late = Client::connect(broker.address(), V311, "late");
+    let socket = socket2::SockRef::from(late.stream());
+    socket.set_recv_buffer_size(64 * 1024).unwrap();
+    publisher.expect_nothing();
+    late.subscribe("#", AtMostOnce);
+    publisher.send_bytes(&numbered(3, 4));
+    readers.iter_mut().for_each(|reader| expect_numbered(reader, 3));
+    for _ in 0..RETAINED {
+        assert!(late.next_publish().retain);
+    }
+    expect_numbered(&mut late, 3);
+}
+
 /// A message of a few bytes that stands for much more is no more than that.
 #[test]
 fn a_long_topic_behind_an_alias_overruns_nobody() {
