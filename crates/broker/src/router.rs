@@ -275,6 +275,7 @@ impl Core {
 
     /// Sees to it that what a session was given is written, and that the
     /// publisher waits for it, where it is slow.
+    #[inline]
     pub(crate) fn see_to(
         &self,
         mut line: MutexGuard<'_, Line>,
