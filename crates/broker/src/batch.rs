@@ -37,6 +37,8 @@ thread_local! {
 pub(crate) struct Batch {
     /// Messages that nobody has been given yet.
     pub(crate) burst: Option<Burst>,
+    /// How many bytes those before have brought each session, at the most.
+    pub(crate) gathered: usize,
     touched: Vec<Arc<Session>>,
     slow: FxHashMap<u64, Arc<Session>>,
     slow_inline: Vec<(Arc<InlineSink>, Arc<ClientInfo>)>,
@@ -109,6 +111,7 @@ impl OwnBatch {
 impl Batch {
     const NONE: &'static Self = &Self {
         burst: None,
+        gathered: 0,
         touched: Vec::new(),
         slow: FxHashMap::with_hasher(FxBuildHasher),
         slow_inline: Vec::new(),

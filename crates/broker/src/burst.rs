@@ -14,25 +14,26 @@ use crate::session_handle::Session;
 use crate::topics::Route;
 use crate::{Options, Time, Traffic};
 
-/// After about so many deliveries the others of the thread come in between.
+/// After so many deliveries the others of the thread come in between.
 const DELIVERIES: usize = 64 * 1024;
 
 /// The same, in bytes to all sessions.
 const BYTES: usize = 16 * 1024 * 1024;
 
-/// The same, in bytes to each; or what an output may hold, if that is less: no
-/// more is put behind what may wait there.
+/// The same, in bytes to each; or half of what an output may hold, if that is
+/// less.
 const BYTES_EACH: usize = 64 * 1024;
 
-/// Messages on their way to the same sessions, which do not have them yet. They
-/// stay until the batch ends: whoever is subscribed when the first one comes
-/// gets all of them (MQTT 5, 3.10.4: what was there before UNSUBSCRIBE may
-/// follow it).
+/// Messages on their way to the same sessions, which do not have them yet:
+/// whoever is subscribed when the first one comes gets all of them (MQTT 5,
+/// 3.10.4: what was there before UNSUBSCRIBE may follow it). What others publish
+/// meanwhile, as a hook that is asked about the next one, may come before.
 pub(crate) struct Burst {
     route: Arc<Route>,
     /// Each with when it came.
     messages: Vec<(Arc<Message>, Time)>,
-    /// About how much that is to each session.
+    /// About how much that is to each session, with what went to it before in
+    /// this batch.
     bytes: usize,
     /// So many messages, or so much, are enough.
     most: usize,
@@ -40,11 +41,12 @@ pub(crate) struct Burst {
 }
 
 impl Burst {
-    pub(crate) fn new(route: Arc<Route>, options: &Options) -> Self {
+    /// Begins, where so many bytes went before and were not written.
+    pub(crate) fn new(route: Arc<Route>, bytes: usize, options: &Options) -> Self {
         let sessions = route.sessions.len().max(1);
-        let most_bytes = BYTES_EACH.min(options.high_water).min(BYTES / sessions);
         let most = DELIVERIES.div_ceil(sessions);
-        Self { route, messages: Vec::new(), bytes: 0, most, most_bytes }
+        let most_bytes = BYTES_EACH.min(options.high_water / 2).min(BYTES / sessions);
+        Self { route, messages: Vec::new(), bytes, most, most_bytes }
     }
 
     /// Whether messages of this route go with it.
@@ -55,6 +57,10 @@ impl Burst {
     pub(crate) fn push(&mut self, message: Arc<Message>, now: Time) {
         self.bytes += message.size();
         self.messages.push((message, now));
+    }
+
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
     }
 
     /// Whether it is time to give the sessions what there is.
@@ -157,5 +163,56 @@ impl Core {
             }
             self.see_to(line, session, now, batch, then);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use latchlight_mqtt::Properties;
+
+    use super::*;
+    use crate::session::Receiver;
+    use crate::topics::Target;
+
+    /// How many messages of so many bytes fill a burst for so many sessions.
+    fn fill(sessions: u64, bytes: usize, before: usize, high_water: usize) -> usize {
+        let mut route = Route::new("t", 0);
+        for number in 0..sessions {
+            let session = Session::new("".into(), "".into(), number);
+            route.sessions.push(Target { session, receiver: Receiver::default(), own: None });
+        }
+        let options = Options { high_water, ..Options::default() };
+        let mut burst = Burst::new(Arc::new(route), before, &options);
+        let message = Arc::new(Message {
+            topic: "t".into(),
+            payload: Bytes::from(vec![0; bytes - 1]),
+            qos: QoS::AtMostOnce,
+            retain: false,
+            properties: Properties::new(),
+            expires_at: None,
+        });
+        while !burst.is_full() {
+            burst.push(message.clone(), 0);
+        }
+        burst.messages.len()
+    }
+
+    #[test]
+    fn enough_is_in_deliveries_in_bytes_to_all_and_in_bytes_to_each() {
+        const MANY_BYTES: usize = 1024 * 1024;
+        // 65,536 deliveries.
+        assert_eq!(fill(1_024, 1, 0, MANY_BYTES), 64);
+        assert_eq!(fill(1_023, 1, 0, MANY_BYTES), 65);
+        // 64 KiB to each.
+        assert_eq!(fill(64, 1_024, 0, MANY_BYTES), 64);
+        assert_eq!(fill(64, 1_023, 0, MANY_BYTES), 65);
+        assert_eq!(fill(64, 1_024, 32 * 1_024, MANY_BYTES), 32);
+        // Half of the high-water mark.
+        assert_eq!(fill(64, 1_024, 0, 16 * 1_024), 8);
+        assert_eq!(fill(64, 1_023, 0, 16 * 1_024), 9);
+        // 16 MiB to all: 8 KiB to each of 2,048.
+        assert_eq!(fill(2_048, 1_024, 0, MANY_BYTES), 8);
+        assert_eq!(fill(2_048, 1_023, 0, MANY_BYTES), 9);
     }
 }

@@ -281,6 +281,7 @@ impl Client {
         self.flush_acks();
         self.batch.take_commit();
         self.batch.flush(&self.core);
+        self.batch.gathered = 0;
         self.batch.rest();
     }
 
@@ -289,6 +290,7 @@ impl Client {
         if self.batch.burst.is_some()
             && let Some(burst) = self.batch.burst.take()
         {
+            self.batch.gathered = burst.bytes();
             self.core.deliver_burst(&burst, &self.session, &mut self.batch, then);
         }
     }

@@ -177,7 +177,7 @@ fn gather(client: &mut Client, forward: &Forward<'_>, route: &Arc<Route>) {
         client.spill(Then::Touch);
     }
     let batch = &mut *client.batch;
-    let begin = || Burst::new(route.clone(), &client.core.options);
+    let begin = || Burst::new(route.clone(), batch.gathered, &client.core.options);
     batch.burst.get_or_insert_with(begin).push(forward.keep(), forward.now());
 }
 

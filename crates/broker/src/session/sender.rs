@@ -135,7 +135,8 @@ impl Sender {
     ) -> bool {
         let v5 = self.limits.version.is_v5();
         let has_extras = !receiver.identifiers.is_empty() || self.limits.topic_alias_maximum > 0;
-        if self.stage.is_some() || v5 && has_extras {
+        debug_assert!(self.stage.is_none(), "what is watched comes alone");
+        if v5 && has_extras {
             return false;
         }
         let frames = together.frames(v5);
