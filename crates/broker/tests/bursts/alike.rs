@@ -9,7 +9,7 @@ use latchlight_mqtt::{
 };
 
 use crate::support::{Client, TestBroker, values};
-use crate::{MANY, message};
+use crate::{MANY, allow_many_sockets, message};
 
 /// The last message of the readers.
 const END: &str = "end";
@@ -89,6 +89,7 @@ fn script() -> Vec<Packet> {
 /// What readers of all kinds, and the publisher itself, get of the script while
 /// so many others read.
 fn received(others: usize, in_pieces_of: usize) -> Vec<Vec<Packet>> {
+    allow_many_sockets();
     let broker = TestBroker::with_options(Options { threads: 1, ..Options::default() });
     let connect = |id: &str, version, change: fn(&mut Connect)| {
         let mut connect = Connect::new(version, id);

@@ -18,6 +18,7 @@ use latchlight_broker::{Access, ClientInfo, ConnectRequest, PublishRequest, Reas
 use latchlight_mqtt::ProtocolVersion::V311;
 use latchlight_mqtt::QoS::AtMostOnce;
 use latchlight_mqtt::{Packet, Publish};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use support::{Client, TestBroker};
 
 /// What counts as many readers.
@@ -87,7 +88,15 @@ impl Access for Watching {
     }
 }
 
+/// Several tests at a time have more sockets open than a shell lets a program
+/// have, where it may have more.
+fn allow_many_sockets() {
+    let limit = getrlimit(Resource::Nofile);
+    setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit }).unwrap();
+}
+
 fn readers(broker: &TestBroker, name: &str, count: usize) -> Vec<Client> {
+    allow_many_sockets();
     let reader = |number| {
         let mut reader = Client::connect(broker.address(), V311, &format!("{name}-{number}"));
         reader.subscribe("t", AtMostOnce);
