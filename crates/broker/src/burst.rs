@@ -123,9 +123,9 @@ impl<'a> Together<'a> {
 }
 
 impl Core {
-    /// Whether a message that is not answered may wait for others that go the same way:
-    /// many get it, all of them sessions and as a copy, and no hook is told when
-    /// it was done.
+    /// Whether a message that is not answered may wait for others that go the
+    /// same way: many get it, all of them sessions and as a copy, and no hook is
+    /// told when it was done.
     pub(crate) fn may_gather(&self, forward: &Forward<'_>, route: &Route) -> bool {
         route.sessions.len() >= MANY
             && route.groups.is_empty()

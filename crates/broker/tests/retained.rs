@@ -116,6 +116,13 @@ fn a_retained_message_beyond_the_bound_is_refused_and_the_old_ones_stay() {
     // A new message on a topic that has one still has its place.
     assert_eq!(publisher.publish_retained("a", "newer", AtLeastOnce), ReasonCode::Success);
     assert_eq!(broker.counters().retained_refused, 2);
+    // What is not answered counts as received, what is refused does not.
+    let before = broker.counters().received.messages;
+    publisher.publish_retained("c", "x", AtMostOnce);
+    publisher.publish_retained("c", "x", AtLeastOnce);
+    let after = broker.counters().received.messages;
+    assert_eq!([0, 1, 2].map(|qos| after[qos] - before[qos]), [1, 0, 0]);
+    assert_eq!(broker.counters().retained_refused, 4);
     assert_eq!(broker.counters().retained_messages, 2);
     let mut late = Client::connect(broker.address(), V5, "late");
     late.subscribe("a", AtMostOnce);

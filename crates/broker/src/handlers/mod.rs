@@ -287,6 +287,7 @@ impl Client {
 
     /// Gives those who get it what was gathered.
     fn spill(&mut self, then: Then) {
+        // Looked at first: mostly there is none, and to take it moves all of it.
         if self.batch.burst.is_some()
             && let Some(burst) = self.batch.burst.take()
         {

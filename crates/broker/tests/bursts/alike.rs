@@ -9,7 +9,7 @@ use latchlight_mqtt::{
 };
 
 use crate::support::{Client, TestBroker, values};
-use crate::{MANY, allow_many_sockets, message};
+use crate::{MANY, message};
 
 /// The last message of the readers.
 const END: &str = "end";
@@ -89,7 +89,6 @@ fn script() -> Vec<Packet> {
 /// What readers of all kinds, and the publisher itself, get of the script while
 /// so many others read.
 fn received(others: usize, in_pieces_of: usize) -> Vec<Vec<Packet>> {
-    allow_many_sockets();
     let broker = TestBroker::with_options(Options { threads: 1, ..Options::default() });
     let connect = |id: &str, version, change: fn(&mut Connect)| {
         let mut connect = Connect::new(version, id);
@@ -131,12 +130,7 @@ fn received(others: usize, in_pieces_of: usize) -> Vec<Vec<Packet>> {
         };
         reader.subscribe_with(filter, options, properties);
     }
-    let other = |number| {
-        let mut other = plain(&format!("other-{number}"), V311);
-        other.subscribe("t", AtMostOnce);
-        other
-    };
-    let mut others: Vec<_> = (0..others).map(other).collect();
+    let mut others = crate::readers(&broker, "other", others);
     let mut bytes = Vec::new();
     for packet in script() {
         packet.encode(V5, &mut bytes).unwrap();

@@ -10,7 +10,7 @@ use latchlight_mqtt::QoS::AtMostOnce;
 use latchlight_mqtt::{Packet, Publish};
 
 use crate::support::{self, Client, TestBroker, resuming, values};
-use crate::{MANY, Watching, allow_many_sockets, expect_numbered, numbered, readers};
+use crate::{MANY, Watching, expect_numbered, numbered, readers, subscribers};
 
 /// Those that are away get none, and each is counted.
 #[test]
@@ -90,13 +90,7 @@ fn long_topics_behind_aliases_overrun_nobody() {
             max_pause: support::PATIENCE,
             ..Options::default()
         });
-        allow_many_sockets();
-        let reader = |number| {
-            let mut reader = Client::connect(broker.address(), V311, &format!("reader-{number}"));
-            reader.subscribe("#", AtMostOnce);
-            reader
-        };
-        let readers: Vec<_> = (0..MANY).map(reader).collect();
+        let readers = subscribers(&broker, "reader", MANY, "#", AtMostOnce);
         let mut publisher = Client::connect(broker.address(), V5, "publisher");
         let mut bytes = Vec::new();
         for number in 0..MESSAGES {

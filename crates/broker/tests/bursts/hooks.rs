@@ -10,7 +10,7 @@ use latchlight_mqtt::QoS::{AtLeastOnce, AtMostOnce, ExactlyOnce};
 use latchlight_mqtt::{Packet, PacketId, Publish, SubscriptionOptions};
 
 use crate::support::{Client, Diary, TestBroker, asked, resuming};
-use crate::{MANY, Watching, allow_many_sockets, expect_numbered, message, numbered, readers};
+use crate::{MANY, Watching, expect_numbered, message, numbered, readers, subscribers};
 
 #[test]
 fn who_may_not_receive_gets_none_of_them_and_each_is_counted() {
@@ -80,13 +80,7 @@ fn what_is_raised_is_acknowledged_by_all() {
     });
     let broker =
         TestBroker::build(|builder| builder.access(Watching::default()).interceptor(raises));
-    allow_many_sockets();
-    let reader = |number| {
-        let mut reader = Client::connect(broker.address(), V311, &format!("reader-{number}"));
-        reader.subscribe("t", AtLeastOnce);
-        reader
-    };
-    let mut readers: Vec<_> = (0..MANY).map(reader).collect();
+    let mut readers = subscribers(&broker, "reader", MANY, "t", AtLeastOnce);
     let mut publisher = Client::connect(broker.address(), V311, "publisher");
     publisher.send_bytes(&numbered(3, 4));
     for reader in &mut readers {

@@ -17,7 +17,7 @@ use async_trait::async_trait;
 use latchlight_broker::{Access, ClientInfo, ConnectRequest, PublishRequest, ReasonCode, Refusal};
 use latchlight_mqtt::ProtocolVersion::V311;
 use latchlight_mqtt::QoS::AtMostOnce;
-use latchlight_mqtt::{Packet, Publish};
+use latchlight_mqtt::{Packet, Publish, QoS};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use support::{Client, TestBroker};
 
@@ -95,11 +95,22 @@ fn allow_many_sockets() {
     setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit }).unwrap();
 }
 
+/// Readers of what most messages here are about.
 fn readers(broker: &TestBroker, name: &str, count: usize) -> Vec<Client> {
+    subscribers(broker, name, count, "t", AtMostOnce)
+}
+
+fn subscribers(
+    broker: &TestBroker,
+    name: &str,
+    count: usize,
+    filter: &str,
+    qos: QoS,
+) -> Vec<Client> {
     allow_many_sockets();
     let reader = |number| {
         let mut reader = Client::connect(broker.address(), V311, &format!("{name}-{number}"));
-        reader.subscribe("t", AtMostOnce);
+        reader.subscribe(filter, qos);
         reader
     };
     (0..count).map(reader).collect()
