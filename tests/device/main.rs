@@ -29,6 +29,7 @@ mod outside_away;
 mod outside_broker;
 mod outside_quick;
 mod outside_restarts;
+mod patient_stream;
 mod pictures_killed;
 mod postgres;
 #[allow(dead_code)] // Reason: the tests of the API use the rest of it.

@@ -1,7 +1,6 @@
 //! TLS to an outside broker, with an authority of the test's own (C24).
 
 use std::fs;
-use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 
 use openssl::ssl::{SslConnector, SslMethod, SslVersion};
@@ -12,6 +11,7 @@ use tokio::time::timeout;
 use crate::authority::Authority;
 use crate::harness::{PATIENCE, Server, configured, program};
 use crate::mosquitto::Mosquitto;
+use crate::patient_stream::PatientStream;
 use crate::real_clients::{operate, paho_door_over_tls};
 
 trait Brokers {
@@ -155,7 +155,7 @@ async fn tls_1_1_is_not_spoken_whatever_the_system_allows() {
     tls.set_ca_file(authority.ca()).unwrap();
     tls.set_min_proto_version(Some(SslVersion::TLS1_1)).unwrap();
     tls.set_cipher_list("DEFAULT@SECLEVEL=0").unwrap();
-    let stream = TcpStream::connect(mosquitto.address()).unwrap();
+    let stream = PatientStream::connect(&mosquitto.address()).unwrap();
     let stream = tls.build().connect("localhost", stream).unwrap();
     assert_eq!(stream.ssl().version_str(), "TLSv1.1");
 

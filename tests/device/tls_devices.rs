@@ -1,7 +1,6 @@
 //! Devices that show a certificate instead of a password (C9, C10, C11).
 
 use std::io::{Read as _, Write as _};
-use std::net::TcpStream;
 use std::path::PathBuf;
 use std::process::Command;
 
@@ -11,6 +10,7 @@ use serde_json::json;
 
 use crate::authority::Authority;
 use crate::harness::Server;
+use crate::patient_stream::PatientStream;
 use crate::secrets;
 use crate::tls_client::{TlsClient, with_tls_of};
 
@@ -27,7 +27,7 @@ fn sign_in(
     authority: &Authority,
     certificate: &(PathBuf, PathBuf),
     connect: Connect,
-) -> (ReasonCode, SslStream<TcpStream>) {
+) -> (ReasonCode, SslStream<PatientStream>) {
     let client = TlsClient::of(authority).shows(certificate.clone());
     let mut stream = client.connect(server.at("mqtts")).unwrap();
     let mut bytes = Vec::new();

@@ -1,23 +1,22 @@
 //! Connections that come too fast, and handshakes that do not end (C15).
 
 use std::io::Read as _;
-use std::net::TcpStream;
+use std::time::Duration;
 
 use serde_json::json;
 
 use crate::authority::Authority;
-use crate::harness::{PATIENCE, Server};
+use crate::harness::Server;
+use crate::patient_stream::PatientStream;
 use crate::tls_client::{TlsClient, ask, with_tls_of};
 
 /// A connection on which nothing is said.
-fn silent(address: &str) -> TcpStream {
-    let stream = TcpStream::connect(address).unwrap();
-    stream.set_read_timeout(Some(PATIENCE)).unwrap();
-    stream
+fn silent(address: &str) -> PatientStream {
+    PatientStream::connect(address).unwrap()
 }
 
 /// Waits until the server has closed it.
-fn is_closed(mut stream: TcpStream) {
+fn is_closed(mut stream: PatientStream) {
     match stream.read(&mut [0; 1]) {
         Ok(0) => {}
         Err(error) if error.kind() == std::io::ErrorKind::ConnectionReset => {}
@@ -95,7 +94,7 @@ async fn who_takes_nothing_over_tls_or_stops_half_way_loses_its_place() {
         let client = TlsClient::of(&authority);
         let mut slow = client.connect(server.at("https")).unwrap();
         assert!(ask(&mut slow, "/hello").starts_with("HTTP/1.1 200"));
-        slow.get_ref().set_write_timeout(Some(std::time::Duration::from_millis(200))).unwrap();
+        slow.get_ref().set_write_timeout(Duration::from_millis(200));
         // As much as the server reads.
         let _ = slow.write_all(dawdles.as_bytes());
         let mut next = client.connect(server.at("https")).unwrap();

@@ -12,6 +12,7 @@ use serde_json::json;
 
 use crate::authority::Authority;
 use crate::harness::{Server, configured, program};
+use crate::patient_stream::PatientStream;
 use crate::real_clients::{operate, paho_door_of_over_tls};
 use crate::tls_client::{TlsClient, ask, is_let_on, with_tls_of};
 
@@ -99,7 +100,7 @@ async fn a_browser_is_told_to_come_by_tls_only_where_the_public_url_says_so() {
         // Again on the same connection, and what is not found.
         assert_eq!(ask(&mut tls, "/nowhere").contains(HSTS), is_told);
         let plain = server.http.strip_prefix("http://").unwrap();
-        let mut plain = std::net::TcpStream::connect(plain).unwrap();
+        let mut plain = PatientStream::connect(plain).unwrap();
         assert!(!ask(&mut plain, "/hello").contains("strict-transport-security"));
     }
 }
