@@ -9,7 +9,6 @@ use clap::Parser as _;
 use latchlight::telemetry;
 
 fn main() -> ExitCode {
-    latchlight_allocator::use_small_pages();
     match run(cli::Cli::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

@@ -166,9 +166,18 @@ impl Server {
 
     /// How much memory it has, in KiB.
     pub(crate) fn resident(&self) -> u64 {
-        let status = format!("/proc/{}/status", self.child.id());
-        let status = std::fs::read_to_string(status).unwrap();
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        self.memory("status", "VmRSS:")
+    }
+
+    /// How much of it is in huge pages, in KiB.
+    pub(crate) fn in_huge_pages(&self) -> u64 {
+        self.memory("smaps_rollup", "AnonHugePages:")
+    }
+
+    fn memory(&self, file: &str, of: &str) -> u64 {
+        let file = format!("/proc/{}/{file}", self.child.id());
+        let text = std::fs::read_to_string(file).unwrap();
+        let line = text.lines().find_map(|line| line.strip_prefix(of)).unwrap();
         line.trim().trim_end_matches(" kB").parse().unwrap()
     }
 

@@ -20,21 +20,28 @@ pub fn give_back() {
     unsafe { mi_collect(true) }
 }
 
-/// Has the system give this process no huge pages from now on; to be called
-/// first. mimalloc asks for them, and one of them is 2 MiB of memory for
-/// whatever little is in it.
-pub fn use_small_pages() {
+/// Has the system give this process no huge pages. mimalloc asks for them, and
+/// one of them is 2 MiB of memory for whatever little is in it.
+#[cfg(target_os = "linux")]
+extern "C" fn use_small_pages() {
     // It fails where there are none.
-    #[cfg(target_os = "linux")]
     let _ = rustix::thread::disable_transparent_huge_pages(true);
 }
+
+/// The loader calls it before `main`, and before mimalloc takes the first
+/// memory, which it does with priority 101: what is huge by then stays so.
+// SAFETY: what is here is called without arguments (with some that it does not
+// look at), and needs nothing that is made ready later: it is one system call.
+#[cfg(target_os = "linux")]
+#[used]
+#[unsafe(link_section = ".init_array.00100")]
+static AT_FIRST: extern "C" fn() = use_small_pages;
 
 #[cfg(test)]
 mod tests {
     #[test]
     #[cfg(target_os = "linux")]
-    fn there_are_no_huge_pages_any_more() {
-        super::use_small_pages();
+    fn there_are_no_huge_pages() {
         assert_eq!(rustix::thread::transparent_huge_pages_are_disabled(), Ok(true));
     }
 }

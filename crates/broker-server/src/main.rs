@@ -22,7 +22,6 @@ use server::Server;
 use source::Source;
 
 fn main() -> ExitCode {
-    latchlight_allocator::use_small_pages();
     match run(Cli::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

@@ -1,4 +1,5 @@
-//! What many clients took is given back to the system when they have left.
+//! The program takes what it needs, and what many clients took is given back to
+//! the system when they have left.
 #![allow(clippy::unwrap_used)]
 #![cfg(target_os = "linux")]
 
@@ -51,6 +52,14 @@ fn after_a_mass_disconnect_nine_tenths_come_back() {
     let left_over = left_over();
     println!("{clients} clients: {before} KiB before, {taken} more with them, {left_over} after");
     assert!(left_over <= taken / 10, "{taken} KiB were taken, {left_over} are left");
+}
+
+/// One of them is 2 MiB for whatever little is in it; those that the allocator
+/// takes before `main` would stay.
+#[test]
+fn no_memory_is_in_huge_pages() {
+    let running = Running::start(&["--port", "0", "--allow-anonymous"]);
+    assert_eq!(running.in_huge_pages(), 0);
 }
 
 /// So many connect, subscribe, have messages waiting, and are gone; gives what
