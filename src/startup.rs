@@ -244,9 +244,12 @@ async fn services(
     let sign_in =
         SignIn::open(database, directory, passwords, keys.clone(), public_url, events.clone())
             .await;
+    let outside = || settings.mqtt.broker_without_credentials();
+    let for_devices = mqtt.url_for_devices(settings.http.name_for_others());
     let broker = BrokerAddress {
         embedded: settings.mqtt.is_embedded(),
-        url: mqtt.url().unwrap_or_else(|| settings.mqtt.broker_without_credentials()),
+        url: mqtt.url().unwrap_or_else(outside),
+        for_devices: for_devices.unwrap_or_else(outside),
         prefix: settings.mqtt.prefix.clone(),
     };
     Ok(Services {

@@ -85,19 +85,9 @@ impl Account {
     }
 }
 
-/// All accounts of a list, page after page, in one answer.
+/// All accounts of a list in one answer.
 pub(super) async fn all(console: &Console, path: &str, list: &str) -> anyhow::Result<Value> {
-    let mut accounts = Vec::new();
-    let mut cursor = String::new();
-    loop {
-        let mut page = console.get(&format!("{path}?limit=1000{cursor}")).await?;
-        let shown = page.get_mut(list).and_then(Value::as_array_mut);
-        accounts.append(shown.context("read the server's answer")?);
-        match page["next_cursor"].as_str() {
-            Some(next) => cursor = format!("&cursor={next}"),
-            None => return Ok(json!({ list: accounts })),
-        }
-    }
+    Ok(json!({ list: all_pages(console, &format!("{path}?limit=1000"), list).await? }))
 }
 
 /// A line for each account.

@@ -4,7 +4,10 @@ use clap::{Args, Subcommand};
 use latchlight::state::{DeviceId, DeviceKind};
 use serde_json::{Value, json};
 
-use super::server::ServerArgs;
+use super::server::{ServerArgs, all_pages, print};
+
+/// Who is let in, and has not come yet.
+const NOT_JOINED: &str = "/api/v1/credentials?joined=false";
 
 #[derive(Subcommand)]
 pub(super) enum DeviceCommand {
@@ -12,7 +15,8 @@ pub(super) enum DeviceCommand {
     /// password is printed this once, alone on standard output; below it the
     /// key by which it checks its commands, where they are signed
     Add(AddArgs),
-    /// All devices that have joined, and which of them have no credentials
+    /// All devices that have joined, and which of them have no credentials; or
+    /// those that have credentials and have not come yet
     List(ListArgs),
     /// A device is let in no more, and disconnected; it stays in the roster
     Revoke(IdArgs),
@@ -41,6 +45,9 @@ pub(super) struct AddArgs {
 
 #[derive(Args)]
 pub(super) struct ListArgs {
+    /// Those that have credentials and have not joined, in their place
+    #[arg(long)]
+    not_joined: bool,
     #[command(flatten)]
     server: ServerArgs,
 }
@@ -56,7 +63,8 @@ pub(super) struct IdArgs {
 pub(super) async fn run(command: DeviceCommand) -> anyhow::Result<()> {
     match command {
         DeviceCommand::Add(args) => add(args).await,
-        DeviceCommand::List(ListArgs { server }) => list(&server).await,
+        DeviceCommand::List(ListArgs { not_joined: false, server }) => list(&server).await,
+        DeviceCommand::List(ListArgs { not_joined: true, server }) => list_awaited(&server).await,
         DeviceCommand::Revoke(IdArgs { id, server }) => {
             let path = format!("/api/v1/devices/{id}/credentials");
             server.connect().await?.delete(&path).await?;
@@ -100,19 +108,12 @@ async fn add(args: AddArgs) -> anyhow::Result<()> {
 
 async fn list(server: &ServerArgs) -> anyhow::Result<()> {
     let console = server.connect().await?;
-    let mut devices = Vec::new();
-    let mut path = "/api/v1/devices?limit=100".to_owned();
-    loop {
-        let page = console.get(&path).await?;
-        devices.extend(page["devices"].as_array().cloned().unwrap_or_default());
-        let Some(next) = page["next_cursor"].as_str() else { break };
-        path = format!("/api/v1/devices?limit=100&cursor={next}");
+    let devices = all_pages(&console, "/api/v1/devices?limit=100", "devices").await?;
+    let awaited = console.get(&format!("{NOT_JOINED}&limit=1")).await?;
+    if awaited["credentials"].as_array().is_some_and(|awaited| !awaited.is_empty()) {
+        eprintln!("note: others have credentials and have not joined: --not-joined lists them");
     }
-    if server.json {
-        println!("{:#}", Value::from(devices));
-        return Ok(());
-    }
-    for device in devices {
+    show(server, devices, |device| {
         let text = |key: &str| device[key].as_str().unwrap_or("-").to_owned();
         let online = if device["online"] == true { "online" } else { "offline" };
         let credentials = match &device["credentials"] {
@@ -120,13 +121,31 @@ async fn list(server: &ServerArgs) -> anyhow::Result<()> {
             credentials if credentials["signed"] == true => "signed",
             _ => "",
         };
-        let line = format!(
-            "{:<24} {:<7} {:<10} {online:<8} {credentials}",
-            text("id"),
-            text("kind"),
-            text("state")
-        );
-        println!("{}", line.trim_end());
+        let (id, kind, state) = (text("id"), text("kind"), text("state"));
+        format!("{id:<24} {kind:<7} {state:<10} {online:<8} {credentials}")
+    })
+}
+
+async fn list_awaited(server: &ServerArgs) -> anyhow::Result<()> {
+    let console = server.connect().await?;
+    let awaited = all_pages(&console, &format!("{NOT_JOINED}&limit=100"), "credentials").await?;
+    show(server, awaited, |one| {
+        let text = |key: &str| one[key].as_str().unwrap_or("-").to_owned();
+        let signed = if one["signed"] == true { "signed" } else { "" };
+        let (device, kind, since) = (text("device"), text("kind"), text("created_at"));
+        format!("{device:<24} {kind:<7} since {since} {signed}")
+    })
+}
+
+/// Prints a list: as JSON, or a line for each.
+fn show(
+    server: &ServerArgs,
+    all: Vec<Value>,
+    line: impl Fn(&Value) -> String,
+) -> anyhow::Result<()> {
+    if server.json {
+        return print(&format!("{:#}", Value::from(all)));
     }
-    Ok(())
+    let lines: Vec<String> = all.iter().map(|one| line(one).trim_end().to_owned()).collect();
+    if lines.is_empty() { Ok(()) } else { print(&lines.join("\n")) }
 }

@@ -37,7 +37,7 @@ pub(super) async fn run(args: PairArgs) -> anyhow::Result<()> {
         text("code"),
         text("broker")
     ))?;
-    note_loopback(&text("broker"));
+    note_where(&text("broker"));
     let stop = stop_on_signal()?;
     let mut told = None;
     loop {
@@ -74,13 +74,20 @@ pub(super) async fn run(args: PairArgs) -> anyhow::Result<()> {
     }
 }
 
-/// Says so where no other machine reaches the broker.
-fn note_loopback(broker: &str) {
+/// Says so where no other machine finds the broker by this.
+fn note_where(broker: &str) {
     let address = broker.rsplit_once("//").and_then(|(_, address)| address.parse().ok());
-    if address.is_some_and(|address: SocketAddr| address.ip().is_loopback()) {
+    let Some(ip) = address.map(|address: SocketAddr| address.ip()) else { return };
+    if ip.is_loopback() {
         eprintln!(
             "note: that is this machine alone. Devices elsewhere come by mqtt.tls_listen \
              (docs/tls.md), or without TLS where mqtt.allow_plain says so"
+        );
+    }
+    if ip.is_unspecified() {
+        eprintln!(
+            "note: {ip} stands for all addresses of this machine. Add the name or the address by \
+             which devices find it to http.hosts: it stands in the code then"
         );
     }
 }

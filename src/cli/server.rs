@@ -39,6 +39,25 @@ impl ServerArgs {
     }
 }
 
+/// All that a list has, page after page; the path has a query.
+pub(super) async fn all_pages(
+    console: &Console,
+    path: &str,
+    list: &str,
+) -> anyhow::Result<Vec<Value>> {
+    let mut all = Vec::new();
+    let mut cursor = String::new();
+    loop {
+        let mut page = console.get(&format!("{path}{cursor}")).await?;
+        let shown = page.get_mut(list).and_then(Value::as_array_mut);
+        all.append(shown.context("read the server's answer")?);
+        match page["next_cursor"].as_str() {
+            Some(next) => cursor = format!("&cursor={next}"),
+            None => return Ok(all),
+        }
+    }
+}
+
 /// Prints lines; who has stopped reading has had enough.
 pub(super) fn print(text: &str) -> anyhow::Result<()> {
     let mut output = std::io::stdout().lock();

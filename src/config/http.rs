@@ -101,12 +101,26 @@ impl HttpSettings {
     /// How others call the server at this address: where that is every one
     /// that there is, by the first name that is not this machine's own.
     fn called(&self, address: SocketAddr) -> String {
-        let own = ["localhost", "127.", "[::1]"];
-        let is_for_others = |host: &&String| !own.iter().any(|own| host.starts_with(own));
-        match self.hosts.iter().find(is_for_others).filter(|_| address.ip().is_unspecified()) {
-            Some(host) if has_port(host) => host.clone(),
+        match self.host_for_others().filter(|_| address.ip().is_unspecified()) {
+            Some(host) if has_port(host) => host.to_owned(),
             Some(host) => format!("{host}:{}", address.port()),
             None => address.to_string(),
+        }
+    }
+
+    /// The first of `hosts` that is not this machine's own.
+    fn host_for_others(&self) -> Option<&str> {
+        let own = ["localhost", "127.", "[::1]"];
+        let mut hosts = self.hosts.iter().map(String::as_str);
+        hosts.find(|host| !own.iter().any(|own| host.starts_with(own)))
+    }
+
+    /// By which name others find this machine, if `hosts` has one.
+    pub fn name_for_others(&self) -> Option<&str> {
+        let host = self.host_for_others()?;
+        match host.rsplit_once(':') {
+            Some((name, _)) if has_port(host) => Some(name),
+            _ => Some(host),
         }
     }
 
@@ -233,6 +247,8 @@ mod tests {
         ] {
             assert_eq!(settings.public_url(plain, tls), url);
         }
+        let names = [&own, &house, &mapped].map(HttpSettings::name_for_others);
+        assert_eq!(names, [None, Some("home.example"), Some("[fd00::2]")]);
     }
 
     #[test]

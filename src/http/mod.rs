@@ -68,8 +68,8 @@ use crate::identity::Scope::{
 use Needs::Nothing;
 use resource::{Resource, resource};
 use routes::api::{
-    actions, api_keys, broker, commands, devices, events, keypad, me, messages, pairing, pictures,
-    pins, plugins, users,
+    actions, api_keys, broker, commands, credentials, devices, events, keypad, me, messages,
+    pairing, pictures, pins, plugins, users,
 };
 use routes::{
     api_docs, board, docs, get_pic, healthz, hello, lock, messaging, metrics, oauth, picture,
@@ -121,6 +121,7 @@ fn resources() -> Vec<Resource> {
         resource("/api/v1/api-keys/{name}").read(Admin, api_keys::get).patch(Admin, api_keys::patch).delete(Admin, api_keys::delete),
         resource("/api/v1/broker").read(DevicesRead, broker::get),
         resource("/api/v1/commands/{id}").read(COMMANDS, commands::get),
+        resource("/api/v1/credentials").read(Admin, credentials::list),
         resource("/api/v1/devices").read(DevicesRead, devices::list),
         resource("/api/v1/devices/{id}").read(DevicesRead, devices::get).delete(Admin, devices::delete),
         resource("/api/v1/devices/{id}/commands").read(DevicesRead, devices::commands::list).post(OPERATE, devices::commands::post),

@@ -106,9 +106,13 @@ pub struct BrokerAddress {
     /// Whether the broker is the server's own.
     #[schema(example = true)]
     pub embedded: bool,
-    /// Without credentials.
-    #[schema(example = "mqtt://192.168.1.10:1883")]
+    /// Without credentials; of the server's own, the listener for programs on
+    /// its machine.
+    #[schema(example = "mqtt://127.0.0.1:1883")]
     pub url: String,
+    /// The same for devices, which are elsewhere.
+    #[serde(skip)]
+    pub for_devices: String,
     /// The first level, or levels, of every topic.
     #[schema(example = "latchlight")]
     pub prefix: String,

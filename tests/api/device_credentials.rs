@@ -1,4 +1,4 @@
-//! `/api/v1/devices/{id}/credentials`.
+//! `/api/v1/devices/{id}/credentials`, and the list of all.
 
 use serde_json::json;
 
@@ -77,5 +77,42 @@ async fn c30_signed_credentials_have_a_key_that_is_told_once_and_is_another_each
     assert_eq!(server.get(FRONT).await.json()["signed"], false);
     let odd = json!({ "signed": "yes" });
     server.post_json(FRONT, &odd).await.problem(422, "invalid");
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn all_that_are_let_in_are_listed_and_whether_they_have_come() {
+    const LIST: &str = "/api/v1/credentials";
+    let server = Server::start().await;
+    server.lock("front", Manner::Obeys).await.leave(&server).await;
+    for id in ["shed", "attic", "barn"] {
+        let path = format!("/api/v1/devices/{id}/credentials");
+        let asked = json!({ "kind": "light", "signed": id == "barn" });
+        let issued = server.post_json(&path, &asked).await.json();
+        let listed = server.get(LIST).await;
+        let listed = String::from_utf8_lossy(&listed.body).into_owned();
+        assert!(!listed.contains(issued["password"].as_str().unwrap()), "c30");
+    }
+    let ids = async |query: &str| {
+        let page = server.get(&format!("{LIST}{query}")).await.json();
+        let ids = page["credentials"].as_array().unwrap().iter().map(|one| one["device"].clone());
+        (ids.collect::<serde_json::Value>(), page["next_cursor"].clone())
+    };
+    let none = serde_json::Value::Null;
+    assert_eq!(ids("").await, (json!(["attic", "barn", "front", "shed"]), none.clone()));
+    assert_eq!(ids("?joined=true").await, (json!(["front"]), none.clone()));
+    assert_eq!(ids("?joined=false&limit=2").await, (json!(["attic", "barn"]), json!("barn")));
+    let last = ids("?joined=false&limit=1&cursor=barn").await;
+    assert_eq!(last, (json!(["shed"]), none.clone()));
+    let barn = server.get(&format!("{LIST}?cursor=attic&limit=1")).await.json();
+    let barn = &barn["credentials"][0];
+    assert_eq!(
+        (&barn["kind"], &barn["signed"], &barn["joined"]),
+        (&json!("light"), &json!(true), &json!(false))
+    );
+    assert_eq!(server.delete("/api/v1/devices/shed/credentials").await.status, 204);
+    assert_eq!(ids("?joined=false&cursor=barn").await, (json!([]), none));
+    let odd = server.get(&format!("{LIST}?joined=perhaps")).await;
+    assert!(odd.problem(422, "invalid").contains("joined"));
     server.stop().await;
 }

@@ -1,4 +1,4 @@
-//! `latchlight user` and `latchlight apikey`, as the server's own user runs
+//! `latchlight user`, `apikey` and `device`, as the server's own user runs
 //! them beside the server.
 
 use std::io::Write as _;
@@ -198,4 +198,27 @@ fn a_password_is_asked_for_twice_on_the_terminal() {
         said.contains("New password for owner: ") && said.contains("The same again: "),
         "{said}"
     );
+}
+
+#[tokio::test]
+async fn devices_that_have_credentials_and_never_came_are_listed_by_the_command_line() {
+    let server = Server::start();
+    let config = server.config_path();
+    let run = |words: &str| latchlight(&config, words, "");
+    let hint = |output: &Output| String::from_utf8_lossy(&output.stderr).contains("--not-joined");
+    assert_eq!((prints(&run("device list")), hint(&run("device list"))), (String::new(), false));
+    let password = prints(&run("device add shed --kind lock --signed"));
+    let list = run("device list");
+    assert_eq!((prints(&list), hint(&list)), (String::new(), true));
+    let awaited = prints(&run("device list --not-joined"));
+    let words: Vec<_> = awaited.split_whitespace().collect();
+    assert!(matches!(words[..], ["shed", "lock", "since", _, "signed"]), "{awaited}");
+    assert!(!awaited.contains(password.lines().next().unwrap()));
+    let json = prints(&run("device list --not-joined --json"));
+    let json: Value = serde_json::from_str(&json).unwrap();
+    assert_eq!((&json[0]["device"], &json[0]["joined"]), (&json!("shed"), &json!(false)));
+    prints(&run("device revoke shed"));
+    let list = run("device list");
+    assert_eq!((prints(&list), hint(&list)), (String::new(), false));
+    assert_eq!(prints(&run("device list --not-joined")), "");
 }

@@ -268,3 +268,43 @@ async fn a_listener_with_tls_and_no_certificate_stops_the_start_with_what_to_do(
         assert!(!ended.status.success() && said.contains("latchlight tls init"), "{said}");
     }
 }
+
+#[tokio::test]
+async fn who_joins_is_sent_to_the_listener_that_is_reached_from_elsewhere() {
+    let authority = Authority::new();
+    let mut settings = with_tls_of(&authority);
+    settings["mqtt"]["tls_listen"] = json!("0.0.0.0:0");
+    settings["http"]["hosts"] = json!(["localhost", "127.0.0.1", "home.example:8443"]);
+    let server = Server::start_with(settings);
+    let (status, begun) = server.post_json("/api/v1/pairing", json!({})).await;
+    let port = port(server.at("mqtts"));
+    assert_eq!((status, &begun["broker"]), (201, &json!(format!("mqtts://home.example:{port}"))));
+    let uri = begun["uri"].as_str().unwrap();
+    let told = format!("latchlight://join?broker=mqtts%3A%2F%2Fhome.example%3A{port}&prefix=");
+    assert!(uri.starts_with(&told), "{uri}");
+    // What runs beside the server needs no certificate.
+    let (_, broker) = server.get("/api/v1/broker").await;
+    assert_eq!(broker["url"], format!("mqtt://{}", server.mqtt()));
+}
+
+#[tokio::test]
+async fn pair_says_what_is_missing_for_a_code_by_which_a_device_finds_the_broker() {
+    let authority = Authority::new();
+    let plain = json!({});
+    let mut nameless = with_tls_of(&authority);
+    nameless["mqtt"]["tls_listen"] = json!("[::]:0");
+    let mut named = nameless.clone();
+    named["http"]["hosts"] = json!(["localhost", "127.0.0.1", "[::1]", "192.0.2.7"]);
+    for (settings, note) in
+        [(plain, "this machine alone"), (nameless, "http.hosts"), (named, "")]
+    {
+        let server = Server::start_with(settings);
+        let mut pair = Command::new(env!("CARGO_BIN_EXE_latchlight"));
+        pair.args(["pair", "--seconds", "1", "--config"]).arg(server.config_path());
+        let ended = pair.output().unwrap();
+        let said = String::from_utf8(ended.stderr).unwrap();
+        assert!(said.contains("nobody has joined in time"), "{said}");
+        assert_eq!(said.contains("note: "), !note.is_empty(), "{said}");
+        assert!(said.contains(note), "{said}");
+    }
+}

@@ -77,11 +77,58 @@ impl MqttListeners {
 }
 
 impl MqttAddresses {
-    /// The URL of the one that a device is best told.
+    /// The URL of the one that a program on this machine is best told.
     pub fn url(&self) -> Option<String> {
-        let [mqtt, mqtts, ws, wss] =
-            [(self.mqtt, "mqtt"), (self.mqtts, "mqtts"), (self.ws, "ws"), (self.wss, "wss")]
-                .map(|(address, scheme)| address.map(|address| format!("{scheme}://{address}")));
-        mqtt.or(mqtts).or(wss).or(ws)
+        let all = [(self.mqtt, "mqtt"), (self.mqtts, "mqtts"), (self.wss, "wss"), (self.ws, "ws")];
+        let mut all = all.into_iter();
+        all.find_map(|(address, scheme)| Some(format!("{scheme}://{}", address?)))
+    }
+
+    /// The URL of the one that a device is best told: of those that other
+    /// machines reach, over TLS if there is such a one; without any,
+    /// [the one for this machine](Self::url). `name` is what others call the
+    /// machine, for a listener at all of its addresses.
+    pub fn url_for_devices(&self, name: Option<&str>) -> Option<String> {
+        let all = [(self.mqtts, "mqtts"), (self.mqtt, "mqtt"), (self.wss, "wss"), (self.ws, "ws")];
+        let mut all = all.into_iter().filter_map(|(address, scheme)| Some((address?, scheme)));
+        let Some((address, scheme)) = all.find(|(address, _)| !address.ip().is_loopback()) else {
+            return self.url();
+        };
+        Some(match name.filter(|_| address.ip().is_unspecified()) {
+            Some(name) => format!("{scheme}://{name}:{}", address.port()),
+            None => format!("{scheme}://{address}"),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_device_is_told_what_it_reaches_from_elsewhere_and_tls_first() {
+        let at = |text: &str| text.parse().ok();
+        let none = MqttAddresses::default();
+        let default = MqttAddresses { mqtt: at("127.0.0.1:1883"), ..none };
+        let house = MqttAddresses { mqtts: at("0.0.0.0:8883"), ..default };
+        let open = MqttAddresses { mqtt: at("192.0.2.1:1883"), ..none };
+        let local = MqttAddresses { mqtts: at("[::1]:8883"), wss: at("[::1]:8884"), ..default };
+        let pages = MqttAddresses { ws: at("[::]:8083"), wss: at("[::]:8084"), ..default };
+        let home = Some("home.example");
+        for (addresses, name, url) in [
+            (none, home, None),
+            (default, home, Some("mqtt://127.0.0.1:1883")),
+            (house, home, Some("mqtts://home.example:8883")),
+            (house, None, Some("mqtts://0.0.0.0:8883")),
+            (open, home, Some("mqtt://192.0.2.1:1883")),
+            (MqttAddresses { mqtts: house.mqtts, ..open }, home, Some("mqtts://home.example:8883")),
+            (local, home, Some("mqtt://127.0.0.1:1883")),
+            (MqttAddresses { mqtt: None, ..local }, home, Some("mqtts://[::1]:8883")),
+            (pages, Some("[fd00::2]"), Some("wss://[fd00::2]:8084")),
+        ] {
+            assert_eq!(addresses.url_for_devices(name).as_deref(), url, "{addresses:?}");
+        }
+        // A program on this machine needs no certificate.
+        assert_eq!(house.url().as_deref(), Some("mqtt://127.0.0.1:1883"));
     }
 }

@@ -32,6 +32,7 @@ use crate::pictures::PictureSize;
         api_keys::delete,
         broker::get,
         commands::get,
+        credentials::list,
         devices::commands::list,
         devices::commands::post,
         devices::credentials::get,

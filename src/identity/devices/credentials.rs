@@ -90,6 +90,16 @@ impl DeviceCredentials {
         self.0.all.read().get(device).cloned()
     }
 
+    /// Those of all devices, or of those behind this one, by device.
+    pub fn behind(&self, device: Option<&DeviceId>) -> Vec<Arc<DeviceCredential>> {
+        let all = self.0.all.read();
+        let is_behind = |one: &&Arc<DeviceCredential>| device.is_none_or(|it| one.device > *it);
+        let mut behind: Vec<_> = all.values().filter(is_behind).cloned().collect();
+        drop(all);
+        behind.sort_unstable_by(|one, other| one.device.cmp(&other.device));
+        behind
+    }
+
     /// The device that this name and this secret belong to, if they do.
     pub fn device(&self, name: &str, shown: &[u8]) -> Option<DeviceId> {
         // The same work for a name that is nobody's.

@@ -4,6 +4,7 @@ pub(in crate::http) mod actions;
 pub(in crate::http) mod api_keys;
 pub(in crate::http) mod broker;
 pub(in crate::http) mod commands;
+pub(in crate::http) mod credentials;
 pub(in crate::http) mod devices;
 pub(in crate::http) mod events;
 pub(in crate::http) mod keypad;

@@ -40,15 +40,15 @@ struct Begun {
     /// For so long.
     #[schema(example = 180)]
     seconds: u64,
-    /// Where the broker is.
-    #[schema(example = "mqtt://192.168.1.10:1883")]
+    /// Where devices find the broker.
+    #[schema(example = "mqtts://home.example:8883")]
     broker: String,
     /// The first level, or levels, of every topic.
     #[schema(example = "latchlight")]
     prefix: String,
     /// All of it in one, for a QR code.
     #[schema(
-        example = "latchlight://join?broker=mqtt%3A%2F%2F192.168.1.10%3A1883&prefix=latchlight&code=K7QX2-9MTPD"
+        example = "latchlight://join?broker=mqtts%3A%2F%2Fhome.example%3A8883&prefix=latchlight&code=K7QX2-9MTPD"
     )]
     uri: String,
 }
@@ -102,14 +102,14 @@ pub(in crate::http) async fn post(
     let code = code.map_err(|error| ApiError::Internal(error.into()))?.reveal();
     tracing::info!(seconds, "pairing is open");
     services.events.record_and_wait(Event::of(Kind::Pairing, &caller.0, "open")).await;
-    let url = broker.url.replace(':', "%3A").replace('/', "%2F");
+    let url = broker.for_devices.replace(':', "%3A").replace('/', "%2F");
     let prefix = broker.prefix.replace('/', "%2F");
     let begun = Begun {
         username: "join",
         uri: format!("latchlight://join?broker={url}&prefix={prefix}&code={code}"),
         code,
         seconds,
-        broker: broker.url.clone(),
+        broker: broker.for_devices.clone(),
         prefix: broker.prefix.clone(),
     };
     Ok(HttpResponse::Created().insert_header((CACHE_CONTROL, "no-store")).json(begun))
