@@ -9,6 +9,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::grants;
+use super::server::all_pages;
 
 /// An account, as the server shows it.
 #[derive(Debug, Deserialize)]

@@ -45,7 +45,7 @@ pub(super) struct AddArgs {
 
 #[derive(Args)]
 pub(super) struct ListArgs {
-    /// Those that have credentials and have not joined, in their place
+    /// Those that have credentials and have not joined, instead
     #[arg(long)]
     not_joined: bool,
     #[command(flatten)]

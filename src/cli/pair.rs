@@ -87,7 +87,8 @@ fn note_where(broker: &str) {
     if ip.is_unspecified() {
         eprintln!(
             "note: {ip} stands for all addresses of this machine. Add the name or the address by \
-             which devices find it to http.hosts: it stands in the code then"
+             which devices find it to http.hosts, which counts from the next start on; over TLS, \
+             the certificate has to be for it, too (`latchlight tls show`)"
         );
     }
 }

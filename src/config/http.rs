@@ -1,6 +1,6 @@
 //! `http`: the API and the board.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use openidconnect::url::Url;
@@ -110,18 +110,13 @@ impl HttpSettings {
 
     /// The first of `hosts` that is not this machine's own.
     fn host_for_others(&self) -> Option<&str> {
-        let own = ["localhost", "127.", "[::1]"];
         let mut hosts = self.hosts.iter().map(String::as_str);
-        hosts.find(|host| !own.iter().any(|own| host.starts_with(own)))
+        hosts.find(|host| name_of(host).is_some_and(|name| !is_own(name)))
     }
 
     /// By which name others find this machine, if `hosts` has one.
     pub fn name_for_others(&self) -> Option<&str> {
-        let host = self.host_for_others()?;
-        match host.rsplit_once(':') {
-            Some((name, _)) if has_port(host) => Some(name),
-            _ => Some(host),
-        }
+        name_of(self.host_for_others()?)
     }
 
     /// Whether browsers are to come by TLS only.
@@ -160,7 +155,7 @@ impl HttpSettings {
         listener::check("http", &self.listeners(), self.allow_plain)?;
         for (index, host) in self.hosts.iter().enumerate() {
             let odd = |byte: u8| byte.is_ascii_whitespace() || b"/@*?#".contains(&byte);
-            if host.is_empty() || !host.is_ascii() || host.bytes().any(odd) {
+            if name_of(host).is_none() || !host.is_ascii() || host.bytes().any(odd) {
                 return Err(format!(
                     "http.hosts[{index}]: `{}` is not a host such as localhost, 127.0.0.1 or [::1], with or without a port",
                     host.escape_default()
@@ -220,7 +215,28 @@ fn is_origin(text: &str) -> bool {
 
 /// Whether a host, as in a `Host` header, has a port with it.
 fn has_port(host: &str) -> bool {
-    host.rsplit_once(']').map_or(host, |(_, rest)| rest).contains(':')
+    name_of(host).is_some_and(|name| name.len() < host.len())
+}
+
+/// The name or the address of a host, without its port; nothing: it is none.
+fn name_of(host: &str) -> Option<&str> {
+    let name = match host.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+        Some((address, _)) => address.parse::<Ipv6Addr>().ok().map(|_| &host[..address.len() + 2]),
+        None => host.split(':').next().filter(|name| !name.is_empty() && !name.starts_with('[')),
+    }?;
+    let port = host[name.len()..].strip_prefix(':');
+    (name.len() == host.len() || port.is_some_and(|port| port.parse::<u16>().is_ok()))
+        .then_some(name)
+}
+
+/// Whether a name is this machine's own, or that of no machine.
+fn is_own(name: &str) -> bool {
+    let address =
+        name.trim_matches(['[', ']']).parse().map(|address: IpAddr| address.to_canonical());
+    match address {
+        Ok(address) => address.is_loopback() || address.is_unspecified(),
+        Err(_) => name.eq_ignore_ascii_case("localhost"),
+    }
 }
 
 #[cfg(test)]
@@ -249,6 +265,39 @@ mod tests {
         }
         let names = [&own, &house, &mapped].map(HttpSettings::name_for_others);
         assert_eq!(names, [None, Some("home.example"), Some("[fd00::2]")]);
+        let nobodys = ["LocalHost:1", "0.0.0.0", "[::]:80", "127.1.2.3", "[::ffff:127.0.0.1]"];
+        assert_eq!(hosts(&nobodys).name_for_others(), None);
+        assert_eq!(hosts(&["localhost.example"]).name_for_others(), Some("localhost.example"));
+    }
+
+    #[test]
+    fn a_host_has_a_name_or_an_address_and_perhaps_a_port() {
+        for (host, name) in [
+            ("home", "home"),
+            ("home:1", "home"),
+            ("192.0.2.1:80", "192.0.2.1"),
+            ("[::1]", "[::1]"),
+            ("[fd00::2]:443", "[fd00::2]"),
+        ] {
+            assert_eq!((name_of(host), has_port(host)), (Some(name), name != host), "{host}");
+        }
+        for host in [
+            "",
+            ":80",
+            "fd00::2",
+            "::1",
+            "home:",
+            "home:x",
+            "home:65536",
+            "[::1",
+            "[x]",
+            "[]",
+            "[::1]80",
+            "[::1]:",
+            "[127.0.0.1]",
+        ] {
+            assert_eq!(name_of(host), None, "{host}");
+        }
     }
 
     #[test]

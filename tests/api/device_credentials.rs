@@ -113,6 +113,6 @@ async fn all_that_are_let_in_are_listed_and_whether_they_have_come() {
     assert_eq!(server.delete("/api/v1/devices/shed/credentials").await.status, 204);
     assert_eq!(ids("?joined=false&cursor=barn").await, (json!([]), none));
     let odd = server.get(&format!("{LIST}?joined=perhaps")).await;
-    assert!(odd.problem(422, "invalid").contains("joined"));
+    assert!(odd.problem(400, "malformed").contains("joined"));
     server.stop().await;
 }

@@ -295,9 +295,7 @@ async fn pair_says_what_is_missing_for_a_code_by_which_a_device_finds_the_broker
     nameless["mqtt"]["tls_listen"] = json!("[::]:0");
     let mut named = nameless.clone();
     named["http"]["hosts"] = json!(["localhost", "127.0.0.1", "[::1]", "192.0.2.7"]);
-    for (settings, note) in
-        [(plain, "this machine alone"), (nameless, "http.hosts"), (named, "")]
-    {
+    for (settings, note) in [(plain, "this machine alone"), (nameless, "http.hosts"), (named, "")] {
         let server = Server::start_with(settings);
         let mut pair = Command::new(env!("CARGO_BIN_EXE_latchlight"));
         pair.args(["pair", "--seconds", "1", "--config"]).arg(server.config_path());

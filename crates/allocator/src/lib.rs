@@ -2,7 +2,8 @@
 //! system what it has. A program that calls [`give_back`] has it; libraries
 //! leave it to the program.
 //!
-//! The call is the only unsafe code here: no library wraps it.
+//! That call, and the one before `main`, are the only unsafe code here: no
+//! library wraps them.
 #![allow(unsafe_code)]
 
 #[global_allocator]
@@ -29,9 +30,9 @@ extern "C" fn use_small_pages() {
 }
 
 /// The loader calls it before `main`, and before mimalloc takes the first
-/// memory, which it does with priority 101: what is huge by then stays so.
-// SAFETY: what is here is called without arguments (with some that it does not
-// look at), and needs nothing that is made ready later: it is one system call.
+/// memory, at priority 101 or later: what is huge by then stays so.
+// SAFETY: the loader may call what stands here in this way, and it needs
+// nothing that is made ready later: it is one system call.
 #[cfg(target_os = "linux")]
 #[used]
 #[unsafe(link_section = ".init_array.00100")]

@@ -85,13 +85,15 @@ impl MqttAddresses {
     }
 
     /// The URL of the one that a device is best told: of those that other
-    /// machines reach, over TLS if there is such a one; without any,
-    /// [the one for this machine](Self::url). `name` is what others call the
-    /// machine, for a listener at all of its addresses.
+    /// machines reach, MQTT before WebSocket, and TLS before plain; without
+    /// any, [the one for this machine](Self::url). `name` is what others call
+    /// the machine, for a listener at all of its addresses.
     pub fn url_for_devices(&self, name: Option<&str>) -> Option<String> {
         let all = [(self.mqtts, "mqtts"), (self.mqtt, "mqtt"), (self.wss, "wss"), (self.ws, "ws")];
         let mut all = all.into_iter().filter_map(|(address, scheme)| Some((address?, scheme)));
-        let Some((address, scheme)) = all.find(|(address, _)| !address.ip().is_loopback()) else {
+        let Some((address, scheme)) =
+            all.find(|(address, _)| !address.ip().to_canonical().is_loopback())
+        else {
             return self.url();
         };
         Some(match name.filter(|_| address.ip().is_unspecified()) {

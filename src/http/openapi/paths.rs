@@ -8,8 +8,8 @@ use crate::http::error::Problem;
 use crate::http::operate;
 use crate::http::query::{Cursor, Limit, Moment, TopicQuery, Wait};
 use crate::http::routes::api::{
-    actions, api_keys, broker, commands, devices, events, keypad, me, messages, pairing, pictures,
-    pins, plugins, users,
+    actions, api_keys, broker, commands, credentials, devices, events, keypad, me, messages,
+    pairing, pictures, pins, plugins, users,
 };
 use crate::http::routes::{
     api_docs, get_pic, healthz, hello, lock, messaging, metrics, oauth, picture, readyz, reporting,

@@ -5,6 +5,7 @@ use std::time::Duration;
 use actix_web::http::header::CACHE_CONTROL;
 use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
+use form_urlencoded::byte_serialize;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -102,8 +103,8 @@ pub(in crate::http) async fn post(
     let code = code.map_err(|error| ApiError::Internal(error.into()))?.reveal();
     tracing::info!(seconds, "pairing is open");
     services.events.record_and_wait(Event::of(Kind::Pairing, &caller.0, "open")).await;
-    let url = broker.for_devices.replace(':', "%3A").replace('/', "%2F");
-    let prefix = broker.prefix.replace('/', "%2F");
+    let encoded = |text: &str| byte_serialize(text.as_bytes()).collect::<String>();
+    let (url, prefix) = (encoded(&broker.for_devices), encoded(&broker.prefix));
     let begun = Begun {
         username: "join",
         uri: format!("latchlight://join?broker={url}&prefix={prefix}&code={code}"),
