@@ -9,7 +9,7 @@ use crate::broker::Core;
 use crate::connection::End;
 use crate::deadlines::{Timers, due_at};
 use crate::handlers::Client;
-use crate::last_words::say_goodbye;
+use crate::last_words::{leave_without_a_word, say_goodbye};
 use crate::live::Ticket;
 use crate::transport::Transport;
 
@@ -19,8 +19,12 @@ pub(crate) async fn finish(mut client: Client, transport: Arc<dyn Transport>, en
     let (reason, said) = (end.reason(), matches!(end, End::Said(_)));
     if let Some(closing) = end.closing() {
         count_end(&client.core, closing.reason);
-        if !closing.reset && closing.say && client.version.is_v5() {
-            say_goodbye(&client, &*transport, closing.reason, end.error()).await;
+        match !closing.reset && closing.say {
+            true if client.version.is_v5() => {
+                say_goodbye(&client, &*transport, closing.reason, end.error()).await;
+            }
+            true => leave_without_a_word(&client),
+            false => {}
         }
     }
     let shutting_down = !said && reason == ReasonCode::ServerShuttingDown;

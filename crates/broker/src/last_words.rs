@@ -72,6 +72,20 @@ pub(crate) async fn say_goodbye(
     let _ = tokio::time::timeout(LAST_WORDS, sent).await;
 }
 
+/// Before MQTT 5 there is no such packet: what others have brought it, and have
+/// not written yet, goes as far as there is room, and no more.
+pub(crate) fn leave_without_a_word(client: &Client) {
+    let Client { core, session, .. } = client;
+    {
+        let mut line = session.outbound.lock();
+        if line.epoch != client.epoch {
+            return;
+        }
+        line.owed.finish();
+    }
+    session.flush(core.clock.now(), &core.options, &core.counters);
+}
+
 /// DISCONNECT, with what is wrong with the client's bytes where it wants to be
 /// told and takes that much [MQTT-3.14.2-3].
 fn goodbye(client: &Client, reason: ReasonCode, why: Option<DecodeError>) -> Packet {
