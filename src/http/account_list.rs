@@ -33,9 +33,7 @@ impl PageParameters {
             let from = accounts.partition_point(|account| account.name.as_str() <= &*cursor);
             accounts.drain(..from);
         }
-        let Limit(limit) = self.limit;
-        let more = accounts.len() > limit as usize;
-        accounts.truncate(limit as usize);
+        let more = self.limit.cut(&mut accounts);
         let last = accounts.last().filter(|_| more);
         let next_cursor = last.map(|account| account.name.to_string());
         Page { accounts, next_cursor }

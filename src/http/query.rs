@@ -116,6 +116,14 @@ impl Limit {
     pub(super) fn largest() -> Self {
         Self(LARGEST_PAGE)
     }
+
+    /// Leaves a page of these; whether there are more.
+    pub(super) fn cut<T>(self, items: &mut Vec<T>) -> bool {
+        let limit = self.0 as usize;
+        let more = items.len() > limit;
+        items.truncate(limit);
+        more
+    }
 }
 
 impl TryFrom<String> for Limit {

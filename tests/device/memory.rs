@@ -30,7 +30,7 @@ async fn no_memory_is_in_huge_pages() {
 }
 
 /// Half of them have sessions that outlive their connections for a second.
-/// Nine tenths come back (docs/adr/0001).
+/// More than nine tenths come back on a quiet machine (docs/adr/0001).
 #[tokio::test]
 async fn after_a_mass_disconnect_most_of_it_comes_back() {
     // Half of the server's files are for devices, and other tests have theirs.

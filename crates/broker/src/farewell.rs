@@ -19,12 +19,11 @@ pub(crate) async fn finish(mut client: Client, transport: Arc<dyn Transport>, en
     let (reason, said) = (end.reason(), matches!(end, End::Said(_)));
     if let Some(closing) = end.closing() {
         count_end(&client.core, closing.reason);
-        match !closing.reset && closing.say {
-            true if client.version.is_v5() => {
-                say_goodbye(&client, &*transport, closing.reason, end.error()).await;
-            }
-            true => leave_without_a_word(&client),
-            false => {}
+        let is_told = !closing.reset && closing.say;
+        if is_told && client.version.is_v5() {
+            say_goodbye(&client, &*transport, closing.reason, end.error()).await;
+        } else if is_told {
+            leave_without_a_word(&client);
         }
     }
     let shutting_down = !said && reason == ReasonCode::ServerShuttingDown;

@@ -70,10 +70,8 @@ pub(in crate::http) async fn list(
         OfDevice { kept, joined }
     });
     let wanted = all.filter(|one| wanted.is_none_or(|wanted| one.joined == wanted));
-    let limit = limit.0 as usize;
-    let mut credentials: Vec<OfDevice> = wanted.take(limit + 1).collect();
-    let more = credentials.len() > limit;
-    credentials.truncate(limit);
+    let mut credentials: Vec<OfDevice> = wanted.take(limit.0 as usize + 1).collect();
+    let more = limit.cut(&mut credentials);
     let next_cursor = credentials.last().filter(|_| more).map(|one| one.kept.device.clone());
     etag::json(&request, &Page { credentials, next_cursor })
 }

@@ -91,8 +91,7 @@ pub(in crate::http) async fn list(
         let from = devices.partition_point(|device| device.id <= cursor);
         devices.drain(..from);
     }
-    let more = devices.len() > limit.0 as usize;
-    devices.truncate(limit.0 as usize);
+    let more = limit.cut(&mut devices);
     let next_cursor = devices.last().filter(|_| more).map(|device| device.id.clone());
     let devices =
         devices.into_iter().map(|device| WithCredentials::of(device, &services)).collect();

@@ -71,14 +71,13 @@ pub(in crate::http) async fn list(
     query: Query<Parameters>,
     services: Data<Services>,
 ) -> Result<HttpResponse, ApiError> {
-    let Parameters { actor, kind, device, result, from, to, limit: Limit(limit), cursor, count } =
+    let Parameters { actor, kind, device, result, from, to, limit, cursor, count } =
         query.into_inner();
     let (from, to) = (from.map(|Moment(from)| from), to.map(|Moment(to)| to));
     let filter = Filter { actor, kind, device, result, from, to };
     let total = if count { Some(services.events.count(&filter).await?) } else { None };
-    let mut events = services.events.page(&filter, cursor, limit + 1).await?;
-    let more = events.len() > limit as usize;
-    events.truncate(limit as usize);
+    let mut events = services.events.page(&filter, cursor, limit.0 + 1).await?;
+    let more = limit.cut(&mut events);
     let next_cursor = events.last().filter(|_| more).map(|event| event.seq);
     etag::json(&request, &Page { events, next_cursor, total })
 }

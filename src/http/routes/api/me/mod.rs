@@ -77,15 +77,14 @@ pub(in crate::http) async fn get(
     query: Query<Parameters>,
     services: Data<Services>,
 ) -> Result<HttpResponse, ApiError> {
-    let Parameters { limit: Limit(limit), cursor } = query.into_inner();
+    let Parameters { limit, cursor } = query.into_inner();
     let mut devices = services.state.devices();
     devices.retain(|device| caller.sees(&services, &device.id));
     if let Some(cursor) = cursor {
         let from = devices.partition_point(|device| device.id <= cursor);
         devices.drain(..from);
     }
-    let more = devices.len() > limit as usize;
-    devices.truncate(limit as usize);
+    let more = limit.cut(&mut devices);
     let next_cursor = devices.last().filter(|_| more).map(|device| device.id.clone());
     let allowed = |device: &Device| Allowed {
         id: device.id.clone(),
