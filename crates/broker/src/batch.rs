@@ -12,7 +12,7 @@ use crate::broker::Core;
 use crate::burst::Burst;
 use crate::inline_queue::InlineSink;
 use crate::session_handle::Session;
-use crate::{ClientInfo, Time, Traffic};
+use crate::{ClientInfo, Options, Time, Traffic};
 
 /// How often a publisher that waits looks at whom it waits for.
 const LOOK_AGAIN: Duration = Duration::from_millis(5);
@@ -37,7 +37,8 @@ thread_local! {
 pub(crate) struct Batch {
     /// Messages that nobody has been given yet.
     pub(crate) burst: Option<Burst>,
-    /// How many bytes those before have brought each session, at the most.
+    /// How many bytes those that were given away have brought each session, at
+    /// the most.
     pub(crate) gathered: usize,
     touched: Vec<Arc<Session>>,
     slow: FxHashMap<u64, Arc<Session>>,
@@ -158,9 +159,10 @@ impl Batch {
         self.burst.is_some() || self.touched.len() >= MANY
     }
 
-    /// Whether what was gathered is enough for a turn.
-    pub(crate) fn is_full(&self) -> bool {
-        self.burst.as_ref().is_some_and(Burst::is_full)
+    /// Whether what was gathered is enough for a turn: with more, what a few
+    /// bytes stand for (a topic alias) could overrun who gets it.
+    pub(crate) fn is_full(&self, options: &Options) -> bool {
+        self.gathered > options.high_water / 2 || self.burst.as_ref().is_some_and(Burst::is_full)
     }
 
     /// Writes everything out.

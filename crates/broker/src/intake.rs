@@ -71,7 +71,9 @@ fn take_what_came(
     let mut end = None;
     while *came < LITTLE
         && client.batch.reaches_many()
-        && !(carry.has_more() || client.batch.is_full() || client.batch.has_met_slow())
+        && !(carry.has_more()
+            || client.batch.is_full(&client.core.options)
+            || client.batch.has_met_slow())
     {
         // There were packets, and that is when the turn began.
         let began = || client.session.last_packet.load(Ordering::Relaxed);
@@ -147,7 +149,7 @@ fn take_packets(
                     Next::End(end) => return Err(end),
                 }
                 work += 1 + std::mem::take(&mut client.batch.work);
-                let is_full = client.batch.is_full();
+                let is_full = client.batch.is_full(&client.core.options);
                 if is_quick(header.packet_type()?) && work < LOOK_AFTER && !is_full {
                     continue;
                 }

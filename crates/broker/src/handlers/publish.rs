@@ -160,6 +160,7 @@ fn take(
     let _together = core.recorder.as_ref().filter(|_| stored).map(|recorder| recorder.together());
     let publisher = super::Publisher { session, info };
     let reason = core.publish(forward, route, Some(publisher), view.dup, batch);
+    batch.gathered += forward.size();
     // What is not answered was taken, whatever became of it.
     if !(is_answered && reason.is_error()) {
         batch.received.message(view.qos, view.payload.len());

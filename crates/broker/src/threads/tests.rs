@@ -4,6 +4,7 @@
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
+use std::sync::mpsc::{SyncSender, sync_channel};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -15,15 +16,26 @@ use crate::broker::Prepared;
 use crate::time::Clock;
 use crate::{Access, Broker, ClientInfo, ConnectRequest, Options, PublishRequest, Refusal};
 
-struct AllowAll;
+/// Lets everybody do everything; the thread of who publishes to `h` says so and
+/// waits, where somebody listens.
+struct Holding(Option<SyncSender<()>>);
 
 #[async_trait]
-impl Access for AllowAll {
+impl Access for Holding {
     async fn authenticate(&self, _: &ConnectRequest<'_>) -> Result<Arc<str>, ReasonCode> {
         Ok("".into())
     }
 
-    fn authorize_publish(&self, _: &ClientInfo, _: &PublishRequest<'_>) -> Result<(), Refusal> {
+    fn authorize_publish(
+        &self,
+        _: &ClientInfo,
+        request: &PublishRequest<'_>,
+    ) -> Result<(), Refusal> {
+        if let Some(held) = self.0.as_ref().filter(|_| request.topic == "h") {
+            // Taken when it holds, and when it is let go.
+            held.send(()).unwrap();
+            held.send(()).unwrap();
+        }
         Ok(())
     }
 
@@ -41,10 +53,14 @@ struct TwoThreads {
 
 impl TwoThreads {
     fn start() -> Self {
+        Self::with_access(Holding(None))
+    }
+
+    fn with_access(access: Holding) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let options = Options { threads: 2, ..Options::default() };
-        let builder = Broker::builder().options(options).access(AllowAll).listener(listener);
+        let builder = Broker::builder().options(options).access(access).listener(listener);
         let Prepared { core, listeners, .. } = builder.prepare(Clock::start()).unwrap();
         let (threads, hands) = Threads::start(&core, None).unwrap();
         let broker = Broker::begin(core, threads, hands.clone(), None, listeners).unwrap();
@@ -52,8 +68,15 @@ impl TwoThreads {
     }
 
     fn order(&self, from: usize, to: usize) {
-        let order = Order { to: self.hands.threads[to].clone(), who: Who::All };
-        self.hands.threads[from].runtime.spawn(async { orders::give(Some(order)) });
+        self.give(from, Some(Order { to: self.hands.threads[to].clone(), who: Who::All }));
+    }
+
+    fn give(&self, on: usize, order: Option<Order>) {
+        self.hands.threads[on].runtime.spawn(async { orders::give(order) });
+    }
+
+    fn connections(&self) -> [usize; 2] {
+        [0, 1].map(|number| self.hands.threads[number].connections.len())
     }
 
     fn stop(self) {
@@ -145,4 +168,37 @@ fn messages_come_once_and_in_order_while_their_connections_move() {
     let mut rest = Vec::new();
     assert_eq!(publisher.0.read_to_end(&mut rest).unwrap(), 0);
     assert_eq!(subscriber.0.read_to_end(&mut rest).unwrap(), 0);
+}
+
+/// A publisher's thread has given a reader a message, and does something else
+/// before it writes it; meanwhile the reader's thread closes the connection.
+#[test]
+fn what_another_thread_gave_a_client_goes_before_its_connection_is_closed() {
+    let (held, holds) = sync_channel(0);
+    let broker = TwoThreads::with_access(Holding(Some(held)));
+    let mut subscriber = Client::connect(broker.address, "subscriber");
+    subscriber.says(b"\x82\x06\0\x01\0\x01t\0");
+    assert_eq!(subscriber.hears(5), [0x90, 3, 0, 1, 0]);
+    let mut publisher = Client::connect(broker.address, "publisher");
+    // One of two sessions in a row has an odd number.
+    let steps = [(1, 0, Who::All, [2, 0]), (0, 1, Who::Half(0), [1, 1])];
+    for (from, to, who, there) in steps {
+        broker.give(from, Some(Order { to: broker.hands.threads[to].clone(), who }));
+        broker.give(to, None);
+        while broker.connections() != there {
+            for client in [&mut subscriber, &mut publisher] {
+                client.says(b"\xc0\0");
+                assert_eq!(client.hears(2), *b"\xd0\0");
+            }
+        }
+    }
+    publisher.says(b"\x30\x04\0\x01tx\x30\x04\0\x01hx");
+    holds.recv().unwrap();
+    // No packet begins so.
+    subscriber.says(b"\0\0");
+    let mut heard = Vec::new();
+    subscriber.0.read_to_end(&mut heard).unwrap();
+    holds.recv().unwrap();
+    assert_eq!(heard, b"\x30\x04\0\x01tx");
+    broker.stop();
 }

@@ -79,18 +79,18 @@ fn they_come_behind_what_is_retained() {
 }
 
 /// Messages of a few bytes that stand for much more are no more than that, of
-/// one topic and of two in turn.
+/// one topic and of two in turn, for many and for few.
 #[test]
 fn long_topics_behind_aliases_overrun_nobody() {
     const MESSAGES: u32 = 150;
-    for topics in [1, 2] {
+    for (count, topics) in [(MANY, 1), (MANY, 2), (MANY - 1, 1), (1, 1), (1, 2)] {
         let broker = TestBroker::with_options(Options {
             high_water: 16 * 1024,
             stalled_after: support::PATIENCE,
             max_pause: support::PATIENCE,
             ..Options::default()
         });
-        let readers = subscribers(&broker, "reader", MANY, "#", AtMostOnce);
+        let readers = subscribers(&broker, "reader", count, "#", AtMostOnce);
         let mut publisher = Client::connect(broker.address(), V5, "publisher");
         let mut bytes = Vec::new();
         for number in 0..MESSAGES {
