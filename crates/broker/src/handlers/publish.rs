@@ -160,7 +160,6 @@ fn take(
     let _together = core.recorder.as_ref().filter(|_| stored).map(|recorder| recorder.together());
     let publisher = super::Publisher { session, info };
     let reason = core.publish(forward, route, Some(publisher), view.dup, batch);
-    batch.gathered += forward.size();
     // What is not answered was taken, whatever became of it.
     if !(is_answered && reason.is_error()) {
         batch.received.message(view.qos, view.payload.len());
@@ -201,6 +200,7 @@ fn resolve(client: &mut Client, view: &PublishView<'_>) -> Result<Arc<Route>, En
         let known = aliases.get(index).and_then(Option::as_ref);
         // MQTT 5, 3.3.2.3.4
         let topic = known.ok_or_else(|| End::protocol(ReasonCode::ProtocolError))?;
+        batch.gathered += topic.len();
         return Ok(core.cached_route(topic, batch));
     }
     if aliases.len() <= index {
