@@ -85,7 +85,8 @@ impl Layers {
         use crate::transport::TlsStream;
 
         let Some(tls) = &self.tls else { return Some(socket) };
-        let handshake = TlsStream::accept(socket, tls.current());
+        let handshakes = tls.current();
+        let handshake = TlsStream::accept(socket, &handshakes);
         let failed = match tokio::time::timeout(core.options.handshake_timeout, handshake).await {
             Ok(Ok(stream)) => {
                 let shown = stream.client_certificate();

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use rustls::crypto::{CryptoProvider, ring};
+use rustls::crypto::CryptoProvider;
 use rustls::pki_types::CertificateDer;
 use rustls::server::danger::ClientCertVerifier;
 use rustls::server::{ClientCertVerifierBuilder, NoServerSessionStorage, WebPkiClientVerifier};
@@ -14,6 +14,7 @@ use x509_parser::prelude::{FromDer as _, X509Certificate};
 
 use super::error::{TlsError, TlsProblem};
 use super::pem::Pem;
+use super::preference::{self, Handshakes};
 
 /// Whether clients have to show a certificate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,7 +63,7 @@ impl TlsConfig {
     }
 
     fn new(certificate: &Pem, key: &Pem) -> Result<Self, TlsError> {
-        let provider = Arc::new(ring::default_provider());
+        let provider = Arc::new(preference::provider(preference::has_aes()));
         let certificates = certificate.certificates()?;
         let ends = certificates.iter().map(|(line, one)| {
             expires(one).ok_or_else(|| certificate.unusable_at(*line, "it is none"))
@@ -165,10 +166,14 @@ impl TlsConfig {
 
     /// What another server of the same program goes by in its handshakes, such
     /// as one of HTTP: the same certificate, TLS 1.2 and 1.3, and no question
-    /// for the clients' certificates. What is spoken above it (ALPN) is for
-    /// the caller to say.
+    /// for the clients' certificates. The client chooses the cipher suite, unless
+    /// this machine has no instructions for AES: then it is ChaCha20, if the
+    /// client has that. What is spoken above it (ALPN) is for the caller to say.
     pub fn server_config(&self) -> ServerConfig {
-        self.builder().with_no_client_auth().with_cert_resolver(self.resolver())
+        let builder = self.builder().with_no_client_auth();
+        let mut config = builder.with_cert_resolver(self.resolver());
+        config.ignore_client_order = !preference::has_aes();
+        config
     }
 
     fn builder(&self) -> ConfigBuilder<ServerConfig, WantsVerifier> {
@@ -182,16 +187,16 @@ impl TlsConfig {
     }
 
     /// Makes of it what handshakes go by.
-    pub(super) fn build(self) -> Arc<ServerConfig> {
+    pub(super) fn build(self) -> Handshakes {
         let Some(Clients { verifier, .. }) = &self.clients else {
-            return Arc::new(self.server_config());
+            return Handshakes::new(self.server_config());
         };
         let builder = self.builder().with_client_cert_verifier(verifier.clone());
         let mut config = builder.with_cert_resolver(self.resolver());
         // A session that is resumed would not look at the certificate again:
         // whether it has expired or was revoked meanwhile.
         config.session_storage = Arc::new(NoServerSessionStorage {});
-        Arc::new(config)
+        Handshakes::new(config)
     }
 }
 

@@ -6,11 +6,13 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use parking_lot::{Mutex, MutexGuard};
-use rustls::{ServerConfig, ServerConnection};
+use rustls::ServerConnection;
+use rustls::server::Acceptor;
 use smallvec::SmallVec;
 use tokio::io::{Interest, Ready};
 
 use super::{Transport, may_block, poll_over};
+use crate::tls::Handshakes;
 
 /// How much of what is encrypted is read at once.
 const CHUNK: usize = 64 * 1024;
@@ -78,9 +80,9 @@ impl TlsStream {
     /// It ended or failed, which the client was told.
     pub(crate) async fn accept(
         inner: Arc<dyn Transport>,
-        config: Arc<ServerConfig>,
+        handshakes: &Handshakes,
     ) -> io::Result<Self> {
-        let session = ServerConnection::new(config).map_err(invalid)?;
+        let session = begin(&*inner, handshakes).await?;
         let state = State {
             session,
             rest: Vec::new(),
@@ -315,6 +317,33 @@ impl Drop for TlsStream {
     }
 }
 
+/// Begins with what the client says first, by which it is seen what the
+/// handshake goes by.
+async fn begin(inner: &dyn Transport, handshakes: &Handshakes) -> io::Result<ServerConnection> {
+    let mut acceptor = Acceptor::default();
+    let begun = loop {
+        inner.ready(Interest::READABLE).await?;
+        match acceptor.read_tls(&mut Below(inner)) {
+            Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => continue,
+            read => read?,
+        };
+        match acceptor.accept() {
+            Ok(None) => {}
+            Ok(Some(accepted)) => {
+                let config = handshakes.for_client(&accepted.client_hello());
+                break accepted.into_connection(config);
+            }
+            Err(refused) => break Err(refused),
+        }
+    };
+    begun.map_err(|(error, mut alert)| {
+        // The client is told what was wrong, if there is room.
+        let _ = alert.write_all(&mut Below(inner));
+        invalid(error)
+    })
+}
+
 /// What one write takes of these, none of it longer than a piece.
 fn in_pieces<'a>(slices: &'a [IoSlice<'_>]) -> SmallVec<[IoSlice<'a>; 32]> {
     let pieces = slices.iter().flat_map(|slice| slice.chunks(PIECE));
@@ -327,8 +356,15 @@ fn in_pieces<'a>(slices: &'a [IoSlice<'_>]) -> SmallVec<[IoSlice<'a>; 32]> {
     taken.collect()
 }
 
-/// The transport below, as rustls writes to it.
+/// The transport below, as rustls reads a client's first words from it, and
+/// writes to it.
 struct Below<'a>(&'a dyn Transport);
+
+impl Read for Below<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.0.try_read(buffer)
+    }
+}
 
 impl Write for Below<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
