@@ -46,7 +46,7 @@ pub(super) fn provider(has_aes: bool) -> CryptoProvider {
 }
 
 /// The lower, the sooner it is taken. AES-128 is what everybody has (RFC 8446,
-/// 9.1), and takes a quarter less time than AES-256; without instructions for
+/// 9.1), and takes a fifth less time than AES-256; without instructions for
 /// AES, ChaCha20 takes a fraction of either.
 fn rank(suite: CipherSuite, has_aes: bool) -> u8 {
     match suite {
