@@ -8,8 +8,9 @@ use serde_json::{Value, json};
 use super::account::{self, Account};
 use super::grants::{self, GrantArgs};
 use super::moment;
+use super::output::print;
 use super::rename::{self, RenameArgs};
-use super::server::{ServerArgs, print};
+use super::server::ServerArgs;
 
 const PATH: &str = "/api/v1/api-keys";
 
@@ -139,7 +140,7 @@ async fn add(args: AddArgs) -> anyhow::Result<()> {
         grants::note_unknown(&console, &grant.devices).await;
     }
     if server.json {
-        return print(&made.to_string());
+        return print(&made);
     }
     eprint!("{}", Account::of(&made)?.text());
     eprintln!("The key's secret, which is shown this once:");

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use latchlight::backup::{self, Made};
 
-use super::server::print;
+use super::output::print;
 
 #[derive(Args)]
 #[command(after_help = "EXAMPLES:\n  \
@@ -30,7 +30,7 @@ pub(super) async fn run(args: BackupArgs) -> anyhow::Result<()> {
         backup::make(&args.config, &args.to, !args.without_keys).await?;
     let bytes: u64 = manifest.files.iter().map(|file| file.bytes).sum();
     let (to, files) = (args.to.display(), manifest.files.len());
-    print(&format!("{to} is whole: {files} files, {bytes} bytes"))?;
+    print(format!("{to} is whole: {files} files, {bytes} bytes"))?;
     for what in left_out {
         eprintln!("not in it: {what}");
     }

@@ -15,7 +15,7 @@ use latchlight::sole_use::SoleUse;
 use latchlight::state::ConfigFile;
 use sqlx::any::AnyConnectOptions;
 
-use super::server::print;
+use super::output::print;
 
 /// What `--to` may be instead of a URL.
 const OWN: &str = "sqlite";
@@ -67,7 +67,7 @@ pub(super) async fn run(command: DatabaseCommand) -> anyhow::Result<()> {
     let mut shown = Shown::default();
     let copied = copy(&settings.database, &to, &data, |progress| shown.show(progress)).await;
     shown.end();
-    print(&report(&copied?, &to, &args))
+    print(report(&copied?, &to, &args))
 }
 
 /// What was done, and what is to be done now.

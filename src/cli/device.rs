@@ -4,7 +4,8 @@ use clap::{Args, Subcommand};
 use latchlight::state::{DeviceId, DeviceKind};
 use serde_json::{Value, json};
 
-use super::server::{ServerArgs, all_pages, print};
+use super::output::print;
+use super::server::{ServerArgs, all_pages};
 
 /// Who is let in, and has not come yet.
 const NOT_JOINED: &str = "/api/v1/credentials?joined=false";
@@ -68,13 +69,11 @@ pub(super) async fn run(command: DeviceCommand) -> anyhow::Result<()> {
         DeviceCommand::Revoke(IdArgs { id, server }) => {
             let path = format!("/api/v1/devices/{id}/credentials");
             server.connect().await?.delete(&path).await?;
-            println!("{id} is let in no more");
-            Ok(())
+            print(format!("{id} is let in no more"))
         }
         DeviceCommand::Remove(IdArgs { id, server }) => {
             server.connect().await?.delete(&format!("/api/v1/devices/{id}")).await?;
-            println!("{id} is removed");
-            Ok(())
+            print(format!("{id} is removed"))
         }
     }
 }
@@ -85,8 +84,7 @@ async fn add(args: AddArgs) -> anyhow::Result<()> {
     let path = format!("/api/v1/devices/{id}/credentials");
     let issued = console.post(&path, &json!({ "kind": kind, "signed": signed })).await?;
     if server.json {
-        println!("{issued:#}");
-        return Ok(());
+        return print(format!("{issued:#}"));
     }
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     eprintln!("user name  {}", text(&issued["username"]));
@@ -98,10 +96,10 @@ async fn add(args: AddArgs) -> anyhow::Result<()> {
     }
     eprintln!("It is on the list and on the board once it has said `hand_shake` there.");
     eprintln!("password, shown this once:");
-    println!("{}", text(&issued["password"]));
+    print(text(&issued["password"]))?;
     if let Some(key) = issued["command_key"].as_str() {
         eprintln!("the key of its commands, shown this once:");
-        println!("{key}");
+        print(key)?;
     }
     Ok(())
 }
@@ -144,8 +142,8 @@ fn show(
     line: impl Fn(&Value) -> String,
 ) -> anyhow::Result<()> {
     if server.json {
-        return print(&format!("{:#}", Value::from(all)));
+        return print(format!("{:#}", Value::from(all)));
     }
     let lines: Vec<String> = all.iter().map(|one| line(one).trim_end().to_owned()).collect();
-    if lines.is_empty() { Ok(()) } else { print(&lines.join("\n")) }
+    if lines.is_empty() { Ok(()) } else { print(lines.join("\n")) }
 }

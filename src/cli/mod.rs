@@ -8,6 +8,7 @@ mod database;
 mod device;
 mod grants;
 mod moment;
+mod output;
 mod pair;
 mod password;
 mod pin;

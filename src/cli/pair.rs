@@ -9,7 +9,8 @@ use qrcode::QrCode;
 use qrcode::render::unicode::Dense1x2;
 use serde_json::json;
 
-use super::server::{ServerArgs, print};
+use super::output::print;
+use super::server::ServerArgs;
 use super::stop::stop_on_signal;
 
 #[derive(Args)]
@@ -27,12 +28,12 @@ pub(super) async fn run(args: PairArgs) -> anyhow::Result<()> {
     let console = server.connect().await?;
     let begun = console.post("/api/v1/pairing", &json!({ "seconds": seconds })).await?;
     if server.json {
-        return print(&begun.to_string());
+        return print(begun.to_string());
     }
     let text = |key: &str| begun[key].as_str().unwrap_or_default().to_owned();
     let code = QrCode::new(text("uri")).context("make the QR code")?;
-    print(&code.render::<Dense1x2>().quiet_zone(true).build())?;
-    print(&format!(
+    print(code.render::<Dense1x2>().quiet_zone(true).build())?;
+    print(format!(
         "Join code: {}\nfor {seconds} s, for one device, at {} (user name `join`)",
         text("code"),
         text("broker")
@@ -64,7 +65,7 @@ pub(super) async fn run(args: PairArgs) -> anyhow::Result<()> {
             return match status["ended"].as_str() {
                 Some("joined") => {
                     let device = status["joined"].as_str().unwrap_or_default();
-                    print(&format!("{device} has joined, and has credentials of its own"))
+                    print(format!("{device} has joined, and has credentials of its own"))
                 }
                 Some("wrong-codes") => anyhow::bail!("too many wrong codes: pairing is closed"),
                 Some("time-over") => anyhow::bail!("nobody has joined in time"),

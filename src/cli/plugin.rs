@@ -13,6 +13,7 @@ use latchlight::plugin_host::{self, SignAs};
 use latchlight::state::{self, ConfigFile};
 use serde_json::Value;
 
+use super::output::print;
 use super::server::ServerArgs;
 
 #[derive(Subcommand)]
@@ -101,21 +102,21 @@ pub(super) struct PasswordArgs {
 
 pub(super) async fn run(command: PluginCommand) -> anyhow::Result<()> {
     match command {
-        PluginCommand::Allow { file } => println!("{}", plugin_host::allow_line(&file)?),
+        PluginCommand::Allow { file } => print(plugin_host::allow_line(&file)?)?,
         PluginCommand::List(server) => list(server).await?,
         PluginCommand::Keygen { key, password } => {
             let public = plugin_host::keygen(&key, password.read(true)?)?;
-            println!("\"{public}\"");
+            print(format!("\"{public}\""))?;
         }
         PluginCommand::Sign { file, key, name, version, password } => {
             let password = password.read(false)?;
             let sign_as = SignAs { name, version };
             let (signature, what) = plugin_host::sign(&file, &key, password, sign_as)?;
-            println!("{}: {what}", signature.display());
+            print(format!("{}: {what}", signature.display()))?;
         }
         PluginCommand::Verify { file, signature, public_key } => {
             let signature = signature.unwrap_or_else(|| beside(&file));
-            println!("{}", plugin_host::verify(&file, &signature, &public_key)?);
+            print(plugin_host::verify(&file, &signature, &public_key)?)?;
         }
         PluginCommand::Install { file, signature, server } => {
             install(file, signature, server).await?;
@@ -147,40 +148,30 @@ async fn install(
     let path = format!("/api/v1/plugins/{}", segment(name)?);
     let header = ("plugin-signature", STANDARD.encode(&text));
     let answer = server.connect().await?.upload(&path, header, library.into()).await?;
-    if server.json {
-        println!("{answer}");
-    } else {
-        println!("{}", one_line(&answer, &["name", "version", "file"]));
-    }
-    Ok(())
+    server.show(&answer, || Ok(one_line(&answer, &["name", "version", "file"])))
 }
 
 async fn list(server: ServerArgs) -> anyhow::Result<()> {
     match Console::connect(&server.config).await {
         Ok(console) => {
             let answer = console.get("/api/v1/plugins").await?;
-            if server.json {
-                println!("{answer}");
-                return Ok(());
-            }
-            let plugins = answer["plugins"].as_array().map(Vec::as_slice).unwrap_or_default();
-            if plugins.is_empty() {
-                println!("no plugins");
-            }
-            for plugin in plugins {
-                println!("{}", one_line(plugin, &["file", "state", "name", "version", "error"]));
-            }
+            server.show(&answer, || {
+                let plugins = answer["plugins"].as_array().map(Vec::as_slice).unwrap_or_default();
+                let line =
+                    |plugin| one_line(plugin, &["file", "state", "name", "version", "error"]);
+                let lines: Vec<_> = plugins.iter().map(line).collect();
+                Ok(if lines.is_empty() { "no plugins".to_owned() } else { lines.join("\n") })
+            })
         }
         Err(ConsoleError::NoServer { .. }) if !server.json => {
             let file = ConfigFile::new(&server.config);
             let sections = file.read()?;
             let settings = Settings::load(&sections.settings)?;
             let installed = state::installed_plugins(&sections.state).context("read the state")?;
-            println!("{}", plugin_host::list(&settings.plugins, &installed, file.folder()));
+            print(plugin_host::list(&settings.plugins, &installed, file.folder()))
         }
-        Err(error) => return Err(error.into()),
+        Err(error) => Err(error.into()),
     }
-    Ok(())
 }
 
 /// What there is of these members, with two spaces between.

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use latchlight::backup::{self, Restored, Waiting};
 
-use super::server::print;
+use super::output::print;
 
 #[derive(Args)]
 #[command(after_help = "EXAMPLES:\n  \
@@ -28,7 +28,7 @@ pub(super) async fn run(args: RestoreArgs) -> anyhow::Result<()> {
     let waiting = if args.send_messages { Waiting::Send } else { Waiting::KeepBack };
     let restored = backup::restore(&args.backup, &args.config, waiting).await?;
     let Restored { manifest, data, kept_back } = restored;
-    print(&format!(
+    print(format!(
         "restored what was there at {:.0}: {} and {}",
         manifest.made_at,
         args.config.display(),

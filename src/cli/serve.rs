@@ -13,6 +13,7 @@ use latchlight::telemetry;
 use latchlight::tls::Reload;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
+use super::output::print;
 use super::stop::stop_on_signal;
 
 #[derive(Args)]
@@ -44,11 +45,11 @@ pub(super) async fn run(args: ServeArgs) -> anyhow::Result<()> {
     let application = application?;
     if let FirstOwner::MadeUp { name, password } = application.first_owner() {
         // Not by the log, which is kept and sent to other machines.
-        println!(
+        print(format!(
             "There was no owner yet, so one was made. Sign in with\n\n    \
             name:     {name}\n    password: {password}\n\n\
-            This is shown once, and is kept nowhere: `latchlight user passwd {name}` gives another.\n"
-        );
+            This is shown once, and is kept nowhere: `latchlight user passwd {name}` gives another."
+        ))?;
     }
     tokio::spawn(reload_on_signal(hangup, application.reload()));
     application.run_until_stopped(stop).await

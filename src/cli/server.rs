@@ -1,12 +1,13 @@
 //! Which server a command is for, and how its answer is shown.
 
-use std::io::Write as _;
 use std::path::PathBuf;
 
 use anyhow::Context as _;
 use clap::Args;
 use latchlight::console::Console;
 use serde_json::Value;
+
+use super::output::print;
 
 /// What every command has that asks a server which runs.
 #[derive(Debug, Args)]
@@ -32,9 +33,9 @@ impl ServerArgs {
         for_people: impl FnOnce() -> anyhow::Result<String>,
     ) -> anyhow::Result<()> {
         match (self.json, answer) {
-            (false, _) => print(&for_people()?),
+            (false, _) => print(for_people()?),
             (true, Value::Null) => Ok(()),
-            (true, answer) => print(&answer.to_string()),
+            (true, answer) => print(answer),
         }
     }
 }
@@ -55,15 +56,5 @@ pub(super) async fn all_pages(
             Some(next) => cursor = format!("&cursor={next}"),
             None => return Ok(all),
         }
-    }
-}
-
-/// Prints lines; who has stopped reading has had enough.
-pub(super) fn print(text: &str) -> anyhow::Result<()> {
-    let mut output = std::io::stdout().lock();
-    let written = writeln!(output, "{}", text.trim_end_matches('\n'));
-    match written.and_then(|()| output.flush()) {
-        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
-        written => written.context("print"),
     }
 }

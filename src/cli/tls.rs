@@ -9,6 +9,8 @@ use latchlight::state::{ConfigFile, DeviceId};
 use latchlight::tls::{Authority, Certificates, LeafCertificate, Signed, check_names, host_names};
 use serde_json::{Value, json};
 
+use super::output::print;
+
 #[derive(Subcommand)]
 pub(super) enum TlsCommand {
     /// Make an authority for this house's own network, and a certificate of
@@ -72,25 +74,22 @@ pub(super) fn run(command: TlsCommand) -> anyhow::Result<()> {
         TlsCommand::Init { folder, name } => init(&folder, name),
         TlsCommand::Renew { folder, name } => {
             let signed = folder.authority()?.renew_server(&name)?;
-            println!("{}", described(&signed.certificate)?);
-            Ok(())
+            print(described(&signed.certificate)?)
         }
         TlsCommand::Device { id, folder } => {
             let authority = folder.authority()?;
             let Signed { certificate, key } = authority.sign_device(&id)?;
-            println!(
+            print(format!(
                 "Give these to {id}, and keep the key to it alone:\n  {}\n  {}\n  {}  (whom it trusts)",
                 certificate.display(),
                 key.display(),
                 authority.certificate().display(),
-            );
-            Ok(())
+            ))
         }
         TlsCommand::Revoke { id, folder } => {
             let authority = folder.authority()?;
             authority.revoke_device(&id)?;
-            println!("{id} is on {}", authority.revocation_list().display());
-            Ok(())
+            print(format!("{id} is on {}", authority.revocation_list().display()))
         }
         TlsCommand::Show { config } => show(config),
     }
@@ -113,15 +112,14 @@ fn init(folder: &FolderArgs, more: Vec<String>) -> anyhow::Result<()> {
     };
     let signed = authority.sign_server(&names)?;
     authority.begin_list()?;
-    println!("{}\n", described(&signed.certificate)?);
-    println!(
-        "Clients trust {}. The authority's key, {}, can sign for any name: whoever has it can pass \
-         for this server.\n\nIn the settings, which the server reads when it starts:\n",
+    print(format!(
+        "{}\n\nClients trust {}. The authority's key, {}, can sign for any name: whoever has it can pass \
+         for this server.\n\nIn the settings, which the server reads when it starts:\n\n{:#}",
+        described(&signed.certificate)?,
         authority.certificate().display(),
         path.join("authority.key").display(),
-    );
-    println!("{:#}", settings(folder, &authority, &signed, &names));
-    Ok(())
+        settings(folder, &authority, &signed, &names),
+    ))
 }
 
 /// What is to be added to the settings.
@@ -186,20 +184,23 @@ fn show(config: PathBuf) -> anyhow::Result<()> {
     let shown = |address: Option<std::net::SocketAddr>| {
         address.map_or_else(|| "off".to_owned(), |address| address.to_string())
     };
-    println!("http.tls_listen  {}", shown(settings.http.tls_listen));
-    println!("mqtt.tls_listen  {}", shown(settings.mqtt.tls_listen));
-    println!("mqtt.wss_listen  {}", shown(settings.mqtt.wss_listen));
+    print(format!(
+        "http.tls_listen  {}\nmqtt.tls_listen  {}\nmqtt.wss_listen  {}",
+        shown(settings.http.tls_listen),
+        shown(settings.mqtt.tls_listen),
+        shown(settings.mqtt.wss_listen),
+    ))?;
     for (key, file) in settings.tls.files() {
-        println!("{key:16} {}", file.display());
+        print(format!("{key:16} {}", file.display()))?;
     }
     let Some(certificate) = &settings.tls.certificate else {
-        println!("tls.certificate  none: `latchlight tls init` makes one, and says what to set");
-        return Ok(());
+        return print(
+            "tls.certificate  none: `latchlight tls init` makes one, and says what to set",
+        );
     };
     // That they go together is checked as at the start.
     Certificates::load(&settings.tls)?;
-    println!("{}", described(certificate)?);
-    Ok(())
+    print(described(certificate)?)
 }
 
 /// For whom a certificate is, and until when.
