@@ -2,6 +2,7 @@
 
 mod cli;
 
+use std::io::Write as _;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
@@ -12,7 +13,7 @@ fn main() -> ExitCode {
     match run(cli::Cli::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("latchlight: {}", telemetry::one_line(&error));
+            let _ = writeln!(std::io::stderr(), "latchlight: {}", telemetry::one_line(&error));
             ExitCode::FAILURE
         }
     }

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::account::{self, Account};
 use super::grants::{self, GrantArgs};
 use super::moment;
-use super::output::print;
+use super::output::{note, print_once};
 use super::rename::{self, RenameArgs};
 use super::server::ServerArgs;
 
@@ -140,11 +140,11 @@ async fn add(args: AddArgs) -> anyhow::Result<()> {
         grants::note_unknown(&console, &grant.devices).await;
     }
     if server.json {
-        return print(&made);
+        return print_once(&made);
     }
-    eprint!("{}", Account::of(&made)?.text());
-    eprintln!("The key's secret, which is shown this once:");
-    print(made["secret"].as_str().unwrap_or_default())
+    note(Account::of(&made)?.text().trim_end());
+    note("The key's secret, which is shown this once:");
+    print_once(made["secret"].as_str().unwrap_or_default())
 }
 
 async fn change(args: ChangeArgs) -> anyhow::Result<()> {

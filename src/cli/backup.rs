@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use latchlight::backup::{self, Made};
 
-use super::output::print;
+use super::output::{note, print};
 
 #[derive(Args)]
 #[command(after_help = "EXAMPLES:\n  \
@@ -32,12 +32,12 @@ pub(super) async fn run(args: BackupArgs) -> anyhow::Result<()> {
     let (to, files) = (args.to.display(), manifest.files.len());
     print(format!("{to} is whole: {files} files, {bytes} bytes"))?;
     for what in left_out {
-        eprintln!("not in it: {what}");
+        note(format!("not in it: {what}"));
     }
     let keys = if manifest.keys { "the server's keys, " } else { "" };
-    eprintln!(
+    note(format!(
         "It has secrets: {keys}hashes of passwords, pictures, what config.json and tls/ have. \
          Keep it as you keep the server."
-    );
+    ));
     Ok(())
 }

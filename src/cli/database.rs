@@ -1,7 +1,7 @@
 //! `latchlight database …`.
 
 use std::fmt::Write as _;
-use std::io::{IsTerminal as _, Write as _};
+use std::io::IsTerminal as _;
 use std::path::PathBuf;
 use std::str::FromStr as _;
 use std::time::{Duration, Instant};
@@ -15,7 +15,7 @@ use latchlight::sole_use::SoleUse;
 use latchlight::state::ConfigFile;
 use sqlx::any::AnyConnectOptions;
 
-use super::output::print;
+use super::output::{note, note_in_place, print};
 
 /// What `--to` may be instead of a URL.
 const OWN: &str = "sqlite";
@@ -139,17 +139,16 @@ impl Shown {
         let does = if checks { "check" } else { "copy" };
         let line = format!("{does} {table}: {rows} of {of} rows");
         if is_terminal {
-            eprint!("\r\x1b[K{line}");
-            let _ = std::io::stderr().flush();
+            note_in_place(&line);
             self.open = true;
         } else {
-            eprintln!("{line}");
+            note(line);
         }
     }
 
     fn end(&mut self) {
         if std::mem::take(&mut self.open) {
-            eprint!("\r\x1b[K");
+            note_in_place("");
         }
     }
 }

@@ -4,7 +4,7 @@ use clap::{Args, Subcommand};
 use latchlight::state::{DeviceId, DeviceKind};
 use serde_json::{Value, json};
 
-use super::output::print;
+use super::output::{note, print, print_once};
 use super::server::{ServerArgs, all_pages};
 
 /// Who is let in, and has not come yet.
@@ -84,22 +84,22 @@ async fn add(args: AddArgs) -> anyhow::Result<()> {
     let path = format!("/api/v1/devices/{id}/credentials");
     let issued = console.post(&path, &json!({ "kind": kind, "signed": signed })).await?;
     if server.json {
-        return print(format!("{issued:#}"));
+        return print_once(format!("{issued:#}"));
     }
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-    eprintln!("user name  {}", text(&issued["username"]));
-    eprintln!("client id  {id}, or {id}. and more");
-    eprintln!("says on    {}", text(&issued["topics"]["up"]));
-    eprintln!("hears on   {}", text(&issued["topics"]["down"]));
+    note(format!("user name  {}", text(&issued["username"])));
+    note(format!("client id  {id}, or {id}. and more"));
+    note(format!("says on    {}", text(&issued["topics"]["up"])));
+    note(format!("hears on   {}", text(&issued["topics"]["down"])));
     if !console.settings().mqtt.is_embedded() {
-        eprintln!("note: to the outside broker it signs in by what that one's operator gives it");
+        note("note: to the outside broker it signs in by what that one's operator gives it");
     }
-    eprintln!("It is on the list and on the board once it has said `hand_shake` there.");
-    eprintln!("password, shown this once:");
-    print(text(&issued["password"]))?;
+    note("It is on the list and on the board once it has said `hand_shake` there.");
+    note("password, shown this once:");
+    print_once(text(&issued["password"]))?;
     if let Some(key) = issued["command_key"].as_str() {
-        eprintln!("the key of its commands, shown this once:");
-        print(key)?;
+        note("the key of its commands, shown this once:");
+        print_once(key)?;
     }
     Ok(())
 }
@@ -109,7 +109,7 @@ async fn list(server: &ServerArgs) -> anyhow::Result<()> {
     let devices = all_pages(&console, "/api/v1/devices?limit=100", "devices").await?;
     let awaited = console.get(&format!("{NOT_JOINED}&limit=1")).await?;
     if awaited["credentials"].as_array().is_some_and(|awaited| !awaited.is_empty()) {
-        eprintln!("note: others have credentials and have not joined: --not-joined lists them");
+        note("note: others have credentials and have not joined: --not-joined lists them");
     }
     show(server, devices, |device| {
         let text = |key: &str| device[key].as_str().unwrap_or("-").to_owned();

@@ -13,6 +13,7 @@ use latchlight::identity::{AccountGrant, Day, Hours, Window};
 use serde::de::DeserializeOwned;
 
 use super::moment;
+use super::output::note;
 
 /// One grant, as options.
 #[derive(Debug, Args)]
@@ -80,7 +81,7 @@ pub(super) async fn note_unknown(console: &Console, devices: &[GrantedDevice]) {
         let GrantedDevice::One(id) = device else { continue };
         let found = console.get(&format!("/api/v1/devices/{id}")).await;
         if matches!(found, Err(ConsoleError::Problem { status: 404, .. })) {
-            eprintln!("note: no device {id} has joined yet (`latchlight device list` has all)");
+            note(format!("note: no device {id} has joined yet (`latchlight device list` has all)"));
         }
     }
 }

@@ -7,11 +7,32 @@ use anyhow::Context as _;
 
 /// Prints lines; who has stopped reading has had enough.
 pub(super) fn print(text: impl Display) -> anyhow::Result<()> {
-    let text = text.to_string();
-    let mut output = std::io::stdout().lock();
-    let written = writeln!(output, "{}", text.trim_end_matches('\n'));
-    match written.and_then(|()| output.flush()) {
+    match write(text) {
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
         written => written.context("print"),
     }
+}
+
+/// Prints what is shown once: that nobody reads it is an error.
+pub(super) fn print_once(text: impl Display) -> anyhow::Result<()> {
+    write(text).context("print what is shown once: nobody has seen it")
+}
+
+fn write(text: impl Display) -> std::io::Result<()> {
+    let text = text.to_string();
+    let mut output = std::io::stdout().lock();
+    writeln!(output, "{}", text.trim_end_matches('\n'))?;
+    output.flush()
+}
+
+/// Says something to people beside what is printed for programs; nobody has to
+/// listen.
+pub(super) fn note(text: impl Display) {
+    let _ = writeln!(std::io::stderr(), "{text}");
+}
+
+/// The same on a terminal, in the place of what was noted so before.
+pub(super) fn note_in_place(text: &str) {
+    let mut stderr = std::io::stderr().lock();
+    let _ = write!(stderr, "\r\x1b[K{text}").and_then(|()| stderr.flush());
 }

@@ -9,7 +9,7 @@ use qrcode::QrCode;
 use qrcode::render::unicode::Dense1x2;
 use serde_json::json;
 
-use super::output::print;
+use super::output::{note, print};
 use super::server::ServerArgs;
 use super::stop::stop_on_signal;
 
@@ -80,16 +80,16 @@ fn note_where(broker: &str) {
     let address = broker.rsplit_once("//").and_then(|(_, address)| address.parse().ok());
     let Some(ip) = address.map(|address: SocketAddr| address.ip()) else { return };
     if ip.is_loopback() {
-        eprintln!(
+        note(
             "note: that is this machine alone. Devices elsewhere come by mqtt.tls_listen \
-             (docs/tls.md), or without TLS where mqtt.allow_plain says so"
+             (docs/tls.md), or without TLS where mqtt.allow_plain says so",
         );
     }
     if ip.is_unspecified() {
-        eprintln!(
+        note(format!(
             "note: {ip} stands for all addresses of this machine. Add the name or the address by \
              which devices find it to http.hosts, which counts from the next start on; over TLS, \
              the certificate has to be for it, too (`latchlight tls show`)"
-        );
+        ));
     }
 }

@@ -9,6 +9,7 @@ use latchlight::identity::{AccountGrant, Identity};
 use serde_json::{Value, json};
 
 use super::grants::{self, GrantArgs};
+use super::output::{note, print_once};
 use super::server::ServerArgs;
 
 const PATH: &str = "/api/v1/pins";
@@ -109,12 +110,13 @@ async fn add(args: AddArgs) -> anyhow::Result<()> {
     if let Some(grant) = &grant {
         grants::note_unknown(&console, &grant.devices).await;
     }
-    server.show(&made, || {
-        let code = made["code"].as_str().context("read the server's answer")?;
-        // The code alone is for scripts: the rest is for who looks on.
-        eprintln!("{}\ncode, shown this once:", line(&made)?);
-        Ok(code.to_owned())
-    })
+    if server.json {
+        return print_once(&made);
+    }
+    let code = made["code"].as_str().context("read the server's answer")?;
+    // The code alone is for scripts: the rest is for who looks on.
+    note(format!("{}\ncode, shown this once:", line(&made)?));
+    print_once(code)
 }
 
 async fn change(IdArgs { id, server }: IdArgs, disabled: bool) -> anyhow::Result<()> {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use latchlight::backup::{self, Restored, Waiting};
 
-use super::output::print;
+use super::output::{note, print};
 
 #[derive(Args)]
 #[command(after_help = "EXAMPLES:\n  \
@@ -35,26 +35,26 @@ pub(super) async fn run(args: RestoreArgs) -> anyhow::Result<()> {
         data.display()
     ))?;
     if !manifest.database {
-        eprintln!(
+        note(
             "not in it: the database at database.url; what waits there for the broker is sent at \
-             the start, unless you keep it back as docs/databases.md says"
+             the start, unless you keep it back as docs/databases.md says",
         );
     }
     if kept_back > 0 {
-        eprintln!(
+        note(format!(
             "{kept_back} messages waited for the broker when the backup was made: they are not \
              sent, and recorded as failed (--send-messages would have them sent)"
-        );
+        ));
     }
     if !manifest.keys {
-        eprintln!(
+        note(format!(
             "not in it: the server's keys; put them into {} before the first start",
             data.join("keys").display()
-        );
+        ));
     }
-    eprintln!(
+    note(
         "What changed since then is not in it: who was removed or revoked since is let in again. \
-         After the start, look at `latchlight user list`, `apikey list`, `device list` and `pin list`."
+         After the start, look at `latchlight user list`, `apikey list`, `device list` and `pin list`.",
     );
     Ok(())
 }

@@ -13,7 +13,7 @@ use latchlight::telemetry;
 use latchlight::tls::Reload;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use super::output::print;
+use super::output::print_once;
 use super::stop::stop_on_signal;
 
 #[derive(Args)]
@@ -45,7 +45,7 @@ pub(super) async fn run(args: ServeArgs) -> anyhow::Result<()> {
     let application = application?;
     if let FirstOwner::MadeUp { name, password } = application.first_owner() {
         // Not by the log, which is kept and sent to other machines.
-        print(format!(
+        print_once(format!(
             "There was no owner yet, so one was made. Sign in with\n\n    \
             name:     {name}\n    password: {password}\n\n\
             This is shown once, and is kept nowhere: `latchlight user passwd {name}` gives another."

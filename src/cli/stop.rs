@@ -4,6 +4,8 @@ use anyhow::Context as _;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
+use super::output::note;
+
 /// A token that is cancelled at Ctrl-C or SIGTERM; a second Ctrl-C ends the
 /// program at once.
 pub(super) fn stop_on_signal() -> anyhow::Result<CancellationToken> {
@@ -18,7 +20,7 @@ pub(super) fn stop_on_signal() -> anyhow::Result<CancellationToken> {
         }
         token.cancel();
         interrupt.recv().await;
-        eprintln!("latchlight: stopped at once");
+        note("latchlight: stopped at once");
         std::process::exit(130);
     });
     Ok(stop)

@@ -222,3 +222,30 @@ async fn devices_that_have_credentials_and_never_came_are_listed_by_the_command_
     assert_eq!((prints(&list), hint(&list)), (String::new(), false));
     assert_eq!(prints(&run("device list --not-joined")), "");
 }
+
+/// As behind `| head -1`, a moment later.
+fn nobody_reads() -> std::io::PipeWriter {
+    std::io::pipe().unwrap().1
+}
+
+/// What is done is done, and said to whoever listens.
+#[test]
+fn who_stops_reading_ends_no_command() {
+    let server = Server::start();
+    let run = |words: &str| {
+        let mut program = Command::new(env!("CARGO_BIN_EXE_latchlight"));
+        program.args(words.split(' ')).arg("--config").arg(server.config_path());
+        program
+    };
+    let output = run("tls show").stdout(nobody_reads()).output().unwrap();
+    assert!(output.status.success());
+    assert_eq!(String::from_utf8(output.stderr).unwrap(), "");
+    // A secret that is shown once is another matter.
+    let output = run("device add shed --kind lock").stdout(nobody_reads()).output().unwrap();
+    assert!(!output.status.success());
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(said.contains("nobody has seen it") && !said.contains("panicked"), "{said}");
+    // What stands beside it is not.
+    let output = run("device add gate --kind lock").stderr(nobody_reads()).output().unwrap();
+    assert_eq!(prints(&output).lines().count(), 1);
+}

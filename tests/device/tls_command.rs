@@ -163,18 +163,3 @@ fn what_it_cannot_do_it_says() {
     }
     assert!(!folder.path().join("tls").exists());
 }
-
-/// As in `latchlight tls init | head -1`: what is done is done, and said to
-/// whoever listens.
-#[test]
-fn who_stops_reading_ends_no_command() {
-    let folder = TempDir::new().unwrap();
-    let (reader, writer) = std::io::pipe().unwrap();
-    drop(reader);
-    let mut program = Command::new(env!("CARGO_BIN_EXE_latchlight"));
-    program.args(["tls", "init", "--config"]).arg(folder.path().join("config.json"));
-    let output = program.stdout(writer).output().unwrap();
-    assert!(output.status.success());
-    assert_eq!(String::from_utf8(output.stderr).unwrap(), "");
-    assert!(folder.path().join("tls/server.pem").exists());
-}

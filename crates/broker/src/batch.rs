@@ -37,8 +37,8 @@ thread_local! {
 pub(crate) struct Batch {
     /// Messages that nobody has been given yet.
     pub(crate) burst: Option<Burst>,
-    /// How many bytes each session got by bursts, and by topics that did not
-    /// come but for an alias, at the most.
+    /// How many bytes bursts, and topics that came as an alias, have brought
+    /// each session, at the most.
     pub(crate) gathered: usize,
     touched: Vec<Arc<Session>>,
     slow: FxHashMap<u64, Arc<Session>>,

@@ -181,6 +181,7 @@ impl BrokerBuilder {
             _ => None,
         };
         let (threads, hands) = Threads::start(&core, give_back.as_ref())?;
+        hands.relieve_each_other(&core);
         Broker::begin(core, threads, hands, writer, listeners)
     }
 

@@ -98,6 +98,14 @@ pub(crate) struct Peer {
 }
 
 impl Hands {
+    /// Has each thread look at what it does, and give connections to another
+    /// where that is better.
+    pub(crate) fn relieve_each_other(&self, core: &Arc<Core>) {
+        for (number, hand) in self.threads.iter().enumerate().filter(|_| self.threads.len() > 1) {
+            hand.runtime.spawn(relief::watch(core.clone(), self.clone(), number));
+        }
+    }
+
     pub(crate) fn give(&self, accepted: Accepted) {
         let candidates = self
             .threads
@@ -177,9 +185,6 @@ impl Threads {
             }
             if let Some(give_back) = give_back {
                 runtime.spawn(ebb::watch(core.clone(), give_back.clone()));
-            }
-            if count > 1 {
-                runtime.spawn(relief::watch(core.clone(), hands.clone(), number));
             }
             let thread = std::thread::Builder::new().name(format!("mqtt-{number}"));
             handles.push(thread.spawn(move || runtime.block_on(work(core, bench)))?);

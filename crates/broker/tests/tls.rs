@@ -4,6 +4,7 @@
 mod support;
 
 use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
@@ -89,6 +90,70 @@ fn packets_in_records_of_one_byte() {
     client.send_bytes(&[0xC0, 0x00].repeat(4_000));
     for _ in 0..4_000 {
         assert_eq!(client.next(), latchlight_mqtt::Packet::PingResp);
+    }
+}
+
+/// Sends its first bytes one by one.
+struct Dribble {
+    stream: TcpStream,
+    slow: usize,
+}
+
+impl Read for Dribble {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        self.stream.read(buffer)
+    }
+}
+
+impl Write for Dribble {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        if self.slow == 0 {
+            return self.stream.write(bytes);
+        }
+        self.slow -= 1;
+        std::thread::sleep(Duration::from_millis(2));
+        self.stream.write(&bytes[..bytes.len().min(1)])
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.stream.flush()
+    }
+}
+
+#[test]
+fn a_client_hello_in_pieces() {
+    let authority = Authority::new();
+    let broker = TestBroker::start();
+    let address = tls_listener(&broker, &tls(authority.server()));
+    for versions in TLS_VERSIONS {
+        let wallet = Wallet { versions, ..authority.wallet() };
+        let mut stream = wallet.over(Dribble { stream: patient(address), slow: 50 }).unwrap();
+        // PINGREQ is no CONNECT, and ends what was begun.
+        stream.write_all(&[0xC0, 0]).unwrap();
+        assert!(matches!(stream.read(&mut [0; 1]), Ok(0)));
+    }
+    assert_eq!(broker.counters().handshakes_failed, 0);
+}
+
+#[test]
+fn the_cipher_suite_is_the_servers_choice_but_for_who_has_chacha20_first() {
+    use rustls::crypto::ring::cipher_suite::{
+        TLS13_AES_128_GCM_SHA256 as AES_128, TLS13_AES_256_GCM_SHA384 as AES_256,
+        TLS13_CHACHA20_POLY1305_SHA256 as CHACHA,
+    };
+
+    let authority = Authority::new();
+    let broker = TestBroker::start();
+    let address = tls_listener(&broker, &tls(authority.server()));
+    let cases = [
+        (vec![AES_256, AES_128], AES_128),
+        (vec![AES_256], AES_256),
+        (vec![CHACHA, AES_128, AES_256], CHACHA),
+    ];
+    for (suites, expected) in cases {
+        let wallet = Wallet { suites, versions: TLS_VERSIONS[1], ..authority.wallet() };
+        let stream = wallet.connect(address).unwrap();
+        assert_eq!(stream.conn.negotiated_cipher_suite(), Some(expected), "{:?}", wallet.suites);
     }
 }
 

@@ -147,6 +147,10 @@ fn take(
         return ReasonCode::Success;
     }
     client.spill(Then::Touch);
+    // What came is bounded by the read; what an alias stands for is not.
+    if view.topic.is_empty() && !route.is_empty() {
+        client.batch.gathered += forward.topic().len();
+    }
     let Client { core, session, info, batch, .. } = client;
     let exactly_once = view.packet_id.filter(|_| view.qos == QoS::ExactlyOnce);
     let stored = exactly_once.is_some() && session.is_stored();
@@ -200,7 +204,6 @@ fn resolve(client: &mut Client, view: &PublishView<'_>) -> Result<Arc<Route>, En
         let known = aliases.get(index).and_then(Option::as_ref);
         // MQTT 5, 3.3.2.3.4
         let topic = known.ok_or_else(|| End::protocol(ReasonCode::ProtocolError))?;
-        batch.gathered += topic.len();
         return Ok(core.cached_route(topic, batch));
     }
     if aliases.len() <= index {

@@ -27,7 +27,7 @@ impl Handshakes {
     pub(crate) fn for_client(&self, hello: &ClientHello<'_>) -> Arc<ServerConfig> {
         let known = &self.ours.crypto_provider().cipher_suites;
         let is_known = |suite: &&CipherSuite| known.iter().any(|one| one.suite() == **suite);
-        // Who has ChaCha20 first has no instructions for AES.
+        // Who has ChaCha20 first may have no instructions for AES.
         let first = hello.cipher_suites().iter().find(is_known);
         if first.is_some_and(|suite| is_chacha(*suite)) {
             self.theirs.clone()
@@ -73,7 +73,8 @@ fn is_chacha(suite: CipherSuite) -> bool {
     )
 }
 
-/// Whether this machine has instructions for AES-GCM.
+/// Whether this machine has instructions for AES-GCM; a program for 32-bit ARM
+/// knows of none.
 pub(super) fn has_aes() -> bool {
     #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
     return std::is_x86_feature_detected!("aes") && std::is_x86_feature_detected!("pclmulqdq");
@@ -136,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn the_suite_is_the_quickest_for_both() {
+    fn the_suite_goes_by_what_both_prefer() {
         let cases: &[(&[CipherSuite], CipherSuite, CipherSuite)] = &[
             // As OpenSSL has them.
             (&[AES_256, CHACHA, AES_128, OLD_AES_256, OLD_CHACHA, OLD_AES_128], AES_128, CHACHA),

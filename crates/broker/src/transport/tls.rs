@@ -77,7 +77,7 @@ impl TlsStream {
     /// The client's first words, up to the end of the handshake.
     ///
     /// # Errors
-    /// It ended or failed, which the client was told.
+    /// It ended or failed, which the client was told if it speaks TLS.
     pub(crate) async fn accept(
         inner: Arc<dyn Transport>,
         handshakes: &Handshakes,
@@ -325,9 +325,10 @@ async fn begin(inner: &dyn Transport, handshakes: &Handshakes) -> io::Result<Ser
         inner.ready(Interest::READABLE).await?;
         match acceptor.read_tls(&mut Below(inner)) {
             Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+            Ok(_) => {}
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => continue,
-            read => read?,
-        };
+            Err(error) => return Err(error),
+        }
         match acceptor.accept() {
             Ok(None) => {}
             Ok(Some(accepted)) => {

@@ -112,6 +112,37 @@ fn long_topics_behind_aliases_overrun_nobody() {
     }
 }
 
+/// The same for a reader of long topics whose messages come in turn with those
+/// for many others.
+#[test]
+fn long_topics_between_bursts_overrun_nobody() {
+    const MESSAGES: u32 = 150;
+    let broker = TestBroker::with_options(Options {
+        high_water: 16 * 1024,
+        stalled_after: support::PATIENCE,
+        max_pause: support::PATIENCE,
+        ..Options::default()
+    });
+    let long = "l".repeat(4 * 1024);
+    let mut many = subscribers(&broker, "many", MANY, "t", AtMostOnce);
+    let mut one = subscribers(&broker, "one", 1, &long, AtMostOnce).remove(0);
+    let mut publisher = Client::connect(broker.address(), V5, "publisher");
+    let mut bytes = Vec::new();
+    for number in 0..MESSAGES {
+        let properties = values(|values| values.topic_alias = Some(1));
+        let topic = if number == 0 { long.as_str() } else { "" };
+        let payload = number.to_be_bytes();
+        let aliased = Publish { properties, ..Publish::new(topic, payload.to_vec()) };
+        for publish in [aliased, Publish::new("t", payload.to_vec())] {
+            Packet::Publish(publish).encode(V5, &mut bytes).unwrap();
+        }
+    }
+    publisher.send_bytes(&bytes);
+    expect_numbered(&mut one, MESSAGES);
+    many.iter_mut().for_each(|reader| expect_numbered(reader, MESSAGES));
+    assert_eq!(broker.counters().dropped_stalled, 0);
+}
+
 /// Where many are to be asked, the first ones have it before the last one is.
 #[test]
 fn many_are_written_to_one_by_one_and_few_together() {

@@ -6,11 +6,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose};
+use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::version::{TLS12, TLS13};
 use rustls::{
-    ClientConfig, ClientConnection, RootCertStore, StreamOwned, SupportedProtocolVersion,
+    ClientConfig, ClientConnection, RootCertStore, StreamOwned, SupportedCipherSuite,
+    SupportedProtocolVersion,
 };
 
 use latchlight_broker::{ClientCertificates, Listener, Tls, TlsConfig};
@@ -39,6 +41,8 @@ pub struct Wallet<'a> {
     pub trusts: &'a Authority,
     pub shows: Option<&'a Identity>,
     pub versions: &'static [&'static SupportedProtocolVersion],
+    /// What it offers, in its order.
+    pub suites: Vec<SupportedCipherSuite>,
 }
 
 pub type TlsClient<S = TcpStream> = StreamOwned<ClientConnection, S>;
@@ -101,7 +105,12 @@ impl Authority {
 
     /// What a client needs that shows nothing.
     pub fn wallet(&self) -> Wallet<'_> {
-        Wallet { trusts: self, shows: None, versions: rustls::ALL_VERSIONS }
+        Wallet {
+            trusts: self,
+            shows: None,
+            versions: rustls::ALL_VERSIONS,
+            suites: ring::DEFAULT_CIPHER_SUITES.to_vec(),
+        }
     }
 
     /// What a client needs that shows this.
@@ -112,7 +121,8 @@ impl Authority {
 
 impl Wallet<'_> {
     fn config(&self) -> ClientConfig {
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let cipher_suites = self.suites.clone();
+        let provider = Arc::new(CryptoProvider { cipher_suites, ..ring::default_provider() });
         let mut roots = RootCertStore::empty();
         roots.add(CertificateDer::from_pem_slice(self.trusts.pem.as_bytes()).unwrap()).unwrap();
         let builder = ClientConfig::builder_with_provider(provider)
