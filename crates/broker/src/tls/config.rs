@@ -27,7 +27,10 @@ pub enum ClientCertificates {
 }
 
 /// A server's certificate with its key, and whom it lets in, in PEM. TLS 1.2
-/// and 1.3 are spoken, and nothing older.
+/// and 1.3 are spoken, and nothing older. Of the suites that a client offers, a
+/// listener takes AES-128-GCM before AES-256-GCM before ChaCha20-Poly1305; the
+/// client's order counts where it has ChaCha20 first, and ChaCha20 comes first
+/// where this machine has no instructions for AES.
 pub struct TlsConfig {
     provider: Arc<CryptoProvider>,
     key: Arc<CertifiedKey>,
