@@ -140,11 +140,11 @@ async fn add(args: AddArgs) -> anyhow::Result<()> {
         grants::note_unknown(&console, &grant.devices).await;
     }
     if server.json {
-        return print_once(&made);
+        return print_once("the key", &made);
     }
     note(Account::of(&made)?.text().trim_end());
     note("The key's secret, which is shown this once:");
-    print_once(made["secret"].as_str().unwrap_or_default())
+    print_once("the key's secret", made["secret"].as_str().unwrap_or_default())
 }
 
 async fn change(args: ChangeArgs) -> anyhow::Result<()> {

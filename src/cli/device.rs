@@ -84,7 +84,7 @@ async fn add(args: AddArgs) -> anyhow::Result<()> {
     let path = format!("/api/v1/devices/{id}/credentials");
     let issued = console.post(&path, &json!({ "kind": kind, "signed": signed })).await?;
     if server.json {
-        return print_once(format!("{issued:#}"));
+        return print_once("what the server issued", format_args!("{issued:#}"));
     }
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     note(format!("user name  {}", text(&issued["username"])));
@@ -96,10 +96,10 @@ async fn add(args: AddArgs) -> anyhow::Result<()> {
     }
     note("It is on the list and on the board once it has said `hand_shake` there.");
     note("password, shown this once:");
-    print_once(text(&issued["password"]))?;
+    print_once("the password", text(&issued["password"]))?;
     if let Some(key) = issued["command_key"].as_str() {
         note("the key of its commands, shown this once:");
-        print_once(key)?;
+        print_once("the key of its commands", key)?;
     }
     Ok(())
 }

@@ -13,9 +13,10 @@ pub(super) fn print(text: impl Display) -> anyhow::Result<()> {
     }
 }
 
-/// Prints what is shown once: that nobody reads it is an error.
-pub(super) fn print_once(text: impl Display) -> anyhow::Result<()> {
-    write(text).context("print what is shown once: nobody has seen it")
+/// Prints what is shown once, and what that is: that nobody reads it is an
+/// error.
+pub(super) fn print_once(what: &str, text: impl Display) -> anyhow::Result<()> {
+    write(text).with_context(|| format!("print {what}, shown once, which nobody has seen"))
 }
 
 fn write(text: impl Display) -> std::io::Result<()> {

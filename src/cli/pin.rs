@@ -111,12 +111,12 @@ async fn add(args: AddArgs) -> anyhow::Result<()> {
         grants::note_unknown(&console, &grant.devices).await;
     }
     if server.json {
-        return print_once(&made);
+        return print_once("the code", &made);
     }
     let code = made["code"].as_str().context("read the server's answer")?;
     // The code alone is for scripts: the rest is for who looks on.
     note(format!("{}\ncode, shown this once:", line(&made)?));
-    print_once(code)
+    print_once("the code", code)
 }
 
 async fn change(IdArgs { id, server }: IdArgs, disabled: bool) -> anyhow::Result<()> {

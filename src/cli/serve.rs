@@ -45,11 +45,15 @@ pub(super) async fn run(args: ServeArgs) -> anyhow::Result<()> {
     let application = application?;
     if let FirstOwner::MadeUp { name, password } = application.first_owner() {
         // Not by the log, which is kept and sent to other machines.
-        print_once(format!(
+        let shown = format!(
             "There was no owner yet, so one was made. Sign in with\n\n    \
             name:     {name}\n    password: {password}\n\n\
             This is shown once, and is kept nowhere: `latchlight user passwd {name}` gives another."
-        ))?;
+        );
+        if let Err(error) = print_once("the owner's password", shown) {
+            let error = telemetry::one_line(&error);
+            tracing::warn!(error, "`latchlight user passwd {name}` gives another");
+        }
     }
     tokio::spawn(reload_on_signal(hangup, application.reload()));
     application.run_until_stopped(stop).await

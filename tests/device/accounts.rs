@@ -244,7 +244,11 @@ fn who_stops_reading_ends_no_command() {
     let output = run("device add shed --kind lock").stdout(nobody_reads()).output().unwrap();
     assert!(!output.status.success());
     let said = String::from_utf8(output.stderr).unwrap();
-    assert!(said.contains("nobody has seen it") && !said.contains("panicked"), "{said}");
+    assert!(
+        said.contains("the password, shown once, which nobody has seen")
+            && !said.contains("panicked"),
+        "{said}"
+    );
     // What stands beside it is not.
     let output = run("device add gate --kind lock").stderr(nobody_reads()).output().unwrap();
     assert_eq!(prints(&output).lines().count(), 1);
