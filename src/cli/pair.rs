@@ -28,7 +28,7 @@ pub(super) async fn run(args: PairArgs) -> anyhow::Result<()> {
     let console = server.connect().await?;
     let begun = console.post("/api/v1/pairing", &json!({ "seconds": seconds })).await?;
     if server.json {
-        return print(begun.to_string());
+        return print(&begun);
     }
     let text = |key: &str| begun[key].as_str().unwrap_or_default().to_owned();
     let code = QrCode::new(text("uri")).context("make the QR code")?;

@@ -1,13 +1,13 @@
 //! `latchlight user`, `apikey` and `device`, as the server's own user runs
 //! them beside the server.
 
-use std::io::Write as _;
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
 use serde_json::{Value, json};
 
-use crate::harness::{Server, configured};
+use crate::harness::{Server, configured, program};
 
 /// Runs the program with these words, and this on its standard input.
 fn latchlight(config: &Path, words: &str, input: &str) -> Output {
@@ -252,4 +252,26 @@ fn who_stops_reading_ends_no_command() {
     // What stands beside it is not.
     let output = run("device add gate --kind lock").stderr(nobody_reads()).output().unwrap();
     assert_eq!(prints(&output).lines().count(), 1);
+}
+
+/// It goes on, and says how its owner gets another password.
+#[test]
+fn a_server_whose_first_password_nobody_reads_says_so() {
+    let folder = configured(json!({}));
+    let mut serve = program(&folder.path().join("config.json"));
+    serve.env_remove("LATCHLIGHT_OWNER_PASSWORD").stdout(nobody_reads()).stderr(Stdio::piped());
+    let mut server = serve.spawn().unwrap();
+    let log = BufReader::new(server.stderr.take().unwrap());
+    let (mut is_said, mut is_ready) = (false, false);
+    // It is said before; at the latest, the log ends with the server.
+    for line in log.lines().map(Result::unwrap) {
+        is_said |= line.contains("`latchlight user passwd owner` gives another");
+        is_ready = line.contains("latchlight is ready");
+        if is_ready {
+            break;
+        }
+    }
+    server.kill().unwrap();
+    server.wait().unwrap();
+    assert!(is_said && is_ready);
 }

@@ -234,3 +234,16 @@ impl Batch {
         let _ = tokio::time::timeout(LOOK_AGAIN, caught_up).await;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_turn_may_bring_half_of_the_high_water_mark_and_no_more() {
+        let options = Options::default();
+        let half = options.high_water / 2;
+        assert!(!Batch { gathered: half, ..Batch::default() }.is_full(&options));
+        assert!(Batch { gathered: half + 1, ..Batch::default() }.is_full(&options));
+    }
+}

@@ -101,7 +101,10 @@ impl Hands {
     /// Has each thread look at what it does, and give connections to another
     /// where that is better.
     pub(crate) fn relieve_each_other(&self, core: &Arc<Core>) {
-        for (number, hand) in self.threads.iter().enumerate().filter(|_| self.threads.len() > 1) {
+        if self.threads.len() == 1 {
+            return;
+        }
+        for (number, hand) in self.threads.iter().enumerate() {
             hand.runtime.spawn(relief::watch(core.clone(), self.clone(), number));
         }
     }

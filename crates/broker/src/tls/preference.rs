@@ -29,11 +29,8 @@ impl Handshakes {
         let is_known = |suite: &&CipherSuite| known.iter().any(|one| one.suite() == **suite);
         // Who has ChaCha20 first may have no instructions for AES.
         let first = hello.cipher_suites().iter().find(is_known);
-        if first.is_some_and(|suite| is_chacha(*suite)) {
-            self.theirs.clone()
-        } else {
-            self.ours.clone()
-        }
+        let prefers_chacha = first.is_some_and(|suite| is_chacha(*suite));
+        if prefers_chacha { self.theirs.clone() } else { self.ours.clone() }
     }
 }
 
@@ -50,16 +47,11 @@ pub(super) fn provider(has_aes: bool) -> CryptoProvider {
 /// AES, ChaCha20 takes a fraction of either.
 fn rank(suite: CipherSuite, has_aes: bool) -> u8 {
     match suite {
-        suite if is_chacha(suite) => {
-            if has_aes {
-                2
-            } else {
-                0
-            }
-        }
+        suite if is_chacha(suite) && !has_aes => 0,
         CipherSuite::TLS13_AES_128_GCM_SHA256
         | CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256
         | CipherSuite::TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256 => 1,
+        suite if is_chacha(suite) => 3,
         _ => 2,
     }
 }
@@ -143,6 +135,7 @@ mod tests {
             (&[AES_256, CHACHA, AES_128, OLD_AES_256, OLD_CHACHA, OLD_AES_128], AES_128, CHACHA),
             (&[AES_256, AES_128], AES_128, AES_128),
             (&[AES_256], AES_256, AES_256),
+            (&[AES_256, CHACHA], AES_256, CHACHA),
             // Who has no instructions for AES.
             (&[CHACHA, AES_128, AES_256], CHACHA, CHACHA),
             (&[GREASE, AES_256, CHACHA, AES_128], CHACHA, CHACHA),

@@ -78,28 +78,34 @@ fn they_come_behind_what_is_retained() {
     expect_numbered(&mut late, 3);
 }
 
+/// Readers are waited for, and not taken for stalled.
+fn patient(high_water: usize) -> Options {
+    let (stalled_after, max_pause) = (support::PATIENCE, support::PATIENCE);
+    Options { high_water, stalled_after, max_pause, ..Options::default() }
+}
+
+/// A message with this number as its payload, and an alias for its topic; an
+/// empty one is what the alias stands for.
+fn aliased(number: u32, alias: u16, topic: &str) -> Publish {
+    let properties = values(|values| values.topic_alias = Some(alias));
+    Publish { properties, ..Publish::new(topic, number.to_be_bytes().to_vec()) }
+}
+
 /// Messages of a few bytes that stand for much more are no more than that, of
 /// one topic and of two in turn, for many and for few.
 #[test]
 fn long_topics_behind_aliases_overrun_nobody() {
     const MESSAGES: u32 = 150;
     for (count, topics) in [(MANY, 1), (MANY, 2), (MANY - 1, 1), (1, 1), (1, 2)] {
-        let broker = TestBroker::with_options(Options {
-            high_water: 16 * 1024,
-            stalled_after: support::PATIENCE,
-            max_pause: support::PATIENCE,
-            ..Options::default()
-        });
+        let broker = TestBroker::with_options(patient(16 * 1024));
         let readers = subscribers(&broker, "reader", count, "#", AtMostOnce);
         let mut publisher = Client::connect(broker.address(), V5, "publisher");
         let mut bytes = Vec::new();
         for number in 0..MESSAGES {
             let alias = number % topics;
-            let properties = values(|values| values.topic_alias = Some(alias as u16 + 1));
             let topic = ["t", "u"][alias as usize].repeat(4 * 1024);
             let topic = if number < topics { topic.as_str() } else { "" };
-            let publish =
-                Publish { properties, ..Publish::new(topic, number.to_be_bytes().to_vec()) };
+            let publish = aliased(number, alias as u16 + 1, topic);
             Packet::Publish(publish).encode(V5, &mut bytes).unwrap();
         }
         publisher.send_bytes(&bytes);
@@ -117,23 +123,16 @@ fn long_topics_behind_aliases_overrun_nobody() {
 #[test]
 fn long_topics_between_bursts_overrun_nobody() {
     const MESSAGES: u32 = 150;
-    let broker = TestBroker::with_options(Options {
-        high_water: 16 * 1024,
-        stalled_after: support::PATIENCE,
-        max_pause: support::PATIENCE,
-        ..Options::default()
-    });
+    let broker = TestBroker::with_options(patient(16 * 1024));
     let long = "l".repeat(4 * 1024);
     let mut many = subscribers(&broker, "many", MANY, "t", AtMostOnce);
     let mut one = subscribers(&broker, "one", 1, &long, AtMostOnce).remove(0);
     let mut publisher = Client::connect(broker.address(), V5, "publisher");
     let mut bytes = Vec::new();
     for number in 0..MESSAGES {
-        let properties = values(|values| values.topic_alias = Some(1));
         let topic = if number == 0 { long.as_str() } else { "" };
-        let payload = number.to_be_bytes();
-        let aliased = Publish { properties, ..Publish::new(topic, payload.to_vec()) };
-        for publish in [aliased, Publish::new("t", payload.to_vec())] {
+        let short = Publish::new("t", number.to_be_bytes().to_vec());
+        for publish in [aliased(number, 1, topic), short] {
             Packet::Publish(publish).encode(V5, &mut bytes).unwrap();
         }
     }
@@ -188,12 +187,7 @@ fn readers_do_not_wait_until_all_that_came_is_handled() {
 #[test]
 fn one_of_many_that_is_slow_loses_nothing() {
     const MESSAGES: u32 = 5_000;
-    let broker = TestBroker::with_options(Options {
-        high_water: 64 * 1024,
-        stalled_after: support::PATIENCE,
-        max_pause: support::PATIENCE,
-        ..Options::default()
-    });
+    let broker = TestBroker::with_options(patient(64 * 1024));
     let mut readers = readers(&broker, "reader", MANY);
     let publisher = Client::connect(broker.address(), V311, "publisher");
     let mut writing = publisher.second_handle();
