@@ -1,21 +1,26 @@
-//! Messages of one topic that come together and reach many: each reader gets
-//! them at once, and they are written to it right then.
+//! Messages of one topic and QoS 0 or 1 that come together and reach many: each
+//! reader gets them at once, and they are written to it right then.
 
 use std::cell::OnceCell;
 use std::sync::Arc;
 
-use latchlight_mqtt::QoS;
+use latchlight_mqtt::{PacketId, QoS};
 
 use crate::batch::{Batch, MANY, Then};
 use crate::broker::Core;
 use crate::message::{Forward, Message, Shape};
 use crate::router::RECEIVERS;
+use crate::session::{Accepted, first_byte};
 use crate::session_handle::Session;
+use crate::tally::Tally;
 use crate::topics::Route;
 use crate::{Options, Time, Traffic};
 
 /// After so many deliveries the others of the thread come in between.
 const DELIVERIES: usize = 64 * 1024;
+
+/// The same of QoS 1, each of which takes longer.
+const DELIVERIES_QOS_1: usize = 32 * 1024;
 
 /// The same, in bytes to all sessions.
 const BYTES: usize = 16 * 1024 * 1024;
@@ -30,8 +35,8 @@ const BYTES_EACH: usize = 64 * 1024;
 /// meanwhile, as a hook that is asked about the next one, may come before.
 pub(crate) struct Burst {
     route: Arc<Route>,
-    /// Each with when it came.
-    messages: Vec<(Arc<Message>, Time)>,
+    qos: QoS,
+    pub(crate) messages: Vec<Gathered>,
     /// About how much that is to each session, with what went to it before in
     /// this batch.
     bytes: usize,
@@ -40,23 +45,44 @@ pub(crate) struct Burst {
     most_bytes: usize,
 }
 
+/// A message that waits for others.
+pub(crate) struct Gathered {
+    message: Arc<Message>,
+    /// When it came.
+    now: Time,
+    pub(crate) answer: Option<Answer>,
+}
+
+/// The answer that waits with a message.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Answer {
+    pub(crate) id: PacketId,
+    /// How many bytes the payload had that is answered.
+    pub(crate) payload: usize,
+}
+
 impl Burst {
     /// Begins, where so many bytes went before and were not written.
-    pub(crate) fn new(route: Arc<Route>, bytes: usize, options: &Options) -> Self {
+    pub(crate) fn new(route: Arc<Route>, qos: QoS, bytes: usize, options: &Options) -> Self {
         let sessions = route.sessions.len().max(1);
-        let most = DELIVERIES.div_ceil(sessions);
-        let most_bytes = BYTES_EACH.min(options.high_water / 2).min(BYTES / sessions);
-        Self { route, messages: Vec::new(), bytes, most, most_bytes }
+        let mut most = DELIVERIES.div_ceil(sessions);
+        let mut most_bytes = BYTES_EACH.min(options.high_water / 2).min(BYTES / sessions);
+        if qos != QoS::AtMostOnce {
+            // What finds no room in a window waits in its queue.
+            most = DELIVERIES_QOS_1.div_ceil(sessions).min(options.max_queued_messages / 4);
+            most_bytes = most_bytes.min(options.max_queued_bytes / 4);
+        }
+        Self { route, qos, messages: Vec::new(), bytes, most, most_bytes }
     }
 
-    /// Whether messages of this route go with it.
-    pub(crate) fn is_for(&self, route: &Arc<Route>) -> bool {
-        Arc::ptr_eq(&self.route, route)
+    /// Whether messages of this route and QoS go with it.
+    pub(crate) fn is_for(&self, route: &Arc<Route>, qos: QoS) -> bool {
+        Arc::ptr_eq(&self.route, route) && self.qos == qos
     }
 
-    pub(crate) fn push(&mut self, message: Arc<Message>, now: Time) {
+    pub(crate) fn push(&mut self, message: Arc<Message>, now: Time, answer: Option<Answer>) {
         self.bytes += message.size();
-        self.messages.push((message, now));
+        self.messages.push(Gathered { message, now, answer });
     }
 
     pub(crate) fn bytes(&self) -> usize {
@@ -74,27 +100,37 @@ impl Burst {
 pub(crate) struct Together<'a> {
     /// One at least.
     messages: Vec<Forward<'a>>,
-    /// Of MQTT 3.1 and 3.1.1, and of MQTT 5.
-    frames: [OnceCell<Frames>; 2],
-    traffic: Traffic,
+    qos: QoS,
+    payload_bytes: u64,
+    /// Of MQTT 3.1 and 3.1.1, and of MQTT 5; of QoS 0, and of QoS 1.
+    frames: [[OnceCell<Frames>; 2]; 2],
 }
 
 /// Whole packets, one behind the other.
 pub(crate) struct Frames {
     pub(crate) bytes: Vec<u8>,
+    /// Where each has its packet id, at QoS 1.
+    pub(crate) ids_at: Vec<usize>,
     /// How many bytes the largest of them has.
     pub(crate) largest: usize,
 }
 
 impl<'a> Together<'a> {
     fn new(burst: &'a Burst) -> Self {
-        let forward = |(message, now): &'a (_, _)| Forward::of_message(message, *now);
+        let forward = |gathered: &'a Gathered| Forward::of_message(&gathered.message, gathered.now);
         let messages: Vec<_> = burst.messages.iter().map(forward).collect();
-        let mut traffic = Traffic { packets: messages.len() as u64, ..Traffic::default() };
-        for message in &messages {
-            traffic.message(QoS::AtMostOnce, message.payload().len());
-        }
-        Self { messages, frames: Default::default(), traffic }
+        let payload_bytes = messages.iter().map(|message| message.payload().len() as u64).sum();
+        Self { messages, qos: burst.qos, payload_bytes, frames: Default::default() }
+    }
+
+    /// How many there are.
+    pub(crate) fn len(&self) -> usize {
+        self.messages.len()
+    }
+
+    /// The QoS of all of them.
+    pub(crate) fn qos(&self) -> QoS {
+        self.qos
     }
 
     /// When the first of them came.
@@ -102,18 +138,28 @@ impl<'a> Together<'a> {
         self.messages[0].now()
     }
 
-    /// What they are when they are sent, but for the bytes.
-    pub(crate) fn traffic(&self) -> &Traffic {
-        &self.traffic
+    /// What they are when they are sent at this QoS, but for the bytes.
+    pub(crate) fn traffic(&self, qos: QoS) -> Traffic {
+        let mut traffic = Traffic { packets: self.len() as u64, ..Traffic::default() };
+        traffic.messages[qos as usize] = self.len() as u64;
+        traffic.payload_bytes[qos as usize] = self.payload_bytes;
+        traffic
     }
 
-    /// As a client of MQTT 5, or of a version before, gets them.
-    pub(crate) fn frames(&self, v5: bool) -> &Frames {
-        self.frames[usize::from(v5)].get_or_init(|| {
-            let mut frames = Frames { bytes: Vec::new(), largest: 0 };
+    /// As a client of MQTT 5, or of a version before, gets them at QoS 0 or 1;
+    /// the packet ids are the client's own.
+    pub(crate) fn frames(&self, v5: bool, qos: QoS) -> &Frames {
+        let with_id = qos != QoS::AtMostOnce;
+        self.frames[usize::from(v5)][usize::from(with_id)].get_or_init(|| {
+            let mut frames = Frames { bytes: Vec::new(), ids_at: Vec::new(), largest: 0 };
             for message in &self.messages {
-                message.with_shape(Shape { v5, with_id: false }, |encoded| {
+                message.with_shape(Shape { v5, with_id }, |encoded| {
+                    let start = frames.bytes.len();
                     frames.bytes.extend_from_slice(encoded.bytes);
+                    frames.bytes[start] = first_byte(qos, false);
+                    if with_id {
+                        frames.ids_at.push(start + encoded.id_at);
+                    }
                     frames.largest = frames.largest.max(encoded.bytes.len());
                 });
             }
@@ -123,14 +169,13 @@ impl<'a> Together<'a> {
 }
 
 impl Core {
-    /// Whether a message that is not answered may wait for others that go the
-    /// same way: many get it, all of them sessions and as a copy, and no hook is
-    /// told when it was done.
+    /// Whether a message may wait for others that go the same way: many get it,
+    /// all of them sessions and as a copy, and no hook is told when it was done.
     pub(crate) fn may_gather(&self, forward: &Forward<'_>, route: &Route) -> bool {
         route.sessions.len() >= MANY
             && route.groups.is_empty()
             && route.inline.is_empty()
-            && forward.qos == QoS::AtMostOnce
+            && forward.qos != QoS::ExactlyOnce
             && !(forward.retain || forward.is_large() || forward.is_expired())
             && !(self.hooks.wants.messages || self.hooks.wants.packets)
             && !(self.hooks.steps.select_subscribers || self.hooks.steps.encode_packet)
@@ -138,15 +183,17 @@ impl Core {
 
     /// Gives each session all messages of the burst before the next one is
     /// looked at: with so many, each look costs what no cache has any more.
+    /// Gives for each message how many took it.
     pub(crate) fn deliver_burst(
         &self,
         burst: &Burst,
         publisher: &Arc<Session>,
         batch: &mut Batch,
         then: Then,
-    ) {
+    ) -> Vec<Tally> {
         let (route, together) = (&burst.route, Together::new(burst));
         let messages = &together.messages;
+        let mut tallies: Vec<_> = messages.iter().map(|_| Tally::default()).collect();
         batch.work += messages.len() * route.sessions.len() / RECEIVERS;
         let now = self.clock.now();
         for target in &route.sessions {
@@ -156,13 +203,16 @@ impl Core {
                 self.counters.deliveries_refused.add(messages.len() as u64 - 1);
                 continue;
             };
-            if !line.owed.deliver_together(&together, receiver, &self.options) {
-                for message in messages {
-                    self.deliver_on(&mut line, message, receiver, batch);
+            if line.owed.deliver_together(&together, receiver, &self.options) {
+                tallies.iter_mut().for_each(|tally| tally.add(Accepted::Yes(None)));
+            } else {
+                for (message, tally) in messages.iter().zip(&mut tallies) {
+                    tally.add(self.deliver_on(&mut line, message, receiver, batch));
                 }
             }
             self.see_to(line, session, now, batch, then);
         }
+        tallies
     }
 }
 
@@ -183,7 +233,7 @@ mod tests {
             route.sessions.push(Target { session, receiver: Receiver::default(), own: None });
         }
         let options = Options { high_water, ..Options::default() };
-        let mut burst = Burst::new(Arc::new(route), before, &options);
+        let mut burst = Burst::new(Arc::new(route), QoS::AtMostOnce, before, &options);
         let message = Arc::new(Message {
             topic: "t".into(),
             payload: Bytes::from(vec![0; bytes - 1]),
@@ -193,7 +243,7 @@ mod tests {
             expires_at: None,
         });
         while !burst.is_full() {
-            burst.push(message.clone(), 0);
+            burst.push(message.clone(), 0, None);
         }
         burst.messages.len()
     }

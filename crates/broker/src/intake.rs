@@ -107,9 +107,8 @@ fn in_batch<T>(
         Err(End::protocol(ReasonCode::UnspecifiedError))
     });
     let all_well = client.core.hooks.tell();
-    let messages = client.messages_received();
     // What the good packets before a bad one brought about goes out.
-    client.flush();
+    let messages = client.flush();
     if let (Some(latencies), Some(began), 1..) = (&client.core.latencies, began, messages) {
         latencies.publish.note(began.elapsed(), messages);
     }

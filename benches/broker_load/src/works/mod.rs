@@ -37,6 +37,7 @@ use Figure::{
 
 const CPU: &[Figure] = &[BrokerCpu];
 const CPU_AND_LOST: &[Figure] = &[BrokerCpu, Lost];
+const CPU_AND_MEMORY: &[Figure] = &[BrokerCpu, PeakMemory];
 const CPU_LOST_AND_MEMORY: &[Figure] = &[BrokerCpu, Lost, PeakMemory];
 const LATENCY: &[Figure] = &[P50, P99];
 const LATENCY_AND_CPU: &[Figure] = &[P50, P99, BrokerCpu];
@@ -82,6 +83,12 @@ pub const WORKS: &[Work] = &[
         "the same, at most 20 publishes outstanding",
         CPU_AND_LOST,
         throughput::fan_out_window,
+    ),
+    plain(
+        "fan-out-qos1",
+        "QoS 1, 1 → 1,000, window 20, 1,000 publishes",
+        CPU_AND_MEMORY,
+        throughput::fan_out_qos1,
     ),
     plain(
         "fan-in",

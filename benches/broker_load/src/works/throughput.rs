@@ -33,15 +33,19 @@ fn pairs(target: &Target, window: u32, messages: u64, scale: &Scale) -> anyhow::
 }
 
 pub(super) fn fan_out(target: &Target, scale: &Scale) -> anyhow::Result<Outcome> {
-    to_many(target, Limit::Unthrottled, scale)
+    to_many(target, QOS_0, Limit::Unthrottled, scale)
 }
 
 pub(super) fn fan_out_window(target: &Target, scale: &Scale) -> anyhow::Result<Outcome> {
-    to_many(target, Limit::Outstanding(20), scale)
+    to_many(target, QOS_0, Limit::Outstanding(20), scale)
 }
 
-fn to_many(target: &Target, limit: Limit, scale: &Scale) -> anyhow::Result<Outcome> {
-    let flow = Flow::new(Route::FanOut, 1, scale.clients(1_000), QOS_0);
+pub(super) fn fan_out_qos1(target: &Target, scale: &Scale) -> anyhow::Result<Outcome> {
+    to_many(target, QOS_1, Limit::Outstanding(20), scale)
+}
+
+fn to_many(target: &Target, qos: QoS, limit: Limit, scale: &Scale) -> anyhow::Result<Outcome> {
+    let flow = Flow::new(Route::FanOut, 1, scale.clients(1_000), qos);
     Flow { messages: scale.messages(1_000), limit, ..flow }.run(target)
 }
 

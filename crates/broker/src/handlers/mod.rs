@@ -36,7 +36,7 @@ use crate::session_handle::Session;
 use crate::store::Wait;
 use crate::sys::is_system;
 use crate::words::Words;
-use crate::{ClientInfo, Time};
+use crate::{ClientInfo, Time, Traffic};
 
 /// The most that a packet takes which is no PUBLISH: handled at once, a larger
 /// one would keep the others of its thread waiting. Ten thousand filters are
@@ -266,33 +266,41 @@ impl Client {
         batch.acks.clear();
     }
 
-    /// How many messages of this batch were taken.
-    pub(crate) fn messages_received(&self) -> u64 {
-        self.batch.received.all_messages()
-    }
-
-    /// Writes what the packets of one batch have brought about.
-    pub(crate) fn flush(&mut self) {
-        // Counted before it is answered.
+    /// Counts what was handled; gives how many messages of that were taken.
+    fn count_received(&mut self) -> u64 {
         let received = std::mem::take(&mut self.batch.received);
         self.core.counters.received.add(&received);
         self.session.inbound.lock().received.add(&received);
+        received.all_messages()
+    }
+
+    /// Writes what the packets of one batch have brought about; gives how many
+    /// messages were taken.
+    pub(crate) fn flush(&mut self) -> u64 {
+        // Counted before it is answered; and before it is written, where nobody
+        // has to take it first.
+        let mut messages = self.count_received();
         self.spill(Then::Write);
+        if self.batch.received != Traffic::default() {
+            messages += self.count_received();
+        }
         self.flush_acks();
         self.batch.take_commit();
         self.batch.flush(&self.core);
         self.batch.gathered = 0;
         self.batch.rest();
+        messages
     }
 
-    /// Gives those who get it what was gathered.
+    /// Gives those who get it what was gathered, and answers it.
     fn spill(&mut self, then: Then) {
         // Looked at first: mostly there is none, and to take it moves all of it.
         if self.batch.burst.is_some()
             && let Some(burst) = self.batch.burst.take()
         {
             self.batch.gathered = burst.bytes();
-            self.core.deliver_burst(&burst, &self.session, &mut self.batch, then);
+            let tallies = self.core.deliver_burst(&burst, &self.session, &mut self.batch, then);
+            publish::answer(self, &burst, &tallies);
         }
     }
 

@@ -11,11 +11,12 @@ use super::{Client, Next};
 use crate::access::{self, PublishRequest, Refusal};
 use crate::batch::{Batch, Then};
 use crate::broker::Core;
-use crate::burst::Burst;
+use crate::burst::{Answer, Burst};
 use crate::connection::End;
 use crate::message::Forward;
 use crate::read_buffer::Received;
 use crate::session_handle::Session;
+use crate::tally::Tally;
 use crate::topics::Route;
 use crate::{DropReason, Publication, Stop, Time};
 
@@ -47,11 +48,27 @@ pub(super) fn handle(client: &mut Client, packet: Received<'_>, now: Time) -> Re
         true => intercepted(client, &forward, &route, &view)?,
         false => publish(client, &forward, &route, &view)?,
     };
+    let Some(reason) = reason else { return Ok(Next::Go) };
     client.tell_injector(reason);
     if let Some(id) = view.packet_id.filter(|_| !is_unspeakable(client, reason)) {
         acknowledge(client, view.qos, id, reason);
     }
     Ok(Next::Go)
+}
+
+/// Answers the messages of a burst, in the order in which they came
+/// [MQTT-4.6.0-2].
+pub(super) fn answer(client: &mut Client, burst: &Burst, tallies: &[Tally]) {
+    for (gathered, tally) in burst.messages.iter().zip(tallies) {
+        let Some(Answer { id, payload }) = gathered.answer else { continue };
+        let (qos, reason) = (QoS::AtLeastOnce, tally.reason());
+        if !reason.is_error() {
+            client.batch.received.message(qos, payload);
+        }
+        if !is_unspeakable(client, reason) {
+            acknowledge(client, qos, id, reason);
+        }
+    }
 }
 
 /// Whether an acknowledgement would be a lie (C14): what a store that cannot
@@ -69,11 +86,11 @@ fn intercepted(
     forward: &Forward<'_>,
     route: &Arc<Route>,
     view: &PublishView<'_>,
-) -> Result<ReasonCode, End> {
+) -> Result<Option<ReasonCode>, End> {
     let core = client.core.clone();
     let came = forward.keep();
     let Some(original) = Publication::of(&came) else {
-        return Ok(ReasonCode::TopicNameInvalid);
+        return Ok(Some(ReasonCode::TopicNameInvalid));
     };
     let mut publication = original.clone();
     let asked = core.hooks.publish(Some(&client.info), &mut publication);
@@ -82,7 +99,7 @@ fn intercepted(
     }
     if let Err(stop) = asked.and_then(|()| publication.check(&core).map_err(Stop::Refuse)) {
         core.note_stopped(came, stop);
-        return stopped(client, view, stop);
+        return stopped(client, view, stop).map(Some);
     }
     let message = Arc::new(publication.into_message(forward.now()));
     let route = core.cached_route(&message.topic, &mut client.batch);
@@ -106,13 +123,13 @@ fn stopped(client: &mut Client, view: &PublishView<'_>, stop: Stop) -> Result<Re
     refused(client, view.qos, refusal)
 }
 
-/// Publishes a message, if its client may.
+/// Publishes a message, if its client may; nothing: it is answered later.
 fn publish(
     client: &mut Client,
     forward: &Forward<'_>,
     route: &Arc<Route>,
     view: &PublishView<'_>,
-) -> Result<ReasonCode, End> {
+) -> Result<Option<ReasonCode>, End> {
     let (topic, qos, retain) = (forward.topic(), forward.qos, forward.retain);
     let request = PublishRequest { topic, qos, retain, will: false };
     let allowed = client.authorize_publish(&request);
@@ -127,24 +144,28 @@ fn publish(
         Err(refusal) => {
             client.core.counters.publishes_refused.one();
             client.core.note_dropped(forward, DropReason::Refused(refusal.reason()));
-            refused(client, view.qos, refusal)
+            refused(client, view.qos, refusal).map(Some)
         }
     }
 }
 
-/// Gives a message to its receivers; one of QoS 2 is known from now on, until
-/// it is released.
+/// Gives a message to its receivers, or leaves it until others can be given to
+/// them, too: then it is answered with them. One of QoS 2 is known from now on,
+/// until it is released.
 fn take(
     client: &mut Client,
     forward: &Forward<'_>,
     route: &Arc<Route>,
     view: &PublishView<'_>,
-) -> ReasonCode {
-    let is_answered = view.packet_id.is_some() || client.injected.is_some();
-    if !is_answered && client.core.may_gather(forward, route) {
-        gather(client, forward, route);
-        client.batch.received.message(view.qos, view.payload.len());
-        return ReasonCode::Success;
+) -> Option<ReasonCode> {
+    let may_wait = view.qos != QoS::ExactlyOnce && client.injected.is_none();
+    if may_wait && client.core.may_gather(forward, route) {
+        let answer = view.packet_id.map(|id| Answer { id, payload: view.payload.len() });
+        gather(client, forward, route, answer);
+        if answer.is_none() {
+            client.batch.received.message(view.qos, view.payload.len());
+        }
+        return None;
     }
     client.spill(Then::Touch);
     // What came is bounded by the read; what an alias stands for is not.
@@ -157,7 +178,7 @@ fn take(
     if stored && core.recorder.as_ref().is_some_and(|recorder| recorder.is_full()) {
         // That it was taken could not be noted.
         core.counters.dropped_store_full.one();
-        return ReasonCode::QuotaExceeded;
+        return Some(ReasonCode::QuotaExceeded);
     }
     // That it was taken is part of the commit in which its receivers get it:
     // otherwise it could be taken once more, or never.
@@ -165,6 +186,7 @@ fn take(
     let publisher = super::Publisher { session, info };
     let reason = core.publish(forward, route, Some(publisher), view.dup, batch);
     // What is not answered was taken, whatever became of it.
+    let is_answered = view.packet_id.is_some() || client.injected.is_some();
     if !(is_answered && reason.is_error()) {
         batch.received.message(view.qos, view.payload.len());
     }
@@ -172,17 +194,18 @@ fn take(
         session.inbound.lock().take(id);
         note_taken(core, session, batch, id);
     }
-    reason
+    Some(reason)
 }
 
 /// Leaves a message until the batch ends, or something else comes.
-fn gather(client: &mut Client, forward: &Forward<'_>, route: &Arc<Route>) {
-    if client.batch.burst.as_ref().is_some_and(|burst| !burst.is_for(route)) {
+fn gather(client: &mut Client, forward: &Forward<'_>, route: &Arc<Route>, answer: Option<Answer>) {
+    let qos = forward.qos;
+    if client.batch.burst.as_ref().is_some_and(|burst| !burst.is_for(route, qos)) {
         client.spill(Then::Touch);
     }
     let batch = &mut *client.batch;
-    let begin = || Burst::new(route.clone(), batch.gathered, &client.core.options);
-    batch.burst.get_or_insert_with(begin).push(forward.keep(), forward.now());
+    let begin = || Burst::new(route.clone(), qos, batch.gathered, &client.core.options);
+    batch.burst.get_or_insert_with(begin).push(forward.keep(), forward.now(), answer);
 }
 
 /// The route of the topic, or of the one that its alias stands for.

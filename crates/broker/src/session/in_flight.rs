@@ -30,24 +30,31 @@ struct Exchanges {
     sequence: u64,
 }
 
-/// One open message.
+/// One open message: small, for there may be very many.
 #[derive(Debug)]
 pub(crate) struct Open {
     sequence: u64,
     /// This connection was sent it.
     sent: bool,
-    pub(crate) awaits: Awaits,
-    /// Its number in the store, where that has it.
-    pub(crate) stored: Option<u64>,
-    /// Kept only where the session may outlive its connection, or another
-    /// member of a shared subscription is to get it in the end.
-    pub(crate) message: Option<Kept>,
-    /// How many bytes its connection had been given with it.
-    end: u64,
     /// An earlier connection may have brought it.
     begun: bool,
+    pub(crate) awaits: Awaits,
+    held: Option<Box<Held>>,
+}
+
+/// What is held for an open message; nothing for most, which end with their
+/// connections.
+#[derive(Debug, Default)]
+struct Held {
+    /// Its number in the store, where that has it.
+    stored: Option<u64>,
+    /// Kept only where the session may outlive its connection, or another
+    /// member of a shared subscription is to get it in the end.
+    message: Option<Kept>,
+    /// How many bytes its connection had been given with it.
+    end: u64,
     /// A live publish: never sent again.
-    pub(crate) live: Option<Arc<Ticket>>,
+    live: Option<Arc<Ticket>>,
 }
 
 /// What is needed to send a message again.
@@ -134,17 +141,10 @@ impl InFlight {
         exchanges.bytes += size(message.as_ref());
         let awaits = if qos == QoS::ExactlyOnce { Awaits::PubRec } else { Awaits::PubAck };
         let stored = message.as_ref().and_then(|kept| kept.stored);
-        let open = Open {
-            sequence: exchanges.sequence,
-            sent: true,
-            awaits,
-            stored,
-            message,
-            end: 0,
-            begun: false,
-            live,
-        };
-        exchanges.open.insert(id, open);
+        let is_held = message.is_some() || live.is_some();
+        let held = is_held.then(|| Box::new(Held { stored, message, end: 0, live }));
+        let sequence = exchanges.sequence;
+        exchanges.open.insert(id, Open { sequence, sent: true, begun: false, awaits, held });
         id
     }
 
@@ -158,8 +158,9 @@ impl InFlight {
 
     /// It was appended to an output that holds so many bytes by now.
     pub(crate) fn appended(&mut self, id: PacketId, end: u64) {
-        if let Some(open) = self.exchanges.open.get_mut(&id) {
-            open.end = end;
+        let open = self.exchanges.open.get_mut(&id);
+        if let Some(held) = open.and_then(|open| open.held.as_mut()) {
+            held.end = end;
         }
     }
 
@@ -182,8 +183,9 @@ impl InFlight {
         let exchanges = &mut *self.exchanges;
         let open = exchanges.open.get_mut(&id)?;
         open.awaits = Awaits::PubComp;
-        exchanges.bytes -= size(open.message.take().as_ref());
-        open.stored
+        let held = open.held.as_mut()?;
+        exchanges.bytes -= size(held.message.take().as_ref());
+        held.stored
     }
 
     /// An exchange of an earlier run of the broker goes on; they come in the
@@ -198,17 +200,9 @@ impl InFlight {
         let exchanges = &mut *self.exchanges;
         exchanges.sequence += 1;
         exchanges.bytes += size(kept.as_ref());
-        let open = Open {
-            sequence: exchanges.sequence,
-            sent: false,
-            awaits,
-            stored: Some(stored),
-            message: kept,
-            end: 0,
-            begun: true,
-            live: None,
-        };
-        exchanges.open.insert(id, open);
+        let held = Held { stored: Some(stored), message: kept, ..Held::default() };
+        let (sequence, held) = (exchanges.sequence, Some(Box::new(held)));
+        exchanges.open.insert(id, Open { sequence, sent: false, begun: true, awaits, held });
         exchanges.again.push_back(id);
     }
 
@@ -219,7 +213,7 @@ impl InFlight {
         let exchanges = &mut *self.exchanges;
         let open = exchanges.open.remove(&id)?;
         exchanges.sent -= u32::from(open.sent);
-        exchanges.bytes -= size(open.message.as_ref());
+        exchanges.bytes -= size(open.message());
         if exchanges.open.is_empty() && exchanges.open.capacity() > 64 {
             self.clear();
         }
@@ -232,14 +226,14 @@ impl InFlight {
     /// transport took so many bytes.
     pub(crate) fn disconnect(&mut self, written: u64) -> Vec<Arc<Ticket>> {
         let ends = |open: &Open| {
-            open.live.is_some() || (open.message.is_none() && open.awaits != Awaits::PubComp)
+            open.is_live() || (open.message().is_none() && open.awaits != Awaits::PubComp)
         };
         if self.exchanges.is_empty() {
             self.clear();
             return Vec::new();
         }
         let ended = self.exchanges.open.extract_if(|_, open| ends(open));
-        let live = ended.filter_map(|(_, open)| open.live).collect();
+        let live = ended.filter_map(|(_, open)| open.into_live()).collect();
         if self.exchanges.is_empty() {
             self.clear();
             return live;
@@ -248,7 +242,7 @@ impl InFlight {
         let exchanges = &mut *self.exchanges;
         (exchanges.again, exchanges.sent) = (again, 0);
         for open in exchanges.open.values_mut() {
-            open.begun |= open.sent && open.end <= written;
+            open.begun |= open.sent && open.end() <= written;
             open.sent = false;
         }
         live
@@ -265,7 +259,7 @@ impl InFlight {
             if let Some(open) = exchanges.open.get_mut(&id).filter(|open| !open.sent) {
                 open.sent = true;
                 exchanges.sent += 1;
-                return Some((id, open.awaits, open.message.clone()));
+                return Some((id, open.awaits, open.message().cloned()));
             }
         }
         exchanges.again = VecDeque::new();
@@ -277,7 +271,7 @@ impl InFlight {
         let mut kept = Vec::new();
         if !self.exchanges.is_empty() {
             let all = self.exchanges.open.iter_mut().map(|(id, open)| (*id, open));
-            kept.extend(all.filter(|(_, open)| open.message.is_some()));
+            kept.extend(all.filter(|(_, open)| open.message().is_some()));
         }
         kept.sort_unstable_by_key(|(_, open)| open.sequence);
         kept.into_iter()
@@ -296,7 +290,7 @@ impl InFlight {
         let Exchanges { open, again, sent, bytes, .. } = &mut *self.exchanges;
         open.retain(|_, open| open.is_shared());
         again.retain(|id| open.contains_key(id));
-        *bytes = open.values().map(|open| size(open.message.as_ref())).sum();
+        *bytes = open.values().map(|open| size(open.message())).sum();
         *sent = open.values().map(|open| u32::from(open.sent)).sum();
     }
 
@@ -314,7 +308,7 @@ impl InFlight {
         // [MQTT-4.8.2-5]: what of QoS 2 may have reached the client goes to
         // nobody else.
         let may_go = |open: &Open| open.awaits == Awaits::PubAck || !open.begun;
-        shared.into_iter().filter(may_go).filter_map(|open| open.message).collect()
+        shared.into_iter().filter(may_go).filter_map(Open::into_message).collect()
     }
 
     /// What nothing is in any more goes.
@@ -328,8 +322,43 @@ impl InFlight {
 }
 
 impl Open {
+    /// The message, where it is kept.
+    pub(crate) fn message(&self) -> Option<&Kept> {
+        self.held.as_ref()?.message.as_ref()
+    }
+
+    /// Its number in the store, where that has it.
+    pub(crate) fn stored(&self) -> Option<u64> {
+        self.held.as_ref()?.stored
+    }
+
+    /// It has this number in the store from now on, where it is kept.
+    pub(crate) fn store_as(&mut self, sequence: u64) -> Option<&Kept> {
+        let held = self.held.as_mut()?;
+        let kept = held.message.as_mut()?;
+        (kept.stored, held.stored) = (Some(sequence), Some(sequence));
+        Some(kept)
+    }
+
+    /// The ticket of a live publish.
+    pub(crate) fn into_live(self) -> Option<Arc<Ticket>> {
+        self.held?.live
+    }
+
+    fn into_message(self) -> Option<Kept> {
+        self.held?.message
+    }
+
+    fn is_live(&self) -> bool {
+        self.held.as_ref().is_some_and(|held| held.live.is_some())
+    }
+
+    fn end(&self) -> u64 {
+        self.held.as_ref().map_or(0, |held| held.end)
+    }
+
     fn is_shared(&self) -> bool {
-        self.message.as_ref().is_some_and(|kept| kept.share.is_some())
+        self.message().is_some_and(|kept| kept.share.is_some())
     }
 }
 

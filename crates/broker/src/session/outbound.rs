@@ -209,17 +209,32 @@ impl Outbound {
         accepted
     }
 
-    /// Gives messages of QoS 0 to this receiver, where each of them would simply
-    /// be sent; false: it is to be given one after the other.
+    /// Gives messages to this receiver, where each of them would simply be sent;
+    /// false: they are to be given one after the other.
     pub(crate) fn deliver_together(
         &mut self,
         together: &Together<'_>,
         receiver: &Receiver,
         options: &Options,
     ) -> bool {
-        let is_held_up = self.is_held() || self.queue.holds_retained();
-        let sender = self.sender.as_mut().filter(|_| !is_held_up);
-        sender.is_some_and(|sender| sender.send_together(together, receiver, options.high_water))
+        let qos = together.qos().min(receiver.qos);
+        let are_kept = qos != QoS::AtMostOnce && (self.durable || self.tells.of_exchanges());
+        if are_kept || !self.may_send(qos, together.len(), options) {
+            return false;
+        }
+        let (sender, in_flight) = (self.sender.as_mut(), &mut self.in_flight);
+        let next_id = || in_flight.open(qos, None, None);
+        let high_water = options.high_water;
+        sender.is_some_and(|s| s.send_together(together, qos, receiver, high_water, next_id))
+    }
+
+    /// Whether so many more messages would go without waiting for anything.
+    fn may_send(&self, qos: QoS, count: usize, options: &Options) -> bool {
+        if qos == QoS::AtMostOnce {
+            return !(self.is_held() || self.queue.holds_retained());
+        }
+        let is_behind = self.is_held() || !self.queue.is_empty() || self.in_flight.has_again();
+        !is_behind && self.has_room(count, options)
     }
 
     fn take_in(
@@ -238,14 +253,11 @@ impl Outbound {
         if (self.durable || receiver.share.is_some()) && is_full {
             return Accepted::Full(DropReason::QueueFull);
         }
-        let idle = self.has_room(options)
-            && self.queue.is_empty()
-            && !self.in_flight.has_again()
-            && !self.is_held();
+        let idle = self.may_send(qos, 1, options);
         let Some(sender) =
             self.sender.as_mut().filter(|sender| idle && sender.out.len() <= options.high_water)
         else {
-            if self.tells.of_exchanges() && self.is_connected() && !self.has_room(options) {
+            if self.tells.of_exchanges() && self.is_connected() && !self.has_room(1, options) {
                 self.tells.packet_ids_exhausted(&forward.keep());
             }
             return self.enqueue(kept(forward, qos, receiver, retain), options, counters);
@@ -383,16 +395,21 @@ impl Outbound {
         self.queue.retained_waiting()
     }
 
-    /// Whether the client's window has room [MQTT-3.3.4-9].
-    fn has_window(&self, options: &Options) -> bool {
+    /// How much room the client's window has [MQTT-3.3.4-9].
+    fn window(&self, options: &Options) -> usize {
         let theirs = self.sender.as_ref().map_or(u16::MAX, |s| s.limits.receive_maximum);
-        self.in_flight.sent() < usize::from(theirs.min(options.max_in_flight).max(1))
+        let most = usize::from(theirs.min(options.max_in_flight).max(1));
+        most.saturating_sub(self.in_flight.sent())
     }
 
-    /// Whether one more message may be in flight: what is kept to be sent
+    fn has_window(&self, options: &Options) -> bool {
+        self.window(options) > 0
+    }
+
+    /// Whether so many more messages may be in flight: what is kept to be sent
     /// again is bounded as the queue is.
-    fn has_room(&self, options: &Options) -> bool {
-        self.has_window(options) && self.in_flight.bytes() < options.max_queued_bytes
+    fn has_room(&self, count: usize, options: &Options) -> bool {
+        self.window(options) >= count && self.in_flight.bytes() < options.max_queued_bytes
     }
 }
 

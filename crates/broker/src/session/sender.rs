@@ -124,14 +124,16 @@ impl Sender {
         sent
     }
 
-    /// Appends messages of QoS 0, as they are for all of the client's version,
-    /// where it has no more than `high_water` by that; false: they are to be
-    /// looked at one by one.
+    /// Appends messages as they are for all of the client's version but for
+    /// their packet ids, where it has no more than `high_water` by that; false:
+    /// they are to be looked at one by one.
     pub(crate) fn send_together(
         &mut self,
         together: &Together<'_>,
+        qos: QoS,
         receiver: &Receiver,
         high_water: usize,
+        mut next_id: impl FnMut() -> PacketId,
     ) -> bool {
         let v5 = self.limits.version.is_v5();
         let has_extras = !receiver.identifiers.is_empty() || self.limits.topic_alias_maximum > 0;
@@ -139,14 +141,20 @@ impl Sender {
         if v5 && has_extras {
             return false;
         }
-        let frames = together.frames(v5);
+        let frames = together.frames(v5, qos);
         let is_too_large = frames.largest > self.limits.max_packet_size as usize;
         if is_too_large || self.out.len() + frames.bytes.len() > high_water {
             return false;
         }
         self.begins_to_wait(together.now());
-        self.out.append(|out| out.extend_from_slice(&frames.bytes));
-        self.sent.add(together.traffic());
+        self.out.append(|out| {
+            let start = out.len();
+            out.extend_from_slice(&frames.bytes);
+            for id_at in &frames.ids_at {
+                out[start + id_at..][..2].copy_from_slice(&next_id().get().to_be_bytes());
+            }
+        });
+        self.sent.add(&together.traffic(qos));
         true
     }
 

@@ -4,7 +4,7 @@ use latchlight_broker::{Options, ReasonCode};
 use latchlight_mqtt::ProtocolVersion::{V5, V31, V311};
 use latchlight_mqtt::QoS::{AtLeastOnce, AtMostOnce, ExactlyOnce};
 use latchlight_mqtt::{
-    Connect, Packet, PacketId, Properties, PubRel, Publish, Subscribe, SubscribeFilter,
+    Connect, Packet, PacketId, Properties, PubRel, Publish, QoS, Subscribe, SubscribeFilter,
     SubscriptionOptions, Unsubscribe,
 };
 
@@ -14,8 +14,9 @@ use crate::{MANY, message};
 /// The last message of the readers.
 const END: &str = "end";
 
-/// What a publisher may say, with messages for many before and behind each.
-fn script() -> Vec<Packet> {
+/// What a publisher may say, with messages of this QoS for many before and
+/// behind each.
+fn script(qos: QoS) -> Vec<Packet> {
     let with = |properties: Properties, payload: &str| Publish { properties, ..message(payload) };
     let id = |number| PacketId::new(number).unwrap();
     let subscribe = |filter: &str, options, number| {
@@ -64,7 +65,11 @@ fn script() -> Vec<Packet> {
             ..with(values(|values| values.topic_alias = Some(1)), "by its alias")
         }),
         Packet::Publish(message("")),
-        Packet::Publish(message(vec![b'x'; 200])),
+        Packet::Publish(Publish {
+            qos,
+            packet_id: (qos != AtMostOnce).then(|| id(30)),
+            ..message(vec![b'x'; 200])
+        }),
         Packet::PingReq,
         Packet::Publish(message(vec![b'x'; 8 * 1024 - 1])),
         Packet::Publish(message(vec![b'x'; 8 * 1024])),
@@ -75,54 +80,64 @@ fn script() -> Vec<Packet> {
         unsubscribe("t", 5),
         unsubscribe("+", 6),
     ];
+    let mut ids = 100..;
+    let mut for_many = |payload: String| {
+        let packet_id = (qos != AtMostOnce).then(|| id(ids.next().unwrap()));
+        Packet::Publish(Publish { qos, packet_id, ..message(payload) })
+    };
     let mut script = Vec::new();
     for (number, other) in others.into_iter().enumerate() {
-        script.push(Packet::Publish(message(format!("{number} before"))));
+        script.push(for_many(format!("{number} before")));
         script.push(other);
-        script.push(Packet::Publish(message(format!("{number} behind"))));
-        script.push(Packet::Publish(message(format!("{number} once more"))));
+        script.push(for_many(format!("{number} behind")));
+        script.push(for_many(format!("{number} once more")));
     }
-    script.push(Packet::Publish(message(END)));
+    script.push(for_many(END.to_owned()));
     script
 }
 
-/// What readers of all kinds, and the publisher itself, get of the script while
-/// so many others read.
-fn received(others: usize, in_pieces_of: usize) -> Vec<Vec<Packet>> {
+/// What readers of all kinds, who asked for this QoS, and the publisher itself
+/// get of the script while so many others read; and what the publisher is
+/// answered.
+fn received(sent: QoS, asked: QoS, others: usize, in_pieces_of: usize) -> Vec<Vec<Packet>> {
     let broker = TestBroker::with_options(Options { threads: 1, ..Options::default() });
-    let connect = |id: &str, version, change: fn(&mut Connect)| {
+    let connect = |id: &str, version, change: &dyn Fn(&mut Connect)| {
         let mut connect = Connect::new(version, id);
         change(&mut connect);
         Client::connect_with(broker.address(), connect).0
     };
-    let plain = |id: &str, version| connect(id, version, |_| {});
+    let plain = |id: &str, version| connect(id, version, &|_| {});
+    // 200 bytes of payload, with 7 before them, or 9 with a packet id.
+    let just = if sent.min(asked) == AtMostOnce { 207 } else { 209 };
     let mut publisher = plain("publisher", V5);
     let mut readers = [
         plain("old", V311),
         plain("new", V5),
         plain("identified", V5),
         plain("everything", V5),
-        connect("aliases", V5, |connect| {
+        connect("aliases", V5, &|connect| {
             connect.properties.make_mut().topic_alias_maximum = Some(5);
         }),
-        connect("small", V5, |connect| {
+        connect("small", V5, &|connect| {
             connect.properties.make_mut().maximum_packet_size = Some(100);
         }),
-        // 200 bytes of payload, with 7 before them.
-        connect("just", V5, |connect| {
-            connect.properties.make_mut().maximum_packet_size = Some(207);
+        connect("just", V5, &|connect| {
+            connect.properties.make_mut().maximum_packet_size = Some(just);
         }),
-        connect("just not", V5, |connect| {
-            connect.properties.make_mut().maximum_packet_size = Some(206);
+        connect("just not", V5, &|connect| {
+            connect.properties.make_mut().maximum_packet_size = Some(just - 1);
         }),
         plain("oldest", V31),
         plain("acknowledging", V5),
     ];
     for (number, reader) in readers.iter_mut().enumerate() {
         let (filter, options) = match number {
-            3 => ("#", SubscriptionOptions { retain_as_published: true, ..Default::default() }),
+            3 => {
+                let asked = SubscriptionOptions::qos(asked);
+                ("#", SubscriptionOptions { retain_as_published: true, ..asked })
+            }
             9 => ("t", SubscriptionOptions::qos(ExactlyOnce)),
-            _ => ("t", SubscriptionOptions::qos(AtMostOnce)),
+            _ => ("t", SubscriptionOptions::qos(asked)),
         };
         let properties = match number {
             2 => values(|values| values.subscription_identifiers = vec![7]),
@@ -130,9 +145,9 @@ fn received(others: usize, in_pieces_of: usize) -> Vec<Vec<Packet>> {
         };
         reader.subscribe_with(filter, options, properties);
     }
-    let mut others = crate::readers(&broker, "other", others);
+    let mut others = crate::subscribers(&broker, "other", others, "t", asked);
     let mut bytes = Vec::new();
-    for packet in script() {
+    for packet in script(sent) {
         packet.encode(V5, &mut bytes).unwrap();
     }
     for piece in bytes.chunks(in_pieces_of) {
@@ -159,30 +174,42 @@ fn received(others: usize, in_pieces_of: usize) -> Vec<Vec<Packet>> {
         packet_id: PacketId::new(99),
         ..message("")
     }));
-    let mut own = Vec::new();
+    let (mut own, mut answers) = (Vec::new(), Vec::new());
     loop {
         match publisher.next() {
             Packet::PubAck(ack) if ack.packet_id.get() == 99 => break,
             Packet::Publish(publish) => own.push(Packet::Publish(publish)),
-            _ => {}
+            answer => answers.push(answer),
         }
     }
-    all.push(own);
+    all.extend([own, answers]);
     all
 }
 
 #[test]
 fn what_reaches_many_is_what_reaches_few() {
-    let few = received(0, usize::MAX);
     // 10 of the others are of the topic, and not expired; 2 more of another one.
     // 3 are larger than a hundred bytes. Of its own, the publisher gets 9 while
-    // it is subscribed, and what is kept with each subscription.
-    let counts: Vec<_> = few.iter().map(Vec::len).collect();
-    assert_eq!(counts, [74, 74, 74, 76, 74, 71, 72, 71, 74, 74, 12]);
-    for in_pieces_of in [usize::MAX, 1_000, 50] {
-        let many = received(MANY, in_pieces_of);
-        for (few, many) in few.iter().zip(&many) {
-            assert_eq!(many, few, "in pieces of {in_pieces_of}");
+    // it is subscribed, and what is kept with each subscription. 10 others are
+    // answered.
+    let counts = [74, 74, 74, 76, 74, 71, 72, 71, 74, 74, 12];
+    for (sent, asked, answers) in [
+        (AtMostOnce, AtMostOnce, 10),
+        (AtMostOnce, AtLeastOnce, 10),
+        (AtLeastOnce, AtMostOnce, 75),
+        (AtLeastOnce, AtLeastOnce, 75),
+        (AtLeastOnce, ExactlyOnce, 75),
+    ] {
+        let few = received(sent, asked, 0, usize::MAX);
+        assert_eq!(
+            few.iter().map(Vec::len).collect::<Vec<_>>(),
+            [&counts[..], &[answers]].concat()
+        );
+        for in_pieces_of in [usize::MAX, 1_000, 50] {
+            let many = received(sent, asked, MANY, in_pieces_of);
+            for (few, many) in few.iter().zip(&many) {
+                assert_eq!(many, few, "{sent:?} to {asked:?}, in pieces of {in_pieces_of}");
+            }
         }
     }
 }

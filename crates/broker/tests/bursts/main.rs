@@ -6,6 +6,7 @@
 mod support;
 
 mod alike;
+mod at_least_once;
 mod bounds;
 mod hooks;
 

@@ -13,14 +13,12 @@ impl Outbound {
     /// already is noted.
     pub(crate) fn begin_log(&mut self, mut log: SessionLog) {
         for (id, open) in self.in_flight.kept_mut() {
-            let Some(kept) = &mut open.message else { continue };
-            let sequence = log.next();
-            (kept.stored, open.stored) = (Some(sequence), Some(sequence));
             let state = match open.awaits {
                 Awaits::PubRec => MessageState::Sent(id),
                 Awaits::PubAck | Awaits::PubComp => MessageState::Waits,
             };
-            log.owed(sequence, state, Some(kept), true);
+            let sequence = log.next();
+            log.owed(sequence, state, open.store_as(sequence), true);
         }
         self.queue.for_each_mut(|kept| {
             if kept.qos != QoS::AtMostOnce {
@@ -60,13 +58,13 @@ impl Outbound {
     pub(crate) fn note_all(&self) {
         let Some(log) = &self.log else { return };
         for (id, open) in self.in_flight.iter() {
-            let Some(stored) = open.stored else { continue };
+            let Some(stored) = open.stored() else { continue };
             let state = match open.awaits {
                 Awaits::PubAck => MessageState::Waits,
                 Awaits::PubRec => MessageState::Sent(id),
                 Awaits::PubComp => MessageState::Released(id),
             };
-            log.owed(stored, state, open.message.as_ref(), false);
+            log.owed(stored, state, open.message(), false);
         }
         self.queue.for_each(|kept| {
             if let Some(stored) = kept.stored {
@@ -101,7 +99,7 @@ impl Outbound {
     /// An exchange is over.
     pub(super) fn close(&mut self, id: PacketId) -> Option<Open> {
         let open = self.in_flight.close(id)?;
-        self.note_done(open.stored);
+        self.note_done(open.stored());
         Some(open)
     }
 

@@ -4,7 +4,7 @@ use latchlight_mqtt::{AckView, PacketId, PacketType, QoS, ReasonCode};
 
 use super::Outbound;
 use crate::counters::Counters;
-use crate::session::in_flight::Awaits;
+use crate::session::in_flight::{Awaits, Open};
 use crate::session::queue::Popped;
 use crate::{DropReason, Options, Time};
 
@@ -50,7 +50,7 @@ impl Outbound {
         } else {
             self.tells.qos_completed(ack.packet_id);
         }
-        let ticket = self.close(ack.packet_id).and_then(|open| open.live);
+        let ticket = self.close(ack.packet_id).and_then(Open::into_live);
         match ticket {
             Some(ticket) if ack.reason.is_error() => ticket.lost(),
             Some(ticket) => ticket.delivered(),
@@ -136,7 +136,7 @@ impl Outbound {
             return false;
         }
         // What needs no place in the window may go without room in it.
-        let has_room = self.has_room(options);
+        let has_room = self.has_room(1, options);
         let may_go = |qos| has_room || qos == QoS::AtMostOnce;
         let Popped { next, expired, gone } = self.queue.pop(now, may_go);
         gone.into_iter().for_each(|stored| self.note_done(Some(stored)));

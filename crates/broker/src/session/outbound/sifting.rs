@@ -35,7 +35,7 @@ impl Outbound {
         self.queue.for_each(|kept| {
             topics.insert(kept.message.topic.clone());
         });
-        let open = self.in_flight.unsent().filter_map(|(_, open)| open.message.as_ref());
+        let open = self.in_flight.unsent().filter_map(|(_, open)| open.message());
         topics.extend(open.map(|kept| kept.message.topic.clone()));
         topics
     }
@@ -56,7 +56,7 @@ impl Outbound {
             self.tells.dropped(DropReason::NotAllowed, || kept.message.clone());
         }
         let open = self.in_flight.unsent().filter_map(|(id, open)| {
-            let kept = open.message.as_ref().filter(|kept| topics.contains(&kept.message.topic))?;
+            let kept = open.message().filter(|kept| topics.contains(&kept.message.topic))?;
             Some((id, kept.qos, kept.message.clone()))
         });
         let open: Vec<_> = open.collect();
