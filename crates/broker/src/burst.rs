@@ -14,7 +14,7 @@ use crate::session::{Accepted, first_byte};
 use crate::session_handle::Session;
 use crate::tally::Tally;
 use crate::topics::Route;
-use crate::{Options, Time, Traffic};
+use crate::{Interests, Options, Time, Traffic};
 
 /// After so many deliveries the others of the thread come in between.
 const DELIVERIES: usize = 64 * 1024;
@@ -170,14 +170,15 @@ impl<'a> Together<'a> {
 
 impl Core {
     /// Whether a message may wait for others that go the same way: many get it,
-    /// all of them sessions and as a copy, and no hook is told when it was done.
+    /// all of them sessions and as a copy, and no hook is told when it was done:
+    /// it would be after it was written, and perhaps acknowledged.
     pub(crate) fn may_gather(&self, forward: &Forward<'_>, route: &Route) -> bool {
         route.sessions.len() >= MANY
             && route.groups.is_empty()
             && route.inline.is_empty()
             && forward.qos != QoS::ExactlyOnce
             && !(forward.retain || forward.is_large() || forward.is_expired())
-            && !(self.hooks.wants.messages || self.hooks.wants.packets)
+            && self.hooks.wants == Interests::NONE
             && !(self.hooks.steps.select_subscribers || self.hooks.steps.encode_packet)
     }
 

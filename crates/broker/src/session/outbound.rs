@@ -218,8 +218,8 @@ impl Outbound {
         options: &Options,
     ) -> bool {
         let qos = together.qos().min(receiver.qos);
-        let are_kept = qos != QoS::AtMostOnce && (self.durable || self.tells.of_exchanges());
-        if are_kept || !self.may_send(qos, together.len(), options) {
+        let is_kept = qos != QoS::AtMostOnce && self.durable;
+        if is_kept || !self.may_send(qos, together.len(), options) {
             return false;
         }
         let (sender, in_flight) = (self.sender.as_mut(), &mut self.in_flight);
