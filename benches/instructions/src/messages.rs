@@ -120,7 +120,8 @@ fn answered(client: &mut Peer, packets: usize) {
 }
 
 fn fan_out(probe: &mut Probe) {
-    for (qos, batch) in [(QoS::AtMostOnce, 1), (QoS::AtMostOnce, 10), (QoS::AtLeastOnce, 1)] {
+    let kinds = [QoS::AtMostOnce, QoS::AtLeastOnce].map(|qos| [(qos, 1), (qos, 10)]);
+    for (qos, batch) in kinds.into_iter().flatten() {
         let together = if batch > 1 { ", 10 together" } else { "" };
         let name = format!("QoS {}, 1 → {READERS}, 16 B, a delivery{together}", qos as u8);
         if !probe.wants(&[&name]) {

@@ -10,9 +10,9 @@ use crate::batch::{Batch, MANY, Then};
 use crate::broker::Core;
 use crate::message::{Forward, Message, Shape};
 use crate::router::RECEIVERS;
-use crate::session::{Accepted, first_byte};
+use crate::session::first_byte;
 use crate::session_handle::Session;
-use crate::tally::Tally;
+use crate::tally::Tallies;
 use crate::topics::Route;
 use crate::{Interests, Options, Time, Traffic};
 
@@ -184,17 +184,17 @@ impl Core {
 
     /// Gives each session all messages of the burst before the next one is
     /// looked at: with so many, each look costs what no cache has any more.
-    /// Gives for each message how many took it.
+    /// Gives what became of them.
     pub(crate) fn deliver_burst(
         &self,
         burst: &Burst,
         publisher: &Arc<Session>,
         batch: &mut Batch,
         then: Then,
-    ) -> Vec<Tally> {
+    ) -> Tallies {
         let (route, together) = (&burst.route, Together::new(burst));
         let messages = &together.messages;
-        let mut tallies: Vec<_> = messages.iter().map(|_| Tally::default()).collect();
+        let mut tallies = Tallies::new(messages.len());
         batch.work += messages.len() * route.sessions.len() / RECEIVERS;
         let now = self.clock.now();
         for target in &route.sessions {
@@ -205,9 +205,9 @@ impl Core {
                 continue;
             };
             if line.owed.deliver_together(&together, receiver, &self.options) {
-                tallies.iter_mut().for_each(|tally| tally.add(Accepted::Yes(None)));
+                tallies.all_taken();
             } else {
-                for (message, tally) in messages.iter().zip(&mut tallies) {
+                for (message, tally) in messages.iter().zip(tallies.each()) {
                     tally.add(self.deliver_on(&mut line, message, receiver, batch));
                 }
             }

@@ -6,7 +6,7 @@ use latchlight_mqtt::ReasonCode;
 use crate::session::Accepted;
 
 /// How many took a message, and how many had no room for it.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Tally {
     pub(crate) taken: usize,
     full: usize,
@@ -28,5 +28,34 @@ impl Tally {
         } else {
             ReasonCode::Success
         }
+    }
+}
+
+/// The same of messages that go together.
+pub(crate) struct Tallies {
+    /// Somebody took all of them.
+    taken: bool,
+    each: Vec<Tally>,
+}
+
+impl Tallies {
+    pub(crate) fn new(messages: usize) -> Self {
+        Self { taken: false, each: vec![Tally::default(); messages] }
+    }
+
+    /// A receiver took all of them.
+    pub(crate) fn all_taken(&mut self) {
+        self.taken = true;
+    }
+
+    /// Of each message, for a receiver that got them one by one.
+    pub(crate) fn each(&mut self) -> impl Iterator<Item = &mut Tally> {
+        self.each.iter_mut()
+    }
+
+    /// What the publisher of each is told.
+    pub(crate) fn reasons(&self) -> impl Iterator<Item = ReasonCode> {
+        let taken = self.taken;
+        self.each.iter().map(move |tally| if taken { ReasonCode::Success } else { tally.reason() })
     }
 }

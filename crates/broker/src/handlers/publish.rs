@@ -16,7 +16,7 @@ use crate::connection::End;
 use crate::message::Forward;
 use crate::read_buffer::Received;
 use crate::session_handle::Session;
-use crate::tally::Tally;
+use crate::tally::Tallies;
 use crate::topics::Route;
 use crate::{DropReason, Publication, Stop, Time};
 
@@ -58,10 +58,10 @@ pub(super) fn handle(client: &mut Client, packet: Received<'_>, now: Time) -> Re
 
 /// Answers the messages of a burst, in the order in which they came
 /// [MQTT-4.6.0-2].
-pub(super) fn answer(client: &mut Client, burst: &Burst, tallies: &[Tally]) {
-    for (gathered, tally) in burst.messages.iter().zip(tallies) {
+pub(super) fn answer(client: &mut Client, burst: &Burst, tallies: &Tallies) {
+    let qos = QoS::AtLeastOnce;
+    for (gathered, reason) in burst.messages.iter().zip(tallies.reasons()) {
         let Some(Answer { id, payload }) = gathered.answer else { continue };
-        let (qos, reason) = (QoS::AtLeastOnce, tally.reason());
         if !reason.is_error() {
             client.batch.received.message(qos, payload);
         }

@@ -1,6 +1,7 @@
 //! Messages of QoS 1 and 2 that a client has not finished taking.
 
 use std::collections::VecDeque;
+use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
 use latchlight_mqtt::{PacketId, QoS};
@@ -207,11 +208,24 @@ impl InFlight {
     }
 
     pub(crate) fn close(&mut self, id: PacketId) -> Option<Open> {
+        self.close_where(id, |_| true)
+    }
+
+    /// Closes what awaits this.
+    pub(crate) fn close_if(&mut self, id: PacketId, awaits: Awaits) -> Option<Open> {
+        self.close_where(id, |open| open.awaits == awaits)
+    }
+
+    fn close_where(&mut self, id: PacketId, ends: impl FnOnce(&Open) -> bool) -> Option<Open> {
         if self.exchanges.is_empty() {
             return None;
         }
         let exchanges = &mut *self.exchanges;
-        let open = exchanges.open.remove(&id)?;
+        let Entry::Occupied(entry) = exchanges.open.entry(id) else { return None };
+        if !ends(entry.get()) {
+            return None;
+        }
+        let open = entry.remove();
         exchanges.sent -= u32::from(open.sent);
         exchanges.bytes -= size(open.message());
         if exchanges.open.is_empty() && exchanges.open.capacity() > 64 {

@@ -4,7 +4,7 @@ use latchlight_mqtt::{AckView, PacketId, PacketType, QoS, ReasonCode};
 
 use super::Outbound;
 use crate::counters::Counters;
-use crate::session::in_flight::{Awaits, Open};
+use crate::session::in_flight::Awaits;
 use crate::session::queue::Popped;
 use crate::{DropReason, Options, Time};
 
@@ -18,24 +18,29 @@ impl Outbound {
         counters: &Counters,
     ) {
         self.last_acknowledgement = now;
-        match (ack.packet_type, self.in_flight.awaits(ack.packet_id)) {
-            (PacketType::PubAck, Some(Awaits::PubAck))
-            | (PacketType::PubComp, Some(Awaits::PubComp)) => self.complete(ack),
+        match ack.packet_type {
+            PacketType::PubAck => self.complete(ack, Awaits::PubAck),
+            PacketType::PubComp => self.complete(ack, Awaits::PubComp),
+            PacketType::PubRec => self.received(ack),
+            _ => {}
+        }
+        self.pump(now, options, counters);
+    }
+
+    fn received(&mut self, ack: AckView) {
+        match self.in_flight.awaits(ack.packet_id) {
             // [MQTT-4.3.3-4]: a failure ends it, and no PUBREL is sent.
-            (PacketType::PubRec, Some(Awaits::PubRec)) if ack.reason.is_error() => {
-                self.complete(ack);
-            }
-            (PacketType::PubRec, Some(Awaits::PubRec | Awaits::PubComp)) => {
+            Some(Awaits::PubRec) if ack.reason.is_error() => self.complete(ack, Awaits::PubRec),
+            Some(Awaits::PubRec | Awaits::PubComp) => {
                 self.note_released(ack.packet_id);
                 self.release(ack, ReasonCode::Success);
             }
             // Nothing of that id is open: the client gets to close it.
-            (PacketType::PubRec, _) if !ack.reason.is_error() => {
+            _ if !ack.reason.is_error() => {
                 self.release(ack, ReasonCode::PacketIdentifierNotFound);
             }
             _ => {}
         }
-        self.pump(now, options, counters);
     }
 
     fn release(&mut self, ack: AckView, reason: ReasonCode) {
@@ -44,14 +49,16 @@ impl Outbound {
         }
     }
 
-    fn complete(&mut self, ack: AckView) {
+    /// The end of an exchange, if it is open and awaits this.
+    fn complete(&mut self, ack: AckView, awaits: Awaits) {
+        let Some(open) = self.in_flight.close_if(ack.packet_id, awaits) else { return };
+        self.note_done(open.stored());
         if ack.reason.is_error() {
             self.tells.qos_dropped(ack.packet_id);
         } else {
             self.tells.qos_completed(ack.packet_id);
         }
-        let ticket = self.close(ack.packet_id).and_then(Open::into_live);
-        match ticket {
+        match open.into_live() {
             Some(ticket) if ack.reason.is_error() => ticket.lost(),
             Some(ticket) => ticket.delivered(),
             None => {}
