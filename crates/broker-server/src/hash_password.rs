@@ -5,15 +5,14 @@ use std::io::{IsTerminal as _, stdin};
 use anyhow::{Context as _, bail};
 use latchlight_broker::ledger::PasswordHash;
 
-/// Asks for a password and prints its hash.
-pub(crate) fn run() -> anyhow::Result<()> {
+/// Asks for a password; gives its hash as a line.
+pub(crate) fn run() -> anyhow::Result<String> {
     let password = if stdin().is_terminal() { ask()? } else { read_line()? };
     if password.is_empty() {
         bail!("an empty password is none");
     }
     let hash = PasswordHash::of(password.as_bytes()).context("hash the password")?;
-    println!("{hash}");
-    Ok(())
+    Ok(format!("{hash}\n"))
 }
 
 fn ask() -> anyhow::Result<String> {

@@ -13,6 +13,8 @@ mod server;
 mod source;
 mod telemetry;
 
+use std::fmt::Write as _;
+use std::io::{ErrorKind, Write as _};
 use std::process::ExitCode;
 
 use anyhow::Context as _;
@@ -25,7 +27,8 @@ fn main() -> ExitCode {
     match run(Cli::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("latchlight-broker: {error:#}");
+            // Nobody has to listen.
+            let _ = writeln!(std::io::stderr(), "latchlight-broker: {error:#}");
             ExitCode::FAILURE
         }
     }
@@ -34,9 +37,18 @@ fn main() -> ExitCode {
 fn run(cli: Cli) -> anyhow::Result<()> {
     match cli.command {
         None => serve(Source::of(cli.serve)?),
-        Some(Command::Check { config }) => check(&Source::File(config)),
-        Some(Command::HashPassword) => hash_password::run(),
-        Some(Command::Migrate { file, out }) => migrate::run(&file, &out),
+        Some(Command::Check { config }) => print(&check(&Source::File(config))?),
+        Some(Command::HashPassword) => print(&hash_password::run()?),
+        Some(Command::Migrate { file, out }) => print(&migrate::run(&file, &out)?),
+    }
+}
+
+/// Prints what a command says; who has stopped reading has had enough.
+fn print(text: &str) -> anyhow::Result<()> {
+    let mut output = std::io::stdout().lock();
+    match output.write_all(text.as_bytes()).and_then(|()| output.flush()) {
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+        printed => printed.context("print"),
     }
 }
 
@@ -53,14 +65,14 @@ fn serve(source: Source) -> anyhow::Result<()> {
     })
 }
 
-/// Reads everything that a start would, and says what it found.
-fn check(source: &Source) -> anyhow::Result<()> {
+/// Reads everything that a start would; gives what it found.
+fn check(source: &Source) -> anyhow::Result<String> {
     let prepared = source.read()?;
-    println!("{source}: it can be used: {prepared}");
+    let mut found = format!("{source}: it can be used: {prepared}\n");
     for (number, tls) in prepared.certificates.iter().enumerate() {
         if let Some(said) = tls.as_ref().and_then(listeners::expiry) {
-            println!("listeners[{number}]: {said}");
+            writeln!(found, "listeners[{number}]: {said}")?;
         }
     }
-    Ok(())
+    Ok(found)
 }

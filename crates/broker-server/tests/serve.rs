@@ -3,7 +3,7 @@
 
 mod support;
 
-use support::{Folder, Redis, Running, hash, run, text};
+use support::{Folder, Redis, Running, hash, program, run, text};
 
 #[test]
 fn it_serves_by_options_alone() {
@@ -131,6 +131,26 @@ fn check_says_what_it_found() {
     let output = run(&["check", "--config", &folder.write("broker.yaml", config)]);
     assert!(output.status.success());
     assert!(text(&output.stdout).contains("users: 2, auth rules: 1, acl rules: 0"));
+}
+
+/// As behind `| head -1`, a moment later.
+fn nobody_reads() -> std::io::PipeWriter {
+    std::io::pipe().unwrap().1
+}
+
+#[test]
+fn who_stops_reading_ends_no_command() {
+    let folder = Folder::new();
+    let config = "{listeners: [{address: '127.0.0.1:0'}], access: {allow_anonymous: true}}";
+    let config = folder.write("broker.yaml", config);
+    let mut check = program();
+    let output = check.args(["check", "--config", &config]).stdout(nobody_reads()).output();
+    let output = output.unwrap();
+    assert_eq!((output.status.code(), text(&output.stderr)), (Some(0), String::new()));
+    let missing = folder.argument("missing.yaml");
+    let mut check = program();
+    let status = check.args(["check", "--config", &missing]).stderr(nobody_reads()).status();
+    assert_eq!(status.unwrap().code(), Some(1));
 }
 
 #[test]

@@ -12,6 +12,7 @@ mod report;
 mod settings;
 mod store;
 
+use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
@@ -28,8 +29,8 @@ use settings::Settings;
 const CONFIG: &str = "broker.yaml";
 const LEDGER: &str = "users.yaml";
 
-/// Reads their file and writes ours.
-pub(crate) fn run(file: &Path, folder: &Path) -> anyhow::Result<()> {
+/// Reads their file and writes ours; gives what is to be said about it.
+pub(crate) fn run(file: &Path, folder: &Path) -> anyhow::Result<String> {
     let theirs: Mochi = document::read_file(file)?;
     let (config, ledger) = (folder.join(CONFIG), folder.join(LEDGER));
     for path in [&config, &ledger] {
@@ -56,11 +57,12 @@ pub(crate) fn run(file: &Path, folder: &Path) -> anyhow::Result<()> {
             Source::File(config).read().context("read what was written")?;
         }
     }
+    let mut said = String::new();
     for path in written {
-        println!("Written: {}", path.display());
+        writeln!(said, "Written: {}", path.display())?;
     }
-    print!("{report}");
-    Ok(())
+    write!(said, "{report}")?;
+    Ok(said)
 }
 
 /// The ledger, if there is one to be.
