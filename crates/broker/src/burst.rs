@@ -10,11 +10,10 @@ use crate::batch::{Batch, MANY, Then};
 use crate::broker::Core;
 use crate::message::{Forward, Message, Shape};
 use crate::router::RECEIVERS;
-use crate::session::first_byte;
 use crate::session_handle::Session;
 use crate::tally::Tallies;
 use crate::topics::Route;
-use crate::{Interests, Options, Time, Traffic};
+use crate::{Options, Time, Traffic};
 
 /// After so many deliveries the others of the thread come in between.
 const DELIVERIES: usize = 64 * 1024;
@@ -156,7 +155,6 @@ impl<'a> Together<'a> {
                 message.with_shape(Shape { v5, with_id }, |encoded| {
                     let start = frames.bytes.len();
                     frames.bytes.extend_from_slice(encoded.bytes);
-                    frames.bytes[start] = first_byte(qos, false);
                     if with_id {
                         frames.ids_at.push(start + encoded.id_at);
                     }
@@ -178,7 +176,8 @@ impl Core {
             && route.inline.is_empty()
             && forward.qos != QoS::ExactlyOnce
             && !(forward.retain || forward.is_large() || forward.is_expired())
-            && self.hooks.wants == Interests::NONE
+            && !(self.hooks.wants.messages || self.hooks.wants.packets)
+            && !(self.hooks.wants.exchanges && forward.qos != QoS::AtMostOnce)
             && !(self.hooks.steps.select_subscribers || self.hooks.steps.encode_packet)
     }
 
@@ -226,19 +225,24 @@ mod tests {
     use crate::session::Receiver;
     use crate::topics::Target;
 
-    /// How many messages of so many bytes fill a burst for so many sessions.
+    /// How many messages of QoS 0 and of so many bytes fill a burst for so many
+    /// sessions.
     fn fill(sessions: u64, bytes: usize, before: usize, high_water: usize) -> usize {
+        let options = Options { high_water, ..Options::default() };
+        fill_at(QoS::AtMostOnce, sessions, bytes, before, &options)
+    }
+
+    fn fill_at(qos: QoS, sessions: u64, bytes: usize, before: usize, options: &Options) -> usize {
         let mut route = Route::new("t", 0);
         for number in 0..sessions {
             let session = Session::new("".into(), "".into(), number);
             route.sessions.push(Target { session, receiver: Receiver::default(), own: None });
         }
-        let options = Options { high_water, ..Options::default() };
-        let mut burst = Burst::new(Arc::new(route), QoS::AtMostOnce, before, &options);
+        let mut burst = Burst::new(Arc::new(route), qos, before, options);
         let message = Arc::new(Message {
             topic: "t".into(),
             payload: Bytes::from(vec![0; bytes - 1]),
-            qos: QoS::AtMostOnce,
+            qos,
             retain: false,
             properties: Properties::new(),
             expires_at: None,
@@ -265,5 +269,24 @@ mod tests {
         // 16 MiB to all: 8 KiB to each of 2,048.
         assert_eq!(fill(2_048, 1_024, 0, MANY_BYTES), 8);
         assert_eq!(fill(2_048, 1_023, 0, MANY_BYTES), 9);
+    }
+
+    #[test]
+    fn of_qos_1_enough_is_less_and_leaves_room_in_a_queue() {
+        let fill = |sessions, bytes, options: Options| {
+            fill_at(QoS::AtLeastOnce, sessions, bytes, 0, &options)
+        };
+        // 32,768 deliveries.
+        assert_eq!(fill(1_024, 1, Options::default()), 32);
+        assert_eq!(fill(1_023, 1, Options::default()), 33);
+        // A quarter of what may wait, in messages and in bytes.
+        let queued = |max_queued_messages| Options { max_queued_messages, ..Options::default() };
+        assert_eq!(fill(1_024, 1, queued(128)), 32);
+        assert_eq!(fill(1_024, 1, queued(124)), 31);
+        let queued = |max_queued_bytes| Options { max_queued_bytes, ..Options::default() };
+        assert_eq!(fill(64, 1_024, queued(32 * 1_024)), 8);
+        assert_eq!(fill(64, 1_023, queued(32 * 1_024)), 9);
+        // 64 KiB to each, as of QoS 0.
+        assert_eq!(fill(64, 1_024, Options::default()), 64);
     }
 }

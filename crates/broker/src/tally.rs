@@ -3,6 +3,7 @@
 
 use latchlight_mqtt::ReasonCode;
 
+use crate::DropReason;
 use crate::session::Accepted;
 
 /// How many took a message, and how many had no room for it.
@@ -10,13 +11,19 @@ use crate::session::Accepted;
 pub(crate) struct Tally {
     pub(crate) taken: usize,
     full: usize,
+    /// Somebody had none because the store cannot write.
+    store_is_full: bool,
 }
 
 impl Tally {
     pub(crate) fn add(&mut self, accepted: Accepted) {
         match accepted {
             Accepted::Yes(_) => self.taken += 1,
-            Accepted::Full(_) | Accepted::Disconnect => self.full += 1,
+            Accepted::Full(reason) => {
+                self.full += 1;
+                self.store_is_full |= reason == DropReason::StoreFull;
+            }
+            Accepted::Disconnect => self.full += 1,
             Accepted::Not(_) => {}
         }
     }
@@ -53,9 +60,12 @@ impl Tallies {
         self.each.iter_mut()
     }
 
-    /// What the publisher of each is told.
-    pub(crate) fn reasons(&self) -> impl Iterator<Item = ReasonCode> {
-        let taken = self.taken;
-        self.each.iter().map(move |tally| if taken { ReasonCode::Success } else { tally.reason() })
+    /// What the publisher of each is told, and whether a store that cannot write
+    /// has to do with it.
+    pub(crate) fn reasons(&self) -> impl Iterator<Item = (ReasonCode, bool)> {
+        self.each.iter().map(|tally| match self.taken {
+            true => (ReasonCode::Success, false),
+            false => (tally.reason(), tally.store_is_full),
+        })
     }
 }

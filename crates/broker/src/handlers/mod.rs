@@ -222,6 +222,7 @@ impl Client {
     /// Answers after the batch; not, where the client does not take that much
     /// [MQTT-3.1.2-24], [MQTT-3.1.2-25].
     fn answer(&mut self, packet: &Packet) {
+        self.spill(Then::Touch);
         let batch = &mut *self.batch;
         let before = batch.acks.len();
         let encoded: Result<(), EncodeError> = packet.encode(self.version, &mut batch.acks);
@@ -236,8 +237,10 @@ impl Client {
         }
     }
 
-    /// Answers a message, or goes on with its exchange, after the batch.
+    /// Answers a message, or goes on with its exchange, after the batch, and
+    /// after what came before it [MQTT-4.6.0-2].
     fn acknowledge(&mut self, packet: PacketType, id: PacketId, reason: ReasonCode) {
+        self.spill(Then::Touch);
         let batch = &mut *self.batch;
         encode_ack(packet, id, reason, self.version, &mut batch.acks);
         batch.answers += 1;

@@ -50,7 +50,8 @@ pub(super) fn handle(client: &mut Client, packet: Received<'_>, now: Time) -> Re
     };
     let Some(reason) = reason else { return Ok(Next::Go) };
     client.tell_injector(reason);
-    if let Some(id) = view.packet_id.filter(|_| !is_unspeakable(client, reason)) {
+    let store_is_full = client.core.recorder.as_ref().is_some_and(|recorder| recorder.is_full());
+    if let Some(id) = view.packet_id.filter(|_| !is_unspeakable(client, reason, store_is_full)) {
         acknowledge(client, view.qos, id, reason);
     }
     Ok(Next::Go)
@@ -60,12 +61,12 @@ pub(super) fn handle(client: &mut Client, packet: Received<'_>, now: Time) -> Re
 /// [MQTT-4.6.0-2].
 pub(super) fn answer(client: &mut Client, burst: &Burst, tallies: &Tallies) {
     let qos = QoS::AtLeastOnce;
-    for (gathered, reason) in burst.messages.iter().zip(tallies.reasons()) {
+    for (gathered, (reason, store_is_full)) in burst.messages.iter().zip(tallies.reasons()) {
         let Some(Answer { id, payload }) = gathered.answer else { continue };
         if !reason.is_error() {
             client.batch.received.message(qos, payload);
         }
-        if !is_unspeakable(client, reason) {
+        if !is_unspeakable(client, reason, store_is_full) {
             acknowledge(client, qos, id, reason);
         }
     }
@@ -74,9 +75,8 @@ pub(super) fn answer(client: &mut Client, burst: &Burst, tallies: &Tallies) {
 /// Whether an acknowledgement would be a lie (C14): what a store that cannot
 /// write has refused, a client before MQTT 5 is to send again. Of a full queue
 /// it is not told: one reader that never comes back would stop it for good.
-fn is_unspeakable(client: &Client, reason: ReasonCode) -> bool {
-    let is_full = || client.core.recorder.as_ref().is_some_and(|recorder| recorder.is_full());
-    reason == ReasonCode::QuotaExceeded && !client.version.is_v5() && is_full()
+fn is_unspeakable(client: &Client, reason: ReasonCode, store_is_full: bool) -> bool {
+    reason == ReasonCode::QuotaExceeded && !client.version.is_v5() && store_is_full
 }
 
 /// Publishes what the interceptors make of a message; as it came, where they
@@ -123,7 +123,8 @@ fn stopped(client: &mut Client, view: &PublishView<'_>, stop: Stop) -> Result<Re
     refused(client, view.qos, refusal)
 }
 
-/// Publishes a message, if its client may; nothing: it is answered later.
+/// Publishes a message, if its client may; nothing: it waits for others, and is
+/// answered with them if at all.
 fn publish(
     client: &mut Client,
     forward: &Forward<'_>,

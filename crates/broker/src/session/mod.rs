@@ -19,4 +19,4 @@ pub(crate) use in_flight::Kept;
 pub(crate) use inbound::Inbound;
 pub(crate) use outbound::{Accepted, Answer, Outbound, Receiver};
 pub(crate) use output_buffer::OutputBuffer;
-pub(crate) use sender::{ConnectionLimits, first_byte};
+pub(crate) use sender::ConnectionLimits;

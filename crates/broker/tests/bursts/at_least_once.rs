@@ -3,7 +3,9 @@
 
 use std::time::Duration;
 
-use latchlight_broker::{AllowAll, Interests, Options, ReasonCode};
+use latchlight_broker::{
+    AllowAll, Injection, InlinePublish, Interests, Options, ReasonCode, WhenFull,
+};
 use latchlight_mqtt::ProtocolVersion::{V5, V311};
 use latchlight_mqtt::QoS::AtLeastOnce;
 use latchlight_mqtt::{Connect, Packet, PacketId, Publish};
@@ -84,7 +86,8 @@ fn a_small_window_holds_up_its_reader_alone() {
 /// not count as received (C14).
 #[test]
 fn what_nobody_has_room_for_is_refused() {
-    const ROOM: u16 = 5;
+    // Bursts of a quarter of what may wait: the last one is taken in part.
+    const ROOM: u16 = 41;
     let options = Options {
         max_in_flight: 1,
         max_queued_messages: usize::from(ROOM) - 1,
@@ -102,6 +105,11 @@ fn what_nobody_has_room_for_is_refused() {
     assert_eq!(counters.received.messages[1], u64::from(ROOM));
     assert_eq!(counters.received.payload_bytes[1], 4 * u64::from(ROOM));
     assert_eq!(counters.dropped_queue_full, 3 * MANY as u64);
+    // What is said in a client's name is told so, too.
+    let client = broker.session("publisher").unwrap().client.unwrap();
+    let said =
+        InlinePublish { qos: AtLeastOnce, ..InlinePublish::new("t".try_into().unwrap(), "x") };
+    assert_eq!(broker.inject(&client, Injection::publish(said)), Ok(ReasonCode::QuotaExceeded));
     // One who has room is enough.
     take(&mut readers[0], ROOM);
     publisher.send_together(numbered(ROOM));
@@ -113,6 +121,38 @@ fn what_nobody_has_room_for_is_refused() {
     broker.until("it is gone", |broker| broker.counters().clients_connected == MANY as u64 + 1);
     old.send_together(numbered(2));
     assert_eq!(answers(&mut old, 2), all_taken(2));
+}
+
+/// Whose queue is full is disconnected in the midst of them, where the options
+/// say so, and nobody else.
+#[test]
+fn who_has_no_room_may_be_disconnected() {
+    const ROOM: u16 = 41;
+    let options = Options {
+        max_in_flight: 1,
+        max_queued_messages: usize::from(ROOM) - 1,
+        max_pause: Duration::ZERO,
+        when_full: WhenFull::Disconnect,
+        ..Options::default()
+    };
+    let broker = TestBroker::with_options(options);
+    let mut readers = subscribers(&broker, "reader", MANY, "t", AtLeastOnce);
+    let mut silent = Client::connect(broker.address(), V5, "silent");
+    silent.subscribe("t", AtLeastOnce);
+    let mut publisher = Client::connect(broker.address(), V5, "publisher");
+    for messages in [1, ROOM - 1] {
+        publisher.send_together(numbered(messages));
+        assert_eq!(answers(&mut publisher, messages), all_taken(messages));
+        readers.iter_mut().for_each(|reader| take(reader, messages));
+        // Their acknowledgements have come.
+        readers.iter_mut().for_each(Client::drain);
+    }
+    publisher.send_together(numbered(5));
+    assert_eq!(answers(&mut publisher, 5), all_taken(5));
+    readers.iter_mut().for_each(|reader| take(reader, 5));
+    next(&mut silent, 0);
+    silent.expect_disconnect(ReasonCode::QuotaExceeded);
+    assert_eq!(broker.counters().queue_full_closed, 1);
 }
 
 /// They are counted before their publisher is answered.
