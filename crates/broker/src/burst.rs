@@ -3,6 +3,7 @@
 
 use std::cell::OnceCell;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use latchlight_mqtt::{PacketId, QoS};
 
@@ -20,6 +21,14 @@ const DELIVERIES: usize = 64 * 1024;
 
 /// The same of QoS 1, each of which takes longer.
 const DELIVERIES_QOS_1: usize = 32 * 1024;
+
+/// The same where it is not known that they go together: one by one they take
+/// much longer, above all where each is noted in a store.
+const DELIVERIES_ONE_BY_ONE: usize = 8 * 1024;
+
+/// They go together where no more than one session in so many gets them one by
+/// one.
+const NEARLY_ALL: usize = 8;
 
 /// The same, in bytes to all sessions.
 const BYTES: usize = 16 * 1024 * 1024;
@@ -68,7 +77,11 @@ impl Burst {
         let mut most_bytes = BYTES_EACH.min(options.high_water / 2).min(BYTES / sessions);
         if qos != QoS::AtMostOnce {
             // What finds no room in a window waits in its queue.
-            most = DELIVERIES_QOS_1.div_ceil(sessions).min(options.max_queued_messages / 4);
+            let deliveries = match route.goes_together.load(Ordering::Relaxed) {
+                true => DELIVERIES_QOS_1,
+                false => DELIVERIES_ONE_BY_ONE,
+            };
+            most = deliveries.div_ceil(sessions).min(options.max_queued_messages / 4);
             most_bytes = most_bytes.min(options.max_queued_bytes / 4);
         }
         Self { route, qos, messages: Vec::new(), bytes, most, most_bytes }
@@ -195,7 +208,7 @@ impl Core {
         let messages = &together.messages;
         let mut tallies = Tallies::new(messages.len());
         batch.work += messages.len() * route.sessions.len() / RECEIVERS;
-        let now = self.clock.now();
+        let (now, mut one_by_one) = (self.clock.now(), 0);
         for target in &route.sessions {
             let Some(receiver) = target.receiver_of(Some(publisher)) else { continue };
             let session = &target.session;
@@ -206,11 +219,16 @@ impl Core {
             if line.owed.deliver_together(&together, receiver, &self.options) {
                 tallies.all_taken();
             } else {
+                one_by_one += 1;
                 for (message, tally) in messages.iter().zip(tallies.each()) {
                     tally.add(self.deliver_on(&mut line, message, receiver, batch));
                 }
             }
             self.see_to(line, session, now, batch, then);
+        }
+        if burst.qos != QoS::AtMostOnce {
+            let goes_together = one_by_one <= route.sessions.len() / NEARLY_ALL;
+            route.goes_together.store(goes_together, Ordering::Relaxed);
         }
         tallies
     }
@@ -229,11 +247,19 @@ mod tests {
     /// sessions.
     fn fill(sessions: u64, bytes: usize, before: usize, high_water: usize) -> usize {
         let options = Options { high_water, ..Options::default() };
-        fill_at(QoS::AtMostOnce, sessions, bytes, before, &options)
+        fill_at(QoS::AtMostOnce, sessions, bytes, before, &options, false)
     }
 
-    fn fill_at(qos: QoS, sessions: u64, bytes: usize, before: usize, options: &Options) -> usize {
+    fn fill_at(
+        qos: QoS,
+        sessions: u64,
+        bytes: usize,
+        before: usize,
+        options: &Options,
+        goes_together: bool,
+    ) -> usize {
         let mut route = Route::new("t", 0);
+        route.goes_together = goes_together.into();
         for number in 0..sessions {
             let session = Session::new("".into(), "".into(), number);
             route.sessions.push(Target { session, receiver: Receiver::default(), own: None });
@@ -274,11 +300,15 @@ mod tests {
     #[test]
     fn of_qos_1_enough_is_less_and_leaves_room_in_a_queue() {
         let fill = |sessions, bytes, options: Options| {
-            fill_at(QoS::AtLeastOnce, sessions, bytes, 0, &options)
+            fill_at(QoS::AtLeastOnce, sessions, bytes, 0, &options, true)
         };
         // 32,768 deliveries.
         assert_eq!(fill(1_024, 1, Options::default()), 32);
         assert_eq!(fill(1_023, 1, Options::default()), 33);
+        // 8,192 where they may go one by one.
+        let one_by_one =
+            |sessions| fill_at(QoS::AtLeastOnce, sessions, 1, 0, &Options::default(), false);
+        assert_eq!((one_by_one(1_024), one_by_one(1_023)), (8, 9));
         // A quarter of what may wait, in messages and in bytes.
         let queued = |max_queued_messages| Options { max_queued_messages, ..Options::default() };
         assert_eq!(fill(1_024, 1, queued(128)), 32);

@@ -2,6 +2,7 @@
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use bytestring::ByteString;
 use smallvec::SmallVec;
@@ -22,6 +23,8 @@ pub(crate) struct Route {
     pub(crate) groups: Vec<Arc<SharedGroup>>,
     /// Who of them may receive the messages, where that is asked.
     pub(crate) verdicts: Verdicts,
+    /// Messages of QoS 1 that came together went so to nearly all.
+    pub(crate) goes_together: AtomicBool,
 }
 
 /// One session, with all its subscriptions that match made into one: a
@@ -56,6 +59,7 @@ impl Route {
             inline: Vec::new(),
             groups: Vec::new(),
             verdicts: Verdicts::default(),
+            goes_together: AtomicBool::new(false),
         }
     }
 

@@ -155,6 +155,43 @@ fn who_has_no_room_may_be_disconnected() {
     assert_eq!(broker.counters().queue_full_closed, 1);
 }
 
+/// What may take long for each is handed out in smaller parts: a reader that
+/// stays has it noted one by one.
+#[test]
+fn who_gets_them_one_by_one_does_not_wait_for_all_of_them() {
+    // Between what makes 8,192 deliveries and what makes 32,768.
+    const MESSAGES: u16 = 300;
+    for stays in [false, true] {
+        let access = Watching::default();
+        let watching = access.clone();
+        let broker = TestBroker::build(|builder| {
+            builder.options(Options { threads: 1, ..Options::default() }).access(access)
+        });
+        allow_many_sockets();
+        let reader = |number| {
+            let id = format!("reader-{number}");
+            let connect = if stays { resuming(V5, &id) } else { Connect::new(V5, id.as_str()) };
+            let (mut reader, _) = Client::connect_with(broker.address(), connect);
+            reader.subscribe("t", AtLeastOnce);
+            reader
+        };
+        let mut readers: Vec<_> = (0..MANY).map(reader).collect();
+        watching.watch(&readers);
+        let mut publisher = Client::connect(broker.address(), V5, "publisher");
+        // The first one shows how they go.
+        publisher.send_together(numbered(1));
+        assert_eq!(answers(&mut publisher, 1), all_taken(1));
+        readers.iter_mut().for_each(|reader| take(reader, 1));
+        let last = Packet::Publish(Publish::new("last", "x"));
+        publisher.send_together(numbered(MESSAGES).chain([last]));
+        assert_eq!(answers(&mut publisher, MESSAGES), all_taken(MESSAGES));
+        readers.iter_mut().for_each(|reader| take(reader, MESSAGES));
+        broker.until("the last one", |_| watching.had_some.lock().unwrap().is_some());
+        let had_some = watching.had_some.lock().unwrap().unwrap();
+        assert_eq!(had_some, if stays { MANY } else { 0 });
+    }
+}
+
 /// They are counted before their publisher is answered.
 #[test]
 fn what_is_acknowledged_was_counted() {
@@ -290,7 +327,7 @@ fn each_exchange_is_told_of() {
     }
 }
 
-/// Fewer come in a turn than fit into a reader's queue, so that their publisher
+/// Fewer come as one than fit into a reader's queue, so that their publisher
 /// waits before there is no room in it (C13).
 #[test]
 fn few_at_a_time_do_not_overrun_a_queue() {
