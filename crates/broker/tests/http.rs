@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 
-use latchlight_broker::{AllowAll, HttpListener, Metrics, Options};
+use latchlight_broker::{AllowAll, Broker, HttpListener, Metrics, Options};
 use latchlight_mqtt::{ProtocolVersion, QoS};
 use support::{Client, Disk, PATIENCE, TestBroker, resuming};
 
@@ -180,6 +180,27 @@ fn the_metrics_are_what_went_by() {
     }
     assert!(samples["mqtt_commit_latency_seconds_count"] >= 1.0);
     assert!(samples["mqtt_received_bytes_total"] > 40.0 && samples["mqtt_sent_bytes_total"] > 20.0);
+}
+
+/// Those that wait for others until they are given to many are measured, too.
+#[test]
+fn messages_for_many_are_measured() {
+    let options = Options { measure_latency: true, ..Options::default() };
+    let broker = TestBroker::with_options(options);
+    let reader = |number| {
+        let id = format!("reader-{number}");
+        let mut reader = Client::connect(broker.address(), V311, &id);
+        reader.subscribe("a", AtLeastOnce);
+        reader
+    };
+    let _readers: Vec<_> = (0..64).map(reader).collect();
+    let mut writer = Client::connect(broker.address(), V311, "writer");
+    for payload in ["1", "2"] {
+        writer.publish("a", payload, AtLeastOnce);
+    }
+    let count =
+        |broker: &Broker| samples(&broker.metrics().text())["mqtt_publish_latency_seconds_count"];
+    broker.until("both are measured", |broker| count(broker) == 2.0);
 }
 
 #[test]
