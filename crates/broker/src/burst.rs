@@ -26,16 +26,16 @@ const DELIVERIES_QOS_1: usize = 32 * 1024;
 /// much longer, above all where each is noted in a store.
 const DELIVERIES_ONE_BY_ONE: usize = 8 * 1024;
 
+/// After so many bytes to all sessions.
+const BYTES: usize = 16 * 1024 * 1024;
+
+/// After so many bytes to each; or half of what an output may hold, if that is
+/// less.
+const BYTES_EACH: usize = 64 * 1024;
+
 /// They go together where no more than one session in so many gets them one by
 /// one.
 const NEARLY_ALL: usize = 8;
-
-/// The same, in bytes to all sessions.
-const BYTES: usize = 16 * 1024 * 1024;
-
-/// The same, in bytes to each; or half of what an output may hold, if that is
-/// less.
-const BYTES_EACH: usize = 64 * 1024;
 
 /// Messages on their way to the same sessions, which do not have them yet:
 /// whoever is subscribed when the first one comes gets all of them (MQTT 5,
@@ -128,7 +128,7 @@ pub(crate) struct Frames {
 }
 
 impl<'a> Together<'a> {
-    fn new(burst: &'a Burst) -> Self {
+    pub(crate) fn new(burst: &'a Burst) -> Self {
         let forward = |gathered: &'a Gathered| Forward::of_message(&gathered.message, gathered.now);
         let messages: Vec<_> = burst.messages.iter().map(forward).collect();
         let payload_bytes = messages.iter().map(|message| message.payload().len() as u64).sum();

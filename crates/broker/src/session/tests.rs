@@ -12,9 +12,11 @@ use proptest::prelude::*;
 use tokio::sync::mpsc;
 
 use super::{Accepted, Answer, ConnectionLimits, Outbound, Receiver};
+use crate::burst::{Burst, Together};
 use crate::counters::Counters;
 use crate::live::{LiveEvent, LiveStatus, Ticket};
 use crate::message::{Forward, Message};
+use crate::topics::Route;
 use crate::{ClientInfo, DropReason, Options, Time};
 
 /// A session and the client at its other end.
@@ -53,6 +55,22 @@ impl Scene {
         let forward = Forward::of_message(&message, self.now);
         let receiver = Receiver { qos, ..Receiver::default() };
         self.outbound.deliver(&forward, &receiver, false, &self.options, &self.counters)
+    }
+
+    /// Gives messages of one QoS as a burst does.
+    fn deliver_together(&mut self, messages: Vec<Message>, qos: QoS) {
+        let route = Arc::new(Route::new("topic", 0));
+        let mut burst = Burst::new(route, messages[0].qos, 0, &self.options);
+        let messages: Vec<_> = messages.into_iter().map(Arc::new).collect();
+        messages.iter().for_each(|message| burst.push(message.clone(), self.now, None));
+        let (together, receiver) = (Together::new(&burst), Receiver { qos, ..Receiver::default() });
+        if !self.outbound.deliver_together(&together, &receiver, &self.options) {
+            for message in &messages {
+                let forward = Forward::of_message(message, self.now);
+                let Self { outbound, options, counters, .. } = self;
+                outbound.deliver(&forward, &receiver, false, options, counters);
+            }
+        }
     }
 
     fn deliver_live(&mut self, deadline: Time) -> mpsc::UnboundedReceiver<LiveEvent> {
@@ -269,6 +287,28 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
+/// One step of a connection's life.
+#[derive(Debug, Clone)]
+enum Turn {
+    Deliver(QoS),
+    /// So many at once.
+    Together(QoS, u8),
+    Acknowledge,
+    /// What waits is looked through, and then goes on.
+    Sift(bool),
+}
+
+fn turn() -> impl Strategy<Value = Turn> {
+    let qos = prop_oneof![Just(QoS::AtMostOnce), Just(QoS::AtLeastOnce), Just(QoS::ExactlyOnce)];
+    let few = prop_oneof![Just(QoS::AtMostOnce), Just(QoS::AtLeastOnce)];
+    prop_oneof![
+        3 => qos.prop_map(Turn::Deliver),
+        3 => (few, 1_u8..5).prop_map(|(qos, count)| Turn::Together(qos, count)),
+        9 => Just(Turn::Acknowledge),
+        1 => any::<bool>().prop_map(Turn::Sift),
+    ]
+}
+
 /// A client that keeps to the standard, and checks that the session does.
 #[derive(Default)]
 struct Model {
@@ -396,5 +436,54 @@ proptest! {
             }
         }
         prop_assert_eq!(firsts, wanted_1);
+    }
+
+    /// Whether they come one by one or together, a connection gets every
+    /// message of QoS 1 and 2 once, each kind in its order, and never more at
+    /// once than it allows.
+    #[test]
+    fn what_goes_together_keeps_to_the_window_and_the_order(
+        turns in prop::collection::vec(turn(), 1..200),
+        window in 1_u16..8,
+    ) {
+        let mut scene = Scene::new();
+        let mut model = Model { window: window.into(), ..Model::default() };
+        scene.connect(window, false);
+        let (mut wanted_1, mut wanted_2, mut next) = (Vec::new(), Vec::new(), 0_u32);
+        let ending = [Turn::Sift(false)].into_iter().chain(std::iter::repeat_n(Turn::Acknowledge, 3000));
+        for turn in turns.into_iter().chain(ending) {
+            let mut numbered = |qos| {
+                next += 1;
+                match qos {
+                    QoS::AtMostOnce => {}
+                    QoS::AtLeastOnce => wanted_1.push(next),
+                    QoS::ExactlyOnce => wanted_2.push(next),
+                }
+                message(&next.to_string(), qos)
+            };
+            match turn {
+                Turn::Deliver(qos) => {
+                    scene.deliver(numbered(qos), QoS::ExactlyOnce);
+                }
+                Turn::Together(qos, count) => {
+                    let messages = (0..count).map(|_| numbered(qos)).collect();
+                    scene.deliver_together(messages, QoS::ExactlyOnce);
+                }
+                Turn::Acknowledge => {
+                    if let Some((packet, id)) = model.answer() {
+                        scene.acknowledge(packet, id);
+                    }
+                }
+                Turn::Sift(true) => scene.outbound.begin_sifting(),
+                Turn::Sift(false) => {
+                    scene.outbound.go_on();
+                    scene.outbound.pump(scene.now, &scene.options, &scene.counters);
+                }
+            }
+            let packets = scene.received();
+            model.receive(packets);
+        }
+        prop_assert_eq!(model.at_least_once, wanted_1);
+        prop_assert_eq!(model.exactly_once, wanted_2);
     }
 }
