@@ -50,7 +50,7 @@ pub(super) fn handle(client: &mut Client, packet: Received<'_>, now: Time) -> Re
     };
     let Some(reason) = reason else { return Ok(Next::Go) };
     client.tell_injector(reason);
-    let store_is_full = client.core.recorder.as_ref().is_some_and(|recorder| recorder.is_full());
+    let store_is_full = |core: &Core| core.recorder.as_ref().is_some_and(|store| store.is_full());
     if let Some(id) = view.packet_id.filter(|_| !is_unspeakable(client, reason, store_is_full)) {
         acknowledge(client, view.qos, id, reason);
     }
@@ -66,7 +66,7 @@ pub(super) fn answer(client: &mut Client, burst: &Burst, tallies: &Tallies) {
         if !reason.is_error() {
             client.batch.received.message(qos, payload);
         }
-        if !is_unspeakable(client, reason, store_is_full) {
+        if !is_unspeakable(client, reason, |_| store_is_full) {
             acknowledge(client, qos, id, reason);
         }
     }
@@ -75,8 +75,12 @@ pub(super) fn answer(client: &mut Client, burst: &Burst, tallies: &Tallies) {
 /// Whether an acknowledgement would be a lie (C14): what a store that cannot
 /// write has refused, a client before MQTT 5 is to send again. Of a full queue
 /// it is not told: one reader that never comes back would stop it for good.
-fn is_unspeakable(client: &Client, reason: ReasonCode, store_is_full: bool) -> bool {
-    reason == ReasonCode::QuotaExceeded && !client.version.is_v5() && store_is_full
+fn is_unspeakable(
+    client: &Client,
+    reason: ReasonCode,
+    store_is_full: impl FnOnce(&Core) -> bool,
+) -> bool {
+    reason == ReasonCode::QuotaExceeded && !client.version.is_v5() && store_is_full(&client.core)
 }
 
 /// Publishes what the interceptors make of a message; as it came, where they

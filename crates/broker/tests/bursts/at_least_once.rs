@@ -1,7 +1,7 @@
 //! Of QoS 1: who acknowledges late or never, who is away, and what the
 //! publisher is told.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use latchlight_broker::{
     AllowAll, Injection, InlinePublish, Interests, Options, ReasonCode, WhenFull,
@@ -10,7 +10,7 @@ use latchlight_mqtt::ProtocolVersion::{V5, V311};
 use latchlight_mqtt::QoS::AtLeastOnce;
 use latchlight_mqtt::{Connect, Packet, PacketId, Publish};
 
-use crate::support::{Client, Diary, Disk, TestBroker, resuming};
+use crate::support::{Client, Diary, Disk, PATIENCE, TestBroker, resuming};
 use crate::{MANY, Watching, allow_many_sockets, subscribers};
 
 /// Numbered ones, their packet ids one more.
@@ -112,6 +112,7 @@ fn what_nobody_has_room_for_is_refused() {
     assert_eq!(broker.inject(&client, Injection::publish(said)), Ok(ReasonCode::QuotaExceeded));
     // One who has room is enough.
     take(&mut readers[0], ROOM);
+    readers[0].drain();
     publisher.send_together(numbered(ROOM));
     assert_eq!(answers(&mut publisher, ROOM), all_taken(ROOM));
     take(&mut readers[0], ROOM);
@@ -140,7 +141,8 @@ fn who_has_no_room_may_be_disconnected() {
     let mut silent = Client::connect(broker.address(), V5, "silent");
     silent.subscribe("t", AtLeastOnce);
     let mut publisher = Client::connect(broker.address(), V5, "publisher");
-    for messages in [1, ROOM - 1] {
+    // One more has room.
+    for messages in [1, ROOM - 2] {
         publisher.send_together(numbered(messages));
         assert_eq!(answers(&mut publisher, messages), all_taken(messages));
         readers.iter_mut().for_each(|reader| take(reader, messages));
@@ -155,40 +157,47 @@ fn who_has_no_room_may_be_disconnected() {
     assert_eq!(broker.counters().queue_full_closed, 1);
 }
 
+/// How many readers had some of 300 messages when the one behind them came:
+/// between what makes 8,192 deliveries and what makes 32,768.
+fn had_some_at_the_last(stay: bool) -> usize {
+    const MESSAGES: u16 = 300;
+    let access = Watching::default();
+    let watching = access.clone();
+    let broker = TestBroker::build(|builder| {
+        builder.options(Options { threads: 1, ..Options::default() }).access(access)
+    });
+    allow_many_sockets();
+    let reader = |number| {
+        let id = format!("reader-{number}");
+        let connect = if stay { resuming(V5, &id) } else { Connect::new(V5, id.as_str()) };
+        let (mut reader, _) = Client::connect_with(broker.address(), connect);
+        reader.subscribe("t", AtLeastOnce);
+        reader
+    };
+    let mut readers: Vec<_> = (0..MANY).map(reader).collect();
+    watching.watch(&readers);
+    let mut publisher = Client::connect(broker.address(), V5, "publisher");
+    // The first one shows how they go.
+    publisher.send_together(numbered(1));
+    assert_eq!(answers(&mut publisher, 1), all_taken(1));
+    readers.iter_mut().for_each(|reader| take(reader, 1));
+    let last = Packet::Publish(Publish::new("last", "x"));
+    publisher.send_together(numbered(MESSAGES).chain([last]));
+    assert_eq!(answers(&mut publisher, MESSAGES), all_taken(MESSAGES));
+    readers.iter_mut().for_each(|reader| take(reader, MESSAGES));
+    broker.until("the last one", |_| watching.had_some.lock().unwrap().is_some());
+    watching.had_some.lock().unwrap().unwrap()
+}
+
 /// What may take long for each is handed out in smaller parts: a reader that
 /// stays has it noted one by one.
 #[test]
 fn who_gets_them_one_by_one_does_not_wait_for_all_of_them() {
-    // Between what makes 8,192 deliveries and what makes 32,768.
-    const MESSAGES: u16 = 300;
-    for stays in [false, true] {
-        let access = Watching::default();
-        let watching = access.clone();
-        let broker = TestBroker::build(|builder| {
-            builder.options(Options { threads: 1, ..Options::default() }).access(access)
-        });
-        allow_many_sockets();
-        let reader = |number| {
-            let id = format!("reader-{number}");
-            let connect = if stays { resuming(V5, &id) } else { Connect::new(V5, id.as_str()) };
-            let (mut reader, _) = Client::connect_with(broker.address(), connect);
-            reader.subscribe("t", AtLeastOnce);
-            reader
-        };
-        let mut readers: Vec<_> = (0..MANY).map(reader).collect();
-        watching.watch(&readers);
-        let mut publisher = Client::connect(broker.address(), V5, "publisher");
-        // The first one shows how they go.
-        publisher.send_together(numbered(1));
-        assert_eq!(answers(&mut publisher, 1), all_taken(1));
-        readers.iter_mut().for_each(|reader| take(reader, 1));
-        let last = Packet::Publish(Publish::new("last", "x"));
-        publisher.send_together(numbered(MESSAGES).chain([last]));
-        assert_eq!(answers(&mut publisher, MESSAGES), all_taken(MESSAGES));
-        readers.iter_mut().for_each(|reader| take(reader, MESSAGES));
-        broker.until("the last one", |_| watching.had_some.lock().unwrap().is_some());
-        let had_some = watching.had_some.lock().unwrap().unwrap();
-        assert_eq!(had_some, if stays { MANY } else { 0 });
+    assert_eq!(had_some_at_the_last(true), MANY);
+    // On a busy machine a turn may be over before all of them are handled.
+    let begun = Instant::now();
+    while had_some_at_the_last(false) > 0 {
+        assert!(begun.elapsed() < PATIENCE, "they never go together");
     }
 }
 
@@ -266,7 +275,7 @@ fn their_answers_wait_for_the_disk() {
     let socket = publisher.stream();
     socket.set_read_timeout(Some(Duration::from_millis(100))).unwrap();
     assert!(socket.peek(&mut [0]).is_err(), "nothing is acknowledged yet");
-    socket.set_read_timeout(Some(crate::support::PATIENCE)).unwrap();
+    socket.set_read_timeout(Some(PATIENCE)).unwrap();
     disk.work();
     assert_eq!(answers(&mut publisher, MESSAGES), all_taken(MESSAGES));
 
@@ -335,8 +344,8 @@ fn few_at_a_time_do_not_overrun_a_queue() {
     let options = Options {
         max_in_flight: 1,
         max_queued_messages: 40,
-        max_pause: crate::support::PATIENCE,
-        stalled_after: crate::support::PATIENCE,
+        max_pause: PATIENCE,
+        stalled_after: PATIENCE,
         ..Options::default()
     };
     let broker = TestBroker::with_options(options);
