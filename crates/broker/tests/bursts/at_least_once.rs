@@ -82,19 +82,24 @@ fn a_small_window_holds_up_its_reader_alone() {
     }
 }
 
-/// Never success for what nobody has room for, and what nobody has taken does
-/// not count as received (C14).
-#[test]
-fn what_nobody_has_room_for_is_refused() {
-    // Bursts of a quarter of what may wait: the last one is taken in part.
-    const ROOM: u16 = 41;
-    let options = Options {
+/// As much as a reader has room for that acknowledges nothing: one is in flight.
+/// Bursts are a quarter of what waits, so that the last one is taken in part.
+const ROOM: u16 = 41;
+
+fn with_little_room() -> Options {
+    Options {
         max_in_flight: 1,
         max_queued_messages: usize::from(ROOM) - 1,
         max_pause: Duration::ZERO,
         ..Options::default()
-    };
-    let broker = TestBroker::with_options(options);
+    }
+}
+
+/// Never success for what nobody has room for, and what nobody has taken does
+/// not count as received (C14).
+#[test]
+fn what_nobody_has_room_for_is_refused() {
+    let broker = TestBroker::with_options(with_little_room());
     let mut readers = subscribers(&broker, "reader", MANY, "t", AtLeastOnce);
     let mut publisher = Client::connect(broker.address(), V5, "publisher");
     publisher.send_together(numbered(ROOM + 3));
@@ -128,14 +133,7 @@ fn what_nobody_has_room_for_is_refused() {
 /// say so, and nobody else.
 #[test]
 fn who_has_no_room_may_be_disconnected() {
-    const ROOM: u16 = 41;
-    let options = Options {
-        max_in_flight: 1,
-        max_queued_messages: usize::from(ROOM) - 1,
-        max_pause: Duration::ZERO,
-        when_full: WhenFull::Disconnect,
-        ..Options::default()
-    };
+    let options = Options { when_full: WhenFull::Disconnect, ..with_little_room() };
     let broker = TestBroker::with_options(options);
     let mut readers = subscribers(&broker, "reader", MANY, "t", AtLeastOnce);
     let mut silent = Client::connect(broker.address(), V5, "silent");
