@@ -130,10 +130,11 @@ counters! {
     retained_messages,
     /// Bytes of retained topics and payloads (gauge).
     retained_bytes,
-    /// Retained messages that were refused at a bound.
+    /// Retained messages for which there was no room.
     retained_refused,
-    /// Messages of QoS 1 and 2 for sessions that outlive their connection,
-    /// dropped because the store did not keep up or could not write.
+    /// Messages that were dropped because the store did not keep up or could not
+    /// write: of QoS 1 and 2, from or for sessions that outlive their
+    /// connection, and retained ones.
     dropped_store_full,
     /// Commits to the store.
     store_commits,

@@ -3,15 +3,16 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use latchlight_mqtt::{Properties, QoS};
+use latchlight_mqtt::{Properties, QoS, ReasonCode};
 
-use crate::ClientInfo;
 use crate::access::PublishRequest;
 use crate::batch::Batch;
 use crate::broker::Core;
 use crate::hooks::Notice;
 use crate::message::{Forward, Message};
 use crate::sys::is_system;
+use crate::tally::Outcome;
+use crate::{ClientInfo, DropReason};
 
 impl Core {
     /// What was allowed when a message came may be forbidden since it is kept:
@@ -48,21 +49,27 @@ impl Core {
         true
     }
 
-    /// Keeps a retained message; false: there is no room for it.
+    /// Keeps a retained message.
+    ///
+    /// # Errors
+    /// There is no room for it, or the store cannot write; that is counted and
+    /// told here.
     pub(crate) fn retain(
         &self,
         forward: &Forward<'_>,
         publisher: Option<&Arc<ClientInfo>>,
         batch: &mut Batch,
-    ) -> bool {
+    ) -> Result<(), Outcome> {
         let message = forward.keep();
         let mut retained = self.shelf(forward.topic()).lock();
         if forward.is_own {
             retained.set_own(message.clone());
-        } else if self.recorder.as_ref().is_some_and(|recorder| recorder.is_full())
-            || retained.set(message.clone(), &self.options).is_err()
-        {
-            return false;
+        } else if self.recorder.as_ref().is_some_and(|recorder| recorder.is_full()) {
+            return Err(self.refuse_for_store(forward));
+        } else if retained.set(message.clone(), &self.options).is_err() {
+            self.counters.retained_refused.one();
+            self.note_dropped(forward, DropReason::RetainedFull);
+            return Err(ReasonCode::QuotaExceeded.into());
         }
         if let Some(recorder) = self.recorder.as_ref().filter(|_| !is_system(&message.topic)) {
             // Still locked: the store gets them in the same order.
@@ -71,6 +78,6 @@ impl Core {
         if self.hooks.wants.messages {
             self.hooks.note(publisher, Notice::Retained(message));
         }
-        true
+        Ok(())
     }
 }

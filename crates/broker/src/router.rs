@@ -17,7 +17,7 @@ use crate::line::{Closing, Line};
 use crate::message::{Forward, Message};
 use crate::session::{Accepted, Receiver};
 use crate::session_handle::Session;
-use crate::tally::Tally;
+use crate::tally::{Outcome, Tally};
 use crate::topics::Route;
 use crate::{ClientInfo, DropReason, InlineMessage, Stop, Time};
 
@@ -140,12 +140,12 @@ impl Core {
     ) -> ReasonCode {
         let route = self.index.route(forward.topic());
         let mut batch = Batch::default();
-        let reason = self.publish(forward, &route, publisher, dup, &mut batch);
+        let outcome = self.publish(forward, &route, publisher, dup, &mut batch);
         batch.flush(self);
-        reason
+        outcome.reason
     }
 
-    /// Gives a message to everyone who gets it; gives what PUBACK says.
+    /// Gives a message to everyone who gets it.
     pub(crate) fn publish(
         &self,
         forward: &Forward<'_>,
@@ -153,23 +153,30 @@ impl Core {
         publisher: Option<Publisher<'_>>,
         dup: bool,
         batch: &mut Batch,
-    ) -> ReasonCode {
+    ) -> Outcome {
         let info = publisher.map(|publisher| publisher.info);
-        if forward.retain && !self.retain(forward, info, batch) {
-            self.counters.retained_refused.one();
-            self.note_dropped(forward, DropReason::RetainedFull);
-            return ReasonCode::QuotaExceeded;
+        if forward.retain
+            && let Err(refused) = self.retain(forward, info, batch)
+        {
+            return refused;
         }
         if forward.is_expired() {
             self.counters.dropped_expired.one();
             self.note_dropped(forward, DropReason::Expired);
-            return ReasonCode::Success;
+            return ReasonCode::Success.into();
         }
-        let reason = self.distribute(forward, route, publisher, dup, batch);
-        if self.hooks.wants.messages && !reason.is_error() {
+        let outcome = self.distribute(forward, route, publisher, dup, batch);
+        if self.hooks.wants.messages && !outcome.reason.is_error() {
             self.hooks.note(info, Notice::Published(forward.keep()));
         }
-        reason
+        outcome
+    }
+
+    /// Refuses a message that the store would have to write.
+    pub(crate) fn refuse_for_store(&self, forward: &Forward<'_>) -> Outcome {
+        self.counters.dropped_store_full.one();
+        self.note_dropped(forward, DropReason::StoreFull);
+        Outcome { reason: ReasonCode::QuotaExceeded, store_is_full: true }
     }
 
     pub(crate) fn note_dropped(&self, forward: &Forward<'_>, reason: DropReason) {
@@ -193,15 +200,15 @@ impl Core {
         publisher: Option<Publisher<'_>>,
         dup: bool,
         batch: &mut Batch,
-    ) -> ReasonCode {
+    ) -> Outcome {
         if route.is_empty() {
             self.counters.messages_unmatched.one();
-            return ReasonCode::NoMatchingSubscribers;
+            return ReasonCode::NoMatchingSubscribers.into();
         }
         let mut tally = Tally::default();
         if self.hooks.steps.select_subscribers {
             let Ok(selected) = self.select(forward, route, publisher) else {
-                return ReasonCode::UnspecifiedError;
+                return ReasonCode::UnspecifiedError.into();
             };
             self.deliver_to_selected(forward, &route.verdicts, selected, batch, &mut tally);
         } else {
@@ -222,7 +229,7 @@ impl Core {
                 batch.is_slow_inline(sink, publisher.info);
             }
         }
-        tally.reason()
+        tally.outcome()
     }
 
     fn deliver_to_all(

@@ -6,6 +6,22 @@ use latchlight_mqtt::ReasonCode;
 use crate::DropReason;
 use crate::session::Accepted;
 
+/// What became of a message, for its publisher.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Outcome {
+    /// What PUBACK and PUBREC say.
+    pub(crate) reason: ReasonCode,
+    /// It was refused where the store could not write. That may have changed
+    /// since.
+    pub(crate) store_is_full: bool,
+}
+
+impl From<ReasonCode> for Outcome {
+    fn from(reason: ReasonCode) -> Self {
+        Self { reason, store_is_full: false }
+    }
+}
+
 /// How many took a message, and how many had no room for it.
 #[derive(Clone, Default)]
 pub(crate) struct Tally {
@@ -29,11 +45,12 @@ impl Tally {
     }
 
     /// Never success for what was dropped by everyone (C14).
-    pub(crate) fn reason(&self) -> ReasonCode {
+    pub(crate) fn outcome(&self) -> Outcome {
         if self.taken == 0 && self.full > 0 {
-            ReasonCode::QuotaExceeded
+            let Self { store_is_full, .. } = *self;
+            Outcome { reason: ReasonCode::QuotaExceeded, store_is_full }
         } else {
-            ReasonCode::Success
+            ReasonCode::Success.into()
         }
     }
 }
@@ -60,12 +77,11 @@ impl Tallies {
         self.each.iter_mut()
     }
 
-    /// What the publisher of each is told, and whether a store that cannot write
-    /// has to do with it.
-    pub(crate) fn reasons(&self) -> impl Iterator<Item = (ReasonCode, bool)> {
+    /// What became of each.
+    pub(crate) fn outcomes(&self) -> impl Iterator<Item = Outcome> {
         self.each.iter().map(|tally| match self.taken {
-            true => (ReasonCode::Success, false),
-            false => (tally.reason(), tally.store_is_full),
+            true => ReasonCode::Success.into(),
+            false => tally.outcome(),
         })
     }
 }

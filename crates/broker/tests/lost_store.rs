@@ -5,8 +5,15 @@
 mod support;
 
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
-use latchlight_broker::{AllowAll, Change, InlinePublish, MemoryStore, SqliteStore, Store};
+use async_trait::async_trait;
+use latchlight_broker::{
+    Access, AllowAll, Change, ClientInfo, ConnectRequest, InlineClient, InlinePublish, MemoryStore,
+    PublishRequest, Refusal, SqliteStore, Store,
+};
 use latchlight_mqtt::{
     Packet, Properties, ProtocolVersion, Publish, QoS, ReasonCode, Subscribe, SubscribeFilter,
     SubscriptionOptions, Unsubscribe, Will,
@@ -286,6 +293,30 @@ fn a_commit_that_does_not_end_is_one_that_fails() {
     assert_eq!(first.next_puback(id), ReasonCode::Success);
 }
 
+/// What was refused is not acknowledged where the version has no word for that,
+/// even if the store can write again before the answer (C14).
+#[test]
+fn a_store_that_comes_back_just_now_makes_no_lie_of_what_it_refused() {
+    let disk = Disk::default();
+    let access = Reviving { disk: disk.clone(), inline: Arc::default(), asked: Arc::default() };
+    let Reviving { inline, asked, .. } = access.clone();
+    let broker = TestBroker::build(|builder| builder.access(access).store(disk.clone()));
+    assert!(inline.set(broker.inline()).is_ok());
+    fail(&disk, &broker);
+    let mut older = Client::connect(broker.address(), V311, "older");
+    let id = older.next_id();
+    let kept = Publish { retain: true, qos: AtLeastOnce, packet_id: Some(id), ..door() };
+    older.send(Packet::Publish(kept.clone()));
+    older.expect_nothing();
+    assert_eq!(asked.load(Ordering::Relaxed), 2);
+
+    older.send(Packet::Publish(Publish { dup: true, ..kept }));
+    assert_eq!(older.next_puback(id), ReasonCode::Success);
+    let mut reader = Client::connect(broker.address(), V311, "reader");
+    reader.subscribe("door", AtLeastOnce);
+    assert_eq!(reader.next_publish().payload, "locked");
+}
+
 /// The store cannot write from now on, and the broker knows.
 fn fail(disk: &Disk, broker: &TestBroker) {
     disk.fail();
@@ -318,4 +349,45 @@ fn on(disk: &Disk) -> TestBroker {
 fn on_file(file: &Path) -> TestBroker {
     let store = SqliteStore::open(file).unwrap();
     TestBroker::build(|builder| builder.access(AllowAll).store(store))
+}
+
+fn door() -> Publish {
+    Publish::new("door", "locked")
+}
+
+/// Lets everybody do everything. When it is asked about the door for the second
+/// time, after the first message for it was refused, the store can write again
+/// before the answer.
+#[derive(Clone)]
+struct Reviving {
+    disk: Disk,
+    inline: Arc<OnceLock<InlineClient>>,
+    asked: Arc<AtomicUsize>,
+}
+
+#[async_trait]
+impl Access for Reviving {
+    async fn authenticate(&self, _: &ConnectRequest<'_>) -> Result<Arc<str>, ReasonCode> {
+        Ok("anybody".into())
+    }
+
+    fn authorize_publish(&self, _: &ClientInfo, of: &PublishRequest<'_>) -> Result<(), Refusal> {
+        if of.topic == "door" && self.asked.fetch_add(1, Ordering::Relaxed) == 1 {
+            let before = self.disk.commits();
+            self.disk.work();
+            let inline = self.inline.get().unwrap();
+            let probe = InlinePublish::new("probe".try_into().unwrap(), "x");
+            let probe = InlinePublish { retain: true, ..probe };
+            // When the second commit begins, the broker has seen the first.
+            while self.disk.commits() < before + 2 {
+                inline.publish(probe.clone());
+                std::thread::sleep(Duration::from_millis(1));
+            }
+        }
+        Ok(())
+    }
+
+    fn authorize_subscribe(&self, _: &ClientInfo, _: &str) -> Result<(), ReasonCode> {
+        Ok(())
+    }
 }

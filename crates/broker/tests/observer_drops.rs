@@ -273,6 +273,7 @@ fn what_the_store_has_no_room_for_is() {
         TestBroker::build(|builder| builder.access(AllowAll).store(disk.clone()).observer(seen));
     let mut kept = reader(&broker, |_| {});
     kept.subscribe("a", AtLeastOnce);
+    let mut known = Client::connect_with(broker.address(), resuming(V5, "known")).0;
     disk.fail();
     // Something to write, so that it is noticed.
     let retained = Publish { retain: true, ..Publish::new("kept", "1") };
@@ -289,6 +290,16 @@ fn what_the_store_has_no_room_for_is() {
     leave(&broker, kept);
     assert_eq!(publish("without one"), ReasonCode::QuotaExceeded);
     losses.expect("reader", "without one", DropReason::StoreFull);
+
+    // Neither is what it would have to keep, nor what it would have to know.
+    assert_eq!(known.publish_retained("b", "kept", AtLeastOnce), ReasonCode::QuotaExceeded);
+    losses.expect("nobody", "kept", DropReason::StoreFull);
+    let id = known.next_id();
+    let publish = Publish { qos: ExactlyOnce, packet_id: Some(id), ..Publish::new("b", "known") };
+    known.send(Packet::Publish(publish));
+    assert_eq!(known.next_pubrec(id), ReasonCode::QuotaExceeded);
+    losses.expect("nobody", "known", DropReason::StoreFull);
+    assert_eq!(broker.counters().dropped_store_full, 4);
     disk.work();
 }
 

@@ -16,7 +16,7 @@ use crate::connection::End;
 use crate::message::Forward;
 use crate::read_buffer::Received;
 use crate::session_handle::Session;
-use crate::tally::Tallies;
+use crate::tally::{Outcome, Tallies};
 use crate::topics::Route;
 use crate::{DropReason, Publication, Stop, Time};
 
@@ -44,15 +44,14 @@ pub(super) fn handle(client: &mut Client, packet: Received<'_>, now: Time) -> Re
         }
     }
     let forward = Forward::of_view(packet, &view, client.version, &route.topic, now);
-    let reason = match client.core.hooks.steps.publish {
+    let outcome = match client.core.hooks.steps.publish {
         true => intercepted(client, &forward, &route, &view)?,
         false => publish(client, &forward, &route, &view)?,
     };
-    let Some(reason) = reason else { return Ok(Next::Go) };
-    client.tell_injector(reason);
-    let store_is_full = |core: &Core| core.recorder.as_ref().is_some_and(|store| store.is_full());
-    if let Some(id) = view.packet_id.filter(|_| !is_unspeakable(client, reason, store_is_full)) {
-        acknowledge(client, view.qos, id, reason);
+    let Some(outcome) = outcome else { return Ok(Next::Go) };
+    client.tell_injector(outcome.reason);
+    if let Some(id) = view.packet_id.filter(|_| is_speakable(client, outcome)) {
+        acknowledge(client, view.qos, id, outcome.reason);
     }
     Ok(Next::Go)
 }
@@ -61,26 +60,22 @@ pub(super) fn handle(client: &mut Client, packet: Received<'_>, now: Time) -> Re
 /// [MQTT-4.6.0-2].
 pub(super) fn answer(client: &mut Client, burst: &Burst, tallies: &Tallies) {
     let qos = QoS::AtLeastOnce;
-    for (gathered, (reason, store_is_full)) in burst.messages.iter().zip(tallies.reasons()) {
+    for (gathered, outcome) in burst.messages.iter().zip(tallies.outcomes()) {
         let Some(Answer { id, payload }) = gathered.answer else { continue };
-        if !reason.is_error() {
+        if !outcome.reason.is_error() {
             client.batch.received.message(qos, payload);
         }
-        if !is_unspeakable(client, reason, |_| store_is_full) {
-            acknowledge(client, qos, id, reason);
+        if is_speakable(client, outcome) {
+            acknowledge(client, qos, id, outcome.reason);
         }
     }
 }
 
-/// Whether an acknowledgement would be a lie (C14): what a store that cannot
+/// Whether an acknowledgement would be no lie (C14): what a store that cannot
 /// write has refused, a client before MQTT 5 is to send again. Of a full queue
 /// it is not told: one reader that never comes back would stop it for good.
-fn is_unspeakable(
-    client: &Client,
-    reason: ReasonCode,
-    store_is_full: impl FnOnce(&Core) -> bool,
-) -> bool {
-    reason == ReasonCode::QuotaExceeded && !client.version.is_v5() && store_is_full(&client.core)
+fn is_speakable(client: &Client, outcome: Outcome) -> bool {
+    !outcome.store_is_full || client.version.is_v5()
 }
 
 /// Publishes what the interceptors make of a message; as it came, where they
@@ -90,11 +85,11 @@ fn intercepted(
     forward: &Forward<'_>,
     route: &Arc<Route>,
     view: &PublishView<'_>,
-) -> Result<Option<ReasonCode>, End> {
+) -> Result<Option<Outcome>, End> {
     let core = client.core.clone();
     let came = forward.keep();
     let Some(original) = Publication::of(&came) else {
-        return Ok(Some(ReasonCode::TopicNameInvalid));
+        return Ok(Some(ReasonCode::TopicNameInvalid.into()));
     };
     let mut publication = original.clone();
     let asked = core.hooks.publish(Some(&client.info), &mut publication);
@@ -103,7 +98,8 @@ fn intercepted(
     }
     if let Err(stop) = asked.and_then(|()| publication.check(&core).map_err(Stop::Refuse)) {
         core.note_stopped(came, stop);
-        return stopped(client, view, stop).map(Some);
+        let reason = stopped(client, view, stop)?;
+        return Ok(Some(reason.into()));
     }
     let message = Arc::new(publication.into_message(forward.now()));
     let route = core.cached_route(&message.topic, &mut client.batch);
@@ -134,22 +130,23 @@ fn publish(
     forward: &Forward<'_>,
     route: &Arc<Route>,
     view: &PublishView<'_>,
-) -> Result<Option<ReasonCode>, End> {
+) -> Result<Option<Outcome>, End> {
     let (topic, qos, retain) = (forward.topic(), forward.qos, forward.retain);
     let request = PublishRequest { topic, qos, retain, will: false };
     let allowed = client.authorize_publish(&request);
     match allowed.and_then(|()| check_format(view)) {
         Ok(()) => {
-            let reason = take(client, forward, route, view);
+            let outcome = take(client, forward, route, view);
             if retain && client.injected.is_none_or(|injected| injected.asks_access) {
                 client.core.recheck_retained(&client.info, &request);
             }
-            Ok(reason)
+            Ok(outcome)
         }
         Err(refusal) => {
             client.core.counters.publishes_refused.one();
             client.core.note_dropped(forward, DropReason::Refused(refusal.reason()));
-            refused(client, view.qos, refusal).map(Some)
+            let reason = refused(client, view.qos, refusal)?;
+            Ok(Some(reason.into()))
         }
     }
 }
@@ -162,7 +159,7 @@ fn take(
     forward: &Forward<'_>,
     route: &Arc<Route>,
     view: &PublishView<'_>,
-) -> Option<ReasonCode> {
+) -> Option<Outcome> {
     let may_wait = view.qos != QoS::ExactlyOnce && client.injected.is_none();
     if may_wait && client.core.may_gather(forward, route) {
         let answer = view.packet_id.map(|id| Answer { id, payload: view.payload.len() });
@@ -182,24 +179,23 @@ fn take(
     let stored = exactly_once.is_some() && session.is_stored();
     if stored && core.recorder.as_ref().is_some_and(|recorder| recorder.is_full()) {
         // That it was taken could not be noted.
-        core.counters.dropped_store_full.one();
-        return Some(ReasonCode::QuotaExceeded);
+        return Some(core.refuse_for_store(forward));
     }
     // That it was taken is part of the commit in which its receivers get it:
     // otherwise it could be taken once more, or never.
     let _together = core.recorder.as_ref().filter(|_| stored).map(|recorder| recorder.together());
     let publisher = super::Publisher { session, info };
-    let reason = core.publish(forward, route, Some(publisher), view.dup, batch);
+    let outcome = core.publish(forward, route, Some(publisher), view.dup, batch);
     // What is not answered was taken, whatever became of it.
     let is_answered = view.packet_id.is_some() || client.injected.is_some();
-    if !(is_answered && reason.is_error()) {
+    if !(is_answered && outcome.reason.is_error()) {
         batch.received.message(view.qos, view.payload.len());
     }
-    if let Some(id) = exactly_once.filter(|_| !reason.is_error()) {
+    if let Some(id) = exactly_once.filter(|_| !outcome.reason.is_error()) {
         session.inbound.lock().take(id);
         note_taken(core, session, batch, id);
     }
-    Some(reason)
+    Some(outcome)
 }
 
 /// Leaves a message until the batch ends, or something else comes.
