@@ -20,17 +20,24 @@ pub fn one_line(error: &anyhow::Error) -> String {
     })
 }
 
-/// What a level lets through. At `info` actix tells each step of its own at
-/// start and stop, which says nothing to who runs this server, and paho that a
+/// What a level lets through. That somebody's request was malformed, actix
+/// calls an error: whoever reaches the server could fill the log with those, and
+/// all of them were answered. At `info` it tells each step of its own at start
+/// and stop, which says nothing to who runs this server, and paho that a
 /// connection is lost, by its place in memory; the link says that itself.
 fn filter(level: &str) -> String {
-    let mut parts = level.split(',').map(str::trim);
-    if parts.any(|part| part.eq_ignore_ascii_case("info")) {
-        // What stands later wins, should the level name it too.
-        format!("actix_server=warn,paho_mqtt=error,{level}")
-    } else {
-        level.to_owned()
+    let parts = || level.split(',').map(str::trim);
+    let is = |name: &str| parts().any(|part| part.eq_ignore_ascii_case(name));
+    let mut directives = Vec::new();
+    if ["info", "warn", "error"].into_iter().any(is) {
+        directives.push("actix_http::h1::dispatcher=off");
     }
+    if is("info") {
+        directives.push("actix_server=warn,paho_mqtt=error");
+    }
+    // What stands later wins, should the level name it too.
+    directives.push(level);
+    directives.join(",")
 }
 
 /// Begins to log as the settings say. The second call in a process changes

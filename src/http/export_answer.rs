@@ -7,7 +7,7 @@ use actix_web::HttpResponse;
 use actix_web::http::Method;
 use actix_web::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
 use bytes::Bytes;
-use futures_util::{Stream, stream};
+use futures_util::{Stream, TryStreamExt as _, stream};
 
 use super::auth::Caller;
 use super::{ApiError, Services};
@@ -21,7 +21,7 @@ pub(super) async fn answer<E: Error + 'static>(
     method: &Method,
     caller: &Caller,
     services: &Services,
-    (records, format, last): (&str, Format, impl Display),
+    (records, format, last): (&'static str, Format, impl Display),
     lines: impl Stream<Item = Result<Bytes, E>> + 'static,
 ) -> Result<HttpResponse, ApiError> {
     let file = format!("attachment; filename=\"latchlight-{records}.{}\"", format.as_str());
@@ -37,5 +37,6 @@ pub(super) async fn answer<E: Error + 'static>(
     let event = Event::of(Kind::Record, &caller.0, "export").detail(&what);
     services.events.record_now(event).await?;
     // What fails on the way cuts the answer off: nobody takes a part for all.
-    Ok(answer.streaming(lines))
+    let note = move |error: &E| tracing::error!(%error, records, "an export is cut off");
+    Ok(answer.streaming(lines.inspect_err(note)))
 }

@@ -1,6 +1,7 @@
 //! What strangers say, as it stands in the log.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read as _, Write as _};
+use std::net::TcpStream;
 use std::process::{Command, Stdio};
 
 use latchlight_client::Connection;
@@ -118,6 +119,24 @@ async fn a_flood_of_publishes_that_are_refused_is_a_few_lines_of_the_log() {
     let why =
         "`latchlight/devices/mallory/up` is acted on: nothing retained goes there, and no will";
     assert_eq!(refused[1]["why"], why);
+}
+
+#[tokio::test]
+async fn requests_that_are_none_make_no_lines_of_the_log() {
+    for level in ["info", "warn,latchlight=info", "error,latchlight=info"] {
+        let server = Server::start_with(json!({ "log": { "level": level } }));
+        for said in ["NONSENSE\r\n\r\n", "GET / HTTP/1.1\r\nHost: x\r\nX: \u{1}\r\n\r\n"] {
+            let mut stranger =
+                TcpStream::connect(server.http.trim_start_matches("http://")).unwrap();
+            stranger.write_all(said.as_bytes()).unwrap();
+            let mut answer = String::new();
+            stranger.read_to_string(&mut answer).unwrap();
+            assert!(answer.starts_with("HTTP/1.1 400 "), "{answer}");
+        }
+        let log = server.stop_and_read_log().await;
+        let errors: Vec<_> = log.iter().filter(|line| line["level"] == "ERROR").collect();
+        assert!(errors.is_empty(), "{errors:#?}");
+    }
 }
 
 #[tokio::test]

@@ -132,10 +132,12 @@ counters! {
     retained_bytes,
     /// Retained messages for which there was no room.
     retained_refused,
-    /// Messages that were dropped because the store did not keep up or could not
-    /// write: of QoS 1 and 2, from or for sessions that outlive their
-    /// connection, and retained ones.
+    /// Messages of QoS 1 and 2 for sessions that outlive their connection,
+    /// dropped because the store did not keep up or could not write.
     dropped_store_full,
+    /// Messages that were not taken for the same reason: retained ones, and
+    /// those of QoS 2 from such sessions.
+    store_refused,
     /// Commits to the store.
     store_commits,
     /// Commits that failed, and were tried again.

@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::time::MissedTickBehavior;
 
 use crate::broker::Core;
+use crate::topics::RouteCache;
 
 /// What each of the broker's threads calls then.
 pub(crate) type GiveBack = Arc<dyn Fn() + Send + Sync>;
@@ -52,7 +53,7 @@ pub(crate) async fn watch(core: Arc<Core>, give_back: GiveBack) {
             () = core.stop.cancelled() => return,
         }
         if ebb.look(core.counters.connections.get() + core.counters.sessions.get()) {
-            core.forget_stale_routes();
+            RouteCache::of_this_thread(|cache| cache.forget_stale(&core.index));
             give_back();
         }
     }

@@ -1,13 +1,9 @@
 //! The way of a message from its publisher to everyone who gets it.
 
-use std::borrow::Borrow;
-use std::cell::RefCell;
-use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use latchlight_mqtt::ReasonCode;
 use parking_lot::MutexGuard;
-use rustc_hash::FxHashSet;
 
 use crate::batch::{Batch, Then};
 use crate::broker::Core;
@@ -18,18 +14,11 @@ use crate::message::{Forward, Message};
 use crate::session::{Accepted, Receiver};
 use crate::session_handle::Session;
 use crate::tally::{Outcome, Tally};
-use crate::topics::Route;
+use crate::topics::{Route, RouteCache};
 use crate::{ClientInfo, DropReason, InlineMessage, Stop, Time};
 
 /// More levels than this are never taken, whatever the options say.
 const LEVELS: usize = 1024;
-
-/// How many routes a thread keeps.
-const ROUTES: usize = 16 * 1024;
-
-/// About how many bytes they take, all but the last: it forgets them and
-/// begins anew.
-const ROUTE_BYTES: usize = 16 * 1024 * 1024;
 
 /// How much a route counts that is made, next to a message: the clock is
 /// looked at.
@@ -38,52 +27,6 @@ const ROUTE_WORK: usize = 16;
 /// How many receivers count as much as a message.
 pub(crate) const RECEIVERS: usize = 8;
 
-thread_local! {
-    static CACHE: RefCell<Cache> = RefCell::default();
-}
-
-#[derive(Default)]
-struct Cache {
-    generation: u64,
-    routes: FxHashSet<ByTopic>,
-    bytes: usize,
-}
-
-/// A route, found by its topic.
-struct ByTopic(Arc<Route>);
-
-impl Borrow<str> for ByTopic {
-    fn borrow(&self) -> &str {
-        &self.0.topic
-    }
-}
-
-impl Hash for ByTopic {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        self.0.topic.hash(state);
-    }
-}
-
-impl PartialEq for ByTopic {
-    fn eq(&self, other: &Self) -> bool {
-        self.0.topic == other.0.topic
-    }
-}
-
-impl Eq for ByTopic {}
-
-impl Cache {
-    fn clear(&mut self) {
-        self.routes.clear();
-        self.bytes = 0;
-    }
-
-    fn insert(&mut self, route: &Arc<Route>) {
-        self.bytes += route.size();
-        self.routes.insert(ByTopic(route.clone()));
-    }
-}
-
 /// Who publishes.
 #[derive(Clone, Copy)]
 pub(crate) struct Publisher<'a> {
@@ -91,44 +34,15 @@ pub(crate) struct Publisher<'a> {
     pub(crate) info: &'a Arc<ClientInfo>,
 }
 
-/// Empties this thread's cache: another broker is to use the thread.
-#[cfg(feature = "testing")]
-pub(crate) fn forget_routes() {
-    CACHE.take();
-}
-
 impl Core {
-    /// What this thread keeps of subscriptions that have changed since.
-    pub(crate) fn forget_stale_routes(&self) {
-        CACHE.with(|cache| {
-            let mut cache = cache.borrow_mut();
-            if cache.generation != self.index.generation() {
-                *cache = Cache::default();
-            }
-        });
-    }
-
     /// The route of a topic, from the thread's cache where it is good still.
     pub(crate) fn cached_route(&self, topic: &str, batch: &mut Batch) -> Arc<Route> {
-        CACHE.with(|cache| {
-            let mut cache = cache.borrow_mut();
-            let generation = self.index.generation();
-            let is_full = cache.routes.len() >= ROUTES || cache.bytes >= ROUTE_BYTES;
-            if cache.generation != generation || is_full {
-                cache.clear();
-                cache.generation = generation;
-            }
-            if let Some(known) = cache.routes.get(topic) {
-                return known.0.clone();
-            }
+        let route = |cache: &mut RouteCache| cache.route(&self.index, topic);
+        let (route, is_new) = RouteCache::of_this_thread(route);
+        if is_new {
             batch.work += ROUTE_WORK;
-            let route = Arc::new(self.index.route(topic));
-            // The index may have changed since: such a route is not kept.
-            if route.generation == generation && self.index.generation() == generation {
-                cache.insert(&route);
-            }
-            route
-        })
+        }
+        route
     }
 
     /// Publishes what does not come from a socket.
@@ -172,9 +86,9 @@ impl Core {
         outcome
     }
 
-    /// Refuses a message that the store would have to write.
+    /// Refuses a message that the store would have to write, and cannot.
     pub(crate) fn refuse_for_store(&self, forward: &Forward<'_>) -> Outcome {
-        self.counters.dropped_store_full.one();
+        self.counters.store_refused.one();
         self.note_dropped(forward, DropReason::StoreFull);
         Outcome { reason: ReasonCode::QuotaExceeded, store_is_full: true }
     }

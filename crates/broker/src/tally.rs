@@ -47,7 +47,7 @@ impl Tally {
     /// Never success for what was dropped by everyone (C14).
     pub(crate) fn outcome(&self) -> Outcome {
         if self.taken == 0 && self.full > 0 {
-            let Self { store_is_full, .. } = *self;
+            let store_is_full = self.store_is_full;
             Outcome { reason: ReasonCode::QuotaExceeded, store_is_full }
         } else {
             ReasonCode::Success.into()
@@ -83,5 +83,43 @@ impl Tallies {
             true => ReasonCode::Success.into(),
             false => tally.outcome(),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use DropReason::{QueueFull, StoreFull};
+
+    #[test]
+    fn only_what_nobody_took_is_refused_and_the_store_is_named_if_it_had_a_part() {
+        let (success, refused) = (ReasonCode::Success, ReasonCode::QuotaExceeded);
+        let cases: &[(&[Accepted], ReasonCode, bool)] = &[
+            (&[], success, false),
+            (&[Accepted::Not(None)], success, false),
+            (&[Accepted::Full(QueueFull)], refused, false),
+            (&[Accepted::Disconnect, Accepted::Not(None)], refused, false),
+            (&[Accepted::Full(StoreFull)], refused, true),
+            (&[Accepted::Full(StoreFull), Accepted::Full(QueueFull)], refused, true),
+            (&[Accepted::Full(QueueFull), Accepted::Full(StoreFull)], refused, true),
+            (&[Accepted::Full(StoreFull), Accepted::Yes(None)], success, false),
+            (&[Accepted::Yes(Some(1)), Accepted::Full(StoreFull)], success, false),
+        ];
+        for (accepted, reason, store_is_full) in cases {
+            let mut tally = Tally::default();
+            accepted.iter().for_each(|one| tally.add(*one));
+            let expected = Outcome { reason: *reason, store_is_full: *store_is_full };
+            assert_eq!(tally.outcome(), expected, "{accepted:?}");
+        }
+    }
+
+    #[test]
+    fn who_took_all_of_them_took_each() {
+        let mut tallies = Tallies::new(2);
+        tallies.each().for_each(|tally| tally.add(Accepted::Full(StoreFull)));
+        let refused = Outcome { reason: ReasonCode::QuotaExceeded, store_is_full: true };
+        assert_eq!(tallies.outcomes().collect::<Vec<_>>(), [refused; 2]);
+        tallies.all_taken();
+        assert_eq!(tallies.outcomes().collect::<Vec<_>>(), [ReasonCode::Success.into(); 2]);
     }
 }

@@ -13,6 +13,7 @@ use crate::broker::Prepared;
 use crate::store::ByHand;
 use crate::threads::Threads;
 use crate::time::Clock;
+use crate::topics::RouteCache;
 use crate::{Broker, BrokerBuilder, MemoryConnector, MemoryStream, Time};
 
 /// A broker that is driven step by step.
@@ -43,7 +44,8 @@ impl StillBroker {
     /// # Errors
     /// The store cannot be read, or a listener not be had.
     pub fn serve(builder: BrokerBuilder, unix: u64) -> std::io::Result<Self> {
-        crate::router::forget_routes();
+        // Of another broker, whose generations are as these.
+        RouteCache::of_this_thread(|cache| *cache = RouteCache::default());
         let mut runtime = tokio::runtime::Builder::new_current_thread();
         let runtime = runtime.enable_time().start_paused(true).build()?;
         let entered = runtime.enter();

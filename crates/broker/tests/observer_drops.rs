@@ -299,7 +299,9 @@ fn what_the_store_has_no_room_for_is() {
     known.send(Packet::Publish(publish));
     assert_eq!(known.next_pubrec(id), ReasonCode::QuotaExceeded);
     losses.expect("nobody", "known", DropReason::StoreFull);
-    assert_eq!(broker.counters().dropped_store_full, 4);
+    let counters = broker.counters();
+    assert_eq!((counters.dropped_store_full, counters.store_refused), (2, 2));
+    assert_eq!(counters.retained_refused, 0);
     disk.work();
 }
 

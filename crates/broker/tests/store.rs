@@ -256,6 +256,7 @@ fn a_store_that_cannot_write_is_no_lie_and_stops_nobody_else() {
     reader.subscribe("kept", AtLeastOnce);
     reader.vanish();
     all_committed(&broker);
+    let mut stays = resume(&broker, V311, "stays").0;
     disk.fail();
     let mut first = Client::connect(broker.address(), V5, "first");
     let id = first.next_id();
@@ -277,6 +278,11 @@ fn a_store_that_cannot_write_is_no_lie_and_stops_nobody_else() {
         older.send(Packet::Publish(publish));
     }
     older.expect_nothing();
+    // Nor that it was taken, if that cannot be kept.
+    let packet_id = Some(stays.next_id());
+    let publish = Publish { qos: ExactlyOnce, packet_id, ..Publish::new("nobody/listens", "2") };
+    stays.send(Packet::Publish(publish));
+    stays.expect_nothing();
     let mut bystander = Client::connect(broker.address(), V311, "bystander");
     bystander.subscribe("fleeting", AtLeastOnce);
     assert_eq!(second.publish("fleeting", "3", AtLeastOnce), ReasonCode::Success);

@@ -125,6 +125,7 @@ impl Page<'_> {
         let reasons = [
             ("not_allowed", counters.publishes_refused),
             ("retained_full", counters.retained_refused),
+            ("store_full", counters.store_refused),
         ];
         self.counters("refused_messages", help, "reason", &reasons)
     }

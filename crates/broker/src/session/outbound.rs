@@ -249,10 +249,6 @@ impl Outbound {
         if qos == QoS::AtMostOnce {
             return self.deliver_at_most_once(forward, receiver, retain, options, counters);
         }
-        let is_full = counters.waiting_bytes.get() >= options.max_waiting_bytes as u64;
-        if (self.durable || receiver.share.is_some()) && is_full {
-            return Accepted::Full(DropReason::QueueFull);
-        }
         let idle = self.may_send(qos, 1, options);
         let Some(sender) =
             self.sender.as_mut().filter(|sender| idle && sender.out.len() <= options.high_water)
@@ -262,10 +258,14 @@ impl Outbound {
             }
             return self.enqueue(kept(forward, qos, receiver, retain), options, counters);
         };
+        let is_kept = self.durable || receiver.share.is_some();
+        if is_kept && let Some(why) = full(self.log.as_deref(), options, counters) {
+            return Accepted::Full(why);
+        }
         if forward.size() > sender.limits.max_packet_size as usize {
             return Accepted::Not(Some(DropReason::TooLarge));
         }
-        if !(self.durable || receiver.share.is_some()) {
+        if !is_kept {
             let id = self.in_flight.open(qos, None, None);
             return match sender.send(forward, receiver, first_byte(qos, retain), Some(id)) {
                 true => {
@@ -277,9 +277,6 @@ impl Outbound {
                     Accepted::Not(Some(DropReason::TooLarge))
                 }
             };
-        }
-        if self.log.as_ref().is_some_and(|log| log.is_full()) {
-            return Accepted::Full(DropReason::StoreFull);
         }
         let mut kept = kept(forward, qos, receiver, retain);
         kept.stored = self.log.as_mut().map(|log| log.next());
@@ -332,12 +329,9 @@ impl Outbound {
         if self.sender.is_none() && !self.durable {
             return Accepted::Not(None);
         }
-        if counters.waiting_bytes.get() >= options.max_waiting_bytes as u64 {
-            return Accepted::Full(DropReason::QueueFull);
-        }
         let log = self.log.as_mut().filter(|_| kept.qos != QoS::AtMostOnce);
-        if log.as_ref().is_some_and(|log| log.is_full()) {
-            return Accepted::Full(DropReason::StoreFull);
+        if let Some(why) = full(log.as_deref().map(|log| &**log), options, counters) {
+            return Accepted::Full(why);
         }
         kept.stored = log.map(|log| log.next());
         let is_there = self.is_connected() && !self.finished;
@@ -411,6 +405,16 @@ impl Outbound {
     fn has_room(&self, count: usize, options: &Options) -> bool {
         self.window(options) >= count && self.in_flight.bytes() < options.max_queued_bytes
     }
+}
+
+/// Why nothing more is kept for anybody, if so. The store comes first: it is
+/// why what was sent cannot be acknowledged, and waits.
+fn full(log: Option<&SessionLog>, options: &Options, counters: &Counters) -> Option<DropReason> {
+    if log.is_some_and(SessionLog::is_full) {
+        return Some(DropReason::StoreFull);
+    }
+    let is_full = counters.waiting_bytes.get() >= options.max_waiting_bytes as u64;
+    is_full.then_some(DropReason::QueueFull)
 }
 
 fn kept(forward: &Forward<'_>, qos: QoS, receiver: &Receiver, retain: bool) -> Kept {

@@ -7,6 +7,7 @@ mod levels;
 mod node;
 mod retained;
 mod route;
+mod route_cache;
 #[cfg(test)]
 mod tests;
 
@@ -15,3 +16,4 @@ pub(crate) use index::{Index, Subscriber, Subscription};
 pub(crate) use levels::Levels;
 pub(crate) use retained::{Page, Retained};
 pub(crate) use route::{Route, Target};
+pub(crate) use route_cache::RouteCache;
