@@ -89,7 +89,11 @@ pub(super) fn run(command: TlsCommand) -> anyhow::Result<()> {
         TlsCommand::Revoke { id, folder } => {
             let authority = folder.authority()?;
             authority.revoke_device(&id)?;
-            print(format!("{id} is on {}", authority.revocation_list().display()))
+            print(format!(
+                "{id} is on {}; its certificate and key are no longer in {}",
+                authority.revocation_list().display(),
+                authority.folder().display(),
+            ))
         }
         TlsCommand::Show { config } => show(config),
     }

@@ -1,9 +1,10 @@
 //! What SQLite alone needs: its file, its settings, and what to do with a file
 //! that is torn.
 
+use std::borrow::Cow;
 use std::fs::OpenOptions;
 use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::str::FromStr as _;
 
 use anyhow::Context as _;
@@ -31,10 +32,27 @@ pub(super) fn options(url: Option<&str>, data: &Path) -> anyhow::Result<AnyConne
         Some(url) => SqliteConnectOptions::from_str(url).context("read database.url")?,
         None => SqliteConnectOptions::new().filename(data.join(FILE)),
     };
+    let path = without_parents(options.get_filename());
     // sqlx forgets this one where it makes a URL of a path.
-    let path = options.get_filename().to_string_lossy().replace('%', "%25");
+    let path = path.to_string_lossy().replace('%', "%25");
     let url = options.filename(path).create_if_missing(true).to_url_lossy();
     AnyConnectOptions::from_url(&url).context("read database.url")
+}
+
+/// The same file by a path without `..`: in a URL, as which sqlx keeps a path,
+/// that goes back over what stands before it, the first folder or a link.
+fn without_parents(file: &Path) -> Cow<'_, Path> {
+    if !file.components().any(|part| part == Component::ParentDir) {
+        return Cow::Borrowed(file);
+    }
+    let (folder, name) = (file.parent(), file.file_name());
+    let whole = folder.zip(name).and_then(|(folder, name)| {
+        let folder = folder.canonicalize().ok()?;
+        Some(folder.join(name))
+    });
+    // A folder that is not there is named in full.
+    let whole = whole.or_else(|| std::path::absolute(file).ok());
+    whole.map_or(Cow::Borrowed(file), Cow::Owned)
 }
 
 /// Where the file is; nowhere, where the settings name another database.
@@ -111,4 +129,35 @@ pub(super) async fn is_whole(connection: &mut Connection) -> Result<bool, sqlx::
     // What was to be rolled back is, when this has been answered.
     connection.ping().await?;
     Ok(!connection.is_in_transaction())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[test]
+    fn the_database_is_in_the_data_folder_however_that_is_named() {
+        let folder = tempfile::TempDir::new().unwrap();
+        let folder = folder.path().canonicalize().unwrap();
+        std::fs::create_dir_all(folder.join("house/far/away")).unwrap();
+        std::os::unix::fs::symlink(folder.join("house/far/away"), folder.join("link")).unwrap();
+        let here = std::env::current_dir().unwrap();
+        for (data, is) in [
+            (folder.join("house"), folder.join("house")),
+            (folder.join("house/far/../far"), folder.join("house/far")),
+            // Where the link leads, and not where it stands.
+            (folder.join("link/.."), folder.join("house/far")),
+            (PathBuf::from(".."), here.parent().unwrap().to_owned()),
+            (PathBuf::from("src/../src"), here.join("src")),
+            (PathBuf::from("src"), PathBuf::from("src")),
+        ] {
+            let options = options(None, &data).unwrap();
+            let options = SqliteConnectOptions::from_url(&options.database_url).unwrap();
+            let file = options.get_filename();
+            let said = file.strip_prefix("./").unwrap_or(file);
+            assert_eq!(said, is.join(FILE), "{}", data.display());
+        }
+    }
 }

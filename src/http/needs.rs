@@ -44,14 +44,7 @@ impl Needs {
                 return Err(ApiError::NotAllowed(why.to_owned()));
             }
         };
-        let mut missing = String::new();
-        for scope in scopes.iter() {
-            match permissions.may(principal, scope) {
-                Ok(()) => return Ok(()),
-                Err(why) => missing = why,
-            }
-        }
-        Err(ApiError::Scope(missing, scopes))
+        permissions.may_any(principal, scopes).map_err(|why| ApiError::Scope(why, scopes))
     }
 }
 

@@ -40,14 +40,22 @@ impl Permissions {
     /// # Errors
     /// Not, and why.
     pub fn may(&self, principal: &Principal, scope: Scope) -> Result<(), String> {
+        self.may_any(principal, Scopes::from_iter([scope]))
+    }
+
+    /// The same where one of these scopes is enough.
+    ///
+    /// # Errors
+    /// Not, and why.
+    pub fn may_any(&self, principal: &Principal, wanted: Scopes) -> Result<(), String> {
         match &principal.who {
             Who::Operator => Ok(()),
             Who::Account { id, epoch, scopes, .. } => {
                 let account = self.account(*id, *epoch)?;
-                has(*scopes, &account, scope)
+                has_any(*scopes, &account, wanted)
             }
             Who::Device(_) | Who::Plugin(_) | Who::Topic(_) => {
-                Err(format!("{principal} has no scope `{scope}`"))
+                Err(format!("{principal} has no scope {}", one_of(wanted)))
             }
         }
     }
@@ -256,8 +264,12 @@ fn has(scopes: Scopes, account: &Account, scope: Scope) -> Result<(), String> {
 
 fn has_any(scopes: Scopes, account: &Account, wanted: Scopes) -> Result<(), String> {
     if scopes.both(account.allowed_scopes()).both(wanted).is_empty() {
-        let wanted: Vec<_> = wanted.iter().map(|scope| format!("`{scope}`")).collect();
-        return Err(format!("{} lacks the scope {}", account.name, wanted.join(" or ")));
+        return Err(format!("{} lacks the scope {}", account.name, one_of(wanted)));
     }
     Ok(())
+}
+
+fn one_of(wanted: Scopes) -> String {
+    let wanted: Vec<_> = wanted.iter().map(|scope| format!("`{scope}`")).collect();
+    wanted.join(" or ")
 }

@@ -91,7 +91,8 @@ impl Authority {
         Ok(Some(Self { folder: folder.to_owned(), issuer }))
     }
 
-    pub(super) fn folder(&self) -> &Path {
+    /// Where its files are.
+    pub fn folder(&self) -> &Path {
         &self.folder
     }
 

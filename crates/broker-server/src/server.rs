@@ -84,7 +84,7 @@ impl Server {
     /// as it is (C25).
     fn reload(&mut self) {
         match self.try_reload() {
-            Ok(changed) => tracing::info!(sessions_not_kept = changed, "reloaded"),
+            Ok(changed) => tracing::info!(ended_or_disconnected = changed, "reloaded"),
             Err(error) => {
                 tracing::error!(error = %format!("{error:#}"), "not reloaded: everything stays as it is");
             }

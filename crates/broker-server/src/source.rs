@@ -56,8 +56,8 @@ impl Source {
             Self::File(file) => {
                 let folder = file.parent().unwrap_or(Path::new(""));
                 document::read_and_check(file, |mut config: Config| {
-                    config.place(folder);
                     config.check().map_err(DocumentError::mistake)?;
+                    config.place(folder);
                     Ok(config)
                 })?
             }

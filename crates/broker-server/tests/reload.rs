@@ -102,6 +102,9 @@ fn a_bad_file_of_any_kind_keeps_all_that_there_was_and_is_named_with_what_is_wro
     let twice = config(&["address: '127.0.0.1:1'", "address: '127.0.0.1:1'"], "");
     let plain = config(&["address: '0.0.0.0:0'"], "");
     let loud = config(&[TLS], "log:\n  level: loud");
+    let threads = config(&[TLS], "options:\n  threads: 1025");
+    let store = config(&[TLS], "store: http://127.0.0.1:6379");
+    let nowhere = config(&[TLS], "store: ''");
     other.revoke_none(folder, "revoked.pem");
     std::fs::copy(folder.path("ca.pem"), folder.path("devices.pem")).unwrap();
     let more = "client_ca: devices.pem, client_certificates: optional, client_crl: revoked.pem";
@@ -137,6 +140,19 @@ fn a_bad_file_of_any_kind_keeps_all_that_there_was_and_is_named_with_what_is_wro
         ("users.yaml", Text("users: {a: {}, a: {}}"), &["users: `a` stands here twice", "(line 1"]),
         (
             "users.yaml",
+            Text("users: {}\nacl: []\nusers: {}"),
+            &["`users` stands here twice", "(line 3"],
+        ),
+        (
+            "broker.yaml",
+            Text("options: {}\noptions: {}"),
+            &["`options` stands here twice", "(line 2"],
+        ),
+        ("broker.yaml", Text(&threads), &["options.threads: 1025 is more than 1024", "(line 5,"]),
+        ("broker.yaml", Text(&store), &["store: `http` is not supported", "redis://", "(line 4,"]),
+        ("broker.yaml", Text(&nowhere), &["store: nothing is said", "a folder", "(line 4,"]),
+        (
+            "users.yaml",
             Text("auth: [{remote: 1.2.3.4/33, allow: true}]"),
             &["auth[0].remote", "(line 1"],
         ),
@@ -169,7 +185,7 @@ fn a_bad_file_of_any_kind_keeps_all_that_there_was_and_is_named_with_what_is_wro
         std::fs::write(&path, good).unwrap();
     }
     served.running.signal("HUP");
-    assert!(served.running.until("reloaded").contains("sessions_not_kept=0"));
+    assert!(served.running.until("reloaded").contains("ended_or_disconnected=0"));
     assert!(!served.running.seen.iter().any(|line| line.contains("from the next start")));
     assert!(served.lets_in("bob", &served.folder.argument("ca.pem"), "at last"));
     assert_eq!(served.held.next(), "x at last");
@@ -202,7 +218,7 @@ fn what_counts_later_is_said() {
                 log: {format: json, level: 'info,latchlight_broker=debug'}";
     served.folder.write("broker.yaml", &config(&[plain, TLS], rest));
     served.running.signal("HUP");
-    served.running.until("sessions_not_kept=0");
+    served.running.until("ended_or_disconnected=0");
     let said = served.running.seen.iter().filter(|line| line.contains("from the next start"));
     let keys: Vec<_> = said.map(|line| line.split('"').nth(1).unwrap()).collect();
     let wanted =
@@ -216,7 +232,7 @@ fn what_counts_later_is_said() {
     let new = Authority::new(&served.folder);
     new.sign(&served.folder, "server");
     served.running.signal("HUP");
-    served.running.until("sessions_not_kept=0");
+    served.running.until("ended_or_disconnected=0");
     assert!(served.lets_in("alice", &served.folder.argument("ca.pem"), "new"));
     assert_eq!(served.held.next(), "x new");
 
@@ -254,7 +270,7 @@ fn sighup_reloads_the_ledger_and_a_bad_file_keeps_the_old_one() {
     // C11: who is gone is disconnected.
     folder.write("users.yaml", &format!("users:\n{}{acl}", user("bob", &bob)));
     running.signal("HUP");
-    assert!(running.until("reloaded").contains("sessions_not_kept=1"));
+    assert!(running.until("reloaded").contains("ended_or_disconnected=1"));
     assert!(subscriber.rest().contains("DISCONNECT (135)"));
     assert!(!running.publish(&[&as_alice[..], &["-m", "x"]].concat()));
 }

@@ -160,8 +160,7 @@ fn read_json<T: DeserializeOwned>(text: &str) -> Result<T, String> {
 
 fn read_yaml<T: DeserializeOwned>(text: &str) -> Result<T, String> {
     let options = serde_saphyr::options! {
-        // Passed on, so that the reader of the value refuses them, as in JSON.
-        duplicate_keys: serde_saphyr::DuplicateKeyPolicy::LastWins,
+        duplicate_keys: serde_saphyr::DuplicateKeyPolicy::Error,
         strict_booleans: true,
         with_snippet: false,
     };
@@ -176,7 +175,12 @@ fn read_yaml<T: DeserializeOwned>(text: &str) -> Result<T, String> {
         let (line, column) = error
             .location()
             .map_or((0, 0), |location| (as_usize(location.line()), as_usize(location.column())));
-        let said = error.to_string();
+        let said = match &error {
+            serde_saphyr::Error::DuplicateMappingKey { key: Some(key), .. } => {
+                format!("`{key}` stands here twice")
+            }
+            error => error.to_string(),
+        };
         let place = format!(" at line {line}, column {column}");
         let said = said.strip_suffix(&place).unwrap_or(&said);
         describe(path.as_deref().unwrap_or("."), said, line, column)
@@ -189,8 +193,8 @@ fn as_usize(number: impl TryInto<usize>) -> usize {
 
 fn describe(path: &str, said: &str, line: usize, column: usize) -> String {
     let said = without_values(said);
-    match path {
-        // The second is what is left of a path where the text ends.
+    // What is left of a path where the text ends, or a key is no good.
+    match path.strip_suffix(".?").unwrap_or(path) {
         "." | "?" => format!("{said} (line {line}, column {column})"),
         path => format!("{path}: {said} (line {line}, column {column})"),
     }

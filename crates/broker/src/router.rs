@@ -37,12 +37,9 @@ pub(crate) struct Publisher<'a> {
 impl Core {
     /// The route of a topic, from the thread's cache where it is good still.
     pub(crate) fn cached_route(&self, topic: &str, batch: &mut Batch) -> Arc<Route> {
-        let route = |cache: &mut RouteCache| cache.route(&self.index, topic);
-        let (route, is_new) = RouteCache::of_this_thread(route);
-        if is_new {
-            batch.work += ROUTE_WORK;
-        }
-        route
+        RouteCache::of_this_thread(|cache| {
+            cache.route(&self.index, topic, || batch.work += ROUTE_WORK)
+        })
     }
 
     /// Publishes what does not come from a socket.

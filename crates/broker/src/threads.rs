@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use tokio::runtime::Handle;
+use tokio::runtime::{Handle, Runtime};
 use tokio::sync::mpsc;
 use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
@@ -170,9 +170,16 @@ impl Threads {
         let count = core.options.threads.max(1);
         #[cfg(target_os = "linux")]
         crate::open_files::make_room(core.options.max_connections);
-        let (mut hands, mut threads) = (Vec::new(), Vec::new());
+        let (mut hands, mut threads) = (Vec::new(), Vec::<(Runtime, Bench)>::new());
         for _ in 0..count {
-            let runtime = parking::runtime(core.options.busy_poll)?;
+            let runtime = match parking::runtime(core.options.busy_poll) {
+                Ok(runtime) => runtime,
+                Err(error) => {
+                    // The embedder's runtime cannot wait for their end.
+                    threads.into_iter().for_each(|(runtime, _)| runtime.shutdown_background());
+                    return Err(error);
+                }
+            };
             let (hand, bench) = hand(runtime.handle());
             hands.push(hand);
             threads.push((runtime, bench));

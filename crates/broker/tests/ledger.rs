@@ -172,6 +172,25 @@ fn what_is_wrong_in_a_file_is_named_with_its_path_and_never_shown() {
         let error = document::read_str::<LedgerRules>(twice, format).unwrap_err().to_string();
         assert!(error.contains("users") && error.contains("`alice` stands here twice"), "{error}");
     }
+    // Of two sections, neither is passed over: one may shut out whom the other
+    // lets in.
+    for (twice, said, format) in [
+        (r#"{"users": {}, "users": {}}"#, "duplicate field `users` (line 1, column", Format::Json),
+        ("users: {}\nacl: []\nusers: {}\n", "`users` stands here twice (line 3,", Format::Yaml),
+        (
+            "users: {a: {disallow: true, disallow: false}}\n",
+            "users.a: `disallow` stands here twice (line 1,",
+            Format::Yaml,
+        ),
+        (
+            "acl:\n  - filters: {a: deny}\n    filters: {}\n",
+            "acl[0]: `filters` stands here twice (line 3,",
+            Format::Yaml,
+        ),
+    ] {
+        let error = document::read_str::<LedgerRules>(twice, format).unwrap_err().to_string();
+        assert!(error.contains(said), "{twice}: {error}");
+    }
 }
 
 #[test]

@@ -57,6 +57,10 @@ async fn a_narrower_scope_is_had_and_kept_and_a_wider_one_is_not() {
     assert!(answer.problem(403, "insufficient-scope").contains("admin"), "{answer:?}");
     let challenge = answer.header("www-authenticate");
     assert!(challenge.contains(r#"error="insufficient_scope", scope="admin""#), "{challenge}");
+    // Where one of several is enough, all of them are named, the least first.
+    let answer = server.get_as(token, "/metrics").await;
+    let missing = answer.problem(403, "insufficient-scope");
+    assert!(missing.contains("lacks the scope `metrics:read` or `admin`"), "{missing}");
     let mut form = vec![("grant_type", "refresh_token"), ("scope", "admin devices:read")];
     form.push(("refresh_token", granted["refresh_token"].as_str().unwrap()));
     let granted = server.post_form(TOKEN, &form).await.json();

@@ -21,6 +21,9 @@ pub(crate) use options::OptionsConfig;
 pub(crate) use seconds::Seconds;
 pub(crate) use store::{StoreConfig, StorePrefix};
 
+/// More threads than any machine has cores for.
+const MOST_THREADS: usize = 1024;
+
 /// All of the configuration.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -66,6 +69,13 @@ impl Config {
                 let key = if listener.socket.is_some() { "socket" } else { "address" };
                 return Err(format!("listeners[{number}].{key}: another one has it already"));
             }
+        }
+        if self.options.threads > MOST_THREADS {
+            let threads = self.options.threads;
+            return Err(format!("options.threads: {threads} is more than {MOST_THREADS}"));
+        }
+        if let Some(store) = &self.store {
+            store.check().map_err(|error| format!("store: {error}"))?;
         }
         self.access.check()?;
         self.http.check()?;

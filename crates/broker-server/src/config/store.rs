@@ -12,6 +12,10 @@ use serde::Deserialize;
 /// The store's file in its folder.
 const FILE: &str = "broker.sqlite";
 
+/// What a store may be.
+const KINDS: &str =
+    "a folder, redis://HOST:PORT, rediss://HOST:PORT over TLS, or redis+unix:///PATH";
+
 /// One of the stores.
 #[derive(Clone, PartialEq, Deserialize)]
 #[serde(from = "String")]
@@ -28,6 +32,22 @@ pub(crate) enum StoreConfig {
 pub(crate) struct StorePrefix(String);
 
 impl StoreConfig {
+    /// Looks whether it is one of those that there are.
+    ///
+    /// # Errors
+    /// It is not; this says what would be.
+    pub(crate) fn check(&self) -> Result<(), String> {
+        let Self::Folder(folder) = self else { return Ok(()) };
+        let text = folder.to_string_lossy();
+        match text.split_once("://") {
+            Some((scheme, _)) => Err(format!("`{scheme}` is not supported: {KINDS}")),
+            None if text.is_empty() => {
+                Err(format!("nothing is said: {KINDS}; without it, nothing is kept"))
+            }
+            None => Ok(()),
+        }
+    }
+
     /// Takes a relative folder as relative to this one.
     pub(crate) fn place(&mut self, beside: &Path) {
         if let Self::Folder(folder) = self {

@@ -58,10 +58,10 @@ impl RouteCache {
         CACHE.with(|cache| use_it(&mut cache.borrow_mut()))
     }
 
-    /// The route of a topic, from here where it is good still, and whether it
-    /// had to be made.
+    /// The route of a topic, from here where it is good still; `made` is called
+    /// where it is not.
     #[inline]
-    pub(crate) fn route(&mut self, index: &Index, topic: &str) -> (Arc<Route>, bool) {
+    pub(crate) fn route(&mut self, index: &Index, topic: &str, made: impl FnOnce()) -> Arc<Route> {
         let generation = index.generation();
         let is_full = self.routes.len() >= ROUTES || self.bytes >= ROUTE_BYTES;
         if self.generation != generation || is_full {
@@ -69,15 +69,16 @@ impl RouteCache {
             self.generation = generation;
         }
         if let Some(known) = self.routes.get(topic) {
-            return (known.0.clone(), false);
+            return known.0.clone();
         }
+        made();
         let route = Arc::new(index.route(topic));
         // The index may have changed since: such a route is not kept.
         if route.generation == generation && index.generation() == generation {
             self.bytes += route.size();
             self.routes.insert(ByTopic(route.clone()));
         }
-        (route, true)
+        route
     }
 
     /// Gives back what is not good any more, and the room for it.
@@ -114,15 +115,22 @@ mod tests {
         index.add(&TopicFilter::try_from("a").expect("a filter"), subscription);
     }
 
+    /// A topic's route, and whether it had to be made.
+    fn route(cache: &mut RouteCache, index: &Index, topic: &str) -> (Arc<Route>, bool) {
+        let mut is_new = false;
+        let route = cache.route(index, topic, || is_new = true);
+        (route, is_new)
+    }
+
     #[test]
     fn a_route_is_kept_until_subscriptions_change() {
         let (index, mut cache) = (Index::default(), RouteCache::default());
-        let (made, is_new) = cache.route(&index, "a");
+        let (made, is_new) = route(&mut cache, &index, "a");
         assert!(is_new && made.is_empty());
-        let (kept, is_new) = cache.route(&index, "a");
+        let (kept, is_new) = route(&mut cache, &index, "a");
         assert!(!is_new && Arc::ptr_eq(&kept, &made));
         change(&index);
-        let (made, is_new) = cache.route(&index, "a");
+        let (made, is_new) = route(&mut cache, &index, "a");
         assert!(is_new && made.sessions.len() == 1);
         assert_eq!(cache.routes.len(), 1);
     }
@@ -130,7 +138,7 @@ mod tests {
     #[test]
     fn what_is_stale_holds_no_memory_once_it_is_forgotten() {
         let (index, mut cache) = (Index::default(), RouteCache::default());
-        let route = Arc::downgrade(&cache.route(&index, "a").0);
+        let route = Arc::downgrade(&route(&mut cache, &index, "a").0);
         cache.forget_stale(&index);
         assert!(route.upgrade().is_some(), "it is good still");
         change(&index);
@@ -143,19 +151,19 @@ mod tests {
     fn routes_are_bounded_in_number_and_bytes() {
         let (index, mut cache) = (Index::default(), RouteCache::default());
         for number in 0..ROUTES {
-            cache.route(&index, &number.to_string());
+            route(&mut cache, &index, &number.to_string());
         }
         assert_eq!(cache.routes.len(), ROUTES);
-        cache.route(&index, "one more");
+        route(&mut cache, &index, "one more");
         assert_eq!(cache.routes.len(), 1);
 
         let mut cache = RouteCache::default();
         let long = "x".repeat(ROUTE_BYTES / 16);
         for number in 0..16 {
-            cache.route(&index, &format!("{number}{long}"));
+            route(&mut cache, &index, &format!("{number}{long}"));
         }
         assert_eq!(cache.routes.len(), 16);
-        cache.route(&index, "one more");
+        route(&mut cache, &index, "one more");
         assert_eq!(cache.routes.len(), 1);
         assert!(cache.bytes < 1024, "{}", cache.bytes);
     }
