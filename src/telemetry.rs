@@ -21,15 +21,16 @@ pub fn one_line(error: &anyhow::Error) -> String {
 }
 
 /// What a level lets through. That somebody's request was malformed, actix
-/// calls an error: whoever reaches the server could fill the log with those, and
-/// all of them were answered. At `info` it tells each step of its own at start
+/// calls an error, as all that ends a connection of HTTP/1.1 by itself: whoever
+/// reaches the server could fill the log with those. At `info` it tells each step of its own at start
 /// and stop, which says nothing to who runs this server, and paho that a
 /// connection is lost, by its place in memory; the link says that itself.
 fn filter(level: &str) -> String {
     let parts = || level.split(',').map(str::trim);
     let is = |name: &str| parts().any(|part| part.eq_ignore_ascii_case(name));
     let mut directives = Vec::new();
-    if ["info", "warn", "error"].into_iter().any(is) {
+    // Who asks for actix' own lines gets them.
+    if ["info", "warn", "error"].into_iter().any(is) && !level.contains("actix_http") {
         directives.push("actix_http::h1::dispatcher=off");
     }
     if is("info") {

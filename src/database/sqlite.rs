@@ -32,18 +32,22 @@ pub(super) fn options(url: Option<&str>, data: &Path) -> anyhow::Result<AnyConne
         Some(url) => SqliteConnectOptions::from_str(url).context("read database.url")?,
         None => SqliteConnectOptions::new().filename(data.join(FILE)),
     };
-    let path = without_parents(options.get_filename());
+    let path = for_url(options.get_filename());
     // sqlx forgets this one where it makes a URL of a path.
     let path = path.to_string_lossy().replace('%', "%25");
     let url = options.filename(path).create_if_missing(true).to_url_lossy();
     AnyConnectOptions::from_url(&url).context("read database.url")
 }
 
-/// The same file by a path without `..`: in a URL, as which sqlx keeps a path,
-/// that goes back over what stands before it, the first folder or a link.
-fn without_parents(file: &Path) -> Cow<'_, Path> {
+/// The same file by a path that stays what it is in a URL, as which sqlx keeps
+/// it: there, what a relative one begins with is a host, and `..` goes back over
+/// what stands before it, be it that host or a link.
+fn for_url(file: &Path) -> Cow<'_, Path> {
     if !file.components().any(|part| part == Component::ParentDir) {
-        return Cow::Borrowed(file);
+        return match file.is_relative() && !file.starts_with(".") {
+            true => Cow::Owned(Path::new(".").join(file)),
+            false => Cow::Borrowed(file),
+        };
     }
     let (folder, name) = (file.parent(), file.file_name());
     let whole = folder.zip(name).and_then(|(folder, name)| {
@@ -152,6 +156,10 @@ mod tests {
             (PathBuf::from(".."), here.parent().unwrap().to_owned()),
             (PathBuf::from("src/../src"), here.join("src")),
             (PathBuf::from("src"), PathBuf::from("src")),
+            (PathBuf::from("./src"), PathBuf::from("src")),
+            (PathBuf::from("a:1/b"), PathBuf::from("a:1/b")),
+            (PathBuf::from("host:080"), PathBuf::from("host:080")),
+            (PathBuf::new(), PathBuf::new()),
         ] {
             let options = options(None, &data).unwrap();
             let options = SqliteConnectOptions::from_url(&options.database_url).unwrap();

@@ -56,13 +56,17 @@ impl Source {
             Self::File(file) => {
                 let folder = file.parent().unwrap_or(Path::new(""));
                 document::read_and_check(file, |mut config: Config| {
-                    config.check().map_err(DocumentError::mistake)?;
+                    config.check_store().map_err(DocumentError::mistake)?;
                     config.place(folder);
+                    config.check().map_err(DocumentError::mistake)?;
                     Ok(config)
                 })?
             }
             Self::Arguments(config) => {
-                config.check().map_err(|error| anyhow!(error))?;
+                config
+                    .check_store()
+                    .and_then(|()| config.check())
+                    .map_err(|error| anyhow!(error))?;
                 (**config).clone()
             }
         };

@@ -149,8 +149,8 @@ fn a_bad_file_of_any_kind_keeps_all_that_there_was_and_is_named_with_what_is_wro
             &["`options` stands here twice", "(line 2"],
         ),
         ("broker.yaml", Text(&threads), &["options.threads: 1025 is more than 1024", "(line 5,"]),
-        ("broker.yaml", Text(&store), &["store: `http` is not supported", "redis://", "(line 4,"]),
-        ("broker.yaml", Text(&nowhere), &["store: nothing is said", "a folder", "(line 4,"]),
+        ("broker.yaml", Text(&store), &["store: it has to be a folder, redis://", "(line 4,"]),
+        ("broker.yaml", Text(&nowhere), &["store: it has to be a folder", "(line 4,"]),
         (
             "users.yaml",
             Text("auth: [{remote: 1.2.3.4/33, allow: true}]"),

@@ -38,6 +38,18 @@ const FAREWELL: Duration = Duration::from_secs(2);
 /// is given any.
 const TOGETHER: usize = 8;
 
+/// A runtime that no thread drives yet. Where a start fails half way, it is
+/// dropped on a thread of the embedder's runtime, which may not wait for it.
+struct Undriven(Option<Runtime>);
+
+impl Drop for Undriven {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.0.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
 /// The running threads.
 pub(crate) struct Threads {
     handles: Vec<JoinHandle<()>>,
@@ -170,26 +182,19 @@ impl Threads {
         let count = core.options.threads.max(1);
         #[cfg(target_os = "linux")]
         crate::open_files::make_room(core.options.max_connections);
-        let (mut hands, mut threads) = (Vec::new(), Vec::<(Runtime, Bench)>::new());
+        let (mut hands, mut threads) = (Vec::new(), Vec::new());
         for _ in 0..count {
-            let runtime = match parking::runtime(core.options.busy_poll) {
-                Ok(runtime) => runtime,
-                Err(error) => {
-                    // The embedder's runtime cannot wait for their end.
-                    threads.into_iter().for_each(|(runtime, _)| runtime.shutdown_background());
-                    return Err(error);
-                }
-            };
+            let runtime = parking::runtime(core.options.busy_poll)?;
             let (hand, bench) = hand(runtime.handle());
             hands.push(hand);
-            threads.push((runtime, bench));
+            threads.push((Undriven(Some(runtime)), bench));
         }
         let hands = Hands { threads: hands.into() };
         let mut handles = Vec::with_capacity(count);
-        for (number, (runtime, bench)) in threads.into_iter().enumerate() {
-            let core = core.clone();
+        for (number, (mut undriven, bench)) in threads.into_iter().enumerate() {
+            let runtime = hands.threads[number].runtime();
             // The first thread also accepts and keeps house.
-            if core.runtime.set(runtime.handle().clone()).is_ok() {
+            if core.runtime.set(runtime.clone()).is_ok() {
                 runtime.spawn(deadlines::keep_house(core.clone()));
                 runtime.spawn(sys::run(core.clone()));
             }
@@ -197,7 +202,14 @@ impl Threads {
                 runtime.spawn(ebb::watch(core.clone(), give_back.clone()));
             }
             let thread = std::thread::Builder::new().name(format!("mqtt-{number}"));
-            handles.push(thread.spawn(move || runtime.block_on(work(core, bench)))?);
+            let works = core.clone();
+            let spawned = thread.spawn(move || {
+                if let Some(runtime) = undriven.0.take() {
+                    runtime.block_on(work(works, bench));
+                }
+            });
+            // Those that work already end.
+            handles.push(spawned.inspect_err(|_| core.stop.cancel())?);
         }
         Ok((Self { handles }, hands))
     }

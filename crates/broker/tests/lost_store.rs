@@ -338,12 +338,19 @@ fn what_the_store_refuses_is_not_said_to_be_a_full_queue() {
         (counters.dropped_queue_full, counters.dropped_store_full)
     };
     assert_eq!(dropped(&broker), (1, 0));
+    let mut connect = resuming(V5, "small");
+    connect.properties.make_mut().maximum_packet_size = Some(40);
+    let mut small = Client::connect_with(broker.address(), connect).0;
+    small.subscribe("large", AtLeastOnce);
     fail(&disk, &broker);
     let packet_id = Some(older.next_id());
     let publish = Publish { qos: AtLeastOnce, packet_id, ..Publish::new("down", "unlock") };
     older.send(Packet::Publish(publish));
     older.expect_nothing();
     assert_eq!(dropped(&broker), (1, 1));
+    // What its only reader never takes, whatever the store does, is neither.
+    assert_eq!(older.publish("large", &"x".repeat(40), AtLeastOnce), ReasonCode::Success);
+    assert_eq!((dropped(&broker), broker.counters().dropped_too_large), ((1, 1), 1));
     disk.work();
 }
 

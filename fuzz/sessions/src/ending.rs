@@ -68,6 +68,8 @@ impl World {
         }
         let dropped = self.dropped();
         assert!(self.setup.is_tight || self.has_failed || dropped == 0, "{dropped} were dropped");
+        let refused = self.store_refused();
+        assert!(self.setup.is_tight || self.has_failed || refused == 0, "{refused} were refused");
         assert!(count <= dropped, "{count} are missing, {dropped} were dropped: {what:#?}");
     }
 

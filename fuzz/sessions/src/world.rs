@@ -353,6 +353,11 @@ impl World {
         counters.dropped_queue_full + counters.dropped_store_full
     }
 
+    /// Since the last start.
+    pub(crate) fn store_refused(&self) -> u64 {
+        self.running.still.broker().counters().store_refused
+    }
+
     pub(crate) fn taken(&self) -> impl Iterator<Item = &Message> {
         self.messages.iter().filter(|message| message.taken == Taken::Yes)
     }

@@ -58,6 +58,13 @@ impl Config {
         }
     }
 
+    /// What is wrong with the store, as it was said: before it is taken as
+    /// relative to anything.
+    pub(crate) fn check_store(&self) -> Result<(), String> {
+        let checked = self.store.as_ref().map_or(Ok(()), StoreConfig::check);
+        checked.map_err(|error| format!("store: {error}"))
+    }
+
     /// What is wrong with it beyond each single value.
     pub(crate) fn check(&self) -> Result<(), String> {
         if self.listeners.is_empty() {
@@ -73,9 +80,6 @@ impl Config {
         if self.options.threads > MOST_THREADS {
             let threads = self.options.threads;
             return Err(format!("options.threads: {threads} is more than {MOST_THREADS}"));
-        }
-        if let Some(store) = &self.store {
-            store.check().map_err(|error| format!("store: {error}"))?;
         }
         self.access.check()?;
         self.http.check()?;

@@ -258,12 +258,12 @@ impl Outbound {
             }
             return self.enqueue(kept(forward, qos, receiver, retain), options, counters);
         };
+        if forward.size() > sender.limits.max_packet_size as usize {
+            return Accepted::Not(Some(DropReason::TooLarge));
+        }
         let is_kept = self.durable || receiver.share.is_some();
         if is_kept && let Some(why) = full(self.log.as_deref(), options, counters) {
             return Accepted::Full(why);
-        }
-        if forward.size() > sender.limits.max_packet_size as usize {
-            return Accepted::Not(Some(DropReason::TooLarge));
         }
         if !is_kept {
             let id = self.in_flight.open(qos, None, None);

@@ -205,3 +205,11 @@ fn what_another_thread_gave_a_client_goes_before_its_connection_is_closed() {
     assert_eq!(heard, b"\x30\x04\0\x01tx");
     broker.stop();
 }
+
+/// Where the system gives no more threads, say.
+#[tokio::test]
+async fn a_start_that_fails_half_way_is_no_panic() {
+    let runtime = super::parking::runtime(Duration::ZERO).unwrap();
+    runtime.spawn(std::future::pending::<()>());
+    drop(super::Undriven(Some(runtime)));
+}
