@@ -22,9 +22,10 @@ pub fn one_line(error: &anyhow::Error) -> String {
 
 /// What a level lets through. That somebody's request was malformed, actix
 /// calls an error, as all that ends a connection of HTTP/1.1 by itself: whoever
-/// reaches the server could fill the log with those. At `info` it tells each step of its own at start
-/// and stop, which says nothing to who runs this server, and paho that a
-/// connection is lost, by its place in memory; the link says that itself.
+/// reaches the server could fill the log with those. At `info` actix tells each
+/// step of its own at start and stop, which says nothing to who runs this
+/// server, and paho that a connection is lost, by its place in memory; the link
+/// says that itself.
 fn filter(level: &str) -> String {
     let parts = || level.split(',').map(str::trim);
     let is = |name: &str| parts().any(|part| part.eq_ignore_ascii_case(name));
@@ -75,6 +76,25 @@ mod tests {
     use anyhow::Context as _;
 
     use super::*;
+
+    #[test]
+    fn who_asks_for_a_modules_lines_gets_them() {
+        let quiet = "actix_http::h1::dispatcher=off";
+        for (level, expected) in [
+            ("debug", "debug".to_owned()),
+            ("ERROR", format!("{quiet},ERROR")),
+            ("warn", format!("{quiet},warn")),
+            ("info", format!("{quiet},actix_server=warn,paho_mqtt=error,info")),
+            (
+                "latchlight=debug, info",
+                format!("{quiet},actix_server=warn,paho_mqtt=error,latchlight=debug, info"),
+            ),
+            ("error,actix_http=debug", "error,actix_http=debug".to_owned()),
+        ] {
+            assert_eq!(filter(level), expected);
+            assert!(EnvFilter::try_new(expected).is_ok());
+        }
+    }
 
     #[test]
     fn what_a_cause_says_again_is_said_once() {

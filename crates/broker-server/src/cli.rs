@@ -3,6 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
+use clap::builder::{OsStringValueParser, TypedValueParser as _};
 use clap::{Args, Parser, Subcommand};
 
 use crate::config::StoreConfig;
@@ -64,7 +65,11 @@ pub(crate) struct ServeArgs {
     /// Keep sessions and retained messages in this folder, or in the Redis
     /// server at redis://HOST:PORT, or rediss:// over TLS; without it, they end
     /// with the broker.
-    #[arg(long, value_name = "FOLDER")]
+    #[arg(
+        long,
+        value_name = "FOLDER",
+        value_parser = OsStringValueParser::new().try_map(StoreConfig::try_from),
+    )]
     pub(crate) store: Option<StoreConfig>,
 
     /// Serve statistics, health and metrics over HTTP at this loopback address:

@@ -56,17 +56,13 @@ impl Source {
             Self::File(file) => {
                 let folder = file.parent().unwrap_or(Path::new(""));
                 document::read_and_check(file, |mut config: Config| {
-                    config.check_store().map_err(DocumentError::mistake)?;
                     config.place(folder);
                     config.check().map_err(DocumentError::mistake)?;
                     Ok(config)
                 })?
             }
             Self::Arguments(config) => {
-                config
-                    .check_store()
-                    .and_then(|()| config.check())
-                    .map_err(|error| anyhow!(error))?;
+                config.check().map_err(|error| anyhow!(error))?;
                 (**config).clone()
             }
         };

@@ -28,6 +28,28 @@ fn it_does_not_start_without_being_told_who_may() {
     assert_eq!(both.status.code(), Some(2));
 }
 
+#[test]
+fn a_store_is_of_a_kind_that_there_is() {
+    for store in ["", "http://127.0.0.1:6379"] {
+        let output = run(&["--allow-anonymous", "--port", "0", "--store", store]);
+        assert_eq!(output.status.code(), Some(2));
+        let said = text(&output.stderr);
+        assert!(said.contains("it has to be a folder, redis://"), "{said}");
+    }
+}
+
+#[test]
+fn so_many_threads_are_taken_and_no_more() {
+    let folder = Folder::new();
+    for (threads, code) in [(1024, 0), (1025, 1)] {
+        let config = format!(
+            "{{listeners: [{{address: '127.0.0.1:0'}}], access: {{allow_anonymous: true}}, options: {{threads: {threads}}}}}"
+        );
+        let config = folder.write("broker.yaml", &config);
+        assert_eq!(run(&["check", "--config", &config]).status.code(), Some(code), "{threads}");
+    }
+}
+
 /// C24
 #[test]
 fn it_binds_loopback_unless_told_otherwise_out_loud() {

@@ -8,7 +8,7 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 
 use latchlight_broker::{AllowAll, Broker, HttpListener, Metrics, Options};
-use latchlight_mqtt::{ProtocolVersion, QoS};
+use latchlight_mqtt::{Packet, ProtocolVersion, Publish, QoS, ReasonCode};
 use support::{Client, Disk, PATIENCE, TestBroker, resuming};
 
 use ProtocolVersion::{V5, V311};
@@ -144,7 +144,7 @@ fn the_metrics_are_what_went_by() {
     writer.publish("a", "1", AtLeastOnce);
     writer.publish("a", "22", ExactlyOnce);
     for _ in 0..3 {
-        writer.send(latchlight_mqtt::Packet::Publish(latchlight_mqtt::Publish::new("b", "4444")));
+        writer.send(Packet::Publish(Publish::new("b", "4444")));
         writer.next_publish();
     }
     writer.expect_nothing();
@@ -180,6 +180,30 @@ fn the_metrics_are_what_went_by() {
     }
     assert!(samples["mqtt_commit_latency_seconds_count"] >= 1.0);
     assert!(samples["mqtt_received_bytes_total"] > 40.0 && samples["mqtt_sent_bytes_total"] > 20.0);
+}
+
+#[test]
+fn what_the_store_makes_it_refuse_has_a_reason_of_its_own() {
+    let disk = Disk::default();
+    let broker = TestBroker::build(|builder| builder.access(AllowAll).store(disk.clone()));
+    let mut writer = Client::connect(broker.address(), V5, "writer");
+    assert!(!writer.publish_retained("a", "1", AtLeastOnce).is_error());
+    disk.fail();
+    // It is taken, waits for the store, and shows that it cannot write.
+    let mut first = Client::connect(broker.address(), V5, "first");
+    let kept = Publish { retain: true, ..Publish::new("a", "2") };
+    first.send(Packet::Publish(kept));
+    broker.until("it is noticed", |broker| broker.counters().store_errors > 0);
+    assert_eq!(writer.publish_retained("a", "3", AtLeastOnce), ReasonCode::QuotaExceeded);
+    let samples = samples(&broker.metrics().text());
+    for (name, value) in [
+        ("mqtt_refused_messages_total{reason=\"store_full\"}", 1.0),
+        ("mqtt_refused_messages_total{reason=\"retained_full\"}", 0.0),
+        ("mqtt_dropped_messages_total{reason=\"store_full\"}", 0.0),
+    ] {
+        assert_eq!(samples.get(name), Some(&value), "{name}");
+    }
+    disk.work();
 }
 
 /// Those that wait for others until they are given to many are measured, too.
@@ -221,10 +245,7 @@ fn health_says_when_the_store_cannot_write() {
     assert_eq!(ask(address, "GET", "/healthz").body, "ok\n");
     disk.fail();
     let mut client = Client::connect(broker.address(), V5, "client");
-    client.send(latchlight_mqtt::Packet::Publish(latchlight_mqtt::Publish {
-        retain: true,
-        ..latchlight_mqtt::Publish::new("a", "kept")
-    }));
+    client.send(Packet::Publish(Publish { retain: true, ..Publish::new("a", "kept") }));
     broker.until("it is noticed", |_| ask(address, "GET", "/healthz").status == 503);
     assert!(broker.is_store_failing());
     disk.work();

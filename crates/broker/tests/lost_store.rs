@@ -305,7 +305,12 @@ fn a_store_that_comes_back_just_now_makes_no_lie_of_what_it_refused() {
     fail(&disk, &broker);
     let mut older = Client::connect(broker.address(), V311, "older");
     let id = older.next_id();
-    let kept = Publish { retain: true, qos: AtLeastOnce, packet_id: Some(id), ..door() };
+    let kept = Publish {
+        retain: true,
+        qos: AtLeastOnce,
+        packet_id: Some(id),
+        ..Publish::new("door", "locked")
+    };
     older.send(Packet::Publish(kept.clone()));
     older.expect_nothing();
     assert_eq!(asked.load(Ordering::Relaxed), 2);
@@ -389,10 +394,6 @@ fn on_file(file: &Path) -> TestBroker {
     TestBroker::build(|builder| builder.access(AllowAll).store(store))
 }
 
-fn door() -> Publish {
-    Publish::new("door", "locked")
-}
-
 /// Lets everybody do everything. When it is asked about the door for the second
 /// time, after the first message for it was refused, the store can write again
 /// before the answer.
@@ -417,7 +418,10 @@ impl Access for Reviving {
             let probe = InlinePublish::new("probe".try_into().unwrap(), "x");
             let probe = InlinePublish { retain: true, ..probe };
             // When the second commit begins, the broker has seen the first.
-            while self.disk.commits() < before + 2 {
+            for _ in 0..10_000 {
+                if self.disk.commits() >= before + 2 {
+                    break;
+                }
                 inline.publish(probe.clone());
                 std::thread::sleep(Duration::from_millis(1));
             }

@@ -58,13 +58,6 @@ impl Config {
         }
     }
 
-    /// What is wrong with the store, as it was said: before it is taken as
-    /// relative to anything.
-    pub(crate) fn check_store(&self) -> Result<(), String> {
-        let checked = self.store.as_ref().map_or(Ok(()), StoreConfig::check);
-        checked.map_err(|error| format!("store: {error}"))
-    }
-
     /// What is wrong with it beyond each single value.
     pub(crate) fn check(&self) -> Result<(), String> {
         if self.listeners.is_empty() {

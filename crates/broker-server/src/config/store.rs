@@ -18,7 +18,7 @@ const KINDS: &str =
 
 /// One of the stores.
 #[derive(Clone, PartialEq, Deserialize)]
-#[serde(from = "String")]
+#[serde(try_from = "String")]
 pub(crate) enum StoreConfig {
     /// A file in this folder.
     Folder(PathBuf),
@@ -32,17 +32,6 @@ pub(crate) enum StoreConfig {
 pub(crate) struct StorePrefix(String);
 
 impl StoreConfig {
-    /// Looks whether it is one of those that there are.
-    ///
-    /// # Errors
-    /// It is not; this says what would be.
-    pub(crate) fn check(&self) -> Result<(), String> {
-        let Self::Folder(folder) = self else { return Ok(()) };
-        let text = folder.to_string_lossy();
-        // What it is instead may have a password in it.
-        if text.is_empty() || text.contains("://") { Err(KINDS.to_owned()) } else { Ok(()) }
-    }
-
     /// Takes a relative folder as relative to this one.
     pub(crate) fn place(&mut self, beside: &Path) {
         if let Self::Folder(folder) = self {
@@ -70,16 +59,25 @@ impl StoreConfig {
     }
 }
 
-impl From<String> for StoreConfig {
-    fn from(text: String) -> Self {
-        let is_url = ["redis:", "rediss:", "redis+unix:"].iter().any(|s| text.starts_with(s));
-        if is_url { Self::Redis(text) } else { Self::Folder(text.into()) }
+impl TryFrom<String> for StoreConfig {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        if ["redis:", "rediss:", "redis+unix:"].iter().any(|scheme| text.starts_with(scheme)) {
+            Ok(Self::Redis(text))
+        } else if text.is_empty() || text.contains("://") {
+            Err(KINDS.to_owned())
+        } else {
+            Ok(Self::Folder(text.into()))
+        }
     }
 }
 
-impl From<OsString> for StoreConfig {
-    fn from(text: OsString) -> Self {
-        text.into_string().map_or_else(|path| Self::Folder(path.into()), Self::from)
+impl TryFrom<OsString> for StoreConfig {
+    type Error = String;
+
+    fn try_from(text: OsString) -> Result<Self, Self::Error> {
+        text.into_string().map_or_else(|path| Ok(Self::Folder(path.into())), Self::try_from)
     }
 }
 
